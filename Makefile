@@ -1,0 +1,29 @@
+# Two commands do all the set-up: `make reproduce` (the main job) and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV := .venv
+READY := $(VENV)/.ready
+ACTIVATE := source $(VENV)/bin/activate
+
+.PHONY: reproduce test ui lint format lock clean
+
+reproduce: $(READY)
+	$(ACTIVATE) && snakemake --cores 8 --resources gpu=2
+
+test: $(READY)
+	$(ACTIVATE) && pytest
+
+ui: $(READY)
+	$(ACTIVATE) && alexnet2012 ui
+
+lint: $(READY)
+	$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && snakemake --lint
+
+# PIP_ARGS goes to pip, e.g. PIP_ARGS="--extra-index-url URL" for an index with the CPU build of torch.
+$(READY): envs/requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another one with PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install $(PIP_ARGS) -r envs/requirements.txt
+	$(VENV)/bin/python -m pip install $(PIP_ARGS) --no-deps --editable .
+	touch $@

@@ -1,0 +1,195 @@
+"""`alexnet2012 <verb>`: the only thing that a rule calls. Each verb imports what it needs, not what others need."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from alexnet2012.errors import AlexNet2012Error, Interrupted
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; a mistake that the user can mend is a message on stderr and exit code 1, a signal 143."""
+    options = parse(arguments)
+    try:
+        options.run(options)
+    except Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+        return 143
+    except AlexNet2012Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="alexnet2012", description="Reproduce the NIPS 2012 ImageNet net, step by step."
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    verb = verbs.add_parser("describe", help="print a variant's layer table")
+    verb.add_argument("variant")
+    verb.add_argument("--classes", type=positive, default=1000)
+    verb.add_argument("--json", action="store_true", help="print JSON")
+    verb.add_argument("--configfile", type=Path, help="take the sizes from this configuration instead of the paper's")
+    verb.add_argument("--variants", type=Path, default=Path("config/variants.yaml"))
+    verb.set_defaults(run=run_describe)
+
+    verb = verbs.add_parser("track", help="create the tracking store, the experiment and a configuration's parent run")
+    verb.add_argument("name")
+    verb.add_argument("output", type=Path)
+    verb.set_defaults(run=run_track)
+
+    verb = verbs.add_parser("prepare", help="fetch, check and pack a dataset")
+    verb.add_argument("name")
+    verb.add_argument("dataset", help="the dataset's section of the configuration, as JSON")
+    verb.add_argument("--data", type=Path, default=Path("data"))
+    verb.set_defaults(run=run_prepare)
+
+    verb = verbs.add_parser("resolve", help="write a run's resolved configuration")
+    verb.add_argument("values", help="the resolved configuration, as JSON")
+    verb.add_argument("output", type=Path)
+    verb.set_defaults(run=run_resolve)
+
+    verb = verbs.add_parser("train", help="train the run of a folder, or resume it")
+    verb.add_argument("folder", type=Path, help="holds config.yaml; the results go beside it")
+    verb.add_argument("--tracking", type=Path, required=True, help="what `track` wrote")
+    verb.add_argument("--data", type=Path, default=Path("data"))
+    verb.set_defaults(run=run_train)
+
+    verb = verbs.add_parser("predict", help="store a trained net's probabilities and errors on a split")
+    verb.add_argument("folder", type=Path, help="a trained run's folder")
+    verb.add_argument("output", type=Path, help="folder of the probabilities")
+    verb.add_argument("--split", choices=("val", "test"), required=True)
+    verb.add_argument("--tracking", type=Path, required=True)
+    verb.add_argument("--data", type=Path, default=Path("data"))
+    verb.set_defaults(run=run_predict)
+
+    verb = verbs.add_parser("average", help="average stored probabilities into an ensemble's")
+    verb.add_argument("name")
+    verb.add_argument("output", type=Path)
+    verb.add_argument("--members", type=Path, nargs="+", required=True, help="folders of the members' probabilities")
+    verb.add_argument("--split", choices=("val", "test"), required=True)
+    verb.add_argument("--tracking", type=Path, required=True)
+    verb.add_argument("--data", type=Path, default=Path("data"))
+    verb.set_defaults(run=run_average)
+
+    verb = verbs.add_parser("tables", help="render the tables of a results folder")
+    verb.add_argument("folder", type=Path)
+    verb.add_argument("--data", type=Path, default=Path("data"))
+    verb.set_defaults(run=run_tables)
+
+    verb = verbs.add_parser("publish", help="send the tables, and all that waits to be sent, to the tracking store")
+    verb.add_argument("tables", type=Path, nargs="+")
+    verb.add_argument("--tracking", type=Path, required=True)
+    verb.add_argument("--output", type=Path, required=True, help="file that says when it was done")
+    verb.set_defaults(run=run_publish)
+
+    verb = verbs.add_parser("show", help="print the tables of a results folder and their paths")
+    verb.add_argument("folder", type=Path)
+    verb.set_defaults(run=run_show)
+
+    verb = verbs.add_parser("ui", help="open the MLflow run browser on 127.0.0.1")
+    verb.add_argument("--port", type=positive, default=5000)
+    verb.set_defaults(run=run_ui)
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def run_describe(options: argparse.Namespace) -> None:
+    from alexnet2012.model.geometry import describe
+    from alexnet2012.resolve import describe_target
+
+    table = describe(describe_target(options.variant, options.variants, options.configfile), options.classes)
+    if options.json:
+        print(json.dumps(table, indent=2))
+        return
+    print(
+        f"{'layer':<7}{'kind':<6}{'kernel':>7}{'stride':>7}{'output':>15}{'parameters':>13}{'multiply-adds':>16}{'towers':>8}"
+    )
+    for layer in table["layers"]:
+        size = "x".join(str(side) for side in layer["output"])
+        kernel, stride = layer["kernel"] or "-", layer["stride"] or "-"
+        print(
+            f"{layer['name']:<7}{layer['kind']:<6}{kernel:>7}{stride:>7}{size:>15}"
+            f"{layer['parameters']:>13,}{layer['multiply_adds']:>16,}{layer['towers']:>8}"
+        )
+    print(f"{'':<42}{table['parameters']:>13,}{table['multiply_adds']:>16,}")
+
+
+def run_track(options: argparse.Namespace) -> None:
+    from alexnet2012.tracking import initialise
+
+    initialise(options.name).save(options.output)
+
+
+def run_prepare(options: argparse.Namespace) -> None:
+    from alexnet2012.config import DatasetConfig
+    from alexnet2012.data.prepare import prepare
+    from alexnet2012.resolve import validate
+
+    prepare(options.name, validate(DatasetConfig, json.loads(options.dataset), f"dataset {options.name}"), options.data)
+
+
+def run_resolve(options: argparse.Namespace) -> None:
+    import yaml
+
+    from alexnet2012.config import RunConfig
+    from alexnet2012.files import write_text
+    from alexnet2012.resolve import validate
+
+    run = validate(RunConfig, json.loads(options.values), str(options.output))
+    write_text(options.output, yaml.safe_dump(run.model_dump(), sort_keys=False))
+
+
+def run_train(options: argparse.Namespace) -> None:
+    from alexnet2012.training.run import train
+
+    train(options.folder, options.data, options.tracking)
+
+
+def run_predict(options: argparse.Namespace) -> None:
+    from alexnet2012.evaluation.run import predict
+
+    predict(options.folder, options.split, options.output, options.data, options.tracking)
+
+
+def run_average(options: argparse.Namespace) -> None:
+    from alexnet2012.evaluation.run import average_members
+
+    average_members(options.name, options.members, options.split, options.output, options.data, options.tracking)
+
+
+def run_tables(options: argparse.Namespace) -> None:
+    from alexnet2012.reporting.tables import render_tables
+
+    for path in render_tables(options.folder, options.data):
+        print(path)
+
+
+def run_publish(options: argparse.Namespace) -> None:
+    from alexnet2012.files import write_text
+    from alexnet2012.tracking import TrackingIds, log_tables
+
+    sent = log_tables(TrackingIds.load(options.tracking), options.tables)
+    write_text(options.output, "sent\n" if sent else "the tracking store could not be reached\n")
+
+
+def run_show(options: argparse.Namespace) -> None:
+    paths = sorted((options.folder / "tables").glob("*.md"))
+    for path in paths:
+        print(f"\n{path.read_text()}")
+    print("Tables:", *paths, sep="\n  ")
+
+
+def run_ui(options: argparse.Namespace) -> None:
+    from alexnet2012.tracking import serve
+
+    serve(port=options.port)

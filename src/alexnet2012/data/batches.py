@@ -1,0 +1,98 @@
+"""What each training step sees, as pure functions of the seed: order, crops, reflections, colour noise, dropout masks.
+
+Image k of epoch e looks the same whatever the batch size, the number of workers or the point of resumption, because
+every draw comes from a stream of its own, named by (seed, purpose, epoch or step) and indexed by k.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alexnet2012.config import AugmentationConfig
+from alexnet2012.data.packed import PackedDataset
+
+
+@dataclass(frozen=True)
+class Views:
+    """How each image of a split is shown in one epoch; row k belongs to image k.
+
+    `top`, `left`: int64 (n,), pixels; `flipped`: bool (n,); `colour`: float32 (n, 3), added to every pixel's RGB.
+    """
+
+    top: np.ndarray
+    left: np.ndarray
+    flipped: np.ndarray
+    colour: np.ndarray
+
+
+def stream(seed: int, purpose: str, *counters: int) -> np.random.Generator:
+    """An independent random stream for one purpose, e.g. stream(seed, "order", epoch)."""
+    entropy = (seed, zlib.crc32(purpose.encode()), *counters)
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
+
+
+def torch_generator(seed: int, purpose: str) -> torch.Generator:
+    """The same as a CPU generator of torch, for the initial weights."""
+    return torch.Generator().manual_seed(int(stream(seed, purpose).integers(2**63)))
+
+
+def draw_order(seed: int, epoch: int, images: int) -> np.ndarray:
+    """The order of one epoch: a permutation of range(images), int64."""
+    return stream(seed, "order", epoch).permutation(images)
+
+
+def draw_views(
+    seed: int, epoch: int, dataset: PackedDataset, images: int, crop_px: int, how: AugmentationConfig
+) -> Views:
+    """Positions, reflections and colour noise of one epoch for `images` images (§4.1).
+
+    Positions are uniform over all (size - crop + 1)^2: 33 x 33 at the paper's sizes, as the 2012 code draws them.
+    Without crops it is the centre. The colour noise is [p1 p2 p3][a1 s1, a2 s2, a3 s3]^T with a ~ N(0, colour_std) and
+    s the STANDARD DEVIATIONS along the principal components, as the code has it, not the eigenvalues that the text
+    names.
+    """
+    random = stream(seed, "augmentation", epoch)
+    positions = dataset.size_px - crop_px + 1
+    top, left = random.integers(positions, size=(2, images))
+    flipped = random.random(images) < 0.5
+    amounts = random.standard_normal((images, 3)) * how.colour_std
+    if not how.crops:
+        top, left = np.full((2, images), (dataset.size_px - crop_px) // 2)
+    if not how.reflections:
+        flipped = np.zeros(images, dtype=bool)
+    colour = (amounts * dataset.colour_deviations) @ dataset.colour_vectors.T
+    return Views(top, left, flipped, colour.astype(np.float32))
+
+
+def draw_dropout_masks(seed: int, step: int, images: int, neurons: int, probability: float) -> tuple[Tensor, Tensor]:
+    """The 0/1 masks of fc6 and fc7 at one step, float32 (images, neurons); a neuron is dropped with `probability`."""
+    masks = [
+        stream(seed, f"dropout-{layer}", step).random((images, neurons), dtype=np.float32) >= probability
+        for layer in ("fc6", "fc7")
+    ]
+    return torch.from_numpy(masks[0].astype(np.float32)), torch.from_numpy(masks[1].astype(np.float32))
+
+
+def make_batch(images: np.ndarray, mean_image: np.ndarray, rows: np.ndarray, views: Views, crop_px: int) -> Tensor:
+    """Float32 (len(rows), 3, crop_px, crop_px): crops minus the mean image cropped at the same place, plus colour
+    noise.
+
+    `images`: uint8 (n, size, size, 3); the mean is subtracted before the reflection, so both are reflected together.
+    """
+    size = images.shape[1]
+    # Rows of pixels as one contiguous run each: a third of the inner loops of (size, size, 3) slices.
+    lines = images.reshape(len(images), size, size * 3)
+    mean_lines = mean_image.reshape(size, size * 3)
+    batch = np.empty((len(rows), crop_px, crop_px, 3), dtype=np.float32)
+    crop = np.empty((crop_px, crop_px * 3), dtype=np.float32)
+    for place, row in enumerate(rows):
+        down = slice(views.top[row], views.top[row] + crop_px)
+        across = slice(3 * views.left[row], 3 * (views.left[row] + crop_px))
+        np.subtract(lines[row, down, across], mean_lines[down, across], out=crop)
+        pixels = crop.reshape(crop_px, crop_px, 3)
+        batch[place] = pixels[:, ::-1] if views.flipped[row] else pixels
+    batch += views.colour[rows, None, None, :]
+    return torch.from_numpy(batch).permute(0, 3, 1, 2).contiguous()

@@ -1,0 +1,168 @@
+"""The packed dataset on disk: open it, take a split, check its bytes."""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet2012.errors import DataError
+from alexnet2012.provenance import count_usable_cores
+
+MANIFEST_VERSION = 1
+SHARD_ROWS = 4096
+SPLITS = ("train", "val", "test")
+REMEDY = "Run snakemake (or `alexnet2012 prepare`) to make it anew."
+
+
+@dataclass(frozen=True, eq=False)
+class PackedSplit:
+    """One split: images uint8 (n, s, s, 3) memory-mapped in RGB, labels int64 (n,)."""
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class PackedDataset:
+    """What the manifest and the statistics say; pixels are mapped only when a split is asked for.
+
+    `mean_image` float32 (s, s, 3) in 0..255; `colour_vectors` float64 (3, 3), an eigenvector of the RGB covariance in
+    each column; `colour_deviations` float64 (3,), the roots of the eigenvalues, largest first. All three are those of
+    the training split (§2, §4.1).
+    """
+
+    folder: Path
+    name: str
+    digest: str
+    classes: tuple[str, ...]
+    counts: dict[str, int]
+    size_px: int
+    mean_image: np.ndarray
+    colour_vectors: np.ndarray
+    colour_deviations: np.ndarray
+
+    def split(self, name: str) -> PackedSplit:
+        """A split by name. Raises DataError for a name that is not train, val or test."""
+        if name not in self.counts:
+            raise DataError(f'{self.folder} has no split "{name}"; its splits are {", ".join(self.counts)}.')
+        images, labels = _open_arrays(self.folder, name, self.counts[name], self.size_px)
+        return PackedSplit(name, images, np.array(labels))
+
+
+def open_packed(folder: Path) -> PackedDataset:
+    """The packed dataset in `folder`, at the cost of reading headers; `verify_digests` reads every byte.
+
+    Raises DataError when the manifest is missing or of another version, or a file is not as the manifest counts it.
+    """
+    manifest = _read_manifest(folder)
+    counts, size_px = manifest["counts"], manifest["size_px"]
+    for name, count in counts.items():
+        _open_arrays(folder, name, count, size_px)
+    mean_image, vectors, deviations = _read_statistics(folder, size_px)
+    return PackedDataset(
+        folder=folder,
+        name=manifest["name"],
+        digest=manifest["digest"],
+        classes=tuple(manifest["classes"]),
+        counts=counts,
+        size_px=size_px,
+        mean_image=mean_image,
+        colour_vectors=vectors,
+        colour_deviations=deviations,
+    )
+
+
+def verify_digests(folder: Path) -> None:
+    """Read every image and label. Raises DataError naming the first shard whose bytes are not those of the manifest."""
+    manifest = _read_manifest(folder)
+    for name, count in manifest["counts"].items():
+        arrays = _open_arrays(folder, name, count, manifest["size_px"])
+        for kind, array in zip(("images", "labels"), arrays, strict=True):
+            expected = manifest["shards"][name][kind]
+            for shard, (found, wanted) in enumerate(zip(shard_digests(array), expected, strict=True)):
+                if found != wanted:
+                    rows = f"{shard * SHARD_ROWS:,} to {min((shard + 1) * SHARD_ROWS, count) - 1:,}"
+                    raise DataError(
+                        f"{folder / name / kind}.npy is damaged in shard {shard} (rows {rows}): sha256 {found}, but "
+                        f"the manifest says {wanted}. {REMEDY}"
+                    )
+    if (found := whole_digest(manifest["shards"])) != manifest["digest"]:
+        raise DataError(f"{folder}/manifest.json contradicts itself: its shards make {found}. {REMEDY}")
+
+
+def shard_digests(array: np.ndarray) -> list[str]:
+    """sha256 of the bytes of every 4,096 rows, the last shard being shorter."""
+    shards = [array[first : first + SHARD_ROWS] for first in range(0, len(array), SHARD_ROWS)]
+    # hashlib works outside the interpreter lock, so threads are enough.
+    with ThreadPoolExecutor(count_usable_cores()) as pool:
+        return list(pool.map(_digest_rows, shards))
+
+
+def whole_digest(shards: dict[str, dict[str, list[str]]]) -> str:
+    """sha256 over the digests of the shards: train, val, test; of each first the images, then the labels."""
+    digest = hashlib.sha256()
+    for name in SPLITS:
+        for shard in (*shards[name]["images"], *shards[name]["labels"]):
+            digest.update(bytes.fromhex(shard))
+    return digest.hexdigest()
+
+
+def _digest_rows(rows: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for row in range(0, len(rows), 64):
+        digest.update(np.ascontiguousarray(rows[row : row + 64]))
+    return digest.hexdigest()
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise DataError(f"{folder} is no packed dataset: it has no manifest.json. {REMEDY}")
+    try:
+        manifest = json.loads(path.read_text())
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}. {REMEDY}") from error
+    version = manifest.get("version") if isinstance(manifest, dict) else None
+    if version != MANIFEST_VERSION:
+        raise DataError(f"{path} is of version {version}, but this code reads version {MANIFEST_VERSION}. {REMEDY}")
+    return manifest
+
+
+def _open_arrays(folder: Path, split: str, count: int, size_px: int) -> tuple[np.ndarray, np.ndarray]:
+    images = _open_array(folder / split / "images.npy", (count, size_px, size_px, 3), np.uint8)
+    labels = _open_array(folder / split / "labels.npy", (count,), np.int64)
+    return images, labels
+
+
+def _open_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} cannot be opened: {error}. {REMEDY}") from error
+    if array.shape != shape or array.dtype != dtype:
+        raise DataError(
+            f"{path} is {array.dtype} {array.shape}, but the manifest counts {np.dtype(dtype)} {shape}. {REMEDY}"
+        )
+    return array
+
+
+def _read_statistics(folder: Path, size_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    path = folder / "statistics.npz"
+    expected = {"mean_image": (size_px, size_px, 3), "colour_vectors": (3, 3), "colour_deviations": (3,)}
+    try:
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in expected}
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise DataError(f"{path} cannot be read: {error}. {REMEDY}") from error
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise DataError(f"{path}: {name} is {arrays[name].shape}, not {shape}. {REMEDY}")
+    return arrays["mean_image"], arrays["colour_vectors"], arrays["colour_deviations"]

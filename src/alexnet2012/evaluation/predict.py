@@ -1,0 +1,76 @@
+"""Per-image probabilities of a trained net: ten crops, and the centre crop from the same pass."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from alexnet2012.data.packed import PackedDataset
+from alexnet2012.errors import DataError
+from alexnet2012.evaluation.crops import CENTRE, Crop, centre_crop, cut, ten_crops
+
+
+def predict_ten_crops(
+    net: nn.Module, dataset: PackedDataset, split: str, crop_px: int, batch: int
+) -> dict[str, np.ndarray]:
+    """{"ten_crop", "centre"}: float32 (n, classes) each, the mean of the SOFTMAX outputs over the crops (§4.1).
+
+    Raises DataError unless exactly the split's images were seen.
+    """
+    crops = ten_crops(dataset.size_px, crop_px)
+    images = dataset.split(split).images
+    ten = np.empty((len(images), len(dataset.classes)), dtype=np.float32)
+    centre = np.empty_like(ten)
+    seen = 0
+    for part, probabilities in predict_crops(
+        net, images, np.arange(len(images)), dataset.mean_image, crops, crop_px, batch
+    ):
+        ten[part] = probabilities.double().mean(dim=0).numpy()
+        centre[part] = probabilities[CENTRE].numpy()
+        seen += probabilities.shape[1]
+    if seen != dataset.counts[split]:
+        raise DataError(
+            f"{dataset.folder}: {seen} images of {split} were seen, the manifest counts {dataset.counts[split]}"
+        )
+    return {"ten_crop": ten, "centre": centre}
+
+
+def measure_centre(
+    net: nn.Module, dataset: PackedDataset, split: str, rows: np.ndarray, crop_px: int, batch: int
+) -> tuple[np.ndarray, float]:
+    """Probabilities float32 (rows, classes) and mean cross-entropy (nats) of the centre crop in evaluation mode."""
+    data = dataset.split(split)
+    crops = (centre_crop(dataset.size_px, crop_px),)
+    parts = [part[0] for _, part in predict_crops(net, data.images, rows, dataset.mean_image, crops, crop_px, batch)]
+    probabilities = torch.cat(parts)
+    own = probabilities[torch.arange(len(rows)), torch.from_numpy(data.labels[rows])]
+    # A probability may underflow to 0; the smallest normal float32 keeps the loss finite.
+    return probabilities.numpy(), float(-own.double().clamp_min(torch.finfo(torch.float32).tiny).log().mean())
+
+
+def predict_crops(
+    net: nn.Module,
+    images: np.ndarray,
+    rows: np.ndarray,
+    mean_image: np.ndarray,
+    crops: tuple[Crop, ...],
+    crop_px: int,
+    batch: int,
+) -> Iterator[tuple[slice, Tensor]]:
+    """For `batch` of the images `rows` at a time, the last time fewer: their places in `rows` and their probabilities.
+
+    Probabilities are float32 (crops, images, classes), on the CPU.
+    """
+    device = next(net.parameters()).device
+    was_training = net.training
+    net.eval()
+    with torch.inference_mode():
+        for start in range(0, len(rows), batch):
+            part = images[rows[start : start + batch]]
+            outputs = [
+                functional.softmax(net(cut(part, mean_image, crop, crop_px).to(device)), dim=1) for crop in crops
+            ]
+            yield slice(start, start + len(part)), torch.stack(outputs).float().cpu()
+    net.train(was_training)

@@ -1,0 +1,121 @@
+"""One prediction, or one average of predictions, as a job: arrays first, and last the record that vouches for them."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from alexnet2012 import devices, provenance
+from alexnet2012.data.packed import PackedDataset, open_packed
+from alexnet2012.errors import RecordError
+from alexnet2012.evaluation.ensemble import average
+from alexnet2012.evaluation.metrics import top_k_error
+from alexnet2012.files import file_digest, read_json, replacing, write_json
+from alexnet2012.resolve import read_run
+from alexnet2012.tracking import TrackingIds, log_ensemble, log_results
+
+CROPS = ("ten_crop", "centre")
+
+
+def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path, tracking_file: Path) -> None:
+    """Write `output_folder`/<split>-{ten_crop,centre}.npy, float32 (n, classes), and <split>.json with errors and
+    provenance.
+
+    Raises RecordError when the weights are not those of the run's record, or were trained on other data.
+    """
+    import time
+
+    from safetensors.torch import load_file
+
+    from alexnet2012.evaluation.predict import predict_ten_crops
+    from alexnet2012.model.alexnet import AlexNet
+
+    run, record = read_run(run_folder / "config.yaml"), read_json(run_folder / "record.json")
+    weights = run_folder / "model.safetensors"
+    if file_digest(weights) != record["weights_sha256"]:
+        raise RecordError(f"{weights} is not what record.json beside it describes; train this run again")
+    dataset = open_packed(data_folder / run.dataset_name)
+    if dataset.digest != record["dataset"]["digest"]:
+        raise RecordError(
+            f"{run_folder} was trained on data {record['dataset']['digest'][:8]}, "
+            f"{dataset.folder} holds {dataset.digest[:8]}; prepare the same data, or train again"
+        )
+    device = devices.open_device(run.runtime.device, run.training.torch_threads)
+    made_by = provenance.collect(run.training.torch_threads, device.type)
+    net = AlexNet(run.net, len(dataset.classes))
+    net.load_state_dict(load_file(weights))
+    started = time.monotonic()
+    found = predict_ten_crops(net.to(device), dataset, split, run.net.crop_px, run.runtime.evaluation_batch)
+    wall_time_s = time.monotonic() - started
+    for crops, probabilities in found.items():
+        with replacing(output_folder / f"{split}-{crops}.npy") as path, path.open("wb") as file:
+            np.save(file, probabilities)
+    details = {"seed": run.seed, "hash8": run.hash8, "weights_sha256": record["weights_sha256"]}
+    details |= {"wall_time_s": round(wall_time_s, 1), "mlflow_run_id": record["mlflow_run_id"]}
+    errors = write_record(output_folder, "prediction", run.variant, dataset, split, asdict(made_by), details)
+    log_results(
+        run_folder / "state",
+        TrackingIds.load(tracking_file),
+        f"{run.variant}-seed{run.seed}",
+        {f"{split}_{crops}_{k}_error": error for crops, each in errors.items() for k, error in each.items()},
+    )
+
+
+def average_members(
+    name: str, member_folders: list[Path], split: str, output_folder: Path, data_folder: Path, tracking_file: Path
+) -> None:
+    """The same files as `predict` writes, for the mean of the members' stored probabilities.
+
+    Raises RecordError when members do not stand on the same images.
+    """
+    records = {folder: read_json(folder / f"{split}.json") for folder in member_folders}
+    datasets = {record["dataset"]["digest"] for record in records.values()}
+    if len(datasets) != 1:
+        raise RecordError(
+            f"{name}: its members were evaluated on different data ({', '.join(sorted(datasets))}); evaluate them again"
+        )
+    first = next(iter(records.values()))
+    dataset = open_packed(data_folder / first["dataset"]["name"])
+    if dataset.digest not in datasets:
+        raise RecordError(
+            f"{dataset.folder} is no longer the data that {name}'s members were evaluated on; evaluate them again"
+        )
+    for crops in CROPS:
+        average([folder / f"{split}-{crops}.npy" for folder in member_folders], output_folder / f"{split}-{crops}.npy")
+    members = {f"{record['variant']}-seed{record['seed']}": record["mlflow_run_id"] for record in records.values()}
+    made_by = asdict(provenance.collect(first["provenance"]["torch_threads"]))
+    details = {"members": members, "hash8": output_folder.parent.name.rsplit("-", 1)[1]}
+    errors = write_record(output_folder, "ensemble", name, dataset, split, made_by, details)
+    log_ensemble(
+        TrackingIds.load(tracking_file),
+        name,
+        members,
+        {f"{split}_{crops}_{k}_error": error for crops, each in errors.items() for k, error in each.items()},
+        output_folder,
+    )
+
+
+def write_record(
+    folder: Path, kind: str, name: str, dataset: PackedDataset, split: str, made_by: dict, details: dict
+) -> dict[str, dict[str, float]]:
+    """Measure the stored probabilities, write <split>.json, and return its errors by crops and k."""
+    labels = dataset.split(split).labels
+    errors = {}
+    for crops in CROPS:
+        probabilities = np.load(folder / f"{split}-{crops}.npy", mmap_mode="r")
+        errors[crops] = {f"top{k}": top_k_error(probabilities, labels, k) for k in (1, 5)}
+    write_json(
+        folder / f"{split}.json",
+        {
+            "kind": kind,
+            "variant": name,
+            "split": split,
+            "images": len(labels),
+            "classes": len(dataset.classes),
+            "dataset": {"name": dataset.name, "digest": dataset.digest, "counts": dataset.counts},
+            "errors": errors,
+            **details,
+            "provenance": made_by,
+        },
+    )
+    return errors

@@ -1,0 +1,72 @@
+"""Fingerprints of the code behind each stage, so that Snakemake sees an edit of src/ and ignores a comment."""
+
+import ast
+import hashlib
+from pathlib import Path
+
+PACKAGE = "alexnet2012"
+ROOT = Path(__file__).resolve().parent
+
+# The module in which each stage's result is made; what it imports from the package is found by itself.
+STAGES = {
+    "prepare": f"{PACKAGE}.data.prepare",
+    "train": f"{PACKAGE}.training.loop",
+    "predict": f"{PACKAGE}.evaluation.predict",
+    "average": f"{PACKAGE}.evaluation.ensemble",
+    "tables": f"{PACKAGE}.reporting.tables",
+}
+# Imported along the way without a say in the result. What config.py and resolve.py decide is a rule's param by itself:
+# the resolved configuration. The others report, record or word messages.
+NEUTRAL = frozenset(
+    f"{PACKAGE}.{name}"
+    for name in ("config", "resolve", "errors", "tracking", "provenance", "fingerprint", "files", "training.progress")
+)
+
+
+def fingerprint(stage: str, root: Path = ROOT) -> str:
+    """Sixteen hex digits over the syntax trees, without docstrings and comments, of all modules that affect `stage`."""
+    content = hashlib.sha256()
+    for module in list_modules(STAGES[stage], root):
+        content.update(f"{module}\n{strip(module_path(module, root).read_text())}\n".encode())
+    return content.hexdigest()[:16]
+
+
+def list_modules(entry: str, root: Path = ROOT) -> list[str]:
+    """`entry` and all modules of the package that it imports, directly or not, sorted; neutral ones left out."""
+    found: set[str] = set()
+    waiting = [entry]
+    while waiting:
+        module = waiting.pop()
+        if module in found or module in NEUTRAL:
+            continue
+        found.add(module)
+        waiting.extend(list_imports(ast.parse(module_path(module, root).read_text()), root))
+    return sorted(found)
+
+
+def list_imports(tree: ast.Module, root: Path) -> list[str]:
+    """Modules of the package imported anywhere in `tree`, functions included."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return [name for name in names if name.startswith(f"{PACKAGE}.") and module_path(name, root).is_file()]
+
+
+def module_path(module: str, root: Path) -> Path:
+    return root.joinpath(*module.split(".")[1:]).with_suffix(".py")
+
+
+def strip(source: str) -> str:
+    """The source without comments, docstrings and layout."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)

@@ -1,0 +1,96 @@
+"""The net of §3: five convolutional and three fully connected layers on two towers, each choice citing its section."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from alexnet2012.config import CONV_NAMES, WEIGHT_NAMES, NetConfig
+from alexnet2012.model.geometry import NORMALISED, PAPER_FAN_IN, POOLED, list_layers
+from alexnet2012.model.lrn import local_response_norm
+
+
+class AlexNet(nn.Module):
+    """The paper's net, or its scaled or one-tower form, with the sizes of `net` and `classes` outputs.
+
+    Input: float32 (images, 3, crop_px, crop_px), RGB in 0..255 minus the mean image (§2). Output: logits
+    (images, classes); the softmax belongs to the loss and to the evaluation. Raises ConfigError for impossible sizes.
+    """
+
+    def __init__(self, net: NetConfig, classes: int) -> None:
+        super().__init__()
+        self.config = net
+        self.classes = classes
+        self.layers = {layer.name: layer for layer in list_layers(net, classes)}
+        for name in WEIGHT_NAMES:
+            layer = self.layers[name]
+            if layer.kind == "conv":
+                # fig. 2: conv2, conv4 and conv5 see only their own GPU's maps; conv1 and conv3 see all.
+                channels = layer.fan_in // layer.kernel**2 * layer.towers
+                pad = getattr(net, name).pad
+                module = nn.Conv2d(channels, layer.output[0], layer.kernel, layer.stride, pad, groups=layer.towers)
+            else:
+                module = nn.Linear(layer.fan_in, layer.output[0])
+            self.add_module(name, module)
+
+    def forward(self, images: Tensor, dropout_masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Logits of `images`.
+
+        In training mode with dropout on, `dropout_masks` are the two 0/1 masks (images, fc_neurons) of fc6 and fc7: the
+        net draws nothing itself, so that a step can be repeated bit for bit. Raises ValueError when they are missing.
+        """
+        maps = images
+        for name in CONV_NAMES:
+            maps = self._convolve(name, maps)
+            maps = functional.relu(maps, inplace=True)  # §3.1
+            if name in NORMALISED and self.config.lrn is not None:
+                lrn = self.config.lrn  # §3.3: after the ReLU, within each tower as in the 2012 code
+                maps = local_response_norm(maps, lrn.n, lrn.k, lrn.alpha, lrn.beta, towers=self.config.towers)
+            if name in POOLED:
+                pool = self.config.pool  # §3.4
+                maps = functional.max_pool2d(maps, pool.size, pool.stride, ceil_mode=pool.rounding == "up")
+        neurons = maps.flatten(1)
+        for index, name in enumerate(("fc6", "fc7")):
+            neurons = functional.relu(getattr(self, name)(neurons), inplace=True)
+            neurons = self._drop(neurons, dropout_masks, index)
+        return self.fc8(
+            neurons
+        )  # no ReLU here, although §3.5 says "every ... fully-connected layer": it feeds the softmax
+
+    def _convolve(self, name: str, maps: Tensor) -> Tensor:
+        overhang = self.layers[name].overhang_px
+        if overhang:
+            # The 2012 code lets the last windows hang over the right and bottom edge: zeros there, none left or above.
+            maps = functional.pad(maps, (0, overhang, 0, overhang))
+        return getattr(self, name)(maps)
+
+    def _drop(self, neurons: Tensor, masks: tuple[Tensor, Tensor] | None, index: int) -> Tensor:
+        """§4.2: a mask without rescaling in training, all neurons times 1 - p at test."""
+        probability = self.config.dropout
+        if probability == 0:
+            return neurons
+        if not self.training:
+            return neurons * (1 - probability)
+        if masks is None:
+            raise ValueError("in training mode the net needs its dropout masks, see data.batches.draw_dropout_masks")
+        return neurons * masks[index]
+
+
+def initialise(model: AlexNet, generator: torch.Generator) -> None:
+    """Draw all weights in place from N(0, 0.01) and set the biases (§5).
+
+    A net with other fan-ins keeps the paper's pre-activation variance:
+    std = 0.01 * sqrt(the paper's fan-in / own fan-in). At the paper's sizes the factor is exactly 1.
+    """
+    with torch.no_grad():
+        for name in WEIGHT_NAMES:
+            module = getattr(model, name)
+            std = model.config.init_std * math.sqrt(PAPER_FAN_IN[name] / model.layers[name].fan_in)
+            module.weight.normal_(0.0, std, generator=generator)
+            module.bias.fill_(1.0 if name in model.config.bias_one else 0.0)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Weights and biases."""
+    return sum(parameter.numel() for parameter in model.parameters())

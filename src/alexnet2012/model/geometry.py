@@ -1,0 +1,131 @@
+"""The layer table: shapes, parameters and multiply-adds of a net, from its configuration alone (no torch)."""
+
+import math
+from dataclasses import asdict, dataclass
+
+from alexnet2012.config import CONV_NAMES, ConvConfig, NetConfig
+from alexnet2012.errors import ConfigError
+
+# The paper's fan-in of each weight layer, towers counted (fig. 2: conv2 sees 48 maps, conv4 and conv5 192 each).
+PAPER_FAN_IN = {
+    "conv1": 11 * 11 * 3,
+    "conv2": 5 * 5 * 48,
+    "conv3": 3 * 3 * 256,
+    "conv4": 3 * 3 * 192,
+    "conv5": 3 * 3 * 192,
+    "fc6": 6 * 6 * 256,
+    "fc7": 4096,
+    "fc8": 4096,
+}
+POOLED = ("conv1", "conv2", "conv5")  # §3.5: max pooling follows these
+NORMALISED = ("conv1", "conv2")  # §3.5: response normalisation follows these
+WITHIN_TOWER = ("conv2", "conv4", "conv5")  # fig. 2: these see only their own GPU's maps
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of the layer table.
+
+    `output` is [channels, height, width], or [neurons]; `overhang_px` is how far the last windows reach over the right
+    and the bottom edge; `fan_in` is what one output sees, 0 for layers without weights.
+    """
+
+    name: str
+    kind: str
+    kernel: int | None
+    stride: int | None
+    output: list[int]
+    parameters: int
+    multiply_adds: int
+    towers: int
+    fan_in: int = 0
+    overhang_px: int = 0
+
+
+def list_layers(net: NetConfig, classes: int) -> list[Layer]:
+    """All layers in order for a net of `classes` outputs; raises ConfigError for sizes that cannot be built."""
+    layers: list[Layer] = []
+    channels, size = 3, net.crop_px
+    for name in CONV_NAMES:
+        conv = conv_layer(net, name, channels, size)
+        layers.append(conv)
+        channels, size = conv.output[0], conv.output[1]
+        if name in NORMALISED and net.lrn is not None:
+            layers.append(Layer(f"lrn{name[-1]}", "lrn", net.lrn.n, 1, conv.output, 0, 0, net.towers))
+        if name in POOLED:
+            pool = pool_layer(net, f"pool{name[-1]}", channels, size)
+            layers.append(pool)
+            size = pool.output[1]
+    inputs = channels * size * size
+    for name, outputs in (("fc6", net.fc_neurons), ("fc7", net.fc_neurons), ("fc8", classes)):
+        layers.append(Layer(name, "fc", None, None, [outputs], (inputs + 1) * outputs, inputs * outputs, 1, inputs))
+        inputs = outputs
+    return layers
+
+
+def conv_layer(net: NetConfig, name: str, channels: int, size: int) -> Layer:
+    conv: ConvConfig = getattr(net, name)
+    kernels = conv.kernels
+    if name in net.halved:
+        if kernels % 2:
+            raise ConfigError(f"net.{name}: {kernels} kernels cannot be halved; make the number even")
+        kernels //= 2
+    groups = net.towers if name in WITHIN_TOWER else 1
+    if kernels % net.towers:
+        raise ConfigError(
+            f"net.{name}: {kernels} kernels cannot be split over {net.towers} towers; make the number even"
+        )
+    padded = size + 2 * conv.pad
+    if conv.kernel_px > padded:
+        raise ConfigError(
+            f"net.{name}: a {conv.kernel_px}-pixel kernel does not fit its input of {size} pixels with pad {conv.pad}; "
+            "make the kernel, or the strides before it, smaller"
+        )
+    # Rounded up, as the 2012 code does: (224 - 11) / 4 = 53.25 gives 55 positions, the last hanging over by 3 pixels.
+    output = 1 + math.ceil((padded - conv.kernel_px) / conv.stride)
+    overhang = (output - 1) * conv.stride + conv.kernel_px - padded
+    fan_in = conv.kernel_px**2 * (channels // groups)
+    return Layer(
+        name=name,
+        kind="conv",
+        kernel=conv.kernel_px,
+        stride=conv.stride,
+        output=[kernels, output, output],
+        parameters=(fan_in + 1) * kernels,
+        multiply_adds=fan_in * kernels * output * output,
+        towers=groups,
+        fan_in=fan_in,
+        overhang_px=overhang,
+    )
+
+
+def pool_layer(net: NetConfig, name: str, channels: int, size: int) -> Layer:
+    pool = net.pool
+    if pool.size > size:
+        raise ConfigError(
+            f"net.pool: a window of {pool.size} does not fit {name}'s input of {size} pixels; use fewer strides"
+        )
+    if pool.stride > pool.size:
+        raise ConfigError(
+            f"net.pool: stride {pool.stride} would skip cells between windows of {pool.size}; at most {pool.size}"
+        )
+    divide = math.ceil if pool.rounding == "up" else math.floor
+    output = 1 + divide((size - pool.size) / pool.stride)
+    overhang = max(0, (output - 1) * pool.stride + pool.size - size)
+    return Layer(name, "pool", pool.size, pool.stride, [channels, output, output], 0, 0, net.towers, 0, overhang)
+
+
+def describe(net: NetConfig, classes: int) -> dict:
+    """The layer table as plain data: {"layers": [...], "parameters", "multiply_adds"}."""
+    layers = list_layers(net, classes)
+    hidden = ("fan_in", "overhang_px")
+    return {
+        "layers": [{key: value for key, value in asdict(layer).items() if key not in hidden} for layer in layers],
+        "parameters": sum(layer.parameters for layer in layers),
+        "multiply_adds": sum(layer.multiply_adds for layer in layers),
+    }
+
+
+def count_neurons(net: NetConfig, classes: int) -> int:
+    """Input pixels excluded: the outputs of all weight layers (the abstract's "650,000 neurons")."""
+    return sum(math.prod(layer.output) for layer in list_layers(net, classes) if layer.parameters)

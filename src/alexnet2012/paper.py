@@ -1,0 +1,155 @@
+"""Every number and claim of the paper, each once, with its place; errors are fractions, sizes of claims too."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Errors:
+    """A top-1 and a top-5 error, or a difference of two; None where the paper gives none."""
+
+    top1: float | None = None
+    top5: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of table 1 or 2. `key` is the variant or ensemble that reproduces it, a name of config/variants.yaml."""
+
+    label: str
+    key: str
+    val: Errors = Errors()
+    test: Errors = Errors()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the ledger. `stated` is the size as differences of errors, `size` what else the paper says of it.
+
+    `needs` says what measures it: a dataset of the paper, GPUs, or variants (names of config/variants.yaml).
+    """
+
+    id: str
+    text: str
+    section: str
+    stated: Errors = Errors()
+    size: str = ""
+    needs: str = ""
+    in_text: bool = False
+
+
+# Table 1: ILSVRC-2010 test set.
+TABLE1 = (
+    Row("Sparse coding [2]", "sparse-coding", test=Errors(0.471, 0.282)),
+    Row("SIFT + FVs [24]", "sift-fv", test=Errors(0.457, 0.257)),
+    Row("CNN", "cnn", test=Errors(0.375, 0.170)),
+)
+# §6: the same net, the centre crop alone.
+CENTRE_CROP = Errors(0.390, 0.183)
+
+# Table 2: ILSVRC-2012; top-1 errors on its test set are unknown, its labels being withheld.
+TABLE2 = (
+    Row("SIFT + FVs [7]", "sift-fv", test=Errors(None, 0.262)),
+    Row("1 CNN", "cnn", val=Errors(0.407, 0.182)),
+    Row("5 CNNs", "5-cnns", val=Errors(0.381, 0.164), test=Errors(None, 0.164)),
+    Row("1 CNN*", "1-cnn-star", val=Errors(0.390, 0.166)),
+    Row("7 CNNs*", "7-cnns-star", val=Errors(0.367, 0.154), test=Errors(None, 0.153)),
+)
+
+FALL_2009 = Errors(0.674, 0.409)
+FALL_2009_BEST_BEFORE = Errors(0.781, 0.609)
+
+PARAMETERS = 60e6  # abstract
+NEURONS = 650_000  # abstract
+CONV_SHARE = 0.01  # §1: "each ... no more than 1% of the model's parameters"
+RELU_SPEEDUP = 6  # §3.1
+
+ILSVRC2010, ILSVRC2012, FALL2009, GPUS = "ILSVRC-2010", "ILSVRC-2012", "ImageNet Fall 2009", "GPUs"
+
+CLAIMS = (
+    Claim("C01", "the CNN's error on ILSVRC-2010 test, ten crops", "table 1", TABLE1[2].test, needs=ILSVRC2010),
+    Claim("C02", "the same net, centre crop alone", "6", CENTRE_CROP, needs=ILSVRC2010, in_text=True),
+    Claim(
+        "C03", "averaging over ten crops lowers the error", "4.1, 6", Errors(0.015, 0.013), needs="cnn", in_text=True
+    ),
+    Claim(
+        "C04",
+        "the two-GPU net beats the one-GPU net of halved width",
+        "3.2",
+        Errors(0.017, 0.012),
+        needs="cnn, one-gpu",
+        in_text=True,
+    ),
+    Claim("C05", "response normalisation lowers the error", "3.3", Errors(0.014, 0.012), needs="no-lrn", in_text=True),
+    Claim("C06", "overlapping pooling lowers the error", "3.4", Errors(0.004, 0.003), needs="pool-2x2", in_text=True),
+    Claim(
+        "C07",
+        "colour augmentation lowers the top-1 error",
+        "4.1",
+        Errors(0.01, None),
+        size="over 1 point",
+        needs="no-colour",
+        in_text=True,
+    ),
+    Claim(
+        "C08",
+        "without dropout the net overfits substantially; dropout about doubles the iterations to converge",
+        "4.2",
+        size="2x iterations",
+        needs="no-dropout",
+        in_text=True,
+    ),
+    Claim("C09", "without crops and reflections the net overfits substantially", "4.1", needs="no-crops", in_text=True),
+    Claim(
+        "C10",
+        "removing any middle convolutional layer costs top-1 error",
+        "7",
+        Errors(0.02, None),
+        size="about 2 points",
+        needs="no-conv2, no-conv3, no-conv4, no-conv5",
+        in_text=True,
+    ),
+    Claim(
+        "C11",
+        "a four-layer net with ReLUs reaches 25 % training error on CIFAR-10 faster than with tanh",
+        "3.1, figure 1",
+        size=f"{RELU_SPEEDUP}x",
+        needs="four-layer-relu, four-layer-tanh",
+        in_text=True,
+    ),
+    Claim(
+        "C12",
+        "CIFAR-10 four-layer net: test error without and with response normalisation",
+        "3.3",
+        Errors(0.02, None),
+        size="13 % -> 11 %",
+        needs="cifar-13pct, cifar-11pct",
+        in_text=True,
+    ),
+    Claim("C13", "1 CNN on ILSVRC-2012 val", "table 2", TABLE2[1].val, needs=ILSVRC2012),
+    Claim("C14", "the average of five CNNs on ILSVRC-2012 val", "table 2", TABLE2[2].val, needs=ILSVRC2012),
+    Claim("C15", "1 CNN*, pre-trained, on ILSVRC-2012 val", "table 2", TABLE2[3].val, needs=ILSVRC2012),
+    Claim("C16", "7 CNNs* on ILSVRC-2012 val", "table 2", TABLE2[4].val, needs=ILSVRC2012),
+    Claim("C17", "the error on ImageNet Fall 2009", "6", FALL_2009, needs=FALL2009, in_text=True),
+    Claim(
+        "C18",
+        "the CNN beats sparse coding and SIFT + FVs",
+        "table 1",
+        size="9.6 and 8.2 points top-1",
+        needs="sparse-coding, sift-fv",
+    ),
+    Claim("C19", "weight decay lowers the TRAINING error too", "5", needs="no-weight-decay", in_text=True),
+    Claim("C20", "the two-GPU net trains in slightly less time than the one-GPU net", "3.2", needs=GPUS, in_text=True),
+    Claim("C21", "the two towers specialise: one colour-agnostic, one colour-specific, in every run", "6.1, figure 3"),
+    Claim("C22", "neighbours in the last hidden layer are semantic, not pixel neighbours", "6.1, figure 4"),
+    Claim("C23", "training takes five to six days on two GTX 580", "5", size="5 to 6 days", needs=GPUS, in_text=True),
+    Claim("C24", "60 million parameters and 650,000 neurons", "abstract", size="60,000,000 and 650,000", in_text=True),
+    Claim("C25", "each convolutional layer holds no more than 1 % of the parameters", "1", size="1 %", in_text=True),
+    Claim(
+        "C26",
+        "validation and test errors differ by no more than 0.1 point",
+        "6",
+        Errors(0.001, 0.001),
+        needs=ILSVRC2010,
+        in_text=True,
+    ),
+)

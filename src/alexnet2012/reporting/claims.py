@@ -1,0 +1,168 @@
+"""What this configuration measured of each claim of the paper, or why it did not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from alexnet2012 import paper
+from alexnet2012.config import CONV_NAMES, NetConfig
+from alexnet2012.evaluation.statistics import Estimate, estimate_difference, estimate_error
+from alexnet2012.model.geometry import count_neurons, describe
+from alexnet2012.reporting.results import Experiment, Results
+
+PAPER_CLASSES = 1000
+PAPER_DATASETS = (paper.ILSVRC2010, paper.ILSVRC2012, paper.FALL2009)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A claim's two errors or differences, or `text` where it is something else; and under what conditions."""
+
+    top1: Estimate | None = None
+    top5: Estimate | None = None
+    text: str = ""
+    conditions: str = ""
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    reason: str
+
+
+Outcome = Measurement | NotMeasured
+
+
+def measure_number(claim: paper.Claim, results: Results, dataset: str) -> Outcome:
+    """The claim's number on `dataset`, whatever the dataset is (in_text.md prints its conditions)."""
+    if claim.id in MEASURES:
+        return MEASURES[claim.id](results, dataset)
+    if not claim.needs:
+        return NotMeasured("this version does not measure it yet")
+    if claim.needs == paper.GPUS:
+        return NotMeasured("needs GPUs; this configuration was run for its errors, not for its speed")
+    if claim.needs in PAPER_DATASETS:
+        return NotMeasured(f"needs {claim.needs}")
+    missing = [key for key in claim.needs.split(", ") if results.find(dataset, key) is None]
+    return (
+        NotMeasured(f"no experiment here is {' or '.join(missing)}")
+        if missing
+        else NotMeasured("no measure is defined yet")
+    )
+
+
+def settle(claim: paper.Claim, results: Results, dataset: str) -> Outcome:
+    """The ledger's entry: a claim about a dataset of the paper is not measured on any other."""
+    if claim.needs in PAPER_DATASETS:
+        return NotMeasured(f"needs {claim.needs}; {dataset} is a rehearsal")
+    return measure_number(claim, results, dataset)
+
+
+def measure_centre_crop(results: Results, dataset: str) -> Outcome:
+    """C02: the error of the centre crop alone."""
+    net = results.find(dataset, "cnn")
+    if net is None:
+        return NotMeasured("no experiment here is cnn")
+    top1, top5 = (estimate_error([each.wrong("test", "centre", k) for each in net.nets]) for k in (1, 5))
+    return Measurement(top1, top5, conditions=conditions(net, "test, centre crop"))
+
+
+def measure_ten_crops(results: Results, dataset: str) -> Outcome:
+    """C03: what ten crops gain over the centre crop, net by net."""
+    net = results.find(dataset, "cnn")
+    if net is None:
+        return NotMeasured("no experiment here is cnn")
+    top1, top5 = (
+        estimate_difference(
+            [each.wrong("test", "centre", k) for each in net.nets],
+            [each.wrong("test", "ten_crop", k) for each in net.nets],
+        )
+        for k in (1, 5)
+    )
+    return Measurement(top1, top5, conditions=conditions(net, "test, centre minus ten crops"))
+
+
+def measure_two_towers(results: Results, dataset: str) -> Outcome:
+    """C04: the one-GPU net's error minus the two-tower net's, for the seeds that both have."""
+    two, one = results.find(dataset, "cnn"), results.find(dataset, "one-gpu")
+    if two is None or one is None:
+        return NotMeasured(f"no experiment here is {'cnn' if two is None else 'one-gpu'}")
+    seeds = sorted(set(two.seeds) & set(one.seeds))
+    if not seeds:
+        return NotMeasured("cnn and one-gpu share no seed here")
+    top1, top5 = (
+        estimate_difference(
+            [net.wrong("test", "ten_crop", k) for seed in seeds for net in one.nets if net.seed == seed],
+            [net.wrong("test", "ten_crop", k) for seed in seeds for net in two.nets if net.seed == seed],
+        )
+        for k in (1, 5)
+    )
+    return Measurement(top1, top5, conditions=f"{conditions(one, 'test, ten crops')}; seeds {list_seeds(seeds)}")
+
+
+def measure_ensemble(results: Results, dataset: str) -> Outcome:
+    """§6, table 2: the mean error of one net minus the error of the five nets' average, on val."""
+    one, five = results.find(dataset, "cnn"), results.find(dataset, "5-cnns")
+    if one is None or five is None:
+        return NotMeasured(f"no experiment here is {'cnn' if one is None else '5-cnns'}")
+    differences = []
+    for k in (1, 5):
+        singles = sum(net.wrong("val", "ten_crop", k).astype(float) for net in one.nets) / len(one.nets)
+        differences.append(estimate_difference([singles], [five.nets[0].wrong("val", "ten_crop", k)]))
+    return Measurement(*differences, conditions=conditions(one, "val, ten crops"))
+
+
+def measure_val_against_test(results: Results, dataset: str) -> Outcome:
+    """C26: |validation error - test error| of the mean net, ten crops."""
+    net = results.find(dataset, "cnn")
+    if net is None:
+        return NotMeasured("no experiment here is cnn")
+    values = []
+    for k in (1, 5):
+        val, test = (
+            estimate_error([each.wrong(split, "ten_crop", k) for each in net.nets]).value for split in ("val", "test")
+        )
+        values.append(f"{100 * abs(val - test):.2f}")
+    return Measurement(text=f"{values[0]} / {values[1]} points", conditions=conditions(net, "val and test, ten crops"))
+
+
+def count_sizes(results: Results, dataset: str) -> Outcome:
+    """C24, by arithmetic on the paper's own net."""
+    parameters, neurons = describe(NetConfig(), PAPER_CLASSES)["parameters"], count_neurons(NetConfig(), PAPER_CLASSES)
+    return Measurement(
+        text=f"{parameters:,} parameters and {neurons:,} neurons", conditions="arithmetic, the paper's net"
+    )
+
+
+def count_conv_shares(results: Results, dataset: str) -> Outcome:
+    """C25, by arithmetic: each convolutional layer's share of the parameters."""
+    table = describe(NetConfig(), PAPER_CLASSES)
+    shares = {
+        layer["name"]: layer["parameters"] / table["parameters"]
+        for layer in table["layers"]
+        if layer["name"] in CONV_NAMES
+    }
+    above = [f"{name} {share:.2%}" for name, share in shares.items() if share > paper.CONV_SHARE]
+    verdict = f"contradicted: {', '.join(above)}" if above else "supported"
+    return Measurement(text=verdict.replace("%", " %"), conditions="arithmetic, the paper's net")
+
+
+MEASURES: dict[str, Callable[[Results, str], Outcome]] = {
+    "C02": measure_centre_crop,
+    "C03": measure_ten_crops,
+    "C04": measure_two_towers,
+    "C24": count_sizes,
+    "C25": count_conv_shares,
+    "C26": measure_val_against_test,
+}
+
+
+def conditions(experiment: Experiment, what: str) -> str:
+    """What a number holds for: dataset, split and crops, epochs, seeds."""
+    epochs = sorted({net.training["epochs"] for net in experiment.nets if net.training is not None})
+    length = " to ".join(str(each) for each in dict.fromkeys((epochs[0], epochs[-1])))
+    return (
+        f"{experiment.dataset}, {what}, {length} epochs, {len(experiment.nets)} seed{'s' * (len(experiment.nets) > 1)}"
+    )
+
+
+def list_seeds(seeds: list[int]) -> str:
+    return ", ".join(str(seed) for seed in seeds)

@@ -1,0 +1,58 @@
+"""What stands under every table: data, recipe, commit, machine, versions, time, seeds, runs."""
+
+from collections.abc import Iterable
+
+from alexnet2012.reporting.results import Experiment
+
+
+def describe_origin(experiments: Iterable[Experiment]) -> str:
+    """A markdown list of what made the experiments; where records differ, every value is named."""
+    experiments = list(experiments)
+    nets = [net for experiment in experiments for net in experiment.nets]
+    trainings = unique_by_run([net.training for net in nets if net.training is not None])
+    predictions = [record for net in nets for record in net.predictions.values()]
+    records = trainings + predictions
+    provenances = [record["provenance"] for record in records]
+    datasets = {
+        f"{record['dataset']['name']}, digest `{record['dataset']['digest'][:16]}`, "
+        + " / ".join(f"{count:,} {split}" for split, count in record["dataset"]["counts"].items())
+        for record in records
+    }
+    commits = {
+        f"`{each['commit'][:12]}`{' (dirty: tracked files were changed)' if each['dirty'] else ''}"
+        for each in provenances
+    }
+    dates = sorted(each["date"][:10] for each in provenances)
+    lines = {
+        "dataset": join(datasets),
+        "recipe": join({record["recipe"] for record in trainings}),
+        "schedule": join({record["schedule"] for record in trainings}),
+        "commit": join(commits),
+        "date": " to ".join(dict.fromkeys((dates[0], dates[-1]))),
+        "hardware": join({each["hardware"] for each in provenances}),
+        "software": join(
+            {
+                f"torch {each['torch']}, torchvision {each['torchvision']}, Python {each['python']}"
+                for each in provenances
+            }
+        ),
+        "torch threads": join({str(each["torch_threads"]) for each in provenances}),
+        "wall time": f"training {minutes(trainings)}, evaluation {minutes(predictions)}, summed over jobs",
+        "seeds": "; ".join(f"{each.key} {', '.join(map(str, each.seeds))}" for each in experiments if each.seeds),
+        "MLflow runs": ", ".join(
+            f"{record['variant']}-seed{record['seed']} `{record['mlflow_run_id']}`" for record in trainings
+        ),
+    }
+    return "\n".join(f"- {key}: {value}" for key, value in lines.items()) + "\n"
+
+
+def unique_by_run(records: list[dict]) -> list[dict]:
+    return list({(record["dataset"]["name"], record["variant"], record["seed"]): record for record in records}.values())
+
+
+def minutes(records: list[dict]) -> str:
+    return f"{sum(record.get('wall_time_s', 0) for record in records) / 60:.1f} min"
+
+
+def join(values: set[str]) -> str:
+    return "; ".join(sorted(values))

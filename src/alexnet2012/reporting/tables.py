@@ -1,0 +1,279 @@
+"""The paper's tables, its numbers in the text and the ledger of claims, as markdown, each with what made it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tabulate import tabulate
+
+from alexnet2012 import paper
+from alexnet2012.evaluation.statistics import Estimate, estimate_error
+from alexnet2012.files import write_text
+from alexnet2012.reporting.claims import (
+    Measurement,
+    NotMeasured,
+    Outcome,
+    list_seeds,
+    measure_ensemble,
+    measure_number,
+    settle,
+)
+from alexnet2012.reporting.provenance_note import describe_origin
+from alexnet2012.reporting.results import Experiment, Results, load_results
+
+NOT_YET = "not yet reproduced"
+ABSENT = "–"
+# Datasets on which a difference from the paper means something.
+PAPER_KINDS = {"table1": "ilsvrc2010", "table2": "ilsvrc2012"}
+
+
+def render_tables(folder: Path, data_folder: Path) -> list[Path]:
+    """Write tables/{table1,table2,in_text,claims}.md below `folder` and return their paths.
+
+    Raises RecordError when a record may not stand in a table.
+    """
+    results = load_results(folder, data_folder)
+    texts = {
+        "table1": render_table1(results),
+        "table2": render_table2(results),
+        "in_text": render_in_text(results),
+        "claims": render_claims(results),
+    }
+    paths = []
+    for name, text in texts.items():
+        paths.append(folder / "tables" / f"{name}.md")
+        write_text(paths[-1], text)
+    return paths
+
+
+def render_table1(results: Results) -> str:
+    """Table 1 in the paper's shape, once for each dataset that feeds it."""
+    parts = [f"# Table 1: {results.name}\n"]
+    for dataset in results.datasets:
+        experiments = {experiment.key: experiment for experiment in results.feeding("table1", dataset)}
+        if not experiments:
+            continue
+        rows = []
+        for row in with_others(paper.TABLE1, experiments):
+            found = experiments.get(row.key)
+            rows.append(
+                [
+                    row.label,
+                    *(percent(each) for each in (row.test.top1, row.test.top5)),
+                    *(cell(found, "test", k) for k in (1, 5)),
+                    difference(found, row.test, "table1", "test"),
+                    seeds_cell(found, "test"),
+                ]
+            )
+        headers = ["Model", "paper top-1", "paper top-5", "top-1", "top-5", "difference", "seeds"]
+        parts += [caption(dataset, experiments.values(), paper.ILSVRC2010, "its test set"), grid(headers, rows)]
+        parts.append(describe_origin(experiments.values()))
+    return "\n".join(parts)
+
+
+def render_table2(results: Results) -> str:
+    """Table 2 in the paper's shape, once for each dataset that feeds it."""
+    parts = [f"# Table 2: {results.name}\n"]
+    for dataset in results.datasets:
+        experiments = {experiment.key: experiment for experiment in results.feeding("table2", dataset)}
+        if not experiments:
+            continue
+        rows = []
+        for row in with_others(paper.TABLE2, experiments):
+            found = experiments.get(row.key)
+            rows.append(
+                [
+                    row.label,
+                    *(percent(each) for each in (row.val.top1, row.val.top5, row.test.top5)),
+                    *(cell(found, split, k) for split in ("val", "test") for k in (1, 5)),
+                    difference(found, row.val, "table2", "val"),
+                    seeds_cell(found, "val"),
+                ]
+            )
+        headers = ["Model", "paper top-1 (val)", "paper top-5 (val)", "paper top-5 (test)"]
+        headers += ["top-1 (val)", "top-5 (val)", "top-1 (test)", "top-5 (test)", "difference (val)", "seeds"]
+        parts += [
+            caption(dataset, experiments.values(), paper.ILSVRC2012, "its val and test sets"),
+            grid(headers, rows),
+        ]
+        if any(val_steered(experiment) for experiment in experiments.values()):
+            parts.append("val also steered the learning rate.\n")
+        parts.append(describe_origin(experiments.values()))
+    return "\n".join(parts)
+
+
+def render_in_text(results: Results) -> str:
+    """The numbers of the running text, and the errors of every variant with and without the ten crops."""
+    parts = [f"# Numbers in the text: {results.name}\n"]
+    for dataset in results.datasets:
+        experiments = list(results.feeding("in_text", dataset)) or list(results.feeding("table1", dataset))
+        rows = [
+            [f"§{claim.section}" if claim.section[0].isdigit() else claim.section, claim.text, stated(claim)]
+            + outcome_cells(measure_number(claim, results, dataset))
+            for claim in paper.CLAIMS
+            if claim.in_text
+        ]
+        one, five = paper.TABLE2[1].val, paper.TABLE2[2].val
+        gain = paper.Errors(one.top1 - five.top1, one.top5 - five.top5)
+        outcome = measure_ensemble(results, dataset)
+        rows.append(
+            ["§6, table 2", "averaging five CNNs lowers the error of one", points_pair(gain), *outcome_cells(outcome)]
+        )
+        headers = ["where", "what", "paper", "measured (top-1 / top-5)", "conditions and interval"]
+        parts += [rehearsal_note(dataset, experiments, "the paper's datasets"), grid(headers, rows)]
+        parts += ["Errors of every variant:\n", grid(*variant_errors(results, dataset))]
+        everything = {
+            experiment.key: experiment
+            for table in ("table1", "table2", "in_text")
+            for experiment in results.feeding(table, dataset)
+        }
+        parts.append(describe_origin(everything.values()))
+    return "\n".join(parts)
+
+
+def render_claims(results: Results) -> str:
+    """The ledger: every claim with a measurement, or why there is none."""
+    parts = [f"# Claims: {results.name}\n"]
+    for dataset in results.datasets:
+        outcomes = {claim.id: settle(claim, results, dataset) for claim in paper.CLAIMS}
+        rows = [
+            [claim.id, claim.text, claim.section, stated(claim), *outcome_cells(outcomes[claim.id])]
+            for claim in paper.CLAIMS
+        ]
+        experiments = [results.find(dataset, key) for key in dict.fromkeys(each.key for each in results.experiments)]
+        present = [experiment for experiment in experiments if experiment is not None]
+        headers = ["claim", "what", "where", "paper", "measured (top-1 / top-5)", "conditions and interval, or why not"]
+        parts += [
+            rehearsal_note(dataset, present, "the paper's datasets"),
+            grid(headers, rows),
+            describe_origin(present),
+        ]
+    return "\n".join(parts)
+
+
+def with_others(rows: tuple[paper.Row, ...], experiments: dict[str, Experiment]) -> Iterable[paper.Row]:
+    """The paper's rows, then one for each experiment that the paper has no row for."""
+    yield from rows
+    known = {row.key for row in rows}
+    yield from (paper.Row(key, key) for key in experiments if key not in known)
+
+
+def variant_errors(results: Results, dataset: str) -> tuple[list[str], list[list[str]]]:
+    headers = [
+        "variant",
+        *(
+            f"{split}, {words}, top-{k}"
+            for split in ("val", "test")
+            for words in ("centre", "ten crops")
+            for k in (1, 5)
+        ),
+    ]
+    rows = []
+    for key in dict.fromkeys(experiment.key for experiment in results.experiments):
+        found = results.find(dataset, key)
+        if found is not None:
+            rows.append(
+                [
+                    key,
+                    *(
+                        cell(found, split, k, crops)
+                        for split in ("val", "test")
+                        for crops in ("centre", "ten_crop")
+                        for k in (1, 5)
+                    ),
+                ]
+            )
+    return headers, rows
+
+
+def caption(dataset: str, experiments: Iterable[Experiment], papers: str, splits: str) -> str:
+    text = f"Errors of {dataset}, {splits}, ten crops; in brackets the 95 % interval."
+    return f"{text}\n\n{rehearsal_note(dataset, experiments, papers)}"
+
+
+def rehearsal_note(dataset: str, experiments: Iterable[Experiment], papers: str) -> str:
+    """Says plainly that numbers off the paper's data are no reproduction of its numbers."""
+    experiments = list(experiments)
+    if not experiments or experiments[0].kind in PAPER_KINDS.values():
+        return ""
+    text = f"**This is a rehearsal**: the paper's columns are {papers}, the measured ones {dataset} with a scaled net."
+    text += " They do not compare."
+    classes = experiments[0].classes
+    if classes < 100:
+        chance = max(0.0, 1 - 5 / classes)
+        text += f" With {classes} classes a guess has a top-5 error of {percent(chance)}."
+    return text + "\n"
+
+
+def val_steered(experiment: Experiment) -> bool:
+    return any(net.training is not None and net.training["val_steered"] for net in experiment.nets)
+
+
+def estimate(experiment: Experiment, split: str, k: int, crops: str) -> Estimate:
+    return estimate_error([net.wrong(split, crops, k) for net in experiment.nets])
+
+
+def cell(experiment: Experiment | None, split: str, k: int, crops: str = "ten_crop") -> str:
+    if experiment is None:
+        return NOT_YET
+    found = estimate(experiment, split, k, crops)
+    return f"{percent(found.value)} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def difference(experiment: Experiment | None, stated: paper.Errors, table: str, split: str) -> str:
+    """Measured minus stated, in points, where dataset and recipe are the paper's."""
+    if experiment is None or experiment.kind != PAPER_KINDS[table] or stated.top1 is None:
+        return ABSENT
+    if any(net.training is None or net.training["recipe"] != "paper" for net in experiment.nets):
+        return ABSENT
+    values = (estimate(experiment, split, k, "ten_crop").value - own for k, own in ((1, stated.top1), (5, stated.top5)))
+    return " / ".join(f"{100 * value:+.1f}" for value in values)
+
+
+def seeds_cell(experiment: Experiment | None, split: str) -> str:
+    """The seeds behind a cell; the smallest and the largest top-1 error where there are several."""
+    if experiment is None:
+        return ABSENT
+    if not experiment.seeds:
+        return f"average of {len(experiment.nets[0].predictions[split]['members'])}"
+    text = list_seeds(experiment.seeds)
+    if len(experiment.nets) > 1:
+        errors = [net.predictions[split]["errors"]["ten_crop"]["top1"] for net in experiment.nets]
+        text += f"; top-1 from {percent(min(errors))} to {percent(max(errors))}"
+    return text
+
+
+def stated(claim: paper.Claim) -> str:
+    if claim.size:
+        return claim.size
+    if claim.stated.top1 is None:
+        return "sign"
+    absolute = claim.needs in (paper.ILSVRC2010, paper.ILSVRC2012, paper.FALL2009) and claim.id != "C26"
+    pair = (claim.stated.top1, claim.stated.top5)
+    return " / ".join(percent(each) for each in pair) if absolute else points_pair(claim.stated)
+
+
+def outcome_cells(outcome: Outcome) -> list[str]:
+    """A measurement and its conditions, or "not measured" and why."""
+    match outcome:
+        case NotMeasured(reason):
+            return ["not measured", reason]
+        case Measurement(top1=None):
+            return [outcome.text, outcome.conditions]
+        case Measurement(top1=Estimate() as top1, top5=Estimate() as top5):
+            values = " / ".join(
+                f"{100 * each.value:.2f} [{100 * each.low:.2f}, {100 * each.high:.2f}]" for each in (top1, top5)
+            )
+            return [f"{values} %", f"{outcome.conditions}; {top1.method}"]
+    raise TypeError(f"unknown outcome {outcome!r}")
+
+
+def percent(value: float | None) -> str:
+    return ABSENT if value is None else f"{100 * value:.1f} %"
+
+
+def points_pair(pair: paper.Errors) -> str:
+    return " / ".join(f"{100 * value:.1f}" for value in (pair.top1, pair.top5) if value is not None) + " points"
+
+
+def grid(headers: list[str], rows: list[list[str]]) -> str:
+    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True) + "\n"

@@ -1,0 +1,150 @@
+"""Checkpoints that survive a kill at any moment, and the lock that lets only one process train a run."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from alexnet2012.errors import TrainingError
+
+KEPT = 2  # the newest, and the one before it should the newest turn out unreadable
+PROBE_S = 1.0  # tracking.py holds a lock for a moment when it asks whether a training lives
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a state belongs to; resuming under another identity would mix two experiments."""
+
+    code: str
+    config: str
+    data: str
+
+
+@dataclass
+class State:
+    """All that a training needs to go on bit for bit; draws are functions of the counters, so no generator is kept.
+
+    `epoch` counts finished epochs, `batch` the batches done of the current one, `step` all updates so far; `loss_sum`
+    and `wrong_sum` are the current epoch's running sums, `epoch_seconds` and `seconds` its and all epochs' wall time.
+    """
+
+    identity: dict
+    weights: dict[str, Tensor]
+    velocity: dict[str, Tensor]
+    scheduler: dict
+    history: list[dict]
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    wrong_sum: int = 0
+    epoch_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold `folder` exclusively; the kernel frees it with the process, kill -9 included. Raises TrainingError when
+    taken.
+
+    After a kill -9 of the workflow its trainings live on, and a second start must not train beside them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+") as file:
+        deadline = time.monotonic() + PROBE_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() < deadline:
+                    time.sleep(0.1)
+                    continue
+                file.seek(0)
+                raise TrainingError(
+                    f"{folder} is in use: process {file.read().strip() or 'unknown'} trains this run. "
+                    "Wait for it, or end it; then run the same command again and it resumes."
+                ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def save(folder: Path, state: State) -> Path:
+    """Write `state` under a temporary name, flush it to disk, rename it, and remove all but the last two."""
+    path = folder / f"checkpoint-{state.step:09d}.pt"
+    temporary = folder / f".{path.name}.partial"
+    with temporary.open("wb") as file:
+        torch.save({field.name: getattr(state, field.name) for field in fields(State)}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    for old in list_checkpoints(folder)[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Complete checkpoints, oldest first."""
+    return sorted(folder.glob("checkpoint-*.pt"))
+
+
+def load_latest(folder: Path) -> State | None:
+    """The newest checkpoint that can be read, or None where there is none; says so when it had to go back one."""
+    for path in reversed(list_checkpoints(folder)):
+        try:
+            return State(**torch.load(path, map_location="cpu", weights_only=True))
+        except (OSError, RuntimeError, EOFError, TypeError, ValueError) as error:
+            print(f"warning: {path} cannot be read ({error}); going back to the checkpoint before it", flush=True)
+    return None
+
+
+def resume(folder: Path, identity: Identity, accept_code: str | None) -> State | None:
+    """The state to go on from, or None to begin.
+
+    A state of other code, configuration or data is moved to a subfolder with a warning: never resumed in silence, never
+    deleted. `accept_code` names a fingerprint whose states are resumed on purpose.
+    """
+    state = load_latest(folder)
+    if state is not None:
+        found, expected = dict(state.identity), asdict(identity)
+        if accept_code is not None and found["code"] == accept_code:
+            found["code"] = expected["code"]
+        differing = [key for key in expected if found[key] != expected[key]]
+        if not differing:
+            return state
+        reasons = ", ".join(f"{key} {found[key][:8]} is now {expected[key][:8]}" for key in differing)
+        aside = set_aside(folder)
+        print(
+            f"warning: the state in {folder} cannot be resumed ({reasons}); moved to {aside}. Training begins anew. "
+            f"To resume it all the same, move it back and set runtime: accept_code: {state.identity['code']}",
+            flush=True,
+        )
+    elif any(path.name != "lock" for path in folder.iterdir() if not path.name.startswith("superseded-")):
+        set_aside(folder)  # what a finished training left, e.g. before a forced rerun
+    return None
+
+
+def set_aside(folder: Path) -> Path:
+    """Move all of a state but its lock into a dated subfolder."""
+    aside = folder / f"superseded-{datetime.now():%Y%m%dT%H%M%S%f}"
+    aside.mkdir()
+    for path in folder.iterdir():
+        if path.name != "lock" and not path.name.startswith("superseded-"):
+            shutil.move(path, aside / path.name)
+    return aside
+
+
+def discard(folder: Path) -> None:
+    """Remove the checkpoints of a training whose results are written."""
+    for path in list_checkpoints(folder):
+        path.unlink()

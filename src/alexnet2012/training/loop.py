@@ -1,0 +1,261 @@
+"""Training of one net, from its config.yaml to its weights (§5), resumable at any step bit for bit."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from alexnet2012.config import RunConfig
+from alexnet2012.data.batches import draw_dropout_masks, draw_order, draw_views, make_batch, stream, torch_generator
+from alexnet2012.data.packed import PackedDataset
+from alexnet2012.errors import ConfigError, Interrupted, TrainingError
+from alexnet2012.evaluation.metrics import top_k_error
+from alexnet2012.evaluation.predict import measure_centre
+from alexnet2012.model.alexnet import AlexNet, initialise
+from alexnet2012.training.checkpoint import State, save
+from alexnet2012.training.interrupt import StopRequest
+from alexnet2012.training.schedule import learning_rate, make_scheduler, save_scheduler
+from alexnet2012.training.update import PaperSGD
+
+CUDA_LOSSES = 50  # losses looked at together on a GPU, where reading each would make it wait for the CPU
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Image numbers, int64: those trained on and the fixed sample measured each epoch (both of split train), and those
+    of the schedule's split."""
+
+    train: np.ndarray
+    measured: np.ndarray
+    minival: np.ndarray
+
+
+def choose_rows(run: RunConfig, labels: np.ndarray) -> Rows:
+    """Which training images are trained on, measured, and held out when `schedule_split` is minival (per class,
+    seeded).
+
+    None depends on the run's seed: every run of a dataset sees the same images. Raises ConfigError when fewer images
+    than one batch remain.
+    """
+    rows = np.arange(len(labels))
+    minival = np.empty(0, dtype=np.int64)
+    if run.training.schedule_split == "minival":
+        shuffled = stream(run.dataset.split_seed, "minival").permutation(len(labels))
+        taken = []
+        for label in np.unique(labels):
+            own = shuffled[labels[shuffled] == label]
+            taken.append(own[: max(1, round(run.training.minival_fraction * len(own)))])
+        minival = np.sort(np.concatenate(taken))
+        rows = np.setdiff1d(rows, minival)
+    if len(rows) < run.training.batch_size:
+        raise ConfigError(
+            f"{run.dataset_name}: {len(rows)} training images are fewer than one batch of {run.training.batch_size}; "
+            "lower training.batch_size"
+        )
+    measured = np.sort(
+        stream(run.dataset.split_seed, "measured").permutation(rows)[: run.training.measured_train_images]
+    )
+    return Rows(rows, measured, minival)
+
+
+class Training:
+    """A training in progress: the net, its velocity and its counters, on one device."""
+
+    def __init__(
+        self, run: RunConfig, dataset: PackedDataset, identity: dict, device: torch.device, state: State | None
+    ) -> None:
+        self.run, self.dataset, self.device = run, dataset, device
+        train = dataset.split("train")
+        self.images, self.labels = train.images, train.labels
+        self.rows = choose_rows(run, self.labels)
+        self.net = AlexNet(run.net, len(dataset.classes))
+        if state is None:
+            initialise(self.net, torch_generator(run.seed, "init"))
+            state = State(identity=identity, weights={}, velocity={}, scheduler={}, history=[])
+        else:
+            self.net.load_state_dict(state.weights)
+        self.net.to(device).train()
+        settings = run.training
+        self.optimiser = PaperSGD(
+            self.net.parameters(), settings.learning_rate, settings.momentum, settings.weight_decay
+        )
+        for name, weight in self.net.named_parameters():
+            if name in state.velocity:
+                self.optimiser.state[weight]["velocity"] = state.velocity[name].to(device)
+        self.scheduler = make_scheduler(settings.schedule, state.scheduler)
+        self.state = state
+        self.pending: list[tuple[int, Tensor, Tensor]] = []
+        self.started = time.monotonic()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The last partial batch is dropped: 45,000 / 128 -> 351 steps."""
+        return len(self.rows.train) // self.run.training.batch_size
+
+    @property
+    def images_per_epoch(self) -> int:
+        return self.steps_per_epoch * self.run.training.batch_size
+
+    def train_epoch(self, after_step: Callable[[], None]) -> None:
+        """The rest of the current epoch; `after_step` is called between updates, where the state may be captured."""
+        run, state = self.run, self.state
+        self.optimiser.set_learning_rate(learning_rate(run.training.learning_rate, self.scheduler))
+        order = self.rows.train[draw_order(run.seed, state.epoch, len(self.rows.train))]
+        views = draw_views(
+            run.seed, state.epoch, self.dataset, len(self.labels), run.net.crop_px, run.training.augmentation
+        )
+        size = run.training.batch_size
+        self.started = time.monotonic() - state.epoch_seconds
+        while state.batch < self.steps_per_epoch:
+            rows = order[state.batch * size : (state.batch + 1) * size]
+            images = make_batch(self.images, self.dataset.mean_image, rows, views, run.net.crop_px)
+            self.update(images, torch.from_numpy(self.labels[rows]))
+            state.batch += 1
+            state.step += 1
+            if len(self.pending) >= (CUDA_LOSSES if self.device.type == "cuda" else 1):
+                self.collect()
+            after_step()
+        self.collect()
+
+    def update(self, images: Tensor, labels: Tensor) -> None:
+        """One step of the paper's rule on the mean loss of a batch."""
+        run, step = self.run, self.state.step
+        masks = None
+        if run.net.dropout > 0:
+            drawn = draw_dropout_masks(run.seed, step, len(images), run.net.fc_neurons, run.net.dropout)
+            masks = (drawn[0].to(self.device), drawn[1].to(self.device))
+        labels = labels.to(self.device)
+        logits = self.net(images.to(self.device), masks)
+        loss = functional.cross_entropy(logits, labels)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.pending.append((step, loss.detach(), (logits.detach().argmax(1) != labels).sum()))
+
+    def collect(self) -> None:
+        """Add recent steps to the epoch's sums; raises TrainingError at the first loss that is not finite."""
+        for step, loss, wrong in self.pending:
+            value = float(loss)
+            if not np.isfinite(value):
+                raise TrainingError(
+                    f"the loss of step {step} (epoch {self.state.epoch + 1}) is {value}. "
+                    "The last checkpoint before it is kept; a smaller training.learning_rate, or other data, is needed"
+                )
+            self.state.loss_sum += value
+            self.state.wrong_sum += int(wrong)
+        self.pending.clear()
+        self.state.epoch_seconds = time.monotonic() - self.started
+
+    def measure_epoch(self) -> dict:
+        """The finished epoch's row of history.parquet; changes nothing, so that it may be interrupted and repeated."""
+        run, state = self.run, self.state
+        started = time.monotonic()
+        train = self.measure("train", self.rows.measured)
+        val = self.measure("val", np.arange(self.dataset.counts["val"]))
+        steering = val if run.training.schedule_split == "val" else self.measure("train", self.rows.minival)
+        return {
+            "epoch": state.epoch + 1,
+            "learning_rate": learning_rate(run.training.learning_rate, self.scheduler),
+            "train_loss": state.loss_sum / self.steps_per_epoch,
+            "train_top1_error_as_seen": state.wrong_sum / self.images_per_epoch,
+            "train_top1_error": train["top1_error"],
+            "train_loss_evaluation_mode": train["loss"],
+            "val_loss": val["loss"],
+            "val_top1_error": val["top1_error"],
+            "val_top5_error": val["top5_error"],
+            "schedule_top1_error": steering["top1_error"],
+            "images_per_second": self.images_per_epoch / state.epoch_seconds,
+            "seconds": state.epoch_seconds + time.monotonic() - started,
+        }
+
+    def measure(self, split: str, rows: np.ndarray) -> dict[str, float]:
+        """Loss and errors of the centre crop in evaluation mode, on the images `rows` of a split."""
+        run, labels = self.run, self.dataset.split(split).labels[rows]
+        batch = run.runtime.evaluation_batch
+        probabilities, loss = measure_centre(self.net, self.dataset, split, rows, run.net.crop_px, batch)
+        return {
+            "loss": loss,
+            "top1_error": top_k_error(probabilities, labels, 1),
+            "top5_error": top_k_error(probabilities, labels, 5),
+        }
+
+    def close_epoch(self, row: dict) -> None:
+        """Let the schedule see the epoch's error, keep its row, and stand at the beginning of the next."""
+        state = self.state
+        self.scheduler.observe(row["schedule_top1_error"])
+        state.history.append(row)
+        state.seconds += row["seconds"]
+        state.epoch += 1
+        state.batch, state.loss_sum, state.wrong_sum, state.epoch_seconds = 0, 0.0, 0, 0.0
+
+    def capture(self) -> State:
+        """The state as it stands between two steps."""
+        self.collect()
+        self.state.weights = {name: value.cpu() for name, value in self.net.state_dict().items()}
+        self.state.velocity = {
+            name: self.optimiser.state[weight]["velocity"].cpu()
+            for name, weight in self.net.named_parameters()
+            if weight in self.optimiser.state
+        }
+        self.state.scheduler = save_scheduler(self.scheduler)
+        return self.state
+
+
+def train_to_the_end(
+    training: Training,
+    folder: Path,
+    stop: StopRequest,
+    on_step: Callable[[Training], None] = lambda training: None,
+    on_epoch: Callable[[dict], None] = lambda row: None,
+) -> State:
+    """Run `training` until its schedule ends, with checkpoints in `folder`: each epoch, each interval, and on a signal.
+
+    Raises Interrupted after the checkpoint that a signal asked for, TrainingError on a loss that is not finite.
+    """
+    interval, saved = training.run.runtime.checkpoint_every_s, time.monotonic()
+
+    def after_step() -> None:
+        nonlocal saved
+        stop.check()
+        if time.monotonic() - saved > interval:
+            save(folder, training.capture())
+            saved = time.monotonic()
+        on_step(training)
+
+    save(folder, training.capture())
+    try:
+        while not training.scheduler.finished:
+            training.train_epoch(after_step)
+            stop.immediately(True)
+            row = training.measure_epoch()
+            stop.immediately(False)
+            training.close_epoch(row)
+            save(folder, training.capture())
+            saved = time.monotonic()
+            on_epoch(row)
+    except Interrupted:
+        stop.at_once = False
+        save(folder, training.capture())
+        raise
+    return training.state
+
+
+def summarise(training: Training) -> dict:
+    """What a record says of a finished training."""
+    state, schedule = training.state, training.run.training.schedule
+    return {
+        "epochs": state.epoch,
+        "steps": state.step,
+        "drops_done": training.scheduler.drops_done,
+        "drops_planned": schedule.drops,
+        "schedule": schedule.model_dump_json(),
+        "val_steered": schedule.kind == "plateau" and training.run.training.schedule_split == "val",
+        "train_images": len(training.rows.train),
+        "wall_time_s": round(state.seconds, 1),
+        "final": state.history[-1],
+    }

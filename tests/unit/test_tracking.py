@@ -1,0 +1,318 @@
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from alexnet2012 import tracking
+from alexnet2012.errors import ConfigError
+from alexnet2012.tracking import RunLog, TrackingIds, close_stale, initialise, log_ensemble, log_results, log_tables
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """One store for all tests, as making a database takes seconds; each test has a configuration of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        folder = tmp_path_factory.mktemp("tracking") / "results"
+        assert initialise("first", folder).experiment_id is not None
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(tracking, "_outage", tracking._Outage())
+
+
+@pytest.fixture
+def ids(results, request):
+    return initialise(request.node.name.removeprefix("test_"), results)
+
+
+@pytest.fixture
+def state(ids):
+    """The state folder of one training of the test's configuration."""
+    return Path(ids.results, ids.name, "runs", "seed0", "state")
+
+
+@pytest.fixture
+def client(ids):
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking.tracking_uri(Path(ids.results)))
+
+
+def history(client, run_id, key):
+    return [(metric.step, metric.value) for metric in client.get_metric_history(run_id, key)]
+
+
+def children(client, ids):
+    return client.search_runs([ids.experiment_id], f"tags.`mlflow.parentRunId` = '{ids.parent_run_id}'")
+
+
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_initialising_twice_gives_the_same_ids(ids, results, client, tmp_path):
+    assert initialise(ids.name, results) == ids
+    ids.save(tmp_path / "new" / "tracking.json")
+    assert TrackingIds.load(tmp_path / "new" / "tracking.json") == ids
+    assert client.get_experiment(ids.experiment_id).name == "alexnet2012"
+    assert client.get_run(ids.parent_run_id).info.run_name == ids.name
+    assert ids.uri == f"sqlite:///{results.resolve()}/mlflow.db"
+
+
+def test_two_processes_initialise_a_fresh_store_at_once_and_in_silence(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from alexnet2012.tracking import initialise;"
+        "initialise(sys.argv[1], Path(sys.argv[2])).save(Path(sys.argv[2], sys.argv[1]))"
+    )
+    commands = [[sys.executable, "-c", code, name, str(tmp_path)] for name in ("one", "two")]
+    processes = [subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for c in commands]
+    assert [process.communicate(timeout=60)[0] for process in processes] == ["", ""]
+    one, two = (TrackingIds.load(tmp_path / name) for name in ("one", "two"))
+    assert one.experiment_id == two.experiment_id is not None
+    assert one.parent_run_id != two.parent_run_id
+
+
+def test_mlflow_is_not_imported_with_the_module():
+    code = "import sys, alexnet2012.tracking; sys.exit('mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_run_has_name_parent_params_and_a_value_per_epoch(ids, client, state):
+    log = RunLog(state, ids, "cnn-seed0")
+    log.start({f"p{number}": number / 8 for number in range(250)}, {"variant": "cnn"})
+    for epoch in range(3):
+        log.metrics(epoch, {"train_loss": 2.0 - epoch / 2, "diverged": float("nan")})
+    log.finish({"final_top1_error": 0.25})
+
+    (run,) = children(client, ids)
+    assert run.info.run_id == log.run_id and run.info.run_name == "cnn-seed0" and run.info.status == "FINISHED"
+    assert len(run.data.params) == 250 and run.data.params["p249"] == "31.125"
+    assert run.data.tags["variant"] == "cnn"
+    assert run.data.tags["alexnet2012.state_folder"] == f"results/{ids.name}/runs/seed0/state"
+    assert history(client, log.run_id, "train_loss") == [(0, 2.0), (1, 1.5), (2, 1.0)]
+    assert run.data.metrics == {"train_loss": 1.0, "final_top1_error": 0.25}
+
+
+def test_a_resumed_run_repeats_nothing_and_keeps_its_params(ids, client, state):
+    killed = RunLog(state, ids, "cnn-seed0")
+    killed.start({"host": "a"})
+    killed.metrics(0, {"train_loss": 2.0})
+    killed.metrics(1, {"train_loss": 1.5})
+    client.set_terminated(killed.run_id, "KILLED")
+
+    resumed = RunLog(state, ids, "cnn-seed0")
+    resumed.start({"host": "b", "added": 1})
+    assert client.get_run(resumed.run_id).info.status == "RUNNING"
+    resumed.metrics(1, {"train_loss": 1.4, "val_top1_error": 0.5})
+    resumed.metrics(2, {"train_loss": 1.0})
+
+    (run,) = children(client, ids)
+    assert run.info.run_id == killed.run_id == resumed.run_id
+    assert run.data.params == {"host": "a", "added": "1"}
+    assert history(client, run.info.run_id, "train_loss") == [(0, 2.0), (1, 1.5), (2, 1.0)]
+    assert history(client, run.info.run_id, "val_top1_error") == [(1, 0.5)]
+
+
+def test_a_crash_between_sending_and_noting_it_doubles_nothing(ids, client, state):
+    log = RunLog(state, ids, "cnn-seed0")
+    log.start({"seed": 0})
+    log.metrics(0, {"train_loss": 2.0})
+    log.finish({"final_top1_error": 0.5})
+    forgotten = json.loads((state / "run.json").read_text()) | {"run_id": None, "sent": 0}
+    (state / "run.json").write_text(json.dumps(forgotten))
+
+    assert RunLog(state, ids, "cnn-seed0").flush()
+    (run,) = children(client, ids)
+    assert run.info.status == "FINISHED"
+    assert history(client, run.info.run_id, "train_loss") == [(0, 2.0)]
+    assert history(client, run.info.run_id, "final_top1_error") == [(0, 0.5)]
+    assert json.loads((state / "run.json").read_text())["sent"] == 3
+
+
+def test_a_line_cut_short_by_a_crash_is_dropped(ids, client, state):
+    log = RunLog(state, ids, "cnn-seed0")
+    log.metrics(0, {"train_loss": 2.0})
+    with (state / "tracking.jsonl").open("a") as outbox:
+        outbox.write('{"kind": "metrics", "step": 1, "val')
+    log.metrics(1, {"train_loss": 1.0})
+    assert history(client, log.run_id, "train_loss") == [(0, 2.0), (1, 1.0)]
+
+
+def test_a_store_that_does_not_know_the_run_is_filled_again(ids, client, state):
+    log = RunLog(state, ids, "cnn-seed0")
+    log.start({"seed": 0})
+    log.metrics(0, {"train_loss": 2.0})
+    lost = log.run_id
+    other = json.loads((state / "run.json").read_text()) | {"run_id": "f" * 32, "key": "unheard-of"}
+    (state / "run.json").write_text(json.dumps(other))
+
+    refilled = RunLog(state, ids, "cnn-seed0")
+    refilled.metrics(1, {"train_loss": 1.0})
+    assert refilled.run_id not in (lost, "f" * 32)
+    assert client.get_run(refilled.run_id).data.params == {"seed": "0"}
+    assert history(client, refilled.run_id, "train_loss") == [(0, 2.0), (1, 1.0)]
+
+
+def test_without_a_server_all_is_kept_and_later_sent_once(ids, client, state, results, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{closed_port()}")
+    absent = initialise("offline", results)
+    assert (absent.experiment_id, absent.parent_run_id) == (None, None) and "secret" not in absent.uri
+    log = RunLog(state, absent, "cnn-seed0")
+    log.start({"seed": 0})
+    for epoch in range(2):
+        log.metrics(epoch, {"train_loss": 2.0 - epoch})
+    log.finish()
+    assert not log.flush() and log.run_id is None
+    assert not log_tables(absent, [])
+    assert [json.loads(line)["kind"] for line in (state / "tracking.jsonl").open()] == [
+        "start",
+        "metrics",
+        "metrics",
+        "finish",
+    ]
+    warnings = capsys.readouterr().err.splitlines()
+    assert len(warnings) == 1 and "secret" not in warnings[0]
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert log.flush() and log.flush()
+    run = client.get_run(log.run_id)
+    assert run.info.status == "FINISHED" and run.data.params == {"seed": "0"}
+    assert client.get_run(run.data.tags["mlflow.parentRunId"]).info.run_name == "offline"
+    assert history(client, log.run_id, "train_loss") == [(0, 2.0), (1, 1.0)]
+    first = json.loads((state / "tracking.jsonl").open().readline())
+    assert run.info.start_time == first["time_ms"]
+
+
+def test_an_absent_server_is_asked_once_a_minute(ids, state, monkeypatch):
+    asked = []
+
+    def refuse(ids):
+        asked.append(ids)
+        raise ConnectionRefusedError("nobody there")
+
+    monkeypatch.setattr(tracking, "_open_store", refuse)
+    log = RunLog(state, ids, "cnn-seed0")
+    for epoch in range(5):
+        log.metrics(epoch, {"train_loss": 1.0})
+    assert len(asked) == 1
+    monkeypatch.setattr(tracking.time, "monotonic", lambda: tracking._outage.retry_at + 0.1)
+    log.metrics(5, {"train_loss": 1.0})
+    assert len(asked) == 2
+
+
+def test_a_dead_database_server_costs_no_hundred_seconds(ids, state, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql+psycopg2://u:p@127.0.0.1:{closed_port()}/db")
+    with pytest.raises(ConnectionRefusedError):
+        tracking._open_store(ids)
+
+
+def test_an_event_that_no_store_takes_does_not_hold_up_the_next(ids, client, state, tmp_path, capsys):
+    log = RunLog(state, ids, "cnn-seed0")
+    log.artifact(tmp_path / "absent.png")
+    (tmp_path / "present.txt").write_text("here")
+    log.artifact(tmp_path / "present.txt")
+    log.metrics(0, {"no/such%key!": 1.0})
+    log.metrics(1, {"train_loss": 1.0})
+    assert [file.path for file in client.list_artifacts(log.run_id)] == ["present.txt"]
+    assert history(client, log.run_id, "train_loss") == [(1, 1.0)]
+    assert capsys.readouterr().err.count("left out") == 2
+
+
+def test_only_runs_that_nobody_trains_are_closed(ids, client, state, results):
+    living, dead, elsewhere = (RunLog(state / name, ids, name) for name in ("living", "dead", "elsewhere"))
+    for log in (living, dead, elsewhere):
+        log.start({})
+    client.set_tag(elsewhere.run_id, "alexnet2012.host", "another-host")
+    for name in ("living", "dead"):
+        (state / name / "lock").touch()
+    with (state / "living" / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert close_stale(ids) == [dead.run_id]
+    status = {run.info.run_name: run.info.status for run in children(client, ids)}
+    assert status == {"living": "RUNNING", "dead": "KILLED", "elsewhere": "RUNNING"}
+    initialise(ids.name, results)
+    assert client.get_run(living.run_id).info.status == "KILLED"
+
+
+def test_results_added_later_are_logged_again_only_when_changed(ids, client, state):
+    training = RunLog(state, ids, "cnn-seed0")
+    training.start({})
+    training.finish()
+    ended = client.get_run(training.run_id).info
+    for error in (0.375, 0.375, 0.25, 0.25):
+        log_results(state, ids, "cnn-seed0", {"test_top1_error": error})
+    assert sorted(history(client, training.run_id, "test_top1_error")) == [(0, 0.25), (0, 0.375)]
+    run = client.get_run(training.run_id)
+    assert run.data.metrics["test_top1_error"] == 0.25
+    assert (run.info.status, run.info.end_time) == ("FINISHED", ended.end_time)
+
+
+def test_an_ensemble_is_one_run_linked_to_its_members(ids, client, state):
+    training = RunLog(state, ids, "cnn-seed0")
+    training.start({})
+    members = {"cnn-seed0": training.run_id, "cnn-seed1": None}
+    for folder in ("box", "another-box"):
+        log_ensemble(ids, "five", members, {"top1_error": 0.5}, Path(ids.results, ids.name, folder))
+    (run,) = [run for run in children(client, ids) if run.info.run_name == "five"]
+    assert run.data.tags["member.cnn-seed0"] == training.run_id and "member.cnn-seed1" not in run.data.tags
+    assert run.data.params == {"members": "cnn-seed0, cnn-seed1"}
+    assert history(client, run.info.run_id, "top1_error") == [(0, 0.5)]
+    assert run.info.status == "FINISHED"
+
+
+def test_tables_are_artifacts_and_note_of_the_parent(ids, client, state, tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking._outage, "retry_at", float("inf"))
+    waiting = RunLog(state, ids, "cnn-seed0")
+    waiting.metrics(0, {"train_loss": 1.0})
+    assert waiting.run_id is None
+    monkeypatch.setattr(tracking._outage, "retry_at", 0.0)
+    short, long = tmp_path / "table1.md", tmp_path / "claims.md"
+    short.write_text("| model | top-1 |\n|---|---|\n| cnn | 37.5 |\n")
+    long.write_text("| claim |\n|---|\n" + "| more |\n" * 1000)
+
+    assert log_tables(ids, [short, long])
+    run = client.get_run(ids.parent_run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["mlflow.note.content"] == (
+        "| model | top-1 |\n|---|---|\n| cnn | 37.5 |\n\nFurther tables are among the artifacts, in `tables/`."
+    )
+    artifacts = [file.path for file in client.list_artifacts(ids.parent_run_id, "tables")]
+    assert artifacts == ["tables/claims.md", "tables/table1.md"]
+    logged = Path(client.download_artifacts(ids.parent_run_id, "tables/claims.md", str(tmp_path / ".")))
+    assert logged.read_text() == long.read_text()
+    assert history(client, waiting.run_id, "train_loss") == [(0, 1.0)]
+    assert client.get_run(waiting.run_id).info.run_name == "cnn-seed0"
+
+
+def test_serving_explains_what_is_missing(results, tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match=r"mlflow\.db does not exist yet; run the workflow first"):
+        tracking.serve(results=tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match="choose another port"):
+            tracking.serve(port=taken.getsockname()[1], results=results)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@tracker:5000")
+    with pytest.raises(ConfigError, match=r"http://\*\*\*@tracker:5000: open that page"):
+        tracking.serve(results=results)
+
+
+def test_serving_becomes_a_server_for_the_store(results, monkeypatch):
+    called = {}
+    monkeypatch.setattr(os, "execve", lambda path, command, environment: called.update(c=command, e=environment))
+    tracking.serve(port=closed_port(), results=results)
+    command = " ".join(called["c"])
+    assert f"--backend-store-uri sqlite:///{results.resolve()}/mlflow.db" in command
+    assert f"--artifacts-destination {results.resolve()}/mlartifacts" in command
+    assert called["e"]["MLFLOW_DISABLE_TELEMETRY"] == "true"

@@ -1,0 +1,65 @@
+# What all rules share: the plan, made and checked from the configuration before anything runs, and names of files.
+import json
+import os
+import sys
+
+from alexnet2012.config import digest8
+from alexnet2012.errors import AlexNet2012Error
+from alexnet2012.fingerprint import fingerprint
+from alexnet2012.provenance import count_usable_cores, read_commit
+from alexnet2012.resolve import make_plan
+
+SOURCE = ", ".join(os.path.relpath(path) for path in workflow.configfiles) or "--config"
+try:
+    read_commit()  # a result without its commit is refused, and that is better known before it is made
+    PLAN = make_plan(config, SOURCE, Path("config/variants.yaml"))
+except AlexNet2012Error as error:
+    sys.exit(f"error: {error}")
+
+RESULTS = f"results/{PLAN.config.name}"
+TRACKING = f"{RESULTS}/tracking.json"
+PUBLISHED = f"{RESULTS}/published.txt"
+ENVIRONMENT = "../../envs/alexnet2012.yaml"
+RUN = f"{RESULTS}/runs/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}"
+PREDICTIONS = f"{RESULTS}/predictions/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}"
+AVERAGE = f"{RESULTS}/predictions/{{dataset}}/{{ensemble}}-{{hash8}}/average"
+TABLES = ("table1", "table2", "in_text", "claims")
+SPLITS = ("val", "test")
+
+RUNS = {str(run.folder): run for run in PLAN.runs}
+ENSEMBLES = {str(ensemble.predictions): ensemble for ensemble in PLAN.ensembles}
+
+
+wildcard_constraints:
+    hash8="[0-9a-f]{8}",
+    seed=r"\d+",
+    split="|".join(SPLITS),
+
+
+def run_of(wildcards):
+    return RUNS[RUN.format(**wildcards)]
+
+
+def members_of(wildcards):
+    return ENSEMBLES[AVERAGE.format(**wildcards)].members
+
+
+def predictions():
+    """Every prediction's record, of single nets and of ensembles."""
+    folders = [run.predictions for run in PLAN.runs] + [
+        ensemble.predictions for ensemble in PLAN.ensembles
+    ]
+    return [f"{folder}/{split}.json" for folder in folders for split in SPLITS]
+
+
+def tables():
+    return [f"{RESULTS}/tables/{table}.md" for table in TABLES]
+
+
+def claim_cores(torch_threads):
+    """Snakemake threads for a job of so many torch threads.
+
+    `--cores 8` on a machine with two usable cores must not start four times as many jobs as run at full speed.
+    """
+    offered = workflow.resource_settings.cores or 1
+    return torch_threads * max(1, offered // count_usable_cores())

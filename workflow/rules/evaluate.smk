@@ -1,0 +1,58 @@
+# Nets become per-image probabilities; probabilities become ensembles.
+
+
+rule predict:
+    input:
+        config=ancient(f"{RUN}/config.yaml"),
+        model=f"{RUN}/model.safetensors",
+        record=f"{RUN}/record.json",
+        manifest="data/{dataset}/manifest.json",
+        tracking=ancient(TRACKING),
+    output:
+        f"{PREDICTIONS}/{{split}}-ten_crop.npy",
+        f"{PREDICTIONS}/{{split}}-centre.npy",
+        f"{PREDICTIONS}/{{split}}.json",
+    log:
+        f"{RESULTS}/logs/predict/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}-{{split}}.log",
+    benchmark:
+        f"{RESULTS}/logs/predict/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}-{{split}}.benchmark.tsv"
+    conda:
+        ENVIRONMENT
+    threads: lambda wildcards: claim_cores(run_of(wildcards).training.torch_threads)
+    resources:
+        gpu=1,
+    params:
+        code=fingerprint("predict"),
+        run=RUN,
+        folder=PREDICTIONS,
+    shell:
+        "alexnet2012 predict {params.run:q} {params.folder:q} --split {wildcards.split} --tracking {input.tracking:q}"
+        " > {log:q} 2>&1"
+
+
+rule average:
+    input:
+        members=lambda wildcards: [
+            f"{run.predictions}/{wildcards.split}{end}"
+            for run in members_of(wildcards)
+            for end in ("-ten_crop.npy", "-centre.npy", ".json")
+        ],
+        manifest="data/{dataset}/manifest.json",
+        tracking=ancient(TRACKING),
+    output:
+        f"{AVERAGE}/{{split}}-ten_crop.npy",
+        f"{AVERAGE}/{{split}}-centre.npy",
+        f"{AVERAGE}/{{split}}.json",
+    log:
+        f"{RESULTS}/logs/average/{{dataset}}/{{ensemble}}-{{hash8}}-{{split}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=fingerprint("average"),
+        members=lambda wildcards: [
+            str(run.predictions) for run in members_of(wildcards)
+        ],
+        folder=AVERAGE,
+    shell:
+        "alexnet2012 average {wildcards.ensemble:q} {params.folder:q} --members {params.members:q}"
+        " --split {wildcards.split} --tracking {input.tracking:q} > {log:q} 2>&1"

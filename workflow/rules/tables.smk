@@ -1,0 +1,32 @@
+# Records become tables.
+
+
+rule list_experiments:
+    output:
+        f"{RESULTS}/experiments.json",
+    log:
+        f"{RESULTS}/logs/list_experiments.log",
+    conda:
+        ENVIRONMENT
+    params:
+        experiments=json.dumps(PLAN.list_experiments()),
+    shell:
+        "printf '%s\\n' {params.experiments:q} > {output:q} 2> {log:q}"
+
+
+rule render_tables:
+    input:
+        experiments=f"{RESULTS}/experiments.json",
+        records=[f"{folder}/record.json" for folder in RUNS],
+        predictions=predictions(),
+    output:
+        tables(),
+    log:
+        f"{RESULTS}/logs/render_tables.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=fingerprint("tables"),
+        folder=RESULTS,
+    shell:
+        "alexnet2012 tables {params.folder:q} > {log:q} 2>&1"

@@ -1,0 +1,28 @@
+# The MLflow store: made by one process before anything logs, and given the tables at the end.
+
+
+rule initialise_tracking:
+    output:
+        TRACKING,
+    log:
+        f"{RESULTS}/logs/initialise_tracking.log",
+    conda:
+        ENVIRONMENT
+    params:
+        name=PLAN.config.name,
+    shell:
+        "alexnet2012 track {params.name:q} {output:q} > {log:q} 2>&1"
+
+
+rule publish_tables:
+    input:
+        tables=tables(),
+        tracking=ancient(TRACKING),
+    output:
+        PUBLISHED,
+    log:
+        f"{RESULTS}/logs/publish_tables.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "alexnet2012 publish {input.tables:q} --tracking {input.tracking:q} --output {output:q} > {log:q} 2>&1"
