@@ -256,13 +256,15 @@ class RunConfig(Section):
     def hash8(self) -> str:
         """Eight hex digits over all that decides the weights but the seed and the code.
 
+        Settings at their defaults are left out, so that a setting that a later version adds changes no older hash.
         The dataset enters by its content digest where that is known beforehand, else by its description: a path must
         be known before any image is read. The digest of what was really read is checked through the manifest.
         """
-        dataset = self.dataset.model_dump()
+        dataset = self.dataset.model_dump(exclude_defaults=True)
         if known := known_digest(self.dataset):
             dataset = {"digest": known, "size_px": self.dataset.size_px, "split_seed": self.dataset.split_seed}
-        return digest8({"dataset": dataset, "net": self.net.model_dump(), "training": self.training.model_dump()})
+        net, training = (section.model_dump(exclude_defaults=True) for section in (self.net, self.training))
+        return digest8({"dataset": dataset, "net": net, "training": training})
 
     @property
     def folder(self) -> Path:

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ class Provenance:
     commit: str
     dirty: bool
     date: str
-    host: str
     hardware: str
     usable_cores: int
     python: str
@@ -38,7 +36,6 @@ def collect(torch_threads: int, device: str = "cpu") -> Provenance:
         commit=commit,
         dirty=dirty,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        host=socket.gethostname(),
         hardware=describe_hardware(device),
         usable_cores=count_usable_cores(),
         python=platform.python_version(),
