@@ -90,7 +90,6 @@ class Training:
         self.scheduler = make_scheduler(settings.schedule, state.scheduler)
         self.state = state
         self.pending: list[tuple[int, Tensor, Tensor]] = []
-        self.started = time.monotonic()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -110,7 +109,7 @@ class Training:
             run.seed, state.epoch, self.dataset, len(self.labels), run.net.crop_px, run.training.augmentation
         )
         size = run.training.batch_size
-        self.started = time.monotonic() - state.epoch_seconds
+        started = time.monotonic() - state.epoch_seconds
         while state.batch < self.steps_per_epoch:
             rows = order[state.batch * size : (state.batch + 1) * size]
             images = make_batch(self.images, self.dataset.mean_image, rows, views, run.net.crop_px)
@@ -119,6 +118,7 @@ class Training:
             state.step += 1
             if len(self.pending) >= (CUDA_LOSSES if self.device.type == "cuda" else 1):
                 self.collect()
+            state.epoch_seconds = time.monotonic() - started
             after_step()
         self.collect()
 
@@ -149,7 +149,6 @@ class Training:
             self.state.loss_sum += value
             self.state.wrong_sum += int(wrong)
         self.pending.clear()
-        self.state.epoch_seconds = time.monotonic() - self.started
 
     def measure_epoch(self) -> dict:
         """The finished epoch's row of history.parquet; changes nothing, so that it may be interrupted and repeated."""
