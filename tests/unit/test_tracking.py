@@ -8,9 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from alexnet2012 import tracking
 from alexnet2012.errors import ConfigError
-from alexnet2012.tracking import RunLog, TrackingIds, close_stale, initialise, log_ensemble, log_results, log_tables
+from alexnet2012.tracking import (
+    RunLog,
+    TrackingIds,
+    close_stale,
+    initialise,
+    log_ensemble,
+    log_results,
+    log_tables,
+    outbox,
+    serve,
+    store,
+    tracking_uri,
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +37,8 @@ def results(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(tracking, "_outage", tracking._Outage())
+    monkeypatch.setattr(store.outage, "warned", False)
+    monkeypatch.setattr(store.outage, "retry_at", 0.0)
 
 
 @pytest.fixture
@@ -44,7 +56,7 @@ def state(ids):
 def client(ids):
     from mlflow.tracking import MlflowClient
 
-    return MlflowClient(tracking_uri=tracking.tracking_uri(Path(ids.results)))
+    return MlflowClient(tracking_uri=tracking_uri(Path(ids.results)))
 
 
 def history(client, run_id, key):
@@ -143,8 +155,8 @@ def test_a_crash_between_sending_and_noting_it_doubles_nothing(ids, client, stat
 def test_a_line_cut_short_by_a_crash_is_dropped(ids, client, state):
     log = RunLog(state, ids, "cnn-seed0")
     log.metrics(0, {"train_loss": 2.0})
-    with (state / "tracking.jsonl").open("a") as outbox:
-        outbox.write('{"kind": "metrics", "step": 1, "val')
+    with (state / "tracking.jsonl").open("a") as file:
+        file.write('{"kind": "metrics", "step": 1, "val')
     log.metrics(1, {"train_loss": 1.0})
     assert history(client, log.run_id, "train_loss") == [(0, 2.0), (1, 1.0)]
 
@@ -201,12 +213,12 @@ def test_an_absent_server_is_asked_once_a_minute(ids, state, monkeypatch):
         asked.append(ids)
         raise ConnectionRefusedError("nobody there")
 
-    monkeypatch.setattr(tracking, "_open_store", refuse)
+    monkeypatch.setattr(outbox, "open_store", refuse)
     log = RunLog(state, ids, "cnn-seed0")
     for epoch in range(5):
         log.metrics(epoch, {"train_loss": 1.0})
     assert len(asked) == 1
-    monkeypatch.setattr(tracking.time, "monotonic", lambda: tracking._outage.retry_at + 0.1)
+    monkeypatch.setattr(store.time, "monotonic", lambda: store.outage.retry_at + 0.1)
     log.metrics(5, {"train_loss": 1.0})
     assert len(asked) == 2
 
@@ -214,7 +226,7 @@ def test_an_absent_server_is_asked_once_a_minute(ids, state, monkeypatch):
 def test_a_dead_database_server_costs_no_hundred_seconds(ids, state, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql+psycopg2://u:p@127.0.0.1:{closed_port()}/db")
     with pytest.raises(ConnectionRefusedError):
-        tracking._open_store(ids)
+        store.open_store(ids)
 
 
 def test_an_event_that_no_store_takes_does_not_hold_up_the_next(ids, client, state, tmp_path, capsys):
@@ -272,11 +284,11 @@ def test_an_ensemble_is_one_run_linked_to_its_members(ids, client, state):
 
 
 def test_tables_are_artifacts_and_note_of_the_parent(ids, client, state, tmp_path, monkeypatch):
-    monkeypatch.setattr(tracking._outage, "retry_at", float("inf"))
+    monkeypatch.setattr(store.outage, "retry_at", float("inf"))
     waiting = RunLog(state, ids, "cnn-seed0")
     waiting.metrics(0, {"train_loss": 1.0})
     assert waiting.run_id is None
-    monkeypatch.setattr(tracking._outage, "retry_at", 0.0)
+    monkeypatch.setattr(store.outage, "retry_at", 0.0)
     short, long = tmp_path / "table1.md", tmp_path / "claims.md"
     short.write_text("| model | top-1 |\n|---|---|\n| cnn | 37.5 |\n")
     long.write_text("| claim |\n|---|\n" + "| more |\n" * 1000)
@@ -297,21 +309,21 @@ def test_tables_are_artifacts_and_note_of_the_parent(ids, client, state, tmp_pat
 
 def test_serving_explains_what_is_missing(results, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"mlflow\.db does not exist yet; run the workflow first"):
-        tracking.serve(results=tmp_path)
+        serve(results=tmp_path)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(ConfigError, match="choose another port"):
-            tracking.serve(port=taken.getsockname()[1], results=results)
+            serve(port=taken.getsockname()[1], results=results)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@tracker:5000")
     with pytest.raises(ConfigError, match=r"http://\*\*\*@tracker:5000: open that page"):
-        tracking.serve(results=results)
+        serve(results=results)
 
 
 def test_serving_becomes_a_server_for_the_store(results, monkeypatch):
     called = {}
     monkeypatch.setattr(os, "execve", lambda path, command, environment: called.update(c=command, e=environment))
-    tracking.serve(port=closed_port(), results=results)
+    serve(port=closed_port(), results=results)
     command = " ".join(called["c"])
     assert f"--backend-store-uri sqlite:///{results.resolve()}/mlflow.db" in command
     assert f"--artifacts-destination {results.resolve()}/mlartifacts" in command

@@ -1,0 +1,75 @@
+"""What a finished configuration shows in the run browser, and the browser itself."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from alexnet2012.errors import ConfigError
+from alexnet2012.tracking.outbox import RunLog
+from alexnet2012.tracking.store import (
+    ENVIRONMENT,
+    NOTE_TAG,
+    TrackingIds,
+    close_stale,
+    database,
+    embedded_uri,
+    open_store,
+    tolerated,
+    tracking_uri,
+    without_password,
+)
+
+MAX_NOTE = 8000  # MLflow's limit of characters per tag
+
+
+def log_tables(ids: TrackingIds, paths: list[Path]) -> bool:
+    """Puts the tables on the parent run, as artifacts and as the note that its page shows, and finishes that run.
+
+    Before that it sends whatever still waits in an outbox of this configuration. False if the store was out of reach.
+    """
+    outboxes = sorted(Path(ids.results, ids.name).rglob("tracking.jsonl"))
+    if not all(RunLog(outbox.parent, ids, outbox.parent.name).flush() for outbox in outboxes):
+        return False
+    close_stale(ids)
+    with tolerated():
+        client, ids = open_store(ids)
+        for path in paths:
+            client.log_artifact(ids.parent_run_id, str(path), "tables")
+        client.set_tag(ids.parent_run_id, NOTE_TAG, note(paths))
+        client.set_terminated(ids.parent_run_id, "FINISHED")
+        return True
+    return False
+
+
+def serve(host: str = "127.0.0.1", port: int = 5000, results: Path = Path("results")) -> None:
+    """Becomes MLflow's web server for the store; ConfigError if there is nothing to show or the port is taken."""
+    uri = tracking_uri(results)
+    if uri.startswith("http"):
+        raise ConfigError(f"MLFLOW_TRACKING_URI names a server, {without_password(uri)}: open that page instead")
+    if uri == embedded_uri(results) and not database(results).exists():
+        raise ConfigError(f"{database(results)} does not exist yet; run the workflow first, its first step makes it")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigError(f"{host}:{port} cannot be listened on ({error.strerror}); choose another port") from error
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", uri, "--artifacts-destination", str(results.resolve() / "mlartifacts")]
+    # Without the query MLflow opens its pages for language models.
+    print(
+        f"open http://{host}:{port}/#/experiments?workflowType=machine_learning (Ctrl-C stops the server)", flush=True
+    )
+    os.execve(command[0], command, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **ENVIRONMENT, **os.environ})
+
+
+def note(paths: list[Path]) -> str:
+    """The Markdown tables one after the other, as many as a note holds."""
+    hint = "\n\nFurther tables are among the artifacts, in `tables/`."
+    note = ""
+    for text in (path.read_text().strip() for path in paths if path.suffix == ".md"):
+        if len(note) + len(text) + len(hint) + 2 > MAX_NOTE:
+            return note.strip() + hint
+        note += text + "\n\n"
+    return note.strip()
