@@ -23,8 +23,8 @@ rule predict:
         gpu=1,
     params:
         code=fingerprint("predict"),
-        run=RUN,
-        folder=PREDICTIONS,
+        run=lambda wildcards, input: os.path.dirname(input.config),
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "alexnet2012 predict {params.run:q} {params.folder:q} --split {wildcards.split} --tracking {input.tracking:q}"
         " > {log:q} 2>&1"
@@ -52,7 +52,7 @@ rule average:
         members=lambda wildcards: [
             str(run.predictions) for run in members_of(wildcards)
         ],
-        folder=AVERAGE,
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "alexnet2012 average {wildcards.ensemble:q} {params.folder:q} --members {params.members:q}"
         " --split {wildcards.split} --tracking {input.tracking:q} > {log:q} 2>&1"

@@ -27,6 +27,6 @@ rule render_tables:
         ENVIRONMENT
     params:
         code=fingerprint("tables"),
-        folder=RESULTS,
+        folder=lambda wildcards, input: os.path.dirname(input.experiments),
     shell:
         "alexnet2012 tables {params.folder:q} > {log:q} 2>&1"

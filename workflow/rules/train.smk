@@ -35,6 +35,6 @@ rule train_net:
         gpu=lambda wildcards: run_of(wildcards).runtime.gpus_per_training,
     params:
         code=fingerprint("train"),
-        folder=RUN,
+        folder=lambda wildcards, input: os.path.dirname(input.config),
     shell:
         "alexnet2012 train {params.folder:q} --tracking {input.tracking:q} > {log:q} 2>&1"
