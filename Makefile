@@ -6,7 +6,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ACTIVATE := source $(VENV)/bin/activate
 
-.PHONY: reproduce test ui lint format lock clean
+.PHONY: reproduce test ui lint lock
 
 reproduce: $(READY)
 	$(ACTIVATE) && snakemake --cores 8 --resources gpu=2
@@ -19,6 +19,10 @@ ui: $(READY)
 
 lint: $(READY)
 	$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && snakemake --lint
+
+# Pins what is installed now, after an upgrade.
+lock: $(READY)
+	$(VENV)/bin/python envs/lock.py
 
 # PIP_ARGS goes to pip, e.g. PIP_ARGS="--extra-index-url URL" for an index with the CPU build of torch.
 $(READY): envs/requirements.txt pyproject.toml

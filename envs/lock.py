@@ -1,0 +1,63 @@
+"""Writes requirements.txt and alexnet2012.yaml from the installed environment: what pyproject.toml needs, pinned.
+
+Run it in the environment that is to be locked: `make lock`. torch's CUDA companions are left out: torch's own metadata
+pins them, and an index with a CPU build has none.
+"""
+
+import re
+import tomllib
+from importlib.metadata import distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+HERE = Path(__file__).parent
+CUDA_COMPANIONS = re.compile(r"nvidia|cuda|triton")
+HEADER = """\
+# The exact environment of the committed results; written by envs/lock.py. torch's own CUDA companions are not listed:
+# its metadata pins them, and an index with a CPU build has none.
+"""
+CONDA = """\
+# For `snakemake --sdm conda`: the lock once more, since Snakemake copies this file away from requirements.txt; written by
+# envs/lock.py. The package itself is put in by alexnet2012.post-deploy.sh.
+name: alexnet2012
+channels:
+  - conda-forge
+dependencies:
+  - python=3.11
+  - pip
+  - pip:
+"""
+
+
+def main() -> None:
+    pins = [f"{name}=={version}" for name, version in sorted(find_pins().items())]
+    (HERE / "requirements.txt").write_text(HEADER + "".join(f"{pin}\n" for pin in pins))
+    (HERE / "alexnet2012.yaml").write_text(CONDA + "".join(f"      - {pin}\n" for pin in pins))
+
+
+def find_pins() -> dict[str, str]:
+    """Installed public versions of everything that the project and its extra `dev` need, directly or not."""
+    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+    waiting = [Requirement(line) for line in project["dependencies"] + project["optional-dependencies"]["dev"]]
+    pins: dict[str, str] = {}
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        requirement = waiting.pop()
+        name, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        installed = distribution(name)
+        pins[name] = installed.version.partition("+")[0]
+        for line in installed.requires or []:
+            needed = Requirement(line)
+            wanted = needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in ("", *extras))
+            if wanted and not (name == "torch" and CUDA_COMPANIONS.match(needed.name)):
+                waiting.append(needed)
+    return pins
+
+
+if __name__ == "__main__":
+    main()
