@@ -19,7 +19,7 @@ HEADER = """\
 # its metadata pins them, and an index with a CPU build has none.
 """
 CONDA = """\
-# For `snakemake --sdm conda`: the lock once more, since Snakemake copies this file away from requirements.txt; written by
+# For `snakemake --sdm conda`: the lock once more, as Snakemake copies this file away from requirements.txt; written by
 # envs/lock.py. The package itself is put in by alexnet2012.post-deploy.sh.
 name: alexnet2012
 channels:

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from alexnet2012.errors import AlexNet2012Error, Interrupted
+from alexnet2012.errors import AlexNet2012Error, ConfigError, Interrupted, RecordError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -135,7 +135,8 @@ def run_prepare(options: argparse.Namespace) -> None:
     from alexnet2012.data.prepare import prepare
     from alexnet2012.resolve import validate
 
-    prepare(options.name, validate(DatasetConfig, json.loads(options.dataset), f"dataset {options.name}"), options.data)
+    source = f"dataset {options.name}"
+    prepare(options.name, validate(DatasetConfig, parse_json(options.dataset, source), source), options.data)
 
 
 def run_resolve(options: argparse.Namespace) -> None:
@@ -145,8 +146,15 @@ def run_resolve(options: argparse.Namespace) -> None:
     from alexnet2012.files import write_text
     from alexnet2012.resolve import validate
 
-    run = validate(RunConfig, json.loads(options.values), str(options.output))
+    run = validate(RunConfig, parse_json(options.values, str(options.output)), str(options.output))
     write_text(options.output, yaml.safe_dump(run.model_dump(), sort_keys=False))
+
+
+def parse_json(text: str, source: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{source}: {text!r} is not JSON ({error})") from None
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -184,6 +192,10 @@ def run_publish(options: argparse.Namespace) -> None:
 
 def run_show(options: argparse.Namespace) -> None:
     paths = sorted((options.folder / "tables").glob("*.md"))
+    if not paths:
+        raise RecordError(
+            f"{options.folder} holds no tables/*.md; run snakemake to make them, or name another folder of results/"
+        )
     for path in paths:
         print(f"\n{path.read_text()}")
     print("Tables:", *paths, sep="\n  ")

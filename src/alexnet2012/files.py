@@ -46,5 +46,5 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}; run snakemake to make it") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise RecordError(f"{path} is not JSON ({error}); remove it and run snakemake to make it anew") from None

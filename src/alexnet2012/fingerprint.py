@@ -37,11 +37,15 @@ def list_modules(stage: str, root: Path = ROOT) -> list[str]:
     waiting = [f"{PACKAGE}.{entry}" for entry in STAGES[stage]]
     while waiting:
         module = waiting.pop()
-        if module in found or module in NEUTRAL:
+        if module in found or is_neutral(module):
             continue
         found.add(module)
         waiting.extend(list_imports(ast.parse(module_path(module, root).read_text()), root))
     return sorted(found)
+
+
+def is_neutral(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in NEUTRAL)
 
 
 def list_imports(tree: ast.Module, root: Path) -> list[str]:

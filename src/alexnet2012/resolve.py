@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 import types
 import typing
 from collections.abc import Iterable
@@ -13,10 +14,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from alexnet2012.config import (
+    NAME_PATTERN,
     Config,
     DatasetConfig,
     Ensemble,
+    FixedSchedule,
     NetConfig,
+    PlateauSchedule,
     RunConfig,
     TrainingConfig,
     Variant,
@@ -27,6 +31,7 @@ from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import list_layers
 
 Model = typing.TypeVar("Model", bound=BaseModel)
+SCHEDULES = {"fixed": FixedSchedule, "plateau": PlateauSchedule}  # by the tag that pydantic puts into an error's place
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,7 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path) -> Plan:
     config = validate(Config, plain, source)
     variants = load_variants(variants_path)
     for name, dataset in config.datasets.items():
+        check_name(f"{source}: datasets", name)
         check_folder(f"{source}: datasets.{name}", dataset)
     runs: dict[tuple, RunConfig] = {}
     for index, experiment in enumerate(config.experiments):
@@ -103,12 +109,14 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path) -> Plan:
         for seed in experiment.seeds:
             run = resolve_run(config, source, variants, variants_path, experiment.dataset, experiment.variant, seed)
             runs[(experiment.dataset, experiment.variant, seed)] = run
-    ensembles = tuple(
-        resolve_ensemble(config, source, index, variants.ensembles[experiment.ensemble], runs)
+    ensembles = {
+        (experiment.dataset, experiment.ensemble): resolve_ensemble(
+            config, source, index, variants.ensembles[experiment.ensemble], runs
+        )
         for index, experiment in enumerate(config.experiments)
         if experiment.ensemble is not None
-    )
-    return Plan(config, tuple(runs.values()), ensembles)
+    }
+    return Plan(config, tuple(runs.values()), tuple(ensembles.values()))
 
 
 def resolve_run(
@@ -122,10 +130,7 @@ def resolve_run(
 ) -> RunConfig:
     """Base plus the variant's delta, checked as a whole: shapes, crop against image."""
     variant, dataset = variants.variants[variant_name], config.datasets[dataset_name]
-    net = resolve_section(NetConfig, "net", config.net, variant, source, f"{variants_path}: {variant_name}")
-    training = resolve_section(
-        TrainingConfig, "training", config.training, variant, source, f"{variants_path}: {variant_name}"
-    )
+    net, training = resolve_sections(config, variant, source, f"{variants_path}: {variant_name}")
     where = f"{source}: variant {variant_name} on {dataset_name}"
     if net.crop_px > dataset.size_px:
         raise ConfigError(
@@ -145,6 +150,22 @@ def resolve_run(
     )
 
 
+def resolve_sections(
+    config: Config, variant: Variant, source: str, variant_source: str
+) -> tuple[NetConfig, TrainingConfig]:
+    """Both sections; raises ConfigError with the mistakes of both."""
+    resolved, mistakes = [], []
+    for model, section, base in ((NetConfig, "net", config.net), (TrainingConfig, "training", config.training)):
+        try:
+            resolved.append(resolve_section(model, section, base, variant, source, variant_source))
+        except ConfigError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    net, training = resolved
+    return net, training
+
+
 def resolve_section(
     model: type[Model], section: str, base: dict, variant: Variant | None, source: str, variant_source: str
 ) -> Model:
@@ -155,7 +176,7 @@ def resolve_section(
         return model.model_validate(merged)
     except ValidationError as error:
         messages = [
-            f"{variant_source if reaches(delta, item['loc']) else source}: {section}.{describe_item(model, item)}"
+            f"{variant_source if reaches(delta, item['loc']) else source}: {describe_item(model, item, section)}"
             for item in error.errors()
         ]
         raise ConfigError("\n".join(messages)) from None
@@ -175,6 +196,11 @@ def resolve_ensemble(
                     f"seed {seed} on {experiment.dataset}, which no experiment trains; "
                     f"add seed {seed} to an experiment of {group.variant}"
                 )
+            if runs[key] in members:
+                raise ConfigError(
+                    f"{source}: experiments[{index}]: ensemble {experiment.ensemble} names {group.variant} seed {seed} "
+                    "twice in variants.yaml; an average counts each net once"
+                )
             members.append(runs[key])
     return EnsembleRun(experiment.ensemble, config.name, experiment.dataset, tuple(members))
 
@@ -192,7 +218,16 @@ def describe_target(variant_name: str, variants_path: Path, config_path: Path | 
 
 
 def load_variants(path: Path) -> VariantsFile:
-    return validate(VariantsFile, read_yaml(path), str(path))
+    """Variants and ensembles; raises ConfigError where a name would not do as a folder's or a row's."""
+    file = validate(VariantsFile, read_yaml(path), str(path))
+    for name in (*file.variants, *file.ensembles):
+        check_name(str(path), name)
+    for name, ensemble in file.ensembles.items():
+        if name in file.variants:
+            raise ConfigError(f"{path}: {name} is a variant and an ensemble; give one of them another name")
+        for index, group in enumerate(ensemble.members):
+            check_known(f"{path}: ensembles.{name}.members[{index}]", "variant", group.variant, file.variants)
+    return file
 
 
 def read_run(path: Path) -> RunConfig:
@@ -200,14 +235,33 @@ def read_run(path: Path) -> RunConfig:
     return validate(RunConfig, read_yaml(path), str(path))
 
 
+class UniqueKeyLoader(yaml.SafeLoader):
+    """Safe YAML that refuses a key written twice in one mapping, of which PyYAML silently keeps the last."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                problem = f'"{key.value}" is written twice; keep one of them'
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value)
+        return node
+
+
 def read_yaml(path: Path) -> Any:
     """The file's values; raises ConfigError for a missing file or one that is not YAML, with the line."""
     try:
-        return yaml.safe_load(path.read_text())
+        return yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not text in UTF-8 ({error.reason} at byte {error.start})") from None
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path}{line}: {error.problem or error}; this is not valid YAML") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+        raise ConfigError(f"{path}: {error}; this is not valid YAML") from None
 
 
 def validate(model: type[Model], values: Any, source: str) -> Model:
@@ -237,6 +291,14 @@ def check_net(net: NetConfig, where: str) -> None:
         raise ConfigError(f"{where}: {error}") from None
 
 
+def check_name(where: str, name: str) -> None:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ConfigError(
+            f'{where}: "{name}" cannot name a folder of results; use letters, digits, ".", "_" and "-", and begin with a '
+            "letter or a digit"
+        )
+
+
 def check_folder(where: str, dataset: DatasetConfig) -> None:
     if dataset.folder is not None and not Path(dataset.folder).expanduser().is_dir():
         raise ConfigError(f"{where}.folder: {dataset.folder} is not a folder; give the folder that holds the images")
@@ -252,22 +314,39 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f'did you mean "{close[0]}"?' if close else f"there are {', '.join(sorted(known)) or 'none'}"
 
 
-def describe_item(model: type[BaseModel], item: dict) -> str:
-    """One pydantic error as a sentence: the key, what was found, what was expected."""
-    loc = [part for part in item["loc"] if part not in ("fixed", "plateau")]  # tags of the union of schedules
-    key, found = dotted(loc), item.get("input")
-    if item["type"] == "extra_forbidden":
-        return f'{prefix(loc)}"{loc[-1]}" is not a setting; {suggest(str(loc[-1]), setting_names(model, loc[:-1]))}'
-    if item["type"] == "missing":
-        return f'{prefix(loc)}"{loc[-1]}" is missing'
-    if item["type"] in ("value_error", "union_tag_invalid"):
+def describe_item(model: type[BaseModel], item: dict, section: str = "") -> str:
+    """One pydantic error as a sentence: the key below `section`, what was found, what was expected."""
+    loc, found, kind = item["loc"], item.get("input"), item["type"]
+    place = [section, *untagged(loc)] if section else untagged(loc)
+    key, message = dotted(place), item["msg"].removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        return f'{prefix(place)}"{place[-1]}" is not {advise(model, loc)}'
+    if kind == "missing":
+        return f'{prefix(place)}"{place[-1]}" is missing'
+    if kind == "value_error":
+        return f"{key}: {message}" if key else message
+    if kind == "union_tag_invalid":
+        return f"{key}.kind is {item['ctx']['tag']!r}: input should be {item['ctx']['expected_tags']}"
+    if found is None:
         return (
-            f"{key}: {item['msg'].removeprefix('Value error, ')}" if key else item["msg"].removeprefix("Value error, ")
+            f"{key} is empty; give it a value or remove it" if key else "it is empty; a file of settings was expected"
         )
+    if not key:
+        return f"it holds a {type(found).__name__}; settings, each a `key: value`, were expected"
     hint = ""
-    if isinstance(found, str) and item["type"] in ("float_type", "int_type"):
+    if isinstance(found, str) and kind in ("float_type", "int_type"):
         hint = f"; it was read as text: write {plain_number(found)}" if plain_number(found) else ""
-    return f"{key} is {found!r}: {item['msg'][0].lower()}{item['msg'][1:]}{hint}"
+    return f"{key} is {found!r}: {message[0].lower()}{message[1:]}{hint}"
+
+
+def advise(model: type[BaseModel], loc: tuple) -> str:
+    """What an unknown setting may have meant; a setting of the other kind of schedule is called that."""
+    name, known = str(loc[-1]), setting_names(model, loc[:-1])
+    tag = loc[-2] if len(loc) > 1 and is_tag(loc, len(loc) - 2) else None
+    others = [kind for kind, schedule in SCHEDULES.items() if tag and name in schedule.model_fields]
+    if others:
+        return f"a setting of a {tag} schedule but of a {others[0]} one; write kind: {others[0]} or remove it"
+    return f"a setting; {suggest(name, known)}"
 
 
 def plain_number(text: str) -> str | None:
@@ -286,10 +365,13 @@ def prefix(loc: list) -> str:
     return f"{dotted(loc[:-1])}: " if loc[:-1] else ""
 
 
-def setting_names(model: Any, loc: list) -> list[str]:
+def setting_names(model: Any, loc: tuple) -> list[str]:
     """Names of the settings at `loc` inside `model`."""
     models = models_in(model)
-    for part in loc:
+    for index, part in enumerate(loc):
+        if is_tag(loc, index):
+            models = [SCHEDULES[part]]
+            continue
         models = [
             found
             for each in models
@@ -309,12 +391,21 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for argument in typing.get_args(annotation) for model in models_in(argument)]
 
 
-def reaches(delta: Any, loc: Iterable) -> bool:
+def reaches(delta: Any, loc: tuple) -> bool:
     """Whether the variant's delta, and not the base, wrote the setting at `loc`."""
-    for part in loc:
-        if part in ("fixed", "plateau"):
-            continue
-        if not isinstance(delta, dict) or part not in delta:
+    for part in untagged(loc):
+        if not isinstance(delta, dict):  # a list or a number: it replaced whatever the base had below
+            return True
+        if part not in delta:
             return False
         delta = delta[part]
     return True
+
+
+def untagged(loc: tuple) -> list:
+    return [part for index, part in enumerate(loc) if not is_tag(loc, index)]
+
+
+def is_tag(loc: tuple, index: int) -> bool:
+    """Whether pydantic put this part there to say which kind of schedule it tried."""
+    return index > 0 and loc[index - 1] == "schedule" and loc[index] in SCHEDULES
