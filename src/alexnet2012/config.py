@@ -18,7 +18,7 @@ CIFAR10_DIGEST = "80387ddb9a0edf3fc4a964ee3770296169bb26a651050df200355796730996
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DatasetConfig(Section):

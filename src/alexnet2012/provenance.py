@@ -57,7 +57,7 @@ def read_commit() -> tuple[str, bool]:
         status = run_git(folder, "status", "--porcelain", "--untracked-files=no")
         if head.returncode == 0 and status.returncode == 0:
             return head.stdout.strip(), bool(status.stdout.strip())
-        reason = (head.stderr or status.stderr).strip()
+        reason = (head.stderr or status.stderr).strip().partition("\n")[0]
     raise RecordError(
         f"the commit that runs cannot be told ({reason}), and a result without its commit is refused. Run from a git "
         f"clone, or set {COMMIT_VARIABLE} to the commit that you unpacked."

@@ -294,8 +294,8 @@ def check_net(net: NetConfig, where: str) -> None:
 def check_name(where: str, name: str) -> None:
     if not re.fullmatch(NAME_PATTERN, name):
         raise ConfigError(
-            f'{where}: "{name}" cannot name a folder of results; use letters, digits, ".", "_" and "-", and begin with a '
-            "letter or a digit"
+            f'{where}: "{name}" cannot name a folder of results; use letters, digits, ".", "_" and "-", and begin '
+            "with a letter or a digit"
         )
 
 
@@ -326,7 +326,7 @@ def describe_item(model: type[BaseModel], item: dict, section: str = "") -> str:
     if kind == "value_error":
         return f"{key}: {message}" if key else message
     if kind == "union_tag_invalid":
-        return f"{key}.kind is {item['ctx']['tag']!r}: input should be {item['ctx']['expected_tags']}"
+        return f"{key}.kind is {item['ctx']['tag']!r}: input should be {' or '.join(map(repr, SCHEDULES))}"
     if found is None:
         return (
             f"{key} is empty; give it a value or remove it" if key else "it is empty; a file of settings was expected"

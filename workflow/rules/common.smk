@@ -3,13 +3,12 @@ import json
 import os
 import sys
 
-from alexnet2012.config import digest8
 from alexnet2012.errors import AlexNet2012Error
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.provenance import count_usable_cores, read_commit
 from alexnet2012.resolve import make_plan
 
-SOURCE = ", ".join(os.path.relpath(path) for path in workflow.configfiles) or "--config"
+SOURCE = ", ".join(str(path).removeprefix(f"{os.getcwd()}/") for path in workflow.configfiles) or "--config"
 try:
     read_commit()  # a result without its commit is refused, and that is better known before it is made
     PLAN = make_plan(config, SOURCE, Path("config/variants.yaml"))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet2012.errors import RecordError
+from alexnet2012.files import replacing
 
 BLOCK_ROWS = 4096
 
@@ -23,14 +24,12 @@ def average(members: list[Path], output: Path) -> None:
                 f"{member} holds {array.shape} probabilities, {members[0]} holds {arrays[0].shape}: "
                 "they are not of the same split; predict both again"
             )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.partial")
-    result = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=arrays[0].shape)
-    for start in range(0, len(result), BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        total = np.zeros(arrays[0][rows].shape, dtype=np.float64)
-        for array in arrays:
-            total += array[rows]
-        result[rows] = total / len(arrays)
-    result.flush()
-    temporary.rename(output)
+    with replacing(output) as temporary:
+        result = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=arrays[0].shape)
+        for start in range(0, len(result), BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            total = np.zeros(arrays[0][rows].shape, dtype=np.float64)
+            for array in arrays:
+                total += array[rows]
+            result[rows] = total / len(arrays)
+        result.flush()

@@ -12,12 +12,17 @@ def top_k_wrong(probabilities: np.ndarray, labels: np.ndarray, k: int) -> np.nda
 
     Ties count against the net: another class exactly as probable as the true one is taken to stand before it, so that
     a net which says nothing is not credited. `probabilities`: (n, classes), may be memory-mapped. Raises RecordError
-    when the numbers of images differ or a probability is not finite.
+    when there are no images, their numbers differ, a label is no class, or a probability is not finite.
     """
+    if len(labels) == 0:
+        raise RecordError("there are no images to measure an error on")
     if len(probabilities) != len(labels):
         raise RecordError(
             f"{len(probabilities)} rows of probabilities for {len(labels)} labels; predict this split again"
         )
+    classes = probabilities.shape[1]
+    if labels.min() < 0 or labels.max() >= classes:
+        raise RecordError(f"labels from {labels.min()} to {labels.max()} do not fit {classes} classes")
     wrong = np.empty(len(labels), dtype=bool)
     for start in range(0, len(labels), CHUNK_ROWS):
         rows = slice(start, start + CHUNK_ROWS)

@@ -66,11 +66,15 @@ def predict_crops(
     device = next(net.parameters()).device
     was_training = net.training
     net.eval()
-    with torch.inference_mode():
+    try:
         for start in range(0, len(rows), batch):
             part = images[rows[start : start + batch]]
-            outputs = [
-                functional.softmax(net(cut(part, mean_image, crop, crop_px).to(device)), dim=1) for crop in crops
-            ]
-            yield slice(start, start + len(part)), torch.stack(outputs).float().cpu()
-    net.train(was_training)
+            # Entered anew for each part: a generator would leave its caller in inference mode at every yield.
+            with torch.inference_mode():
+                outputs = [
+                    functional.softmax(net(cut(part, mean_image, crop, crop_px).to(device)), dim=1) for crop in crops
+                ]
+                probabilities = torch.stack(outputs).float().cpu()
+            yield slice(start, start + len(part)), probabilities
+    finally:
+        net.train(was_training)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alexnet2012.config import CONV_NAMES, WEIGHT_NAMES, NetConfig
-from alexnet2012.model.geometry import NORMALISED, PAPER_FAN_IN, POOLED, list_layers
+from alexnet2012.model.geometry import NORMALISED, POOLED, list_layers, paper_fan_in
 from alexnet2012.model.lrn import local_response_norm
 
 
@@ -80,13 +80,14 @@ class AlexNet(nn.Module):
 def initialise(model: AlexNet, generator: torch.Generator) -> None:
     """Draw all weights in place from N(0, 0.01) and set the biases (§5).
 
-    A net with other fan-ins keeps the paper's pre-activation variance:
-    std = 0.01 * sqrt(the paper's fan-in / own fan-in). At the paper's sizes the factor is exactly 1.
+    A scaled net keeps the pre-activation variance of the paper's net with as many towers:
+    std = 0.01 * sqrt(its fan-in / own fan-in). At the paper's sizes the factor is exactly 1.
     """
+    reference = paper_fan_in(model.config)
     with torch.no_grad():
         for name in WEIGHT_NAMES:
             module = getattr(model, name)
-            std = model.config.init_std * math.sqrt(PAPER_FAN_IN[name] / model.layers[name].fan_in)
+            std = model.config.init_std * math.sqrt(reference[name] / model.layers[name].fan_in)
             module.weight.normal_(0.0, std, generator=generator)
             module.bias.fill_(1.0 if name in model.config.bias_one else 0.0)
 

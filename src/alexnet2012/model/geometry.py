@@ -6,17 +6,6 @@ from dataclasses import asdict, dataclass
 from alexnet2012.config import CONV_NAMES, ConvConfig, NetConfig
 from alexnet2012.errors import ConfigError
 
-# The paper's fan-in of each weight layer, towers counted (fig. 2: conv2 sees 48 maps, conv4 and conv5 192 each).
-PAPER_FAN_IN = {
-    "conv1": 11 * 11 * 3,
-    "conv2": 5 * 5 * 48,
-    "conv3": 3 * 3 * 256,
-    "conv4": 3 * 3 * 192,
-    "conv5": 3 * 3 * 192,
-    "fc6": 6 * 6 * 256,
-    "fc7": 4096,
-    "fc8": 4096,
-}
 POOLED = ("conv1", "conv2", "conv5")  # §3.5: max pooling follows these
 NORMALISED = ("conv1", "conv2")  # §3.5: response normalisation follows these
 WITHIN_TOWER = ("conv2", "conv4", "conv5")  # fig. 2: these see only their own GPU's maps
@@ -81,6 +70,11 @@ def conv_layer(net: NetConfig, name: str, channels: int, size: int) -> Layer:
             f"net.{name}: a {conv.kernel_px}-pixel kernel does not fit its input of {size} pixels with pad {conv.pad}; "
             "make the kernel, or the strides before it, smaller"
         )
+    if conv.stride > conv.kernel_px:
+        raise ConfigError(
+            f"net.{name}: stride {conv.stride} would skip pixels between kernels of {conv.kernel_px}; "
+            f"make it at most {conv.kernel_px}"
+        )
     # Rounded up, as the 2012 code does: (224 - 11) / 4 = 53.25 gives 55 positions, the last hanging over by 3 pixels.
     output = 1 + math.ceil((padded - conv.kernel_px) / conv.stride)
     overhang = (output - 1) * conv.stride + conv.kernel_px - padded
@@ -113,6 +107,15 @@ def pool_layer(net: NetConfig, name: str, channels: int, size: int) -> Layer:
     output = 1 + divide((size - pool.size) / pool.stride)
     overhang = max(0, (output - 1) * pool.stride + pool.size - size)
     return Layer(name, "pool", pool.size, pool.stride, [channels, output, output], 0, 0, net.towers, 0, overhang)
+
+
+def paper_fan_in(net: NetConfig) -> dict[str, int]:
+    """The fan-in of each weight layer of the paper's own net with the towers and halved layers of `net`.
+
+    Two towers: conv2 sees 48 maps, conv3 256, conv4 and conv5 192 each (fig. 2). One tower: conv3 sees 128 (§3.2).
+    """
+    layers = list_layers(NetConfig(towers=net.towers, halved=net.halved), classes=1000)
+    return {layer.name: layer.fan_in for layer in layers if layer.fan_in}
 
 
 def describe(net: NetConfig, classes: int) -> dict:

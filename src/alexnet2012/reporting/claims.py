@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from alexnet2012 import paper
 from alexnet2012.config import CONV_NAMES, NetConfig
@@ -15,12 +16,13 @@ PAPER_DATASETS = (paper.ILSVRC2010, paper.ILSVRC2012, paper.FALL2009)
 
 @dataclass(frozen=True)
 class Measurement:
-    """A claim's two errors or differences, or `text` where it is something else; and under what conditions."""
+    """A claim's two errors (unit "%") or differences ("points"), or `text` where it is neither; and the conditions."""
 
     top1: Estimate | None = None
     top5: Estimate | None = None
     text: str = ""
     conditions: str = ""
+    unit: Literal["%", "points"] = "points"
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,7 @@ def measure_number(claim: paper.Claim, results: Results, dataset: str) -> Outcom
     if claim.needs in PAPER_DATASETS:
         return NotMeasured(f"needs {claim.needs}")
     missing = [key for key in claim.needs.split(", ") if results.find(dataset, key) is None]
-    return (
-        NotMeasured(f"no experiment here is {' or '.join(missing)}")
-        if missing
-        else NotMeasured("no measure is defined yet")
-    )
+    return lacking(*missing) if missing else NotMeasured("this version does not measure it yet")
 
 
 def settle(claim: paper.Claim, results: Results, dataset: str) -> Outcome:
@@ -60,16 +58,16 @@ def measure_centre_crop(results: Results, dataset: str) -> Outcome:
     """C02: the error of the centre crop alone."""
     net = results.find(dataset, "cnn")
     if net is None:
-        return NotMeasured("no experiment here is cnn")
+        return lacking("cnn")
     top1, top5 = (estimate_error([each.wrong("test", "centre", k) for each in net.nets]) for k in (1, 5))
-    return Measurement(top1, top5, conditions=conditions(net, "test, centre crop"))
+    return Measurement(top1, top5, conditions=conditions(net, "test, centre crop"), unit="%")
 
 
 def measure_ten_crops(results: Results, dataset: str) -> Outcome:
     """C03: what ten crops gain over the centre crop, net by net."""
     net = results.find(dataset, "cnn")
     if net is None:
-        return NotMeasured("no experiment here is cnn")
+        return lacking("cnn")
     top1, top5 = (
         estimate_difference(
             [each.wrong("test", "centre", k) for each in net.nets],
@@ -84,7 +82,7 @@ def measure_two_towers(results: Results, dataset: str) -> Outcome:
     """C04: the one-GPU net's error minus the two-tower net's, for the seeds that both have."""
     two, one = results.find(dataset, "cnn"), results.find(dataset, "one-gpu")
     if two is None or one is None:
-        return NotMeasured(f"no experiment here is {'cnn' if two is None else 'one-gpu'}")
+        return lacking("cnn" if two is None else "one-gpu")
     seeds = sorted(set(two.seeds) & set(one.seeds))
     if not seeds:
         return NotMeasured("cnn and one-gpu share no seed here")
@@ -95,26 +93,26 @@ def measure_two_towers(results: Results, dataset: str) -> Outcome:
         )
         for k in (1, 5)
     )
-    return Measurement(top1, top5, conditions=f"{conditions(one, 'test, ten crops')}; seeds {list_seeds(seeds)}")
+    return Measurement(top1, top5, conditions=conditions(one, "test, ten crops, one-gpu minus cnn", seeds))
 
 
 def measure_ensemble(results: Results, dataset: str) -> Outcome:
     """§6, table 2: the mean error of one net minus the error of the five nets' average, on val."""
     one, five = results.find(dataset, "cnn"), results.find(dataset, "5-cnns")
     if one is None or five is None:
-        return NotMeasured(f"no experiment here is {'cnn' if one is None else '5-cnns'}")
+        return lacking("cnn" if one is None else "5-cnns")
     differences = []
     for k in (1, 5):
         singles = sum(net.wrong("val", "ten_crop", k).astype(float) for net in one.nets) / len(one.nets)
         differences.append(estimate_difference([singles], [five.nets[0].wrong("val", "ten_crop", k)]))
-    return Measurement(*differences, conditions=conditions(one, "val, ten crops"))
+    return Measurement(*differences, conditions=conditions(one, "val, ten crops, mean of cnn minus 5-cnns"))
 
 
 def measure_val_against_test(results: Results, dataset: str) -> Outcome:
     """C26: |validation error - test error| of the mean net, ten crops."""
     net = results.find(dataset, "cnn")
     if net is None:
-        return NotMeasured("no experiment here is cnn")
+        return lacking("cnn")
     values = []
     for k in (1, 5):
         val, test = (
@@ -155,13 +153,17 @@ MEASURES: dict[str, Callable[[Results, str], Outcome]] = {
 }
 
 
-def conditions(experiment: Experiment, what: str) -> str:
-    """What a number holds for: dataset, split and crops, epochs, seeds."""
+def lacking(*keys: str) -> NotMeasured:
+    return NotMeasured(f"this configuration has no experiment of {' or '.join(keys)}")
+
+
+def conditions(experiment: Experiment, what: str, seeds: list[int] | None = None) -> str:
+    """What a number holds for: dataset, split and crops, epochs, and `seeds`, all of the experiment's if not given."""
+    seeds = experiment.seeds if seeds is None else seeds
     epochs = sorted({net.training["epochs"] for net in experiment.nets if net.training is not None})
     length = " to ".join(str(each) for each in dict.fromkeys((epochs[0], epochs[-1])))
-    return (
-        f"{experiment.dataset}, {what}, {length} epochs, {len(experiment.nets)} seed{'s' * (len(experiment.nets) > 1)}"
-    )
+    plural = "s" if len(seeds) > 1 else ""
+    return f"{experiment.dataset}; {what}; {length} epochs; seed{plural} {list_seeds(seeds)}"
 
 
 def list_seeds(seeds: list[int]) -> str:

@@ -40,14 +40,18 @@ def describe_origin(experiments: Iterable[Experiment]) -> str:
         "wall time": f"training {minutes(trainings)}, evaluation {minutes(predictions)}, summed over jobs",
         "seeds": "; ".join(f"{each.key} {', '.join(map(str, each.seeds))}" for each in experiments if each.seeds),
         "MLflow runs": ", ".join(
-            f"{record['variant']}-seed{record['seed']} `{record['mlflow_run_id']}`" for record in trainings
+            f"{record['variant']}-seed{record['seed']} {tracked(record['mlflow_run_id'])}" for record in trainings
         ),
     }
-    return "\n".join(f"- {key}: {value}" for key, value in lines.items()) + "\n"
+    return "\n".join(f"- {key}: {value}" for key, value in lines.items() if value) + "\n"
 
 
 def unique_by_run(records: list[dict]) -> list[dict]:
     return list({(record["dataset"]["name"], record["variant"], record["seed"]): record for record in records}.values())
+
+
+def tracked(run_id: str | None) -> str:
+    return "not tracked" if run_id is None else f"`{run_id}`"
 
 
 def minutes(records: list[dict]) -> str:

@@ -27,9 +27,9 @@ class Net:
         """Bool (n,): which images the net gets wrong; raises RecordError when its record says another error."""
         if (split, crops, k) not in self._wrong:
             record = self.predictions[split]
-            labels = np.load(self.data_folder / record["dataset"]["name"] / split / "labels.npy")
+            labels = load_array(self.data_folder / record["dataset"]["name"] / split / "labels.npy")
             path = self.folder / f"{split}-{crops}.npy"
-            found = top_k_wrong(np.load(path, mmap_mode="r"), labels, k)
+            found = top_k_wrong(load_array(path), labels, k)
             if float(found.mean()) != record["errors"][crops][f"top{k}"]:
                 raise RecordError(
                     f"{path} does not hold the error that {split}.json beside it records; predict this split again"
@@ -119,7 +119,14 @@ def load_net(training: dict | None, folder: Path, data_folder: Path) -> Net:
         record = read_json(path)
         own = ("members", "its members") if training is None else ("seed", "its seed")
         check_record(
-            path, record, [own, ("dataset.digest", "the digest of its data"), ("images", "its number of images")]
+            path,
+            record,
+            [
+                own,
+                ("dataset.digest", "the digest of its data"),
+                ("images", "its number of images"),
+                (f"dataset.counts.{split}", f"how many images {split} has"),
+            ],
         )
         expected = record["dataset"]["counts"][split]
         if record["images"] != expected:
@@ -128,11 +135,19 @@ def load_net(training: dict | None, folder: Path, data_folder: Path) -> Net:
             )
         if training is not None and record["weights_sha256"] != training["weights_sha256"]:
             raise RecordError(
-                f"{path} was made with other weights than {training['variant']} seed {training['seed']} has now"
+                f"{path} was made with other weights than {training['variant']} seed {training['seed']} has now; "
+                "predict it again"
             )
         predictions[split] = record
     seed = None if training is None else training["seed"]
     return Net(seed, training, predictions, folder, data_folder)
+
+
+def load_array(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise RecordError(f"{path} cannot be read ({error}); run snakemake to make it anew") from None
 
 
 def check_record(path: Path, record: dict, needed: list[tuple[str, str]]) -> None:

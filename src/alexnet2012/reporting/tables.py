@@ -21,7 +21,9 @@ from alexnet2012.reporting.provenance_note import describe_origin
 from alexnet2012.reporting.results import Experiment, Results, load_results
 
 NOT_YET = "not yet reproduced"
+UNFED = "No experiment of this configuration feeds this table.\n"
 ABSENT = "–"
+INTERVALS = "in brackets the 95 % interval: over seeds where there are three or more, else over images"
 # Datasets on which a difference from the paper means something.
 PAPER_KINDS = {"table1": "ilsvrc2010", "table2": "ilsvrc2012"}
 
@@ -64,10 +66,14 @@ def render_table1(results: Results) -> str:
                     seeds_cell(found, "test"),
                 ]
             )
-        headers = ["Model", "paper top-1", "paper top-5", "top-1", "top-5", "difference", "seeds"]
-        parts += [caption(dataset, experiments.values(), paper.ILSVRC2010, "its test set"), grid(headers, rows)]
-        parts.append(describe_origin(experiments.values()))
-    return "\n".join(parts)
+        headers = ["Model", "paper top-1", "paper top-5", "top-1", "top-5", "difference top-1 / top-5", "seeds"]
+        parts += [
+            caption(dataset, "its test set"),
+            rehearsal_note(dataset, experiments.values(), paper.ILSVRC2010),
+            grid(headers, rows),
+            describe_origin(experiments.values()),
+        ]
+    return page(parts)
 
 
 def render_table2(results: Results) -> str:
@@ -90,15 +96,17 @@ def render_table2(results: Results) -> str:
                 ]
             )
         headers = ["Model", "paper top-1 (val)", "paper top-5 (val)", "paper top-5 (test)"]
-        headers += ["top-1 (val)", "top-5 (val)", "top-1 (test)", "top-5 (test)", "difference (val)", "seeds"]
+        headers += ["top-1 (val)", "top-5 (val)", "top-1 (test)", "top-5 (test)"]
+        headers += ["difference top-1 / top-5 (val)", "seeds"]
         parts += [
-            caption(dataset, experiments.values(), paper.ILSVRC2012, "its val and test sets"),
+            caption(dataset, "its val and test sets"),
+            rehearsal_note(dataset, experiments.values(), paper.ILSVRC2012),
             grid(headers, rows),
         ]
         if any(val_steered(experiment) for experiment in experiments.values()):
-            parts.append("val also steered the learning rate.\n")
+            parts.append("val also steered the learning rate, so that its errors flatter the nets.\n")
         parts.append(describe_origin(experiments.values()))
-    return "\n".join(parts)
+    return page(parts)
 
 
 def render_in_text(results: Results) -> str:
@@ -107,27 +115,28 @@ def render_in_text(results: Results) -> str:
     for dataset in results.datasets:
         experiments = list(results.feeding("in_text", dataset)) or list(results.feeding("table1", dataset))
         rows = [
-            [f"§{claim.section}" if claim.section[0].isdigit() else claim.section, claim.text, stated(claim)]
-            + outcome_cells(measure_number(claim, results, dataset))
+            [place(claim.section), claim.text, stated(claim), *outcome_cells(measure_number(claim, results, dataset))]
             for claim in paper.CLAIMS
             if claim.in_text
         ]
-        one, five = paper.TABLE2[1].val, paper.TABLE2[2].val
-        gain = paper.Errors(one.top1 - five.top1, one.top5 - five.top5)
-        outcome = measure_ensemble(results, dataset)
         rows.append(
-            ["§6, table 2", "averaging five CNNs lowers the error of one", points_pair(gain), *outcome_cells(outcome)]
+            [
+                place("6, table 2"),
+                "averaging five CNNs lowers the error of one",
+                points_pair(paper.FIVE_CNNS_GAIN),
+                *outcome_cells(measure_ensemble(results, dataset)),
+            ]
         )
-        headers = ["where", "what", "paper", "measured (top-1 / top-5)", "conditions and interval"]
-        parts += [rehearsal_note(dataset, experiments, "the paper's datasets"), grid(headers, rows)]
-        parts += ["Errors of every variant:\n", grid(*variant_errors(results, dataset))]
+        headers = ["where", "what", "paper", "measured (top-1 / top-5)", "conditions and interval, or why not"]
+        parts += [f"## {dataset}\n", rehearsal_note(dataset, experiments, "the paper's datasets"), grid(headers, rows)]
+        parts += [f"Errors of every variant; {INTERVALS}.\n", grid(*variant_errors(results, dataset))]
         everything = {
             experiment.key: experiment
             for table in ("table1", "table2", "in_text")
             for experiment in results.feeding(table, dataset)
         }
         parts.append(describe_origin(everything.values()))
-    return "\n".join(parts)
+    return page(parts)
 
 
 def render_claims(results: Results) -> str:
@@ -136,18 +145,19 @@ def render_claims(results: Results) -> str:
     for dataset in results.datasets:
         outcomes = {claim.id: settle(claim, results, dataset) for claim in paper.CLAIMS}
         rows = [
-            [claim.id, claim.text, claim.section, stated(claim), *outcome_cells(outcomes[claim.id])]
+            [claim.id, claim.text, place(claim.section), stated(claim), *outcome_cells(outcomes[claim.id])]
             for claim in paper.CLAIMS
         ]
         experiments = [results.find(dataset, key) for key in dict.fromkeys(each.key for each in results.experiments)]
         present = [experiment for experiment in experiments if experiment is not None]
         headers = ["claim", "what", "where", "paper", "measured (top-1 / top-5)", "conditions and interval, or why not"]
         parts += [
+            f"## {dataset}\n",
             rehearsal_note(dataset, present, "the paper's datasets"),
             grid(headers, rows),
             describe_origin(present),
         ]
-    return "\n".join(parts)
+    return page(parts)
 
 
 def with_others(rows: tuple[paper.Row, ...], experiments: dict[str, Experiment]) -> Iterable[paper.Row]:
@@ -185,9 +195,9 @@ def variant_errors(results: Results, dataset: str) -> tuple[list[str], list[list
     return headers, rows
 
 
-def caption(dataset: str, experiments: Iterable[Experiment], papers: str, splits: str) -> str:
-    text = f"Errors of {dataset}, {splits}, ten crops; in brackets the 95 % interval."
-    return f"{text}\n\n{rehearsal_note(dataset, experiments, papers)}"
+def caption(dataset: str, splits: str) -> str:
+    text = f"Errors on {dataset}, {splits}, ten crops; {INTERVALS}. Differences are measured minus paper."
+    return f"## {dataset}\n\n{text}\n"
 
 
 def rehearsal_note(dataset: str, experiments: Iterable[Experiment], papers: str) -> str:
@@ -195,12 +205,14 @@ def rehearsal_note(dataset: str, experiments: Iterable[Experiment], papers: str)
     experiments = list(experiments)
     if not experiments or experiments[0].kind in PAPER_KINDS.values():
         return ""
-    text = f"**This is a rehearsal**: the paper's columns are {papers}, the measured ones {dataset} with a scaled net."
-    text += " They do not compare."
-    classes = experiments[0].classes
+    classes, images = experiments[0].classes, experiments[0].counts["train"]
+    text = (
+        f"**This is a rehearsal**: the paper's numbers are errors on {papers}, the measured ones errors on {dataset} "
+    )
+    text += f"({classes} classes, {images:,} training images). They do not compare."
     if classes < 100:
         chance = max(0.0, 1 - 5 / classes)
-        text += f" With {classes} classes a guess has a top-5 error of {percent(chance)}."
+        text += f" Top-5 of {classes} classes has a chance level of {percent(chance)}."
     return text + "\n"
 
 
@@ -226,7 +238,7 @@ def difference(experiment: Experiment | None, stated: paper.Errors, table: str, 
     if any(net.training is None or net.training["recipe"] != "paper" for net in experiment.nets):
         return ABSENT
     values = (estimate(experiment, split, k, "ten_crop").value - own for k, own in ((1, stated.top1), (5, stated.top5)))
-    return " / ".join(f"{100 * value:+.1f}" for value in values)
+    return " / ".join(f"{100 * value:+.1f}" for value in values) + " points"
 
 
 def seeds_cell(experiment: Experiment | None, split: str) -> str:
@@ -240,6 +252,11 @@ def seeds_cell(experiment: Experiment | None, split: str) -> str:
         errors = [net.predictions[split]["errors"]["ten_crop"]["top1"] for net in experiment.nets]
         text += f"; top-1 from {percent(min(errors))} to {percent(max(errors))}"
     return text
+
+
+def place(section: str) -> str:
+    """Where in the paper: "4.1, figure 1" as "§4.1, figure 1"."""
+    return ", ".join(f"§{part}" if part[0].isdigit() else part for part in section.split(", "))
 
 
 def stated(claim: paper.Claim) -> str:
@@ -263,7 +280,7 @@ def outcome_cells(outcome: Outcome) -> list[str]:
             values = " / ".join(
                 f"{100 * each.value:.2f} [{100 * each.low:.2f}, {100 * each.high:.2f}]" for each in (top1, top5)
             )
-            return [f"{values} %", f"{outcome.conditions}; {top1.method}"]
+            return [f"{values} {outcome.unit}", f"{outcome.conditions}; {top1.method}"]
     raise TypeError(f"unknown outcome {outcome!r}")
 
 
@@ -273,6 +290,11 @@ def percent(value: float | None) -> str:
 
 def points_pair(pair: paper.Errors) -> str:
     return " / ".join(f"{100 * value:.1f}" for value in (pair.top1, pair.top5) if value is not None) + " points"
+
+
+def page(parts: list[str]) -> str:
+    """The parts, each of which ends its last line, with a blank line between them; the first is the heading."""
+    return "\n".join(part for part in (parts if len(parts) > 1 else [*parts, UNFED]) if part)
 
 
 def grid(headers: list[str], rows: list[list[str]]) -> str:

@@ -69,7 +69,8 @@ class PlateauScheduler:
 
     def observe(self, error: float) -> None:
         self.epochs_done += 1
-        if error < self.best - self.config.min_delta:
+        # Rounded: errors are counts over images, and 0.345 - 0.344 is not above 0.001.
+        if round(self.best - error, 9) > self.config.min_delta:
             self.best = error
             self.without_improvement = 0
         else:

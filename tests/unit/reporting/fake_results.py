@@ -1,0 +1,139 @@
+"""Results of nets that never were: ten or twenty images a split, wrong answers chosen by hand, records to match."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+CROPS = ("ten_crop", "centre")
+COUNTS = {"train": 1120, "val": 10, "test": 20}
+PROVENANCE = {
+    "commit": "0123456789abcdef0123456789abcdef01234567",
+    "dirty": False,
+    "date": "2026-11-24T08:14:30+00:00",
+    "hardware": "Some CPU, 2 usable cores",
+    "usable_cores": 2,
+    "python": "3.11.7",
+    "torch": "2.14.1",
+    "torchvision": "0.29.1",
+    "torch_threads": 1,
+}
+
+
+@dataclass
+class FakeResults:
+    """Writes results/some below `root` as the workflow would; `data` is beside it."""
+
+    root: Path
+    entries: list[dict] = field(default_factory=list)
+    classes: int = 10
+    kind: str = "imagefolder"
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "results" / "some"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    def add(
+        self, key: str, seeds: dict[int, dict], tables: tuple[str, ...], dataset: str = "photos", training=None
+    ) -> "FakeResults":
+        """A variant; `seeds` maps a seed to its numbers of wrong answers, see `predict`."""
+        entry = {"dataset": dataset, "kind": self.kind, "tables": list(tables), "variant": key, "seeds": list(seeds)}
+        entry |= {"runs": [], "predictions": []}
+        for seed, wrong in seeds.items():
+            run = self.folder / "runs" / dataset / f"{key}-00000000" / f"seed{seed}"
+            own = {"seed": seed, "weights_sha256": f"weights of {key} {seed}"}
+            record = {
+                "kind": "training",
+                "variant": key,
+                "recipe": "paper",
+                "dataset": describe(dataset),
+                "epochs": 4,
+                "schedule": '{"kind":"fixed","epochs":[3,1]}',
+                "val_steered": False,
+                "wall_time_s": 60.0,
+                "mlflow_run_id": f"run{seed}",
+                "provenance": PROVENANCE,
+            }
+            save(run / "record.json", record | own | (training or {}))
+            predictions = self.folder / "predictions" / dataset / f"{key}-00000000" / f"seed{seed}"
+            self.predict(predictions, key, dataset, wrong, {**own, "wall_time_s": 6.0, "mlflow_run_id": f"run{seed}"})
+            entry["runs"].append(str(run))
+            entry["predictions"].append(str(predictions))
+        return self.list(entry)
+
+    def average(self, key: str, wrong: dict, tables: tuple[str, ...], dataset: str = "photos") -> "FakeResults":
+        """An ensemble of five."""
+        predictions = self.folder / "predictions" / dataset / f"{key}-00000000" / "average"
+        members = {f"cnn-seed{seed}": f"run{seed}" for seed in range(5)}
+        self.predict(predictions, key, dataset, wrong, {"members": members})
+        entry = {"dataset": dataset, "kind": self.kind, "tables": list(tables), "ensemble": key}
+        return self.list(entry | {"predictions": [str(predictions)]})
+
+    def predict(self, folder: Path, key: str, dataset: str, wrong: dict, own: dict) -> None:
+        """`wrong` maps (split, crops) to (top-1, top-5) numbers of wrong answers; what is not named is all right."""
+        for split in ("val", "test"):
+            count = COUNTS[split]
+            labels = np.arange(count, dtype=np.int64) % self.classes
+            path = self.data / dataset / split / "labels.npy"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, labels)
+            errors = {}
+            for crops in CROPS:
+                top1, top5 = wrong.get((split, crops), (0, 0))
+                folder.mkdir(parents=True, exist_ok=True)
+                np.save(folder / f"{split}-{crops}.npy", answer(labels, self.classes, top1, top5))
+                errors[crops] = {"top1": top1 / count, "top5": top5 / count}
+            record = {
+                "kind": "prediction",
+                "variant": key,
+                "split": split,
+                "images": count,
+                "classes": self.classes,
+                "dataset": describe(dataset),
+                "errors": errors,
+                "provenance": PROVENANCE,
+            }
+            save(folder / f"{split}.json", record | own)
+
+    def list(self, entry: dict) -> "FakeResults":
+        self.entries.append(entry)
+        save(self.folder / "experiments.json", {"name": "some", "experiments": self.entries})
+        return self
+
+
+def describe(dataset: str) -> dict:
+    return {"name": dataset, "digest": f"{dataset}0123456789abcdef", "counts": COUNTS}
+
+
+def answer(labels: np.ndarray, classes: int, top1: int, top5: int) -> np.ndarray:
+    """Probabilities (n, classes) by which the first `top1` images miss at top-1 and the first `top5` at top-5."""
+    probabilities = np.zeros((len(labels), classes), dtype=np.float32)
+    for row, label in enumerate(labels):
+        place = 5 if row < top5 else 1 if row < top1 else 0
+        order = [each for each in range(classes) if each != label]
+        order.insert(place, label)
+        probabilities[row, order] = 2.0 ** -np.arange(1, classes + 1)
+    return probabilities
+
+
+def save(path: Path, values: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values))
+
+
+def change(path: Path, **changes) -> None:
+    """A record with some of its keys changed; None removes one."""
+    record = json.loads(path.read_text()) | changes
+    save(path, {key: value for key, value in record.items() if value is not None})
+
+
+def read_grid(text: str, number: int = 0) -> list[list[str]]:
+    """The cells of a text's markdown table, header first."""
+    blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in blocks[number]]
+    return [rows[0], *rows[2:]]

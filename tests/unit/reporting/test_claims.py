@@ -1,0 +1,143 @@
+import pytest
+
+from alexnet2012 import paper
+from alexnet2012.reporting.claims import Measurement, NotMeasured, measure_ensemble, measure_number, settle
+from alexnet2012.reporting.results import load_results
+from alexnet2012.reporting.tables import outcome_cells
+
+CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
+TABLES = ("table1", "in_text")
+
+
+def settled(fake, claim: str, dataset: str = "photos"):
+    return settle(CLAIMS[claim], load_results(fake.folder, fake.data), dataset)
+
+
+def values(outcome: Measurement) -> tuple[float, float]:
+    return round(outcome.top1.value, 12), round(outcome.top5.value, 12)
+
+
+def wrong(ten_crop, centre=(0, 0)) -> dict:
+    return {("test", "ten_crop"): ten_crop, ("test", "centre"): centre}
+
+
+def test_c03_is_the_mean_of_centre_minus_ten_crops(fake):
+    """Of 20: 10 - 8, 9 - 8, 9 - 6 are 2, 1, 3: mean 10 %. Top-5: 3 - 2, 2 - 2, 4 - 2 are 1, 0, 2: mean 5 %.
+
+    Both have a standard deviation of 5 points, so t over 3 seeds is -+ 4.303 * 5 / sqrt(3) = 12.42 points.
+    """
+    fake.add("cnn", {0: wrong((8, 2), (10, 3)), 1: wrong((8, 2), (9, 2)), 2: wrong((6, 2), (9, 4))}, TABLES)
+    outcome = settled(fake, "C03")
+    assert values(outcome) == (0.10, 0.05)
+    assert (outcome.top1.low, outcome.top1.high) == (pytest.approx(-0.0242, abs=1e-4), pytest.approx(0.2242, abs=1e-4))
+    assert outcome_cells(outcome) == [
+        "10.00 [-2.42, 22.42] / 5.00 [-7.42, 17.42] points",
+        "photos; test, centre minus ten crops; 4 epochs; seeds 0, 1, 2; t over 3 seeds",
+    ]
+
+
+def test_c04_is_one_gpu_minus_two_for_the_seeds_that_both_have(fake):
+    """Of 20, seed 1 alone is shared: 12 - 8 top-1 and 3 - 2 top-5, whatever the others do."""
+    fake.add("cnn", {0: wrong((20, 20)), 1: wrong((8, 2))}, TABLES)
+    fake.add("one-gpu", {1: wrong((12, 3)), 2: wrong((0, 0))}, TABLES)
+    outcome = settled(fake, "C04")
+    assert values(outcome) == (0.20, 0.05)
+    assert outcome.conditions == "photos; test, ten crops, one-gpu minus cnn; 4 epochs; seed 1"
+    assert outcome.top1.low <= 0.20 <= outcome.top1.high
+    assert outcome_cells(outcome)[0].endswith(" points")
+
+
+def test_c04_is_negative_where_the_one_gpu_net_is_better(fake):
+    fake.add("cnn", {0: wrong((8, 2))}, TABLES).add("one-gpu", {0: wrong((6, 2))}, TABLES)
+    assert values(settled(fake, "C04")) == (-0.10, 0.0)
+
+
+def test_c04_pairs_each_seed_with_itself_whatever_the_order(fake):
+    """Equal seeds have equal answers, so that each pair's difference is exactly 0 and so is the interval's width."""
+    each = {seed: wrong((4 + 2 * seed, seed)) for seed in range(3)}
+    fake.add("cnn", each, TABLES).add("one-gpu", dict(reversed(each.items())), TABLES)
+    outcome = settled(fake, "C04")
+    assert (outcome.top1.value, outcome.top1.low, outcome.top1.high) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("variants", "reason"),
+    [
+        (("cnn",), "this configuration has no experiment of one-gpu"),
+        (("one-gpu",), "this configuration has no experiment of cnn"),
+    ],
+)
+def test_c04_needs_both_nets(fake, variants, reason):
+    for variant in variants:
+        fake.add(variant, {0: wrong((8, 2))}, TABLES)
+    assert settled(fake, "C04") == NotMeasured(reason)
+
+
+def test_c04_needs_a_shared_seed(fake):
+    fake.add("cnn", {0: wrong((8, 2))}, TABLES).add("one-gpu", {1: wrong((8, 2))}, TABLES)
+    assert settled(fake, "C04") == NotMeasured("cnn and one-gpu share no seed here")
+
+
+def test_the_ensembles_gain_is_the_mean_nets_error_minus_the_averages(fake):
+    """Of 10 on val: the mean of 5 and 3 is 4, the average has 3: 10 points; top-5 the mean of 2 and 1 minus 1: 5."""
+    fake.add("cnn", {0: {("val", "ten_crop"): (5, 2)}, 1: {("val", "ten_crop"): (3, 1)}}, TABLES)
+    fake.average("5-cnns", {("val", "ten_crop"): (3, 1)}, ("table2",))
+    outcome = measure_ensemble(load_results(fake.folder, fake.data), "photos")
+    assert values(outcome) == (0.10, 0.05)
+    assert outcome.conditions == "photos; val, ten crops, mean of cnn minus 5-cnns; 4 epochs; seeds 0, 1"
+    assert outcome_cells(outcome)[0].endswith(" points")
+
+
+def test_c24_and_c25_are_arithmetic(fake):
+    """conv3: (9 * 256 + 1) * 384 = 885,120 and conv4: (9 * 192 + 1) * 384 = 663,936 of 60,965,224."""
+    fake.add("one-gpu", {0: {}}, TABLES)
+    assert settled(fake, "C24").text == "60,965,224 parameters and 659,272 neurons"
+    assert settled(fake, "C25").text == "contradicted: conv3 1.45 %, conv4 1.09 %"
+    assert [round(parameters / 60_965_224, 4) for parameters in (885_120, 663_936)] == [0.0145, 0.0109]
+
+
+@pytest.mark.parametrize(
+    ("claim", "reason"),
+    [
+        ("C01", "needs ILSVRC-2010; photos is a rehearsal"),
+        ("C02", "needs ILSVRC-2010; photos is a rehearsal"),
+        ("C26", "needs ILSVRC-2010; photos is a rehearsal"),
+        ("C13", "needs ILSVRC-2012; photos is a rehearsal"),
+        ("C17", "needs ImageNet Fall 2009; photos is a rehearsal"),
+        ("C05", "this configuration has no experiment of no-lrn"),
+        ("C10", "this configuration has no experiment of no-conv2 or no-conv3 or no-conv4 or no-conv5"),
+        ("C20", "needs GPUs; this configuration was run for its errors, not for its speed"),
+        ("C21", "this version does not measure it yet"),
+    ],
+)
+def test_a_claim_that_is_not_measured_says_why(fake, claim, reason):
+    fake.add("cnn", {0: wrong((8, 2))}, TABLES)
+    assert settled(fake, claim) == NotMeasured(reason)
+    assert outcome_cells(NotMeasured(reason)) == ["not measured", reason]
+
+
+@pytest.mark.parametrize("kind", ["cifar10", "imagefolder"])
+def test_the_papers_numbers_on_its_datasets_are_never_settled_elsewhere(fake, kind):
+    fake.kind = kind
+    fake.add("cnn", {0: wrong((8, 2))}, TABLES, dataset="cifar10")
+    results = load_results(fake.folder, fake.data)
+    needing = [claim for claim in paper.CLAIMS if claim.needs in ("ILSVRC-2010", "ILSVRC-2012", "ImageNet Fall 2009")]
+    assert [claim.id for claim in needing] == ["C01", "C02", "C13", "C14", "C15", "C16", "C17", "C26"]
+    assert all(isinstance(settle(claim, results, "cifar10"), NotMeasured) for claim in needing)
+    assert isinstance(measure_number(CLAIMS["C02"], results, "cifar10"), Measurement)
+
+
+def test_a_variant_without_a_measure_is_not_measured_yet(fake):
+    fake.add("no-lrn", {0: wrong((8, 2))}, TABLES)
+    assert settled(fake, "C05") == NotMeasured("this version does not measure it yet")
+
+
+@pytest.mark.parametrize("claim", ["C03", "C04"])
+def test_without_the_cnn_nothing_is_measured(fake, claim):
+    fake.add("one-gpu", {0: wrong((8, 2))}, TABLES)
+    assert settled(fake, claim) == NotMeasured("this configuration has no experiment of cnn")
+
+
+def test_unlike_lengths_are_named(fake):
+    fake.add("cnn", {0: wrong((8, 2))}, TABLES).add("cnn", {1: wrong((8, 2))}, TABLES, training={"epochs": 7})
+    assert "4 to 7 epochs; seeds 0, 1" in settled(fake, "C03").conditions

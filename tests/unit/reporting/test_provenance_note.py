@@ -1,0 +1,75 @@
+from fake_results import PROVENANCE, change
+
+from alexnet2012.reporting.provenance_note import describe_origin
+from alexnet2012.reporting.results import load_results
+
+TABLES = ("table1",)
+
+
+def origin(fake) -> dict[str, str]:
+    lines = describe_origin(load_results(fake.folder, fake.data).experiments).splitlines()
+    assert all(line.startswith("- ") for line in lines)
+    return dict(line.removeprefix("- ").split(": ", 1) for line in lines)
+
+
+def test_every_origin_is_named(fake):
+    """Two trainings of 60 s and four predictions of 6 s."""
+    fake.add("cnn", {0: {}, 1: {}}, TABLES)
+    assert origin(fake) == {
+        "dataset": "photos, digest `photos0123456789`, 1,120 train / 10 val / 20 test",
+        "recipe": "paper",
+        "schedule": '{"kind":"fixed","epochs":[3,1]}',
+        "commit": "`0123456789ab`",
+        "date": "2026-11-24",
+        "hardware": "Some CPU, 2 usable cores",
+        "software": "torch 2.14.1, torchvision 0.29.1, Python 3.11.7",
+        "torch threads": "1",
+        "wall time": "training 2.0 min, evaluation 0.4 min, summed over jobs",
+        "seeds": "cnn 0, 1",
+        "MLflow runs": "cnn-seed0 `run0`, cnn-seed1 `run1`",
+    }
+
+
+def test_where_records_differ_every_value_is_named(fake):
+    fake.add("cnn", {0: {}}, TABLES)
+    other = {"commit": "fedcba9876543210", "dirty": True, "date": "2026-11-26T01:00:00+00:00", "torch_threads": 2}
+    fake.add("one-gpu", {0: {}, 3: {}}, TABLES, training={"recipe": "code2012", "provenance": PROVENANCE | other})
+    found = origin(fake)
+    assert found["commit"] == "`0123456789ab`; `fedcba987654` (dirty: tracked files were changed)"
+    assert found["date"] == "2026-11-24 to 2026-11-26"
+    assert found["torch threads"] == "1; 2"
+    assert found["recipe"] == "code2012; paper"
+    assert found["seeds"] == "cnn 0; one-gpu 0, 3"
+    assert found["MLflow runs"] == "cnn-seed0 `run0`, one-gpu-seed0 `run0`, one-gpu-seed3 `run3`"
+
+
+def test_one_commit_clean_and_dirty_is_named_both_ways(fake):
+    fake.add("cnn", {0: {}}, TABLES, training={"provenance": PROVENANCE | {"dirty": True}})
+    assert origin(fake)["commit"] == "`0123456789ab`; `0123456789ab` (dirty: tracked files were changed)"
+
+
+def test_a_run_without_tracking_is_called_that(fake):
+    fake.add("cnn", {0: {}, 1: {}}, TABLES)
+    path = fake.folder / "runs/photos/cnn-00000000/seed1/record.json"
+    path.write_text(path.read_text().replace('"mlflow_run_id": "run1"', '"mlflow_run_id": null'))
+    assert origin(fake)["MLflow runs"] == "cnn-seed0 `run0`, cnn-seed1 not tracked"
+
+
+def test_a_net_that_feeds_two_lines_is_counted_once(fake):
+    fake.add("cnn", {0: {}}, TABLES).add("cnn", {0: {}}, ("in_text",))
+    assert origin(fake)["MLflow runs"] == "cnn-seed0 `run0`"
+    assert origin(fake)["wall time"].startswith("training 1.0 min")
+
+
+def test_an_average_alone_leaves_no_line_empty(fake):
+    fake.average("5-cnns", {}, ("table2",))
+    found = origin(fake)
+    assert {"recipe", "schedule", "seeds", "MLflow runs"} & set(found) == set()
+    assert found["dataset"].startswith("photos")
+
+
+def test_dates_span_the_first_to_the_last(fake):
+    fake.add("cnn", {0: {}}, TABLES)
+    path = fake.folder / "predictions/photos/cnn-00000000/seed0/val.json"
+    change(path, provenance=PROVENANCE | {"date": "2026-11-20T23:59:59+00:00"})
+    assert origin(fake)["date"] == "2026-11-20 to 2026-11-24"

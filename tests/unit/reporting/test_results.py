@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+from fake_results import COUNTS, PROVENANCE, change, describe
+
+from alexnet2012.errors import RecordError
+from alexnet2012.reporting.results import load_results
+
+TABLES = ("table1",)
+RUN = "runs/photos/cnn-00000000/seed0/record.json"
+VAL = "predictions/photos/cnn-00000000/seed0/val.json"
+TEST = "predictions/photos/cnn-00000000/seed0/test.json"
+WRONG = {("test", "ten_crop"): (8, 2), ("test", "centre"): (9, 3), ("val", "ten_crop"): (5, 1)}
+
+
+@pytest.fixture
+def cnn(fake):
+    return fake.add("cnn", {0: WRONG}, TABLES)
+
+
+def refusal(fake) -> str:
+    with pytest.raises(RecordError) as caught:
+        load_results(fake.folder, fake.data)
+    return str(caught.value)
+
+
+def test_the_wrong_answers_are_those_of_the_stored_probabilities(cnn):
+    (net,) = load_results(cnn.folder, cnn.data).experiments[0].nets
+    assert (net.seed, net.training["variant"], sorted(net.predictions)) == (0, "cnn", ["test", "val"])
+    for (split, crops), counts in WRONG.items():
+        for k, count in zip((1, 5), counts, strict=True):
+            assert net.wrong(split, crops, k).tolist() == [True] * count + [False] * (COUNTS[split] - count)
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "words"),
+    [
+        (RUN, {"provenance": PROVENANCE | {"commit": ""}}, "its commit"),
+        (RUN, {"provenance": None}, "its commit"),
+        (RUN, {"seed": None}, "its seed"),
+        (RUN, {"dataset": describe("photos") | {"digest": None}}, "the digest of its data"),
+        (TEST, {"provenance": {key: value for key, value in PROVENANCE.items() if key != "commit"}}, "its commit"),
+        (TEST, {"seed": None}, "its seed"),
+        (TEST, {"dataset": {"name": "photos", "counts": COUNTS}}, "the digest of its data"),
+        (VAL, {"images": None}, "its number of images"),
+        (VAL, {"dataset": describe("photos") | {"counts": {"test": 20}}}, "how many images val has"),
+    ],
+)
+def test_a_record_that_lacks_something_is_refused(cnn, path, changes, words):
+    change(cnn.folder / path, **changes)
+    assert refusal(cnn) == f"{cnn.folder / path} does not say {words}, and a table takes no such record; make it again"
+
+
+def test_seed_0_is_a_seed(cnn):
+    assert load_results(cnn.folder, cnn.data).experiments[0].seeds == [0]
+
+
+def test_an_average_that_does_not_say_its_members_is_refused(fake):
+    fake.average("5-cnns", {}, ("table2",))
+    path = fake.folder / "predictions/photos/5-cnns-00000000/average/val.json"
+    change(path, members={})
+    assert refusal(fake).startswith(f"{path} does not say its members")
+
+
+def test_too_few_images_are_refused(cnn):
+    change(cnn.folder / TEST, images=19)
+    assert refusal(cnn) == f"{cnn.folder / TEST}: 19 images were evaluated, test has 20; predict it again"
+
+
+def test_predictions_of_other_weights_are_refused(cnn):
+    change(cnn.folder / VAL, weights_sha256="others")
+    assert refusal(cnn) == f"{cnn.folder / VAL} was made with other weights than cnn seed 0 has now; predict it again"
+
+
+@pytest.mark.parametrize("path", [RUN, VAL, TEST])
+def test_a_missing_record_is_refused_with_what_makes_it(cnn, path):
+    (cnn.folder / path).unlink()
+    assert refusal(cnn) == f"{cnn.folder / path} cannot be read: No such file or directory; run snakemake to make it"
+
+
+def test_a_folder_that_is_no_configurations_is_refused(fake):
+    assert refusal(fake).startswith(f"{fake.folder}/experiments.json cannot be read: No such file or directory")
+
+
+def test_probabilities_that_contradict_their_record_are_refused(cnn):
+    path = cnn.folder / "predictions/photos/cnn-00000000/seed0/test-ten_crop.npy"
+    array = np.load(path)
+    array[19] = np.roll(array[19], 1)  # the last image, answered rightly until now
+    np.save(path, array)
+    (net,) = load_results(cnn.folder, cnn.data).experiments[0].nets
+    with pytest.raises(RecordError) as caught:
+        net.wrong("test", "ten_crop", 1)
+    assert str(caught.value) == (
+        f"{path} does not hold the error that test.json beside it records; predict this split again"
+    )
+    assert net.wrong("test", "centre", 1).sum() == 9
+
+
+def test_fewer_rows_than_labels_are_refused(cnn):
+    path = cnn.folder / "predictions/photos/cnn-00000000/seed0/test-ten_crop.npy"
+    np.save(path, np.load(path)[:-1])
+    (net,) = load_results(cnn.folder, cnn.data).experiments[0].nets
+    with pytest.raises(RecordError, match="19 rows of probabilities for 20 labels; predict this split again"):
+        net.wrong("test", "ten_crop", 1)
+
+
+@pytest.mark.parametrize(
+    "path", ["results/some/predictions/photos/cnn-00000000/seed0/test-centre.npy", "data/photos/test/labels.npy"]
+)
+@pytest.mark.parametrize("content", [None, b"", b"no array"])
+def test_an_array_that_cannot_be_read_is_named(cnn, path, content):
+    (cnn.root / path).unlink()
+    if content is not None:
+        (cnn.root / path).write_bytes(content)
+    (net,) = load_results(cnn.folder, cnn.data).experiments[0].nets
+    with pytest.raises(RecordError, match=f"{path} cannot be read .*; run snakemake to make it anew"):
+        net.wrong("test", "centre", 1)
+
+
+def test_seeds_of_several_lines_are_put_together_and_no_net_counts_twice(fake):
+    fake.add("cnn", {0: WRONG, 1: WRONG}, ("table1",)).add("cnn", {1: WRONG, 2: WRONG}, ("in_text",))
+    results = load_results(fake.folder, fake.data)
+    assert results.find("photos", "cnn").seeds == [0, 1, 2]
+    assert results.find("photos", "cnn").tables == ("table1", "in_text")
+    assert (results.find("photos", "one-gpu"), results.find("drawings", "cnn")) == (None, None)
+    assert [each.key for each in results.feeding("in_text", "photos")] == ["cnn"]
+    assert list(results.feeding("table2", "photos")) == []

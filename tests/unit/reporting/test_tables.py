@@ -1,0 +1,277 @@
+import pytest
+from fake_results import FakeResults, change, read_grid
+
+from alexnet2012 import paper
+from alexnet2012.errors import RecordError
+from alexnet2012.reporting.results import load_results
+from alexnet2012.reporting.tables import (
+    percent,
+    place,
+    points_pair,
+    render_claims,
+    render_in_text,
+    render_table1,
+    render_table2,
+    render_tables,
+    stated,
+)
+
+ALL = ("table1", "table2", "in_text")
+NOT_YET = "not yet reproduced"
+CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
+# Of 20 test images 8 and 2 are wrong for seed 0, 7 and 1 for seed 1, 9 and 3 for seed 2; of 10 val images 5 and 1.
+THREE = {
+    seed: {("test", "ten_crop"): wrong, ("val", "ten_crop"): (5, 1)}
+    for seed, wrong in enumerate([(8, 2), (7, 1), (9, 3)])
+}
+
+
+def load(fake: FakeResults):
+    return load_results(fake.folder, fake.data)
+
+
+def test_table_1_has_the_papers_rows_and_the_measured_cells(fake):
+    """Seeds 40, 35, 45 %: mean 40, standard error 5 / sqrt(3) = 2.887, t(2 df, 95 %) = 4.303: 40 -+ 12.4."""
+    header, *rows = read_grid(render_table1(load(fake.add("cnn", THREE, ALL))))
+    assert header == ["Model", "paper top-1", "paper top-5", "top-1", "top-5", "difference top-1 / top-5", "seeds"]
+    assert rows == [
+        ["Sparse coding [2]", "47.1 %", "28.2 %", NOT_YET, NOT_YET, "–", "–"],
+        ["SIFT + FVs [24]", "45.7 %", "25.7 %", NOT_YET, NOT_YET, "–", "–"],
+        [
+            "CNN",
+            "37.5 %",
+            "17.0 %",
+            "40.0 % [27.6, 52.4]",
+            "10.0 % [-2.4, 22.4]",
+            "–",
+            "0, 1, 2; top-1 from 35.0 % to 45.0 %",
+        ],
+    ]
+
+
+def test_table_2_has_the_papers_rows_and_the_measured_cells(fake):
+    """The average is one net: Wilson over images, e.g. 0 of 10 is at most z^2 / (10 + z^2) = 3.84 / 13.84 = 27.8 %."""
+    fake.add("cnn", THREE, ALL)
+    fake.average("5-cnns", {("val", "ten_crop"): (4, 0), ("test", "ten_crop"): (6, 1)}, ("table2",))
+    header, *rows = read_grid(render_table2(load(fake)))
+    assert header == [
+        "Model",
+        *("paper top-1 (val)", "paper top-5 (val)", "paper top-5 (test)"),
+        *("top-1 (val)", "top-5 (val)", "top-1 (test)", "top-5 (test)"),
+        *("difference top-1 / top-5 (val)", "seeds"),
+    ]
+    blank = [NOT_YET] * 4 + ["–", "–"]
+    assert rows[0] == ["SIFT + FVs [7]", "–", "–", "26.2 %", *blank]
+    assert rows[1] == [
+        *("1 CNN", "40.7 %", "18.2 %", "–"),
+        *("50.0 % [50.0, 50.0]", "10.0 % [10.0, 10.0]", "40.0 % [27.6, 52.4]", "10.0 % [-2.4, 22.4]"),
+        *("–", "0, 1, 2; top-1 from 50.0 % to 50.0 %"),
+    ]
+    assert rows[2] == [
+        *("5 CNNs", "38.1 %", "16.4 %", "16.4 %"),
+        *("40.0 % [16.8, 68.7]", "0.0 % [0.0, 27.8]", "30.0 % [14.5, 51.9]", "5.0 % [0.9, 23.6]"),
+        *("–", "average of 5"),
+    ]
+    assert rows[3] == ["1 CNN*", "39.0 %", "16.6 %", "–", *blank]
+    assert rows[4] == ["7 CNNs*", "36.7 %", "15.4 %", "15.3 %", *blank]
+    assert len(rows) == 5
+
+
+def test_a_single_seed_is_named_without_a_range(fake):
+    rows = read_grid(render_table1(load(fake.add("cnn", {7: {("test", "ten_crop"): (8, 2)}}, ALL))))
+    assert rows[3][3:] == ["40.0 % [21.9, 61.3]", "10.0 % [2.8, 30.1]", "–", "7"]
+
+
+def test_a_variant_that_the_paper_has_no_row_for_comes_last(fake):
+    fake.add("one-gpu", {0: {("test", "ten_crop"): (10, 4)}}, ("table1",)).add("cnn", THREE, ALL)
+    rows = read_grid(render_table1(load(fake)))
+    assert [row[0] for row in rows[1:]] == ["Sparse coding [2]", "SIFT + FVs [24]", "CNN", "one-gpu"]
+    assert rows[4] == ["one-gpu", "–", "–", "50.0 % [29.9, 70.1]", "20.0 % [8.1, 41.6]", "–", "0"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "recipe", "table1", "table2"),
+    [
+        ("ilsvrc2010", "paper", "+2.5 / -7.0 points", "–"),
+        ("ilsvrc2012", "paper", "–", "+9.3 / -8.2 points"),
+        ("imagefolder", "paper", "–", "–"),
+        ("cifar10", "paper", "–", "–"),
+        ("ilsvrc2010", "code2012", "–", "–"),
+    ],
+)
+def test_a_difference_stands_only_where_data_and_recipe_are_the_papers(fake, kind, recipe, table1, table2):
+    """Test 40.0 - 37.5 and 10.0 - 17.0 points; val 50.0 - 40.7 and 10.0 - 18.2."""
+    fake.kind = kind
+    results = load(fake.add("cnn", THREE, ALL, training={"recipe": recipe}))
+    assert read_grid(render_table1(results))[3][5] == table1
+    assert read_grid(render_table2(results))[2][8] == table2
+
+
+@pytest.mark.parametrize(
+    ("classes", "chance"),
+    [
+        (10, "Top-5 of 10 classes has a chance level of 50.0 %."),
+        (20, "Top-5 of 20 classes has a chance level of 75.0 %."),
+        (100, None),
+    ],
+)
+def test_off_the_papers_data_every_table_says_that_it_is_a_rehearsal(fake, classes, chance):
+    fake.classes = classes
+    results = load(fake.add("cnn", THREE, ALL))
+    note = (
+        f"**This is a rehearsal**: the paper's numbers are errors on %s, the measured ones errors on photos ({classes} "
+    )
+    note += "classes, 1,120 training images). They do not compare."
+    for render, papers in (
+        (render_table1, "ILSVRC-2010"),
+        (render_table2, "ILSVRC-2012"),
+        (render_in_text, "the paper's datasets"),
+        (render_claims, "the paper's datasets"),
+    ):
+        text = render(results)
+        assert note % papers in text
+        assert (chance in text) if chance else ("a guess" not in text)
+
+
+def test_on_the_papers_data_no_table_is_a_rehearsal(fake):
+    fake.kind = "ilsvrc2010"
+    results = load(fake.add("cnn", THREE, ALL))
+    for render in (render_table1, render_in_text):
+        assert "rehearsal" not in render(results)
+        assert "\n\n\n" not in render(results)
+
+
+@pytest.mark.parametrize("steered", [True, False])
+def test_table_2_says_where_val_steered_the_learning_rate(fake, steered):
+    results = load(fake.add("cnn", THREE, ALL, training={"val_steered": steered}))
+    assert ("The learning rate was lowered by the error on val" in render_table2(results)) is steered
+    assert "lowered by" not in render_table1(results)
+
+
+def test_two_datasets_have_a_part_each(fake):
+    fake.add("cnn", THREE, ALL).add("cnn", {0: {("test", "ten_crop"): (2, 0)}}, ("table1",), dataset="drawings")
+    text = render_table1(load(fake))
+    assert text.index("## photos") < text.index("40.0 % [27.6") < text.index("## drawings") < text.index("10.0 % [2.8")
+    assert "- dataset: photos, digest `photos0123456789`, 1,120 train / 10 val / 20 test" in text
+    assert "- dataset: drawings, digest `drawings01234567`" in text
+    assert render_table2(load(fake)).count("## ") == 1
+    assert render_claims(load(fake)).count("| C26 ") == 2
+
+
+def test_two_lines_of_a_variant_share_a_row(fake):
+    first, second, third = ({seed: THREE[seed]} for seed in THREE)
+    fake.add("cnn", first, ("table1",)).add("cnn", second, ("table1",)).add("cnn", third, ("in_text",))
+    assert read_grid(render_table1(load(fake)))[3][3] == "40.0 % [27.6, 52.4]"
+
+
+def test_a_table_that_nothing_feeds_says_so(fake):
+    results = load(fake.add("cnn", THREE, ("in_text",)))
+    assert render_table1(results) == "# Table 1: some\n\nNo experiment of this configuration feeds this table.\n"
+    assert "feeds this table" in render_table2(results)
+
+
+def test_the_numbers_of_the_text_are_measured_whatever_the_data(fake):
+    wrong = {("test", "centre"): (9, 3), ("test", "ten_crop"): (8, 2), ("val", "ten_crop"): (5, 1)}
+    fake.add("cnn", {0: wrong}, ALL)
+    rows = {row[1]: row for row in read_grid(render_in_text(load(fake)))}
+    assert rows["the same net, centre crop alone"] == [
+        "§6",
+        "the same net, centre crop alone",
+        "39.0 % / 18.3 %",
+        "45.00 [25.82, 65.79] / 15.00 [5.24, 36.04] %",
+        "photos; test, centre crop; 4 epochs; seed 0; Wilson over 20 images",
+    ]
+    assert rows["validation and test errors differ by no more than 0.1 point"][2:] == [
+        "0.1 / 0.1 points",
+        "10.00 / 0.00 points",  # |50 - 40| and |10 - 10|
+        "photos; val and test, ten crops; 4 epochs; seed 0",
+    ]
+    assert rows["averaging five CNNs lowers the error of one"] == [
+        *("§6, table 2", "averaging five CNNs lowers the error of one", "2.6 / 1.8 points"),
+        *("not measured", "this configuration has no experiment of 5-cnns"),
+    ]
+    assert len(rows) == 1 + 18 + 1  # header, the claims of the text, the ensemble
+
+
+def test_the_text_lists_every_variants_errors(fake):
+    wrong = {
+        ("val", "centre"): (1, 0),
+        ("val", "ten_crop"): (2, 1),
+        ("test", "centre"): (2, 0),
+        ("test", "ten_crop"): (4, 2),
+    }
+    fake.add("cnn", {0: wrong}, ("table1",)).add("one-gpu", {0: {}}, ("in_text",))
+    header, cnn, one_gpu = read_grid(render_in_text(load(fake)), 1)
+    assert header[:3] == ["variant", "val, centre, top-1", "val, centre, top-5"]
+    assert header[-1] == "test, ten crops, top-5"
+    values = ["10.0", "0.0", "20.0", "10.0", "10.0", "0.0", "20.0", "10.0"]
+    assert [cell.split(" %")[0] for cell in cnn[1:]] == values
+    assert [one_gpu[0], *{cell.split(" %")[0] for cell in one_gpu[1:]}] == ["one-gpu", "0.0"]
+
+
+def test_the_ledger_lists_every_claim_in_order(fake):
+    header, *rows = read_grid(render_claims(load(fake.add("cnn", THREE, ALL))))
+    assert header == [
+        *("claim", "what", "where", "paper"),
+        *("measured (top-1 / top-5)", "conditions and interval, or why not"),
+    ]
+    assert [row[0] for row in rows] == [f"C{number:02}" for number in range(1, 27)]
+    assert [row for row in rows if "" in row] == []
+    assert rows[0][2:] == ["table 1", "37.5 % / 17.0 %", "not measured", "needs ILSVRC-2010; photos is a rehearsal"]
+    assert rows[23][2:] == [
+        *("abstract", "60,000,000 and 650,000"),
+        *("60,965,224 parameters and 659,272 neurons", "arithmetic, the paper's net"),
+    ]
+    assert rows[24][3:5] == ["at most 1 %", "contradicted: conv3 1.45 %, conv4 1.09 %"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "text"),
+    [
+        ("C01", "37.5 % / 17.0 %"),
+        ("C02", "39.0 % / 18.3 %"),
+        ("C03", "1.5 / 1.3 points"),
+        ("C04", "1.7 / 1.2 points"),
+        ("C07", "over 1 point"),
+        ("C09", "sign"),
+        ("C17", "67.4 % / 40.9 %"),
+        ("C26", "0.1 / 0.1 points"),
+    ],
+)
+def test_errors_are_stated_in_percent_and_differences_in_points(claim, text):
+    assert stated(CLAIMS[claim]) == text
+
+
+def test_values_are_worded_for_people():
+    assert [percent(value) for value in (0.375, 0.0, 1.0, 0.12345, None)] == [
+        "37.5 %",
+        "0.0 %",
+        "100.0 %",
+        "12.3 %",
+        "–",
+    ]
+    assert points_pair(paper.Errors(0.015, 0.013)) == "1.5 / 1.3 points"
+    assert points_pair(paper.Errors(0.02)) == "2.0 points"
+    assert [place(each) for each in ("4.1, 6", "3.1, figure 1", "abstract", "table 2")] == [
+        *("§4.1, §6", "§3.1, figure 1", "abstract", "table 2"),
+    ]
+
+
+def test_all_four_tables_are_written(fake):
+    paths = render_tables(fake.add("cnn", THREE, ALL).folder, fake.data)
+    assert [path.relative_to(fake.folder).as_posix() for path in paths] == [
+        *("tables/table1.md", "tables/table2.md", "tables/in_text.md", "tables/claims.md"),
+    ]
+    assert [path.read_text().splitlines()[0] for path in paths] == [
+        *("# Table 1: some", "# Table 2: some", "# Numbers in the text: some", "# Claims: some"),
+    ]
+
+
+def test_no_table_is_written_when_a_record_may_not_stand_in_one(fake):
+    fake.add("cnn", THREE, ALL)
+    change(
+        fake.folder / "predictions/photos/cnn-00000000/seed1/test.json", errors={"ten_crop": {"top1": 0.1, "top5": 0}}
+    )
+    with pytest.raises(RecordError, match="does not hold the error"):
+        render_tables(fake.folder, fake.data)
+    assert not (fake.folder / "tables").exists()

@@ -1,0 +1,193 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from alexnet2012 import cli
+from alexnet2012.errors import DataError, Interrupted
+from alexnet2012.resolve import read_run
+
+ROOT = Path(__file__).parents[2]
+VARIANTS = ["--variants", str(ROOT / "config/variants.yaml")]
+# (name, parameters, multiply-adds) of figure 2; conv1's 11*11*3*96 weights and 96 biases are 34,944.
+WEIGHT_LAYERS = [
+    ("conv1", 34_944, 105_415_200),
+    ("conv2", 307_456, 223_948_800),
+    ("conv3", 885_120, 149_520_384),
+    ("conv4", 663_936, 112_140_288),
+    ("conv5", 442_624, 74_760_192),
+    ("fc6", 37_752_832, 37_748_736),
+    ("fc7", 16_781_312, 16_777_216),
+    ("fc8", 4_097_000, 4_096_000),
+]
+
+
+def describe(capsys, *arguments: str) -> dict:
+    assert cli.main(["describe", *arguments, "--json", *VARIANTS]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_describe_prints_the_papers_net_as_json(capsys):
+    table = describe(capsys, "cnn")
+    assert list(table) == ["layers", "parameters", "multiply_adds"]
+    assert (table["parameters"], table["multiply_adds"]) == (60_965_224, 724_406_816)
+    assert [
+        (layer["name"], layer["parameters"], layer["multiply_adds"])
+        for layer in table["layers"]
+        if layer["kind"] in ("conv", "fc")
+    ] == WEIGHT_LAYERS
+    assert table["layers"][0] == {
+        "name": "conv1",
+        "kind": "conv",
+        "kernel": 11,
+        "stride": 4,
+        "output": [96, 55, 55],
+        "parameters": 34_944,
+        "multiply_adds": 105_415_200,
+        "towers": 1,
+    }
+    assert [layer["name"] for layer in table["layers"] if layer["kind"] in ("lrn", "pool")] == [
+        "lrn1",
+        "pool1",
+        "lrn2",
+        "pool2",
+        "pool5",
+    ]
+
+
+def test_describe_counts_the_one_gpu_net_and_other_classes(capsys):
+    assert describe(capsys, "one-gpu")["parameters"] == 59_798_312
+    # fc8 alone depends on the classes: 4,097 for each of them.
+    assert describe(capsys, "cnn", "--classes", "10")["parameters"] == 60_965_224 - 990 * 4_097
+
+
+def test_describe_takes_the_sizes_of_a_configuration(capsys):
+    table = describe(capsys, "cnn", "--classes", "10", "--configfile", str(ROOT / "config/config.yaml"))
+    assert table["parameters"] == 388_906
+
+
+def test_describe_prints_a_table_for_people(capsys):
+    assert cli.main(["describe", "cnn", *VARIANTS]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["conv1", "conv", "11", "4", "96x55x55", "34,944", "105,415,200", "1"]
+    assert lines[-2].split() == ["fc8", "fc", "-", "-", "1000", "4,097,000", "4,096,000", "1"]
+    assert lines[-1].split() == ["60,965,224", "724,406,816"]
+    assert len(lines) == 15
+    assert len({len(line) for line in lines[:-1]}) == 1
+
+
+def test_an_unknown_variant_is_an_error_with_the_nearest_name(capsys):
+    assert cli.main(["describe", "one-gpuu", *VARIANTS]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f'error: {VARIANTS[1]}: "one-gpuu" is not a variant; did you mean "one-gpu"?\n'
+
+
+def test_a_missing_variants_file_is_an_error(capsys, tmp_path):
+    assert cli.main(["describe", "cnn", "--variants", str(tmp_path / "none.yaml")]) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path}/none.yaml cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["describe", "cnn", "--classes", "0"], "0 is not a positive number"),
+        (["describe", "cnn", "--classes", "-3"], "-3 is not a positive number"),
+        (["describe", "cnn", "--classes", "many"], "invalid positive value: 'many'"),
+        (["predict", "run", "out", "--split", "train", "--tracking", "t"], "invalid choice: 'train'"),
+        (["train", "run"], "the following arguments are required: --tracking"),
+        ([], "the following arguments are required: VERB"),
+    ],
+)
+def test_a_wrong_call_ends_with_2(capsys, arguments, message):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "printed"),
+    [
+        (Interrupted("stopped after epoch 3"), 143, "stopped after epoch 3\n"),
+        (DataError("no images"), 1, "error: no images\n"),
+    ],
+)
+def test_a_verbs_end_becomes_the_exit_code(capsys, monkeypatch, raised, code, printed):
+    def fail(options):
+        raise raised
+
+    monkeypatch.setattr(cli, "run_show", fail)
+    assert cli.main(["show", "results/some"]) == code
+    assert capsys.readouterr().err == printed
+
+
+def test_a_bug_is_not_hidden(monkeypatch):
+    def fail(options):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(cli, "run_show", fail)
+    with pytest.raises(KeyError, match="a bug"):
+        cli.main(["show", "results/some"])
+
+
+def test_show_prints_the_tables_and_their_paths(capsys, tmp_path):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "table2.md").write_text("# Table 2\n")
+    (folder / "table1.md").write_text("# Table 1\n")
+    assert cli.main(["show", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == (
+        f"\n# Table 1\n\n\n# Table 2\n\nTables:\n  {folder / 'table1.md'}\n  {folder / 'table2.md'}\n"
+    )
+
+
+def test_show_without_tables_says_which_folder_and_what_to_do(capsys, tmp_path):
+    assert cli.main(["show", str(tmp_path / "none")]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        f"error: {tmp_path}/none holds no tables/*.md; run snakemake to make them, or name another folder of results/\n"
+    )
+
+
+def test_resolve_writes_a_configuration_that_reads_back(tmp_path):
+    values = {
+        "name": "some",
+        "variant": "cnn",
+        "seed": 3,
+        "dataset_name": "cifar10",
+        "dataset": {"kind": "cifar10", "size_px": 32},
+        "net": {"fc_neurons": 64},
+        "training": {},
+    }
+    path = tmp_path / "runs" / "config.yaml"
+    assert cli.main(["resolve", json.dumps(values), str(path)]) == 0
+    assert (read_run(path).seed, read_run(path).net.fc_neurons, read_run(path).net.dropout) == (3, 64, 0.5)
+    assert yaml.safe_load(path.read_text())["training"]["batch_size"] == 128  # the decoded file is whole
+
+
+def test_what_is_not_json_is_an_error(capsys, tmp_path):
+    assert cli.main(["resolve", "{seed: 3}", str(tmp_path / "config.yaml")]) == 1
+    assert "config.yaml: '{seed: 3}' is not JSON" in capsys.readouterr().err
+    assert cli.main(["prepare", "photos", "cifar10"]) == 1
+    assert "dataset photos: 'cifar10' is not JSON" in capsys.readouterr().err
+
+
+def test_a_mistake_in_a_datasets_section_is_an_error(capsys):
+    assert cli.main(["prepare", "cifar10", '{"kind": "cifar10", "size": 32}']) == 1
+    assert 'dataset cifar10: "size" is not a setting; did you mean "size_px"?' in capsys.readouterr().err
+
+
+def test_the_command_line_and_the_plan_import_no_heavy_library():
+    """A no-op run of Snakemake must stay short: torch alone takes 2.7 s to import."""
+    program = (
+        "import sys, alexnet2012.cli, alexnet2012.resolve, alexnet2012.fingerprint, alexnet2012.provenance\n"
+        "heavy = {'torch', 'torchvision', 'mlflow', 'matplotlib', 'pandas', 'scipy', 'numpy'} & set(sys.modules)\n"
+        "print(sorted(heavy))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"

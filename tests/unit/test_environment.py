@@ -1,0 +1,79 @@
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LINES = [
+    line
+    for line in (ROOT / "envs/requirements.txt").read_text().splitlines()
+    if line.strip() and not line.startswith("#")
+]
+CONDA = yaml.safe_load((ROOT / "envs/alexnet2012.yaml").read_text())
+
+
+def locked() -> dict[str, Version]:
+    return {canonicalize_name(name): Version(pin) for name, pin in (line.split("==") for line in LINES)}
+
+
+def test_every_line_of_the_lock_pins_one_public_version():
+    loose = [line for line in LINES if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*", line)]
+    assert loose == []
+    assert len(locked()) == len(LINES) > 100
+
+
+@pytest.mark.parametrize("line", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
+def test_every_dependency_is_satisfied_by_the_lock(line):
+    needed = Requirement(line)
+    assert needed.specifier.contains(locked()[canonicalize_name(needed.name)])
+
+
+def test_the_lock_holds_what_the_results_were_made_with():
+    assert (str(locked()["torch"]), str(locked()["torchvision"])) == ("2.14.1", "0.29.1")
+    assert locked()["mlflow"] < Version("3.18")
+
+
+def test_the_lock_leaves_torchs_companions_to_torch():
+    assert [name for name in locked() if name.startswith(("nvidia", "cuda", "triton"))] == []
+
+
+def test_the_conda_environment_is_the_lock():
+    pins = next(entry["pip"] for entry in CONDA["dependencies"] if isinstance(entry, dict))
+    assert pins == LINES
+    assert "pip" in CONDA["dependencies"]
+
+
+def test_the_conda_environment_has_a_python_that_the_project_takes():
+    pins = [entry for entry in CONDA["dependencies"] if isinstance(entry, str) and entry.startswith("python=")]
+    assert len(pins) == 1
+    assert SpecifierSet(PROJECT["requires-python"]).contains(pins[0].removeprefix("python="))
+
+
+def test_the_installed_environment_is_the_lock():
+    """By public version: a CPU build of torch calls itself 2.14.1+cpu."""
+    found = {name: installed(name) for name in locked()}
+    missing = [name for name, each in found.items() if each is None]
+    other = {name: str(each) for name, each in found.items() if each is not None and each.public != str(locked()[name])}
+    assert (missing, other) == ([], {})
+
+
+def installed(name: str) -> Version | None:
+    try:
+        return Version(version(name))
+    except PackageNotFoundError:
+        return None
+
+
+def test_the_citation_names_the_version():
+    path = ROOT / "CITATION.cff"
+    if not path.exists():
+        pytest.skip("there is no CITATION.cff")
+    assert str(yaml.safe_load(path.read_text())["version"]) == PROJECT["version"] == version("alexnet2012")

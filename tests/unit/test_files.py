@@ -1,0 +1,72 @@
+import hashlib
+
+import pytest
+
+from alexnet2012.errors import RecordError
+from alexnet2012.files import file_digest, read_json, replacing, write_json, write_text
+
+
+def test_a_file_appears_whole_with_its_folders(tmp_path):
+    path = tmp_path / "some" / "folder" / "file.txt"
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+        assert temporary.parent == path.parent  # a rename is atomic within one file system only
+    assert path.read_text() == "new"
+    assert [each.name for each in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert [each.name for each in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_a_failure_leaves_nothing_where_nothing_was(tmp_path):
+    with pytest.raises(ValueError, match="no good"), replacing(tmp_path / "file.txt") as temporary:
+        temporary.write_text("half")
+        raise ValueError("no good")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_is_replaced(tmp_path):
+    write_text(tmp_path / "file.txt", "long text")
+    write_text(tmp_path / "file.txt", "short")
+    assert (tmp_path / "file.txt").read_text() == "short"
+
+
+def test_json_is_read_back(tmp_path):
+    values = {"seed": 0, "errors": [0.1, 0.2], "run": None}
+    write_json(tmp_path / "record.json", values)
+    assert read_json(tmp_path / "record.json") == values
+    assert (tmp_path / "record.json").read_text().startswith('{\n  "seed": 0,\n')
+
+
+def test_what_is_not_json_leaves_the_old_record(tmp_path):
+    write_json(tmp_path / "record.json", {"seed": 0})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        write_json(tmp_path / "record.json", {"seed": object()})
+    assert read_json(tmp_path / "record.json") == {"seed": 0}
+
+
+def test_a_missing_record_says_how_to_make_it(tmp_path):
+    with pytest.raises(RecordError, match=r"record\.json cannot be read: No such file or directory; run snakemake"):
+        read_json(tmp_path / "record.json")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"seed": ', b"\xff\xfe\x00"])
+def test_a_broken_record_says_how_to_mend_it(tmp_path, content):
+    (tmp_path / "record.json").write_bytes(content)
+    with pytest.raises(RecordError, match=r"record\.json is not JSON .*; remove it and run snakemake"):
+        read_json(tmp_path / "record.json")
+
+
+def test_a_digest_is_the_sha256_of_the_bytes(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    assert file_digest(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    (tmp_path / "file").write_bytes(b"x" * 1_000_000)
+    assert file_digest(tmp_path / "file") == hashlib.sha256(b"x" * 1_000_000).hexdigest()

@@ -1,0 +1,316 @@
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+from tiny_training import EPOCHS, STEPS_PER_EPOCH, Died, make_run, pack
+
+from alexnet2012.data.batches import stream
+from alexnet2012.errors import ConfigError, Interrupted, TrainingError
+from alexnet2012.training.checkpoint import list_checkpoints, load_latest
+from alexnet2012.training.interrupt import StopRequest
+from alexnet2012.training.loop import Training, choose_rows, summarise, train_to_the_end
+
+ROWS = ["epoch", "learning_rate", "train_loss", "train_top1_error_as_seen", "train_top1_error"]
+ROWS += ["train_loss_evaluation_mode", "val_loss", "val_top1_error", "val_top5_error", "schedule_top1_error"]
+STEPS = STEPS_PER_EPOCH * sum(EPOCHS)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("loop")
+
+
+@pytest.fixture(scope="module")
+def dataset(root):
+    return pack(root)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def alone(root, dataset, tmp_path_factory):
+    """The training that nobody disturbs."""
+    training = begin(make_run(root), dataset)
+    train_to_the_end(training, tmp_path_factory.mktemp("alone"), StopRequest())
+    return training
+
+
+def begin(run, dataset, state=None) -> Training:
+    return Training(run, dataset, {"code": "c"}, torch.device("cpu"), state)
+
+
+def untimed(history: list[dict]) -> list[dict]:
+    return [{key: row[key] for key in ROWS} for row in history]
+
+
+def assert_same(training: Training, other: Training) -> None:
+    ours, theirs = training.net.state_dict(), other.net.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert untimed(training.state.history) == untimed(other.state.history)
+
+
+def run_until_death(run, dataset, folder, on_step) -> None:
+    """One life of a training: from what `folder` holds to its end, or to Died."""
+    training = begin(run, dataset, load_latest(folder))
+    train_to_the_end(training, folder, StopRequest(), on_step)
+
+
+def test_every_image_is_trained_on_when_val_steers(root, dataset):
+    rows = choose_rows(make_run(root), dataset.split("train").labels)
+
+    assert rows.train.tolist() == list(range(126))
+    assert rows.minival.size == 0
+    assert len(rows.measured) == 50
+
+
+def test_minival_is_taken_out_of_the_training_images_class_by_class(root, dataset):
+    labels = dataset.split("train").labels
+    run = make_run(root, training={"schedule_split": "minival", "minival_fraction": 0.1})
+
+    rows = choose_rows(run, labels)
+
+    # 42 images in each of three classes, a tenth of which is 4.
+    assert np.bincount(labels[rows.minival]).tolist() == [4, 4, 4]
+    assert sorted([*rows.train, *rows.minival]) == list(range(126))
+    assert set(rows.measured) <= set(rows.train)
+
+
+def test_the_choice_of_images_is_the_datasets_not_the_runs(root, dataset):
+    labels = dataset.split("train").labels
+    minival = {"schedule_split": "minival", "minival_fraction": 0.1}
+    first, second = (choose_rows(make_run(root, seed=seed, training=minival), labels) for seed in (0, 1))
+    other = choose_rows(make_run(root, dataset={"split_seed": 2013}, training=minival), labels)
+
+    assert np.array_equal(first.minival, second.minival)
+    assert np.array_equal(first.measured, second.measured)
+    assert not np.array_equal(first.minival, other.minival)
+
+
+def test_minival_leaves_train_fewer_steps_and_steers(root, dataset, tmp_path):
+    training = begin(make_run(root, training={"schedule_split": "minival", "minival_fraction": 0.4}), dataset)
+    seen = []
+    original = training.update
+    training.update = lambda images, labels: (seen.append(len(labels)), original(images, labels))
+
+    training.train_epoch(lambda: None)
+    row = training.measure_epoch()
+
+    # 126 - 3 x 17 = 75 images: nine batches of eight, the last three images are dropped.
+    assert seen == [8] * 9
+    assert row["schedule_top1_error"] == training.measure("train", training.rows.minival)["top1_error"]
+
+
+def test_fewer_images_than_a_batch_are_refused(root, dataset):
+    with pytest.raises(ConfigError, match="pictures: 126 training images are fewer than one batch of 127; lower"):
+        begin(make_run(root, training={"batch_size": 127}), dataset)
+
+    assert begin(make_run(root, training={"batch_size": 126}), dataset).steps_per_epoch == 1
+
+
+def test_minival_counts_against_the_batch(root, dataset):
+    with pytest.raises(ConfigError, match="114 training images are fewer than one batch of 126"):
+        begin(
+            make_run(root, training={"batch_size": 126, "schedule_split": "minival", "minival_fraction": 0.1}),
+            dataset,
+        )
+
+
+def test_an_epoch_sees_each_image_at_most_once_in_the_drawn_order(root, dataset):
+    training = begin(make_run(root), dataset)
+    seen = []
+    original = training.update
+    training.update = lambda images, labels: (seen.extend(labels.tolist()), original(images, labels))
+
+    training.train_epoch(lambda: None)
+
+    # 126 / 8 -> 15 steps; six images are left out.
+    order = stream(1, "order", 0).permutation(126)[:120]
+    assert seen == dataset.split("train").labels[order].tolist()
+
+
+def test_the_learning_rate_follows_the_schedule(alone):
+    assert [row["learning_rate"] for row in alone.state.history] == [0.01] * 5 + [0.001] * 2
+    assert [row["epoch"] for row in alone.state.history] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_each_epochs_rate_is_the_optimisers(root, dataset, tmp_path):
+    rates = []
+
+    train_to_the_end(
+        begin(make_run(root, training={"schedule": {"kind": "fixed", "epochs": [1, 1, 1]}}), dataset),
+        tmp_path,
+        StopRequest(),
+        on_step=lambda training: rates.append(training.optimiser.param_groups[0]["lr"]),
+    )
+
+    assert rates == pytest.approx([0.01] * 15 + [0.001] * 15 + [0.0001] * 15, rel=1e-12)
+
+
+def test_a_row_of_the_history(alone):
+    row = alone.state.history[-1]
+
+    assert set(row) == {*ROWS, "images_per_second", "seconds"}
+    assert row["schedule_top1_error"] == row["val_top1_error"]
+    assert row["val_top5_error"] == 0  # three classes
+    assert row["images_per_second"] > 0
+
+
+def test_the_seconds_of_the_epochs_add_up_to_the_time_that_passed(root, dataset, tmp_path):
+    # Each was once counted from the beginning of the training, by the checkpoint that follows an epoch.
+    started = time.monotonic()
+    training = begin(make_run(root), dataset)
+    train_to_the_end(training, tmp_path, StopRequest())
+    passed = time.monotonic() - started
+    seconds = sum(row["seconds"] for row in training.state.history)
+
+    assert seconds == pytest.approx(training.state.seconds)
+    assert seconds < passed
+
+
+def test_it_learns(alone):
+    first, last = alone.state.history[0], alone.state.history[-1]
+
+    assert last["train_loss"] < 0.7 * first["train_loss"]
+    assert last["val_top1_error"] < 2 / 3  # a guess
+
+
+def test_the_summary_of_a_finished_training(alone):
+    summary = summarise(alone)
+
+    assert (summary["epochs"], summary["steps"], summary["train_images"]) == (7, STEPS, 126)
+    assert (summary["drops_done"], summary["drops_planned"], summary["val_steered"]) == (1, 1, False)
+    assert summary["final"] == alone.state.history[-1]
+
+
+def test_the_seed_decides_the_bits(root, dataset, tmp_path, alone):
+    again, other = begin(make_run(root), dataset), begin(make_run(root, seed=2), dataset)
+    for name, training in (("again", again), ("other", other)):
+        (tmp_path / name).mkdir()
+        train_to_the_end(training, tmp_path / name, StopRequest())
+
+    assert_same(again, alone)
+    assert not torch.equal(other.net.fc8.weight, alone.net.fc8.weight)
+
+
+def test_dying_after_any_step_changes_no_bit(root, dataset, tmp_path, alone):
+    """A checkpoint after every step, and death after every second one, epochs' ends included."""
+    run = make_run(root, runtime={"checkpoint_every_s": 1e-9})
+    lives = 0
+
+    for target in range(2, STEPS, 2):
+
+        def die(training, target=target):
+            if training.state.step == target:
+                raise Died
+
+        with pytest.raises(Died):
+            run_until_death(run, dataset, tmp_path, die)
+        lives += 1
+        assert load_latest(tmp_path).step == target
+    training = begin(run, dataset, load_latest(tmp_path))
+    train_to_the_end(training, tmp_path, StopRequest())
+
+    assert lives == 52
+    assert_same(training, alone)
+
+
+@pytest.mark.parametrize("batch", [1, 7, STEPS_PER_EPOCH])
+def test_steps_since_the_last_checkpoint_are_done_again(root, dataset, tmp_path, alone, batch):
+    """Without a checkpoint since epoch 6 began, the first at the lower rate, a death costs that epoch's steps."""
+    run = make_run(root)
+
+    def die(training):
+        if (training.state.epoch, training.state.batch) == (5, batch):
+            raise Died
+
+    with pytest.raises(Died):
+        run_until_death(run, dataset, tmp_path, die)
+    state = load_latest(tmp_path)
+    assert (state.epoch, state.batch, state.step) == (5, 0, 5 * STEPS_PER_EPOCH)
+    training = begin(run, dataset, state)
+    train_to_the_end(training, tmp_path, StopRequest())
+
+    assert_same(training, alone)
+
+
+def test_dying_between_an_epochs_checkpoint_and_its_report(root, dataset, tmp_path, alone):
+    def die(row):
+        raise Died
+
+    with pytest.raises(Died):
+        train_to_the_end(begin(make_run(root), dataset), tmp_path, StopRequest(), on_epoch=die)
+    training = begin(make_run(root), dataset, load_latest(tmp_path))
+    train_to_the_end(training, tmp_path, StopRequest())
+
+    assert_same(training, alone)
+
+
+def test_checkpoints_are_written_each_epoch_and_not_more_often_than_asked(root, dataset, tmp_path, monkeypatch):
+    saved = []
+
+    def note(folder, state):
+        saved.append((state.epoch, state.batch))
+
+    monkeypatch.setattr("alexnet2012.training.loop.save", note)
+    train_to_the_end(begin(make_run(root), dataset), tmp_path, StopRequest())
+
+    assert saved == [(epoch, 0) for epoch in range(8)]
+
+
+def test_a_signal_between_steps_writes_a_checkpoint_there(root, dataset, tmp_path, alone):
+    def signal_at_20(training):
+        if training.state.step == 20:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with StopRequest() as stop, pytest.raises(Interrupted, match="SIGTERM"):
+        train_to_the_end(begin(make_run(root), dataset), tmp_path, stop, signal_at_20)
+    state = load_latest(tmp_path)
+    # The step after which the signal is seen is the next one.
+    assert (state.epoch, state.batch, state.step) == (1, 6, 21)
+    training = begin(make_run(root), dataset, state)
+    train_to_the_end(training, tmp_path, StopRequest())
+
+    assert_same(training, alone)
+
+
+def test_a_signal_while_an_epoch_is_measured_repeats_the_measuring_alone(root, dataset, tmp_path, alone, monkeypatch):
+    original = Training.measure
+
+    def signal_in_second_epoch(self, split, rows):
+        if self.state.epoch == 1 and split == "val":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, split, rows)
+
+    with monkeypatch.context() as patch, StopRequest() as stop, pytest.raises(Interrupted):
+        patch.setattr(Training, "measure", signal_in_second_epoch)
+        train_to_the_end(begin(make_run(root), dataset), tmp_path, stop)
+    state = load_latest(tmp_path)
+    assert (state.epoch, state.batch, state.step) == (1, STEPS_PER_EPOCH, 2 * STEPS_PER_EPOCH)
+    steps = []
+    training = begin(make_run(root), dataset, state)
+    train_to_the_end(training, tmp_path, StopRequest(), lambda training: steps.append(training.state.step))
+
+    assert steps[0] == 2 * STEPS_PER_EPOCH + 1
+    assert_same(training, alone)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_step(root, dataset, tmp_path):
+    training = begin(make_run(root, training={"learning_rate": 1e6}), dataset)
+
+    with pytest.raises(TrainingError, match=r"the loss of step (\d+) \(epoch 1\) is (nan|inf)") as failure:
+        train_to_the_end(training, tmp_path, StopRequest())
+
+    step = int(failure.value.args[0].split()[4])
+    assert step == training.state.step - 1
+    assert "smaller training.learning_rate" in str(failure.value)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-000000000.pt"]

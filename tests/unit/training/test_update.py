@@ -1,0 +1,126 @@
+import pytest
+import torch
+from torch import nn
+
+from alexnet2012.training.update import PaperSGD
+
+LR, MOMENTUM, DECAY = 0.01, 0.9, 0.0005
+
+
+def parameter(*values: float) -> nn.Parameter:
+    return nn.Parameter(torch.tensor(values, dtype=torch.float64))
+
+
+def gradient_at(step: int, weight: float) -> float:
+    return 0.3 * weight + 0.1 * step - 0.4
+
+
+def run(optimiser: torch.optim.Optimizer, weights: nn.Parameter, rates: list[float]) -> list[list[float]]:
+    """The weights after each step at each of the rates."""
+    seen = []
+    for step, rate in enumerate(rates):
+        optimiser.param_groups[0]["lr"] = rate
+        weights.grad = torch.tensor([gradient_at(step, w) for w in weights.tolist()], dtype=torch.float64)
+        optimiser.step()
+        seen.append(weights.tolist())
+    return seen
+
+
+def by_hand(start: list[float], rates: list[float], decay: float = DECAY) -> list[list[float]]:
+    weights, velocities, seen = list(start), [0.0] * len(start), []
+    for step, rate in enumerate(rates):
+        for i, weight in enumerate(weights):
+            gradient = gradient_at(step, weight)
+            velocities[i] = MOMENTUM * velocities[i] - decay * rate * weight - rate * gradient
+            weights[i] = weight + velocities[i]
+        seen.append(list(weights))
+    return seen
+
+
+@pytest.mark.parametrize("decay", [DECAY, 0.5], ids=["paper", "strong"])
+def test_ten_steps_across_a_change_of_the_rate(decay):
+    start, rates = [1.5, -2.0, 0.0], [0.01] * 5 + [0.001] * 5
+    weights = parameter(*start)
+    found = run(PaperSGD([weights], LR, MOMENTUM, decay), weights, rates)
+    for step, expected in enumerate(by_hand(start, rates, decay)):
+        assert found[step] == pytest.approx(expected, rel=1e-13, abs=1e-15), step
+
+
+def test_two_steps_in_numbers():
+    weights = parameter(2.0)
+    optimiser = PaperSGD([weights], lr=0.1, momentum=0.5, weight_decay=0.01)
+    weights.grad = torch.tensor([1.0], dtype=torch.float64)
+    optimiser.step()
+    # v = -0.01 * 0.1 * 2 - 0.1 * 1 = -0.102
+    assert weights.item() == pytest.approx(1.898, rel=1e-14)
+    optimiser.set_learning_rate(0.01)
+    optimiser.step()
+    # v = 0.5 * -0.102 - 0.01 * 0.01 * 1.898 - 0.01 * 1 = -0.0611898: the old velocity keeps the old rate
+    assert weights.item() == pytest.approx(1.8368102, rel=1e-14)
+
+
+def test_equals_torch_until_the_rate_changes_and_differs_after():
+    start, rates = [1.5, -2.0, 0.3], [0.01] * 5 + [0.001] * 5
+    ours, theirs = parameter(*start), parameter(*start)
+    found = run(PaperSGD([ours], LR, MOMENTUM, DECAY), ours, rates)
+    torch_sgd = torch.optim.SGD([theirs], lr=LR, momentum=MOMENTUM, weight_decay=DECAY)
+    other = run(torch_sgd, theirs, rates)
+    for step in range(5):
+        assert found[step] == pytest.approx(other[step], rel=1e-13), step
+    # torch's buffer is the velocity over -lr, so that a change of the rate shrinks it at once, ours not: at the change
+    # the two velocities differ by 0.9 * (1 - 0.1) of the velocity before it.
+    before = [b - a for a, b in zip(found[3], found[4], strict=True)]
+    apart = [a - b for a, b in zip(found[5], other[5], strict=True)]
+    assert apart == pytest.approx([0.81 * velocity for velocity in before], rel=1e-9)
+    assert min(abs(difference) for difference in apart) > 1e-3
+
+
+def test_weight_decay_is_scaled_by_the_rate_and_gathers_in_the_velocity():
+    weights = parameter(1.0)
+    optimiser = PaperSGD([weights], lr=0.1, momentum=0.9, weight_decay=0.5)
+    weights.grad = torch.zeros(1, dtype=torch.float64)
+    optimiser.step()
+    assert weights.item() == pytest.approx(1 - 0.05, rel=1e-14)  # 0.5 * 0.1, not 0.5
+    optimiser.step()
+    assert weights.item() == pytest.approx(0.95 - 0.9 * 0.05 - 0.05 * 0.95, rel=1e-14)
+    optimiser.set_learning_rate(0.0)
+    optimiser.step()
+    # At rate 0 only the momentum moves: 0.9 * 0.0925
+    assert weights.item() == pytest.approx(0.8575 - 0.08325, rel=1e-14)
+
+
+def test_a_weight_without_gradient_stays():
+    still, moving = parameter(1.0), parameter(1.0)
+    optimiser = PaperSGD([still, moving], LR, MOMENTUM, DECAY)
+    moving.grad = torch.ones(1, dtype=torch.float64)
+    optimiser.step()
+    assert still.item() == 1.0  # not even decayed
+    assert still not in optimiser.state
+    assert moving.item() == pytest.approx(1 - 0.01 - 0.0005 * 0.01, rel=1e-14)
+
+
+def test_the_rate_is_set_in_every_group_and_gradients_stay():
+    first, second = parameter(1.0), parameter(1.0)
+    optimiser = PaperSGD([{"params": [first]}, {"params": [second]}], LR, MOMENTUM, 0.0)
+    optimiser.set_learning_rate(0.25)
+    for weight in (first, second):
+        weight.grad = torch.ones(1, dtype=torch.float64)
+    optimiser.step()
+    assert (first.item(), second.item()) == (0.75, 0.75)
+    assert (first.grad.item(), second.grad.item()) == (1.0, 1.0)
+
+
+def test_a_saved_state_goes_on_bit_for_bit():
+    start, rates = [1.5, -2.0], [0.01] * 4 + [0.001] * 4
+    whole = parameter(*start)
+    expected = run(PaperSGD([whole], LR, MOMENTUM, DECAY), whole, rates)
+    weights = parameter(*start)
+    optimiser = PaperSGD([weights], LR, MOMENTUM, DECAY)
+    for step, rate in enumerate(rates):
+        optimiser.set_learning_rate(rate)
+        weights.grad = torch.tensor([gradient_at(step, w) for w in weights.tolist()], dtype=torch.float64)
+        optimiser.step()
+        state, weights = optimiser.state_dict(), parameter(*weights.tolist())
+        optimiser = PaperSGD([weights], 123.0, 0.0, 0.0)
+        optimiser.load_state_dict(state)
+        assert weights.tolist() == expected[step]

@@ -1,0 +1,83 @@
+"""The configuration files that come with the project, and that each stands alone."""
+
+import json
+import re
+import shlex
+
+import pytest
+import yaml
+from workflow_copy import REPOSITORY
+
+from alexnet2012.config import Config, NetConfig, RunConfig, RuntimeConfig, TrainingConfig
+
+CONFIGS = sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml") if path.name != "variants.yaml")
+
+
+def resolved_runs(project, config: str | None) -> list[RunConfig]:
+    """The runs as the rules get them, from the commands of a dry run."""
+    done = project.snakemake("-n", "--printshellcmds", config=config)
+    assert done.returncode == 0, done.stdout
+    commands = re.findall(r"alexnet2012 resolve (.+)", done.stdout)
+    return [RunConfig.model_validate_json(shlex.split(command)[0]) for command in commands]
+
+
+@pytest.fixture
+def original(fresh):
+    """With the repository's own variants."""
+    (fresh.root / "config" / "variants.yaml").write_bytes((REPOSITORY / "config" / "variants.yaml").read_bytes())
+    return fresh
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_configuration_can_be_planned(original, name):
+    config = Config.model_validate(yaml.safe_load((REPOSITORY / "config" / name).read_text()))
+    trainings = sum(len(experiment.seeds) for experiment in config.experiments)
+
+    plan = original.plan(config=f"config/{name}")
+
+    assert plan["train_net"] == trainings
+    assert plan["predict"] == 2 * trainings
+    assert plan["prepare_dataset"] == len({experiment.dataset for experiment in config.experiments})
+
+
+def test_names_of_configurations_are_distinct():
+    names = [yaml.safe_load((REPOSITORY / "config" / name).read_text())["name"] for name in CONFIGS]
+
+    assert len(set(names)) == len(names)
+
+
+def test_without_a_configfile_the_rehearsal_is_planned(original):
+    runs = resolved_runs(original, config=None)
+
+    default = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    assert {run.name for run in runs} == {default["name"]} == {"rehearsal"}
+    assert {run.net.crop_px for run in runs} == {default["net"]["crop_px"]}
+    assert {run.training.schedule.max_epochs for run in runs} == {sum(default["training"]["schedule"]["epochs"])}
+
+
+def test_nothing_of_the_default_leaks_into_another_configuration(original):
+    """Without `net:` and `training:` a configuration means the paper's, not the rehearsal's; Snakemake would merge."""
+    original.configure(
+        {
+            "name": "papers-own",
+            "datasets": {"pictures": {"kind": "imagefolder", "folder": "pictures"}},
+            "experiments": [{"dataset": "pictures", "variant": "cnn", "seeds": [3], "tables": ["table1"]}],
+        }
+    )
+
+    (run,) = resolved_runs(original, config="config/tiny.yaml")
+
+    assert run.net == NetConfig()
+    assert run.training == TrainingConfig()
+    assert run.runtime == RuntimeConfig()
+    assert (run.name, run.variant, run.seed, run.dataset_name) == ("papers-own", "cnn", 3, "pictures")
+    assert run.dataset.model_dump(exclude_defaults=True) == {"kind": "imagefolder", "folder": "pictures"}
+    assert json.loads(run.training.model_dump_json())["schedule"]["max_epochs"] == 90
+
+
+def test_a_part_of_the_work_can_be_asked_for(fresh):
+    """Without tables at its end a run that did what was asked is a success."""
+    done = fresh.snakemake("--cores", "2", "data/pictures/manifest.json")
+
+    assert (fresh.root / "data/pictures/manifest.json").exists()
+    assert done.returncode == 0, done.stdout

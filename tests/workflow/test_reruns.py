@@ -1,0 +1,140 @@
+"""What an edit reruns, and what it does not: dry runs on a finished project."""
+
+import copy
+import re
+
+import pytest
+from workflow_copy import TINY
+
+TRAININGS, PREDICTIONS, AVERAGES = 3, 6, 2
+TO_THE_TABLES = {"render_tables": 1, "publish_tables": 1}
+FROM_TRAINING = {"train_net": TRAININGS, "predict": PREDICTIONS, "average": AVERAGES, **TO_THE_TABLES}
+
+
+def changed(**sections) -> dict:
+    """The tiny configuration with `sections` laid over its own."""
+    values = copy.deepcopy(TINY)
+    for name, section in sections.items():
+        values[name] = {**values.get(name, {}), **section}
+    return values
+
+
+def test_right_after_a_run_nothing_is_to_be_done(finished):
+    assert finished.plan() == {}
+
+
+def test_comments_docstrings_and_layout_rerun_nothing(twin):
+    for path in ("model/alexnet.py", "training/loop.py", "reporting/tables.py", "data/prepare.py"):
+        twin.append(f"src/alexnet2012/{path}", "\n\n\n# a comment\n")
+    twin.edit("src/alexnet2012/model/alexnet.py", '"""Weights and biases."""', '"""Other words."""')
+    twin.edit("src/alexnet2012/training/loop.py", '"""The state as it stands between two steps."""', '"""A state."""')
+    twin.edit("src/alexnet2012/reporting/tables.py", '"""The ledger: every claim', '"""Every claim')
+
+    assert twin.plan() == {}
+
+
+def test_code_of_a_table_renders_the_tables_alone(twin):
+    twin.edit("src/alexnet2012/reporting/tables.py", 'NOT_YET = "not yet reproduced"', 'NOT_YET = "not done"')
+
+    assert twin.plan() == TO_THE_TABLES
+
+
+def test_a_number_of_the_paper_renders_the_tables_alone(twin):
+    twin.append("src/alexnet2012/paper.py", "\nOTHER = 0.375\n")
+
+    assert twin.plan() == TO_THE_TABLES
+
+
+@pytest.mark.parametrize("module", ["model/alexnet.py", "training/loop.py"])
+def test_code_of_the_net_or_the_loop_trains_all_anew_on_the_same_data(twin, module):
+    twin.append(f"src/alexnet2012/{module}", "\nOTHER = 1\n")
+
+    plan = twin.plan()
+
+    assert plan == FROM_TRAINING
+
+
+def test_code_of_the_data_prepares_anew(twin):
+    twin.append("src/alexnet2012/data/prepare.py", "\nOTHER = 1\n")
+
+    assert twin.plan() == {"prepare_dataset": 1, **FROM_TRAINING}
+
+
+def test_code_of_averaging_averages_and_does_not_train(twin):
+    twin.append("src/alexnet2012/evaluation/ensemble.py", "\nOTHER = 1\n")
+
+    assert twin.plan() == {"average": AVERAGES, **TO_THE_TABLES}
+
+
+def test_code_that_only_reports_reruns_nothing(twin):
+    """Tracking, progress and messages decide no result."""
+    tracking = [path.relative_to(twin.root) for path in (twin.root / "src/alexnet2012/tracking").glob("*.py")]
+    assert tracking
+    for path in [*tracking, "src/alexnet2012/training/progress.py", "src/alexnet2012/errors.py"]:
+        twin.append(str(path), "\nOTHER = 1\n")
+
+    assert twin.plan() == {}
+
+
+def test_comments_and_layout_of_a_configuration_rerun_nothing(twin):
+    twin.edit("config/tiny.yaml", "name: tiny\n", "# a comment\n\nname:   tiny  # so\n")
+    twin.append("config/variants.yaml", "# a comment\n")
+
+    assert twin.plan() == {}
+
+
+@pytest.mark.slow
+def test_how_a_run_is_carried_out_retrains_nothing(twin):
+    """`runtime:` is written into config.yaml again, and no net is trained or evaluated for it."""
+    twin.configure(changed(runtime={"checkpoint_every_s": 60.0}))
+    planned = twin.plan()
+    models = {path: path.stat().st_mtime_ns for path in twin.root.glob("results/tiny/runs/**/model.safetensors")}
+
+    twin.run()
+
+    assert planned == {"resolve_run": TRAININGS}
+    assert len(models) == TRAININGS
+    assert all(path.stat().st_mtime_ns == before for path, before in models.items())
+    configs = list(twin.root.glob("results/tiny/runs/**/config.yaml"))
+    assert all("checkpoint_every_s: 60.0" in path.read_text() for path in configs)
+    assert twin.plan() == {}
+
+
+def test_a_setting_that_decides_the_weights_is_another_run_beside_the_old(twin):
+    before = set(twin.root.glob("results/tiny/runs/*/*"))
+    twin.configure(changed(training={"momentum": 0.8}))
+
+    assert twin.plan() == {"list_experiments": 1, "resolve_run": TRAININGS, **FROM_TRAINING}
+    assert set(twin.root.glob("results/tiny/runs/*/*")) == before
+
+
+def test_a_new_seed_trains_that_seed_alone(twin):
+    values = copy.deepcopy(TINY)
+    values["experiments"][0]["seeds"] = [0, 1, 2]
+    twin.configure(values)
+
+    assert twin.plan() == {"list_experiments": 1, "resolve_run": 1, "train_net": 1, "predict": 2, **TO_THE_TABLES}
+    output = twin.snakemake("-n").stdout
+    assert set(re.findall(r"rule train_net:\n.*?seed(\d+)", output, re.DOTALL)) == {"2"}
+
+
+def test_a_seed_taken_away_trains_nothing(twin):
+    values = copy.deepcopy(TINY)
+    values["experiments"] = [each for each in values["experiments"] if each.get("variant") != "one-gpu"]
+    twin.configure(values)
+
+    assert twin.plan() == {"list_experiments": 1, **TO_THE_TABLES}
+
+
+def test_another_variant_beside_it_reruns_nothing(twin):
+    text = (twin.root / "config" / "variants.yaml").read_text()
+    delta = "  no-dropout:\n    section: '4.2'\n    net:\n      dropout: 0.0\n"
+    (twin.root / "config" / "variants.yaml").write_text(text.replace("variants:\n", f"variants:\n{delta}", 1))
+
+    assert twin.plan() == {}
+
+
+def test_a_deleted_table_is_rendered_again(twin):
+    (twin.root / "results/tiny/tables/table1.md").unlink()
+
+    assert twin.plan() == TO_THE_TABLES

@@ -1,0 +1,183 @@
+"""A copy of the project to run and to edit: its own src/, config/ and rules, pictures, a configuration of seconds."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PARTS = ("Snakefile", "workflow", "config", "profiles", "src", "envs")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+CLASSES = 7
+TRAIN, VAL, TEST = 7 * 14, 7 * 2, 7 * 4  # of 20 images a class, a tenth and a fifth
+EPOCHS = 7
+TIMEOUT_S = 300
+
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "datasets": {"pictures": {"kind": "imagefolder", "folder": "pictures", "size_px": 16}},
+    "experiments": [
+        {"dataset": "pictures", "variant": "cnn", "seeds": [0, 1], "tables": ["table1", "table2", "in_text"]},
+        {"dataset": "pictures", "variant": "one-gpu", "seeds": [0], "tables": ["in_text"]},
+        {"dataset": "pictures", "ensemble": "5-cnns", "tables": ["table2", "in_text"]},
+    ],
+    "net": {
+        "crop_px": 12,
+        "conv1": {"kernels": 8, "kernel_px": 3, "stride": 1, "pad": 1},
+        "conv2": {"kernels": 8, "kernel_px": 3, "pad": 1},
+        **{name: {"kernels": 8} for name in ("conv3", "conv4", "conv5")},
+        "fc_neurons": 32,
+        "dropout": 0.2,
+    },
+    "training": {
+        "batch_size": 8,
+        "learning_rate": 0.02,
+        "schedule": {"kind": "fixed", "epochs": [EPOCHS - 1, 1]},
+        "measured_train_images": 50,
+        "torch_threads": 1,
+    },
+    "runtime": {"checkpoint_every_s": 0.001},
+}
+
+
+class Project:
+    """The project in `root`, whose src/ is what runs there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def copy(cls, root: Path) -> "Project":
+        """The repository's workflow with pictures; its ensemble of five has two members."""
+        root.mkdir(exist_ok=True)
+        for part in PARTS:
+            source = REPOSITORY / part
+            if source.is_dir():
+                shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            else:
+                shutil.copy2(source, root / part)
+        write_pictures(root / "pictures")
+        project = cls(root)
+        project.configure(TINY)
+        path = root / "config" / "variants.yaml"
+        variants = yaml.safe_load(path.read_text())
+        variants["ensembles"]["5-cnns"]["members"] = [{"variant": "cnn", "seeds": [0, 1]}]
+        path.write_text(yaml.safe_dump(variants))
+        return project
+
+    def twin(self, root: Path) -> "Project":
+        """All of it, results and Snakemake's own notes with their times included, to be changed at will."""
+        shutil.copytree(self.root, root)
+        return Project(root)
+
+    def configure(self, values: dict) -> None:
+        (self.root / "config" / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace the one occurrence of `old`."""
+        text = (self.root / path).read_text()
+        assert text.count(old) == 1, f"{path} holds {old!r} {text.count(old)} times"
+        (self.root / path).write_text(text.replace(old, new))
+
+    def append(self, path: str, text: str) -> None:
+        with (self.root / path).open("a") as file:
+            file.write(text)
+
+    def environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+        return {
+            **kept,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.root / "src"),
+            "ALEXNET2012_COMMIT": COMMIT,
+        }
+
+    def start(self, *arguments: str, config: str | None = "config/tiny.yaml", **environment: str) -> subprocess.Popen:
+        chosen = ["--configfile", config] if config else []
+        return subprocess.Popen(
+            [str(Path(sys.executable).with_name("snakemake")), *arguments, *chosen],
+            cwd=self.root,
+            env={**self.environment(), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def snakemake(
+        self, *arguments: str, config: str | None = "config/tiny.yaml", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run to the end, stdout and stderr together."""
+        process = self.start(*arguments, config=config, **environment)
+        with killed_in_the_end(process):
+            output, _ = process.communicate(timeout=TIMEOUT_S)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, None)
+
+    def run(self, *arguments: str) -> str:
+        """What a successful run says."""
+        done = self.snakemake("--cores", "2", *arguments)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def plan(self, *arguments: str, config: str | None = "config/tiny.yaml") -> dict[str, int]:
+        """Jobs by rule that a run would do now, `all` left out."""
+        done = self.snakemake("-n", *arguments, config=config)
+        assert done.returncode == 0, done.stdout
+        return count_jobs(done.stdout)
+
+    def state_folders(self) -> list[Path]:
+        return sorted(self.root.glob("results/tiny/runs/*/*/seed*/state"))
+
+
+def count_jobs(output: str) -> dict[str, int]:
+    """Snakemake's table of jobs, `all` left out; {} when it says that nothing is to be done."""
+    if "Nothing to be done" in output:
+        assert "Job stats:" not in output
+        return {}
+    table = output.split("Job stats:")[1].split("total")[0]
+    jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+    jobs.pop("all", None)
+    return jobs
+
+
+def wait_for(process: subprocess.Popen, find) -> Any:
+    """The first true value of find() while `process` runs."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if found := find():
+            return found
+        time.sleep(0.002)
+    raise AssertionError(f"what was waited for did not come:\n{process.communicate(timeout=TIMEOUT_S)[0]}")
+
+
+@contextmanager
+def killed_in_the_end(process: subprocess.Popen) -> Iterator[None]:
+    """Leaves no process of the session that `process` leads."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def write_pictures(folder: Path) -> None:
+    """20 noisy pictures in each class's own colour."""
+    random = np.random.default_rng(0)
+    for k in range(CLASSES):
+        (folder / f"class{k}").mkdir(parents=True)
+        colour = random.integers(30, 225, 3)
+        for number in range(20):
+            pixels = np.clip(colour + random.normal(0, 25, (16, 16, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"class{k}" / f"{number:02d}.png")
