@@ -27,7 +27,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         prog="alexnet2012", description="Reproduce the NIPS 2012 ImageNet net, step by step."
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
+    add_planning_verbs(verbs)
+    add_running_verbs(verbs)
+    add_reading_verbs(verbs)
+    return parser.parse_args(arguments)
 
+
+def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
     verb = verbs.add_parser("describe", help="print a variant's layer table")
     verb.add_argument("variant")
     verb.add_argument("--classes", type=positive, default=1000)
@@ -52,29 +58,31 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     verb.add_argument("output", type=Path)
     verb.set_defaults(run=run_resolve)
 
-    verb = verbs.add_parser("train", help="train the run of a folder, or resume it")
+
+def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
+    stores = argparse.ArgumentParser(add_help=False)
+    stores.add_argument("--tracking", type=Path, required=True, help="what `track` wrote")
+    stores.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
+
+    verb = verbs.add_parser("train", help="train the run of a folder, or resume it", parents=[stores])
     verb.add_argument("folder", type=Path, help="holds config.yaml; the results go beside it")
-    verb.add_argument("--tracking", type=Path, required=True, help="what `track` wrote")
-    verb.add_argument("--data", type=Path, default=Path("data"))
     verb.set_defaults(run=run_train)
 
-    verb = verbs.add_parser("predict", help="store a trained net's probabilities and errors on a split")
+    verb = verbs.add_parser("predict", help="store a trained net's probabilities and errors", parents=[stores])
     verb.add_argument("folder", type=Path, help="a trained run's folder")
     verb.add_argument("output", type=Path, help="folder of the probabilities")
     verb.add_argument("--split", choices=("val", "test"), required=True)
-    verb.add_argument("--tracking", type=Path, required=True)
-    verb.add_argument("--data", type=Path, default=Path("data"))
     verb.set_defaults(run=run_predict)
 
-    verb = verbs.add_parser("average", help="average stored probabilities into an ensemble's")
+    verb = verbs.add_parser("average", help="average stored probabilities into an ensemble's", parents=[stores])
     verb.add_argument("name")
     verb.add_argument("output", type=Path)
     verb.add_argument("--members", type=Path, nargs="+", required=True, help="folders of the members' probabilities")
     verb.add_argument("--split", choices=("val", "test"), required=True)
-    verb.add_argument("--tracking", type=Path, required=True)
-    verb.add_argument("--data", type=Path, default=Path("data"))
     verb.set_defaults(run=run_average)
 
+
+def add_reading_verbs(verbs: argparse._SubParsersAction) -> None:
     verb = verbs.add_parser("tables", help="render the tables of a results folder")
     verb.add_argument("folder", type=Path)
     verb.add_argument("--data", type=Path, default=Path("data"))
@@ -93,7 +101,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     verb = verbs.add_parser("ui", help="open the MLflow run browser on 127.0.0.1")
     verb.add_argument("--port", type=positive, default=5000)
     verb.set_defaults(run=run_ui)
-    return parser.parse_args(arguments)
 
 
 def positive(text: str) -> int:
@@ -133,7 +140,7 @@ def run_track(options: argparse.Namespace) -> None:
 def run_prepare(options: argparse.Namespace) -> None:
     from alexnet2012.config import DatasetConfig
     from alexnet2012.data.prepare import prepare
-    from alexnet2012.resolve import validate
+    from alexnet2012.validation import validate
 
     source = f"dataset {options.name}"
     prepare(options.name, validate(DatasetConfig, parse_json(options.dataset, source), source), options.data)
@@ -144,7 +151,7 @@ def run_resolve(options: argparse.Namespace) -> None:
 
     from alexnet2012.config import RunConfig
     from alexnet2012.files import write_text
-    from alexnet2012.resolve import validate
+    from alexnet2012.validation import validate
 
     run = validate(RunConfig, parse_json(options.values, str(options.output)), str(options.output))
     write_text(options.output, yaml.safe_dump(run.model_dump(), sort_keys=False))

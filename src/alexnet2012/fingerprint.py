@@ -19,7 +19,17 @@ STAGES = {
 # the resolved configuration. The others report, record or word messages.
 NEUTRAL = frozenset(
     f"{PACKAGE}.{name}"
-    for name in ("config", "resolve", "errors", "tracking", "provenance", "fingerprint", "files", "training.progress")
+    for name in (
+        "config",
+        "resolve",
+        "validation",
+        "errors",
+        "tracking",
+        "provenance",
+        "fingerprint",
+        "files",
+        "training.progress",
+    )
 )
 
 

@@ -6,7 +6,8 @@ import yaml
 
 from alexnet2012.config import NetConfig, TrainingConfig
 from alexnet2012.errors import ConfigError
-from alexnet2012.resolve import describe_target, load_variants, make_plan, merge, read_run, read_yaml
+from alexnet2012.resolve import describe_target, load_variants, make_plan, merge, read_run
+from alexnet2012.validation import read_yaml
 
 ROOT = Path(__file__).parents[2]
 VARIANTS = ROOT / "config" / "variants.yaml"
