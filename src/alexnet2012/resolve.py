@@ -94,9 +94,9 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path) -> Plan:
         where = f"{source}: experiments[{index}]"
         check_known(f"{where}.dataset", "dataset", experiment.dataset, config.datasets)
         if experiment.variant is None:
-            check_known(f"{where}.ensemble", f"ensemble of {variants_path}", experiment.ensemble, variants.ensembles)
+            check_known(f"{where}.ensemble", "ensemble", experiment.ensemble, variants.ensembles, variants_path)
             continue
-        check_known(f"{where}.variant", f"variant of {variants_path}", experiment.variant, variants.variants)
+        check_known(f"{where}.variant", "variant", experiment.variant, variants.variants, variants_path)
         for seed in experiment.seeds:
             run = resolve_run(config, source, variants, variants_path, experiment.dataset, experiment.variant, seed)
             runs[(experiment.dataset, experiment.variant, seed)] = run

@@ -40,9 +40,11 @@ def validate(model: type[Model], values: Any, source: str) -> Model:
         raise ConfigError("\n".join(f"{source}: {describe_item(model, item)}" for item in error.errors())) from None
 
 
-def check_known(where: str, what: str, name: str, known: Iterable[str]) -> None:
+def check_known(where: str, what: str, name: str, known: Iterable[str], defined_in: Path | None = None) -> None:
+    """Raises ConfigError with the nearest known name when `name` is none of them."""
     if name not in known:
-        raise ConfigError(f'{where}: "{name}" is not a {what}; {suggest(name, known)}')
+        place = f" in {defined_in}" if defined_in else ""
+        raise ConfigError(f'{where}: there is no {what} "{name}"{place}; {suggest(name, known)}')
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -83,7 +83,7 @@ def test_an_unknown_variant_is_an_error_with_the_nearest_name(capsys):
     assert cli.main(["describe", "one-gpuu", *VARIANTS]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == f'error: {VARIANTS[1]}: "one-gpuu" is not a variant; did you mean "one-gpu"?\n'
+    assert printed.err == f'error: {VARIANTS[1]}: there is no variant "one-gpuu"; did you mean "one-gpu"?\n'
 
 
 def test_a_missing_variants_file_is_an_error(capsys, tmp_path):

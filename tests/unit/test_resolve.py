@@ -242,10 +242,10 @@ def test_an_unknown_key_of_a_variant_is_refused(write_variants):
 
 def test_unknown_names_are_answered_with_the_nearest_known():
     assert complaint(experiments=[LINE | {"dataset": "cifar-10"}]) == (
-        'some.yaml: experiments[0].dataset: "cifar-10" is not a dataset; did you mean "cifar10"?'
+        'some.yaml: experiments[0].dataset: there is no dataset "cifar-10"; did you mean "cifar10"?'
     )
     found = complaint(experiments=[LINE | {"variant": "one-gpus"}])
-    assert found.startswith('some.yaml: experiments[0].variant: "one-gpus" is not a variant of ')
+    assert found.startswith('some.yaml: experiments[0].variant: there is no variant "one-gpus" in ')
     assert found.endswith('did you mean "one-gpu"?')
     ensemble = {"dataset": "cifar10", "ensemble": "6-cnns", "tables": ["table2"]}
     assert complaint(experiments=[ensemble]).endswith('did you mean "5-cnns"?')
@@ -355,7 +355,7 @@ def test_an_ensemble_needs_its_members_trained():
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ([{"variant": "cn", "seeds": [0]}], 'ensembles.pair.members[0]: "cn" is not a variant; did you mean "cnn"?'),
+        ([{"variant": "cn", "seeds": [0]}], 'ensembles.pair.members[0]: there is no variant "cn"; did you mean "cnn"?'),
         ([{"variant": "cnn", "seeds": [0, 0]}], "ensemble pair names cnn seed 0 twice in variants.yaml"),
         ([{"variant": "cnn", "seed": 0}], 'ensembles.pair.members[0]: "seed" is not a setting; did you mean "seeds"?'),
     ],

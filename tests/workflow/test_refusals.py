@@ -46,16 +46,17 @@ BROKEN = {
     ),
     "an unknown variant": (
         put("experiments", 0, "variant", value="cn"),
-        'config/tiny.yaml: experiments[0].variant: "cn" is not a variant of config/variants.yaml; did you mean "cnn"?',
+        'config/tiny.yaml: experiments[0].variant: there is no variant "cn" in config/variants.yaml; '
+        'did you mean "cnn"?',
     ),
     "an unknown ensemble": (
         put("experiments", 2, "ensemble", value="5-cnn"),
-        'config/tiny.yaml: experiments[2].ensemble: "5-cnn" is not a',
-        'ensemble of config/variants.yaml; did you mean "5-cnns"?',
+        'config/tiny.yaml: experiments[2].ensemble: there is no ensemble "5-cnn" in config/variants.yaml; '
+        'did you mean "5-cnns"?',
     ),
     "an unknown dataset": (
         put("experiments", 0, "dataset", value="picture"),
-        'config/tiny.yaml: experiments[0].dataset: "picture" is not a dataset; did you mean "pictures"?',
+        'config/tiny.yaml: experiments[0].dataset: there is no dataset "picture"; did you mean "pictures"?',
     ),
     "an ensemble's member that nobody trains": (
         put("experiments", 0, "seeds", value=[0]),

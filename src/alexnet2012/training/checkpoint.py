@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import pickle
 import shutil
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -102,8 +104,12 @@ def load_latest(folder: Path) -> State | None:
     """The newest checkpoint that can be read, or None where there is none; says so when it had to go back one."""
     for path in reversed(list_checkpoints(folder)):
         try:
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()  # torch itself looks at no check sum
+            if damaged is not None:
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
             return State(**torch.load(path, map_location="cpu", weights_only=True))
-        except (OSError, RuntimeError, EOFError, TypeError, ValueError) as error:
+        except (OSError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError, TypeError, ValueError) as error:
             print(f"warning: {path} cannot be read ({error}); going back to the checkpoint before it", flush=True)
     return None
 
@@ -112,14 +118,15 @@ def resume(folder: Path, identity: Identity, accept_code: str | None) -> State |
     """The state to go on from, or None to begin.
 
     A state of other code, configuration or data is moved to a subfolder with a warning: never resumed in silence, never
-    deleted. `accept_code` names a fingerprint whose states are resumed on purpose.
+    deleted. `accept_code` names a fingerprint whose states are resumed on purpose; the state then remembers it.
     """
     state = load_latest(folder)
     if state is not None:
-        found, expected = dict(state.identity), asdict(identity)
-        if accept_code is not None and found["code"] == accept_code:
-            found["code"] = expected["code"]
+        found, expected = state.identity, asdict(identity)
         differing = [key for key in expected if found[key] != expected[key]]
+        if differing == ["code"] and found["code"] == accept_code:
+            state.identity = {**expected, "began_with_code": found.get("began_with_code", accept_code)}
+            differing = []
         if not differing:
             return state
         reasons = ", ".join(f"{key} {found[key][:8]} is now {expected[key][:8]}" for key in differing)

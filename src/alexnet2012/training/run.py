@@ -52,11 +52,11 @@ def train(folder: Path, data_folder: Path, tracking_file: Path) -> None:
                 progress.step(training.state.epoch + 1, training.state.batch, training.steps_per_epoch)
 
             train_to_the_end(training, state_folder, stop, on_step, on_epoch)
-        write_results(folder, training, asdict(identity), asdict(made_by), log)
+        write_results(folder, training, asdict(made_by), log)
         discard(state_folder)
 
 
-def write_results(folder: Path, training: Training, identity: dict, made_by: dict, log: RunLog) -> None:
+def write_results(folder: Path, training: Training, made_by: dict, log: RunLog) -> None:
     """Weights, history, and last the record that vouches for both."""
     run, dataset = training.run, training.dataset
     weights = {name: value.detach().cpu().contiguous() for name, value in training.net.state_dict().items()}
@@ -80,7 +80,7 @@ def write_results(folder: Path, training: Training, identity: dict, made_by: dic
             "parameters": count_parameters(training.net),
             **summarise(training),
             "weights_sha256": file_digest(folder / "model.safetensors"),
-            "identity": identity,
+            "identity": training.state.identity,
             "provenance": made_by,
             "mlflow_run_id": log.run_id,
         },

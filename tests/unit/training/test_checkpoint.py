@@ -1,5 +1,6 @@
 import os
 import signal
+import struct
 import subprocess
 import sys
 from dataclasses import asdict
@@ -47,6 +48,12 @@ def make_state(step: int) -> State:
         epoch_seconds=1.5,
         seconds=9.25,
     )
+
+
+def flip_a_bit(content: bytes) -> bytes:
+    """The checkpoint with its second weight, step 10's 11.0, changed in one bit."""
+    place = content.index(struct.pack("<2f", 10.0, 11.0)) + 4
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
 @pytest.fixture
@@ -116,6 +123,7 @@ def test_a_checkpoint_that_would_run_code_does_not(tmp_path, capsys):
         pytest.param(lambda content: b"", id="empty"),
         pytest.param(lambda content: bytes(len(content)), id="zeros, as a power cut may leave"),
         pytest.param(lambda content: b"<html>" + content[6:], id="another kind of file"),
+        pytest.param(flip_a_bit, id="one bit of the weights"),
     ],
 )
 def test_a_damaged_newest_checkpoint_sends_back_one_with_a_warning(tmp_path, capsys, damage):
@@ -189,7 +197,14 @@ def test_accept_code_resumes_a_state_of_that_code(tmp_path):
     save(tmp_path, make_state(9))
     edited = Identity(code="e" * 16, config=IDENTITY.config, data=IDENTITY.data)
 
-    assert resume(tmp_path, edited, accept_code=IDENTITY.code).step == 9
+    state = resume(tmp_path, edited, accept_code=IDENTITY.code)
+    assert state.step == 9
+    assert state.identity == {**asdict(edited), "began_with_code": IDENTITY.code}
+    save(tmp_path, state)
+
+    again = Identity(code="f" * 16, config=IDENTITY.config, data=IDENTITY.data)
+    assert resume(tmp_path, edited, accept_code=None).identity["began_with_code"] == IDENTITY.code
+    assert resume(tmp_path, again, accept_code=edited.code).identity["began_with_code"] == IDENTITY.code
 
 
 @pytest.mark.parametrize(
