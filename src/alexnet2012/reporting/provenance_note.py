@@ -1,5 +1,6 @@
 """What stands under every table: data, recipe, commit, machine, versions, time, seeds, runs."""
 
+import json
 from collections.abc import Iterable
 
 from alexnet2012.reporting.results import Experiment
@@ -26,7 +27,7 @@ def describe_origin(experiments: Iterable[Experiment]) -> str:
     lines = {
         "dataset": join(datasets),
         "recipe": join({record["recipe"] for record in trainings}),
-        "schedule": join({record["schedule"] for record in trainings}),
+        "schedule": join({describe_schedule(json.loads(record["schedule"])) for record in trainings}),
         "commit": join(commits),
         "date": " to ".join(dict.fromkeys((dates[0], dates[-1]))),
         "hardware": join({each["hardware"] for each in provenances}),
@@ -44,6 +45,13 @@ def describe_origin(experiments: Iterable[Experiment]) -> str:
         ),
     }
     return "\n".join(f"- {key}: {value}" for key, value in lines.items() if value) + "\n"
+
+
+def describe_schedule(schedule: dict) -> str:
+    if schedule["kind"] == "fixed":
+        epochs = " + ".join(str(each) for each in schedule["epochs"])
+        return f"fixed, {epochs} epochs, the learning rate divided by 10 in between"
+    return ", ".join([schedule["kind"], *(f"{key} {value}" for key, value in schedule.items() if key != "kind")])
 
 
 def unique_by_run(records: list[dict]) -> list[dict]:

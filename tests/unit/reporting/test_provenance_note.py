@@ -1,6 +1,7 @@
 from fake_results import PROVENANCE, change
 
-from alexnet2012.reporting.provenance_note import describe_origin
+from alexnet2012.config import PlateauSchedule
+from alexnet2012.reporting.provenance_note import describe_origin, describe_schedule
 from alexnet2012.reporting.results import load_results
 
 TABLES = ("table1",)
@@ -18,7 +19,7 @@ def test_every_origin_is_named(fake):
     assert origin(fake) == {
         "dataset": "photos, digest `photos0123456789`, 1,120 train / 10 val / 20 test",
         "recipe": "paper",
-        "schedule": '{"kind":"fixed","epochs":[3,1]}',
+        "schedule": "fixed, 3 + 1 epochs, the learning rate divided by 10 in between",
         "commit": "`0123456789ab`",
         "date": "2026-11-24",
         "hardware": "Some CPU, 2 usable cores",
@@ -73,3 +74,9 @@ def test_dates_span_the_first_to_the_last(fake):
     path = fake.folder / "predictions/photos/cnn-00000000/seed0/val.json"
     change(path, provenance=PROVENANCE | {"date": "2026-11-20T23:59:59+00:00"})
     assert origin(fake)["date"] == "2026-11-20 to 2026-11-24"
+
+
+def test_a_plateau_schedule_is_spelled_out():
+    assert describe_schedule(PlateauSchedule(kind="plateau").model_dump()) == (
+        "plateau, patience 5, min_delta 0.001, drops 3, max_epochs 90"
+    )
