@@ -6,7 +6,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ACTIVATE := source $(VENV)/bin/activate
 
-.PHONY: reproduce test ui lint lock
+.PHONY: reproduce test ui lint lock reference
 
 reproduce: $(READY)
 	$(ACTIVATE) && snakemake --cores 8 --resources gpu=2
@@ -23,6 +23,13 @@ lint: $(READY)
 # Pins what is installed now, after an upgrade.
 lock: $(READY)
 	$(VENV)/bin/python envs/lock.py
+
+# Tables and records of a finished run, without arrays and weights, to be committed: `make reference NAME=cifar10`.
+reference:
+	rm -rf results/reference/$(NAME) && mkdir -p results/reference/$(NAME)
+	cd results/$(NAME) && find tables experiments.json runs predictions -type f -not -path '*/state/*' \
+	    \( -name '*.md' -o -name '*.json' -o -name '*.yaml' -o -name '*.parquet' \) \
+	    -exec cp --parents -t ../reference/$(NAME) {} +
 
 # PIP_ARGS goes to pip, e.g. PIP_ARGS="--extra-index-url URL" for an index with the CPU build of torch.
 $(READY): envs/requirements.txt pyproject.toml
