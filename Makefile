@@ -27,7 +27,7 @@ lock: $(READY)
 # Tables and records of a finished run, without arrays and weights, to be committed: `make reference NAME=cifar10`.
 reference:
 	rm -rf results/reference/$(NAME) && mkdir -p results/reference/$(NAME)
-	cd results/$(NAME) && find tables experiments.json runs predictions -type f -not -path '*/state/*' \
+	cd results/$(NAME) && find tables experiments.json runs predictions -type f -not -path '*/state/*' -not -name run.json \
 	    \( -name '*.md' -o -name '*.json' -o -name '*.yaml' -o -name '*.parquet' \) \
 	    -exec cp --parents -t ../reference/$(NAME) {} +
 
