@@ -187,7 +187,7 @@ def test_statistics_come_from_the_training_split_alone(tmp_path, pictures):
 def test_processes_pack_the_same_bytes_as_one(tmp_path, monkeypatch):
     for k, name in enumerate(("a", "b")):
         write_pictures(tmp_path / "pictures" / name, 100, seed=k)
-    monkeypatch.setattr(module, "usable_cores", lambda: 2)
+    monkeypatch.setattr(module, "count_usable_cores", lambda: 2)
     digests = []
     for threshold in (1, 10_000):
         monkeypatch.setattr(module, "POOL_FROM_IMAGES", threshold)
