@@ -339,3 +339,9 @@ def test_a_dataset_that_is_not_there_is_refused(root):
 
     with pytest.raises(DataError, match="absent"):
         train_here(folder)
+
+
+def test_whoever_may_read_the_record_may_read_the_weights(alone):
+    modes = {name: (alone / name).stat().st_mode & 0o777 for name in ("record.json", "model.safetensors")}
+
+    assert modes["model.safetensors"] == modes["record.json"]
