@@ -1,9 +1,9 @@
 import pytest
 
 from alexnet2012 import paper
+from alexnet2012.reporting.cells import outcome_cells
 from alexnet2012.reporting.claims import Measurement, NotMeasured, measure_ensemble, measure_number, settle
 from alexnet2012.reporting.results import load_results
-from alexnet2012.reporting.tables import outcome_cells
 
 CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
 TABLES = ("table1", "in_text")

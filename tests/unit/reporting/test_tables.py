@@ -3,17 +3,14 @@ from fake_results import FakeResults, change, read_grid
 
 from alexnet2012 import paper
 from alexnet2012.errors import RecordError
+from alexnet2012.reporting.cells import percent, place, points_pair, stated
 from alexnet2012.reporting.results import load_results
 from alexnet2012.reporting.tables import (
-    percent,
-    place,
-    points_pair,
     render_claims,
     render_in_text,
     render_table1,
     render_table2,
     render_tables,
-    stated,
 )
 
 ALL = ("table1", "table2", "in_text")

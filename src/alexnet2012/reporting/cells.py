@@ -1,0 +1,83 @@
+"""What stands in a table's cells: errors and intervals, differences, seeds, what the paper states."""
+
+from alexnet2012 import paper
+from alexnet2012.evaluation.statistics import Estimate, estimate_error
+from alexnet2012.reporting.claims import Measurement, NotMeasured, Outcome, list_seeds
+from alexnet2012.reporting.results import Experiment
+
+NOT_YET = "not yet reproduced"
+ABSENT = "–"
+# Datasets on which a difference from the paper means something.
+PAPER_KINDS = {"table1": "ilsvrc2010", "table2": "ilsvrc2012"}
+
+
+def estimate(experiment: Experiment, split: str, k: int, crops: str) -> Estimate:
+    return estimate_error([net.wrong(split, crops, k) for net in experiment.nets])
+
+
+def cell(experiment: Experiment | None, split: str, k: int, crops: str = "ten_crop") -> str:
+    if experiment is None:
+        return NOT_YET
+    found = estimate(experiment, split, k, crops)
+    return f"{percent(found.value)} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def difference(experiment: Experiment | None, stated: paper.Errors, table: str, split: str) -> str:
+    """Measured minus stated, in points, where dataset and recipe are the paper's."""
+    if experiment is None or experiment.kind != PAPER_KINDS[table] or stated.top1 is None:
+        return ABSENT
+    if any(net.training is None or net.training["recipe"] != "paper" for net in experiment.nets):
+        return ABSENT
+    values = (estimate(experiment, split, k, "ten_crop").value - own for k, own in ((1, stated.top1), (5, stated.top5)))
+    return " / ".join(f"{100 * value:+.1f}" for value in values) + " points"
+
+
+def seeds_cell(experiment: Experiment | None, split: str) -> str:
+    """The seeds behind a cell; the smallest and the largest top-1 error where there are several."""
+    if experiment is None:
+        return ABSENT
+    if not experiment.seeds:
+        return f"average of {len(experiment.nets[0].predictions[split]['members'])}"
+    text = list_seeds(experiment.seeds)
+    if len(experiment.nets) > 1:
+        errors = [net.predictions[split]["errors"]["ten_crop"]["top1"] for net in experiment.nets]
+        text += f"; top-1 from {percent(min(errors))} to {percent(max(errors))}"
+    return text
+
+
+def place(section: str) -> str:
+    """Where in the paper: "4.1, figure 1" as "§4.1, figure 1"."""
+    return ", ".join(f"§{part}" if part[0].isdigit() else part for part in section.split(", "))
+
+
+def stated(claim: paper.Claim) -> str:
+    if claim.size:
+        return claim.size
+    if claim.stated.top1 is None:
+        return "sign"
+    absolute = claim.needs in (paper.ILSVRC2010, paper.ILSVRC2012, paper.FALL2009) and claim.id != "C26"
+    pair = (claim.stated.top1, claim.stated.top5)
+    return " / ".join(percent(each) for each in pair) if absolute else points_pair(claim.stated)
+
+
+def outcome_cells(outcome: Outcome) -> list[str]:
+    """A measurement and its conditions, or "not measured" and why."""
+    match outcome:
+        case NotMeasured(reason):
+            return ["not measured", reason]
+        case Measurement(top1=None):
+            return [outcome.text, outcome.conditions]
+        case Measurement(top1=Estimate() as top1, top5=Estimate() as top5):
+            values = " / ".join(
+                f"{100 * each.value:.2f} [{100 * each.low:.2f}, {100 * each.high:.2f}]" for each in (top1, top5)
+            )
+            return [f"{values} {outcome.unit}", f"{outcome.conditions}; {top1.method}"]
+    raise TypeError(f"unknown outcome {outcome!r}")
+
+
+def percent(value: float | None) -> str:
+    return ABSENT if value is None else f"{100 * value:.1f} %"
+
+
+def points_pair(pair: paper.Errors) -> str:
+    return " / ".join(f"{100 * value:.1f}" for value in (pair.top1, pair.top5) if value is not None) + " points"
