@@ -30,5 +30,7 @@ rule all:
 
 
 onsuccess:
-    if Path(RESULTS, "tables").is_dir():  # not so after a part of the work, such as --until train_net
+    if Path(
+        RESULTS, "tables"
+    ).is_dir():  # not so after a part of the work, such as --until train_net
         shell(f"alexnet2012 show {RESULTS}")
