@@ -30,7 +30,6 @@ rule all:
 
 
 onsuccess:
-    if Path(
-        RESULTS, "tables"
-    ).is_dir():  # not so after a part of the work, such as --until train_net
+    # A part of the work, such as --until train_net, leaves no tables.
+    if Path(RESULTS, "tables").is_dir():
         shell(f"alexnet2012 show {RESULTS}")

@@ -8,12 +8,8 @@ from alexnet2012.fingerprint import fingerprint
 from alexnet2012.provenance import count_usable_cores, read_commit
 from alexnet2012.resolve import make_plan
 
-SOURCE = (
-    ", ".join(
-        str(path).removeprefix(f"{os.getcwd()}/") for path in workflow.configfiles
-    )
-    or "--config"
-)
+HERE = f"{os.getcwd()}/"
+SOURCE = ", ".join(str(path).removeprefix(HERE) for path in workflow.configfiles)
 try:
     read_commit()  # a result without its commit is refused, and that is better known before it is made
     PLAN = make_plan(config, SOURCE, Path("config/variants.yaml"))
