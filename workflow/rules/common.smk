@@ -65,7 +65,8 @@ def tables():
 def claim_cores(torch_threads):
     """Snakemake threads for a job of so many torch threads.
 
-    `--cores 8` on a machine with two usable cores must not start four times as many jobs as run at full speed.
+    `--cores 8` on a machine with two usable cores must not start four times as many jobs as run at full speed: every
+    rule claims its share in this way, so that the jobs run as they would with `--cores 2`.
     """
     offered = workflow.resource_settings.cores or 1
     return torch_threads * max(1, offered // count_usable_cores())

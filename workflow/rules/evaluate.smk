@@ -47,6 +47,7 @@ rule average:
         f"{RESULTS}/logs/average/{{dataset}}/{{ensemble}}-{{hash8}}-{{split}}.log",
     conda:
         ENVIRONMENT
+    threads: claim_cores(1)
     params:
         code=fingerprint("average"),
         members=lambda wildcards: [

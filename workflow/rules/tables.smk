@@ -8,6 +8,7 @@ rule list_experiments:
         f"{RESULTS}/logs/list_experiments.log",
     conda:
         ENVIRONMENT
+    threads: claim_cores(1)
     params:
         experiments=json.dumps(PLAN.list_experiments()),
     shell:
@@ -25,6 +26,7 @@ rule render_tables:
         f"{RESULTS}/logs/render_tables.log",
     conda:
         ENVIRONMENT
+    threads: claim_cores(1)
     params:
         code=fingerprint("tables"),
         folder=lambda wildcards, input: os.path.dirname(input.experiments),

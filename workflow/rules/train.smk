@@ -8,6 +8,7 @@ rule resolve_run:
         f"{RESULTS}/logs/resolve/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.log",
     conda:
         ENVIRONMENT
+    threads: claim_cores(1)
     params:
         values=lambda wildcards: run_of(wildcards).model_dump_json(),
     shell:
