@@ -7,6 +7,8 @@ from pathlib import Path
 
 from alexnet2012.errors import AlexNet2012Error, ConfigError, Interrupted, RecordError
 
+PUBLISHED = "sent\n"  # what published.txt says when the tracking store has the tables
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; a mistake that the user can mend is a message on stderr and exit code 1, a signal 143."""
@@ -194,7 +196,7 @@ def run_publish(options: argparse.Namespace) -> None:
     from alexnet2012.tracking import TrackingIds, log_tables
 
     sent = log_tables(TrackingIds.load(options.tracking), options.tables)
-    write_text(options.output, "sent\n" if sent else "the tracking store could not be reached\n")
+    write_text(options.output, PUBLISHED if sent else "the tracking store could not be reached\n")
 
 
 def run_show(options: argparse.Namespace) -> None:
@@ -206,6 +208,9 @@ def run_show(options: argparse.Namespace) -> None:
     for path in paths:
         print(f"\n{path.read_text()}")
     print("Tables:", *paths, sep="\n  ")
+    published = options.folder / "published.txt"
+    if published.exists() and published.read_text() != PUBLISHED:
+        print(f"{published.read_text().strip()}: run snakemake -R publish_tables when it can")
 
 
 def run_ui(options: argparse.Namespace) -> None:

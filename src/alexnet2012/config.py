@@ -27,7 +27,7 @@ class DatasetConfig(Section):
     kind: Literal["cifar10", "imagefolder"]
     folder: str | None = None
     size_px: int = Field(default=256, ge=8)
-    split_seed: int = 2012
+    split_seed: int = Field(default=2012, ge=0)
     val_fraction: float = Field(default=0.1, gt=0, lt=1)
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
     digest: str | None = None

@@ -145,6 +145,19 @@ def test_show_prints_the_tables_and_their_paths(capsys, tmp_path):
     )
 
 
+def test_show_says_when_the_tracking_store_did_not_get_the_tables(capsys, tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "table1.md").write_text("# Table 1\n")
+    (tmp_path / "published.txt").write_text("the tracking store could not be reached\n")
+    assert cli.main(["show", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith(
+        "the tracking store could not be reached: run snakemake -R publish_tables when it can\n"
+    )
+    (tmp_path / "published.txt").write_text("sent\n")
+    assert cli.main(["show", str(tmp_path)]) == 0
+    assert "tracking" not in capsys.readouterr().out
+
+
 def test_show_without_tables_says_which_folder_and_what_to_do(capsys, tmp_path):
     assert cli.main(["show", str(tmp_path / "none")]) == 1
     printed = capsys.readouterr()

@@ -118,6 +118,7 @@ def test_a_fixed_schedule_counts_its_drops_and_epochs():
         (RuntimeConfig, {"device": "gpu"}, "'auto', 'cpu' or 'cuda'"),
         (Ensemble, {"section": "6", "members": []}, "at least 1 item"),
         (DatasetConfig, {"kind": "cifar10"}, "size_px is 256, but CIFAR-10's images are 32 pixels wide"),
+        (DatasetConfig, {"kind": "cifar10", "size_px": 32, "split_seed": -1}, "greater than or equal to 0"),
         (DatasetConfig, {"kind": "imagefolder"}, "write folder: path/to/images"),
         (
             DatasetConfig,

@@ -229,6 +229,22 @@ def test_a_dead_database_server_costs_no_hundred_seconds(ids, state, monkeypatch
         store.open_store(ids)
 
 
+@pytest.mark.parametrize("uri", ["postgresql://u:p@127.0.0.1:PORT/db", "http://127.0.0.1:PORT"])
+def test_an_address_that_is_none_ends_no_training(ids, state, monkeypatch, capsys, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    RunLog(state, ids, "cnn-seed0").metrics(1, {"train_loss": 2.0})
+    assert "cannot reach the store now" in capsys.readouterr().err
+    assert len((state / "tracking.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_damaged_note_of_the_run_ends_no_training(ids, state, capsys):
+    log = RunLog(state, ids, "cnn-seed0")
+    log.metrics(1, {"train_loss": 2.0})
+    (state / "run.json").write_text("{")
+    log.metrics(2, {"train_loss": 1.0})
+    assert "run.json is not JSON" in capsys.readouterr().err
+
+
 def test_an_event_that_no_store_takes_does_not_hold_up_the_next(ids, client, state, tmp_path, capsys):
     log = RunLog(state, ids, "cnn-seed0")
     log.artifact(tmp_path / "absent.png")

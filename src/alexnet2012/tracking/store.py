@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json, write_json
 
 EXPERIMENT = "alexnet2012"
@@ -119,7 +120,11 @@ def open_store(ids: TrackingIds) -> tuple[Any, TrackingIds]:
 
 def probe(uri: str) -> None:
     parts = urlsplit(uri)
-    port = parts.port or {"postgresql": 5432, "mysql": 3306}.get(parts.scheme.partition("+")[0])
+    try:
+        given = parts.port
+    except ValueError as error:
+        raise OSError(f"{without_password(uri)} is no address: {error}") from None
+    port = given or {"postgresql": 5432, "mysql": 3306}.get(parts.scheme.partition("+")[0])
     if parts.hostname and port:
         socket.create_connection((parts.hostname, port), timeout=5).close()
 
@@ -170,12 +175,12 @@ def tolerated() -> Iterator[None]:
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """What an absent, overloaded or outdated store raises, or one without its driver; requests' are OSErrors."""
+    """What an absent, overloaded or outdated store raises, or one without its driver, and damaged notes of a run."""
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return (MlflowException, SQLAlchemyError, CommandError, OSError, ImportError)
+    return (MlflowException, SQLAlchemyError, CommandError, OSError, ImportError, RecordError)
 
 
 @contextmanager

@@ -150,6 +150,14 @@ class Training:
             self.state.wrong_sum += int(wrong)
         self.pending.clear()
 
+    def refuse_diverged(self) -> None:
+        """Raises TrainingError when an update left weights that are not finite, though the loss before it was."""
+        if not all(bool(torch.isfinite(weight).all()) for weight in self.net.parameters()):
+            raise TrainingError(
+                f"step {self.state.step - 1} (epoch {self.state.epoch + 1}) left weights that are not finite. "
+                "The last checkpoint before it is kept; a smaller training.learning_rate, or other data, is needed"
+            )
+
     def measure_epoch(self) -> dict:
         """The finished epoch's row of history.parquet; changes nothing, so that it may be interrupted and repeated."""
         run, state = self.run, self.state
@@ -195,6 +203,7 @@ class Training:
     def capture(self) -> State:
         """The state as it stands between two steps."""
         self.collect()
+        self.refuse_diverged()
         self.state.weights = {name: value.cpu() for name, value in self.net.state_dict().items()}
         self.state.velocity = {
             name: self.optimiser.state[weight]["velocity"].cpu()
@@ -230,6 +239,7 @@ def train_to_the_end(
     try:
         while not training.scheduler.finished:
             training.train_epoch(after_step)
+            training.refuse_diverged()
             stop.immediately(True)
             row = training.measure_epoch()
             stop.immediately(False)

@@ -314,3 +314,20 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(root, dataset, tmp_path):
     assert step == training.state.step - 1
     assert "smaller training.learning_rate" in str(failure.value)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-000000000.pt"]
+
+
+def test_weights_that_the_last_step_of_an_epoch_spoils_are_neither_measured_nor_saved(root, dataset, tmp_path):
+    training = begin(make_run(root), dataset)
+
+    def spoil(training):
+        if training.state.batch == training.steps_per_epoch:
+            training.net.fc8.weight.data.fill_(float("nan"))
+
+    with pytest.raises(
+        TrainingError, match=rf"step {STEPS_PER_EPOCH - 1} \(epoch 1\) left weights that are not finite"
+    ):
+        train_to_the_end(training, tmp_path, StopRequest(), spoil)
+
+    with pytest.raises(TrainingError, match="not finite"):
+        training.capture()
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-000000000.pt"]
