@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 from alexnet2012.errors import AlexNet2012Error
 from alexnet2012.fingerprint import fingerprint

@@ -17,4 +17,4 @@ rule prepare_dataset:
             wildcards.dataset
         ].model_dump_json(),
     shell:
-        "alexnet2012 prepare {wildcards.dataset:q} {params.dataset:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
+        "alexnet2012 prepare {wildcards.dataset:q} {params.dataset:q} > {log:q} 2>&1"

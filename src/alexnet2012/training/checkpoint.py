@@ -18,7 +18,7 @@ from torch import Tensor
 from alexnet2012.errors import TrainingError
 
 KEPT = 2  # the newest, and the one before it should the newest turn out unreadable
-PROBE_S = 1.0  # tracking.py holds a lock for a moment when it asks whether a training lives
+PROBE_S = 1.0  # tracking/store.py holds a lock for a moment when it asks whether a training lives
 
 
 @dataclass(frozen=True)
