@@ -8,39 +8,13 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.section import Section
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 RESERVED_NAMES = ("reference", "benchmarks")  # folders of results/ that no configuration may write to
-
-# sha256 of CIFAR-10's pixels and labels in the official order, see data/sources.py.
-CIFAR10_DIGEST = "80387ddb9a0edf3fc4a964ee3770296169bb26a651050df20035579673099660"
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class DatasetConfig(Section):
-    """Where images come from and how they are split; `size_px` is the side of the stored square image."""
-
-    kind: Literal["cifar10", "imagefolder"]
-    folder: str | None = None
-    size_px: int = Field(default=256, ge=8)
-    split_seed: int = Field(default=2012, ge=0)
-    val_fraction: float = Field(default=0.1, gt=0, lt=1)
-    test_fraction: float = Field(default=0.2, gt=0, lt=1)
-    digest: str | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "DatasetConfig":
-        if self.kind == "cifar10" and self.size_px != 32:
-            raise ValueError(f"size_px is {self.size_px}, but CIFAR-10's images are 32 pixels wide; write size_px: 32")
-        if self.kind == "imagefolder" and not self.folder:
-            raise ValueError("an imagefolder needs a folder: write folder: path/to/images")
-        if self.val_fraction + self.test_fraction >= 1:
-            raise ValueError("val_fraction + test_fraction leave no training images; make their sum smaller than 1")
-        return self
 
 
 class ConvConfig(Section):
@@ -257,14 +231,11 @@ class RunConfig(Section):
         """Eight hex digits over all that decides the weights but the seed and the code.
 
         Settings at their defaults are left out, so that a setting that a later version adds changes no older hash.
-        The dataset enters by its content digest where that is known beforehand, else by its description: a path must
-        be known before any image is read. The digest of what was really read is checked through the manifest.
+        The dataset enters by what makes its images these and no others, not by where they lie (DatasetConfig.identity):
+        a path must be known before any image is read. The digest of what was read is checked through the manifest.
         """
-        dataset = self.dataset.model_dump(exclude_defaults=True)
-        if known := known_digest(self.dataset):
-            dataset = {"digest": known, "size_px": self.dataset.size_px, "split_seed": self.dataset.split_seed}
         net, training = (section.model_dump(exclude_defaults=True) for section in (self.net, self.training))
-        return digest8({"dataset": dataset, "net": net, "training": training})
+        return digest8({"dataset": self.dataset.identity, "net": net, "training": training})
 
     @property
     def folder(self) -> Path:
@@ -278,11 +249,6 @@ class RunConfig(Section):
 
     def _path(self, kind: str) -> Path:
         return Path("results", self.name, kind, self.dataset_name, f"{self.variant}-{self.hash8}", f"seed{self.seed}")
-
-
-def known_digest(dataset: DatasetConfig) -> str | None:
-    """The content digest that the images must have, where it is known before they are read."""
-    return CIFAR10_DIGEST if dataset.kind == "cifar10" else dataset.digest
 
 
 def digest8(values: Any) -> str:

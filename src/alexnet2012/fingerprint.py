@@ -21,6 +21,8 @@ NEUTRAL = frozenset(
     f"{PACKAGE}.{name}"
     for name in (
         "config",
+        "dataset_config",
+        "section",
         "resolve",
         "validation",
         "errors",

@@ -2,7 +2,6 @@ import pytest
 from pydantic import ValidationError
 
 from alexnet2012.config import (
-    CIFAR10_DIGEST,
     AugmentationConfig,
     Config,
     ConvConfig,
@@ -17,8 +16,8 @@ from alexnet2012.config import (
     RunConfig,
     RuntimeConfig,
     TrainingConfig,
-    known_digest,
 )
+from alexnet2012.dataset_config import CIFAR10_DIGEST
 
 CIFAR10 = DatasetConfig(kind="cifar10", size_px=32)
 
@@ -170,9 +169,9 @@ def test_every_section_is_frozen():
 
 
 def test_cifar10s_digest_is_known_beforehand_and_a_folders_where_it_is_given():
-    assert known_digest(CIFAR10) == CIFAR10_DIGEST
-    assert known_digest(DatasetConfig(kind="imagefolder", folder="x")) is None
-    assert known_digest(DatasetConfig(kind="imagefolder", folder="x", digest="ab")) == "ab"
+    assert CIFAR10.known_digest == CIFAR10_DIGEST
+    assert DatasetConfig(kind="imagefolder", folder="x").known_digest is None
+    assert DatasetConfig(kind="imagefolder", folder="x", digest="ab").known_digest == "ab"
 
 
 def test_a_hash_is_eight_hex_digits_and_part_of_the_folder():

@@ -12,7 +12,7 @@ import numpy as np
 from alexnet2012.errors import DataError
 from alexnet2012.provenance import count_usable_cores
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 SHARD_ROWS = 4096
 SPLITS = ("train", "val", "test")
 REMEDY = "Run snakemake (or `alexnet2012 prepare`) to make it anew."
@@ -20,7 +20,7 @@ REMEDY = "Run snakemake (or `alexnet2012 prepare`) to make it anew."
 
 @dataclass(frozen=True, eq=False)
 class PackedSplit:
-    """One split: images uint8 (n, s, s, 3) memory-mapped in RGB, labels int64 (n,)."""
+    """One split: images uint8 (n, s, s, 3) memory-mapped in RGB, labels int64 (n,), -1 where they are withheld."""
 
     name: str
     images: np.ndarray
@@ -34,6 +34,8 @@ class PackedSplit:
 class PackedDataset:
     """What the manifest and the statistics say; pixels are mapped only when a split is asked for.
 
+    `part` says in words what part of an edition this is, and is empty when it is the whole. `official_ids`: the
+    edition's own number of each class, where known.
     `mean_image` float32 (s, s, 3) in 0..255; `colour_vectors` float64 (3, 3), an eigenvector of the RGB covariance in
     each column; `colour_deviations` float64 (3,), the roots of the eigenvalues, largest first. All three are those of
     the training split (§2, §4.1).
@@ -48,6 +50,8 @@ class PackedDataset:
     mean_image: np.ndarray
     colour_vectors: np.ndarray
     colour_deviations: np.ndarray
+    part: str = ""
+    official_ids: tuple[int, ...] | None = None
 
     def split(self, name: str) -> PackedSplit:
         """A split by name. Raises DataError for a name that is not train, val or test."""
@@ -77,6 +81,8 @@ def open_packed(folder: Path) -> PackedDataset:
         mean_image=mean_image,
         colour_vectors=vectors,
         colour_deviations=deviations,
+        part=manifest["part"],
+        official_ids=manifest["official_ids"] and tuple(manifest["official_ids"]),
     )
 
 

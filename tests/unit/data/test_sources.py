@@ -9,7 +9,8 @@ from fake_images import write_npm, write_official, write_pictures
 
 from alexnet2012.config import DatasetConfig
 from alexnet2012.data import downloads
-from alexnet2012.data.sources import draw_per_class, find_cifar10, scan_image_folder
+from alexnet2012.data.sources.cifar10 import draw_per_class, find_cifar10
+from alexnet2012.data.sources.folders import scan_image_folder
 from alexnet2012.errors import DataError
 
 ROOT = Path(__file__).parents[3]
@@ -117,16 +118,16 @@ def test_class_folders_are_split_class_by_class(tmp_path):
     assert source.classes == ("a", "b")
     counts = {name: np.bincount(split.labels).tolist() for name, split in source.splits.items()}
     assert counts == {"train": [14, 7], "val": [2, 1], "test": [4, 2]}
-    names = [name for split in source.splits.values() for name in split.names]
+    names = [name for split in source.splits.values() for name in split.names.to_pylist()]
     assert sorted(names) == [f"a/{k:03d}.png" for k in range(20)] + [f"b/{k:03d}.png" for k in range(10)]
-    assert all(list(split.names) == sorted(split.names) for split in source.splits.values())
+    assert all(split.names.to_pylist() == sorted(split.names.to_pylist()) for split in source.splits.values())
 
 
 def test_the_split_is_decided_by_the_seed(tmp_path):
     write_pictures(tmp_path / "a", 30)
-    first, again = (scan_image_folder(folder_config(tmp_path)).splits["val"].names for _ in range(2))
+    first, again = (scan_image_folder(folder_config(tmp_path)).splits["val"].names.to_pylist() for _ in range(2))
     assert first == again
-    assert first != scan_image_folder(folder_config(tmp_path, split_seed=1)).splits["val"].names
+    assert first != scan_image_folder(folder_config(tmp_path, split_seed=1)).splits["val"].names.to_pylist()
 
 
 def test_given_splits_are_kept_and_only_missing_ones_drawn(tmp_path):
@@ -135,8 +136,8 @@ def test_given_splits_are_kept_and_only_missing_ones_drawn(tmp_path):
         write_pictures(tmp_path / "test" / class_name, 3)
     source = scan_image_folder(folder_config(tmp_path))
     assert {name: len(split.names) for name, split in source.splits.items()} == {"train": 18, "val": 2, "test": 6}
-    assert source.splits["test"].names[:3] == ("test/a/000.png", "test/a/001.png", "test/a/002.png")
-    assert all(name.startswith("train/") for name in source.splits["val"].names)
+    assert source.splits["test"].names.to_pylist()[:3] == ["test/a/000.png", "test/a/001.png", "test/a/002.png"]
+    assert all(name.startswith("train/") for name in source.splits["val"].names.to_pylist())
     assert "val drawn from train, test as given" in source.description
 
 
