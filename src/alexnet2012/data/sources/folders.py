@@ -5,22 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet2012.data.decode import IMAGE_FORMATS
 from alexnet2012.data.listing import Listing
 from alexnet2012.data.packed import SPLITS
 from alexnet2012.data.sources.source import Source, as_list
 from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
-
-IMAGE_FORMATS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".bmp": "BMP",
-    ".webp": "WEBP",
-    ".ppm": "PPM",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
 
 
 def scan_image_folder(dataset: DatasetConfig) -> Source:
