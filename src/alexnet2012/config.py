@@ -238,6 +238,11 @@ class RunConfig(Section):
         return digest8({"dataset": self.dataset.identity, "net": net, "training": training})
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that its net is evaluated on: those whose labels are public."""
+        return self.dataset.evaluated_splits
+
+    @property
     def folder(self) -> Path:
         """results/<name>/runs/<dataset>/<variant>-<hash8>/seed<k>, relative to the working directory."""
         return self._path("runs")

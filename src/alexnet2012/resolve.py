@@ -39,6 +39,11 @@ class EnsembleRun:
         return digest8([[run.variant, run.hash8, run.seed] for run in self.members])
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that it is evaluated on, its members' own."""
+        return self.members[0].splits
+
+    @property
     def predictions(self) -> Path:
         """Folder of the average's probabilities, relative to the working directory."""
         return Path(
@@ -60,9 +65,11 @@ class Plan:
         ensembles = {(ensemble.dataset_name, ensemble.name): ensemble for ensemble in self.ensembles}
         listed = []
         for each in self.config.experiments:
+            dataset = self.config.datasets[each.dataset]
             entry = {
                 "dataset": each.dataset,
-                "kind": self.config.datasets[each.dataset].kind,
+                "kind": dataset.kind,
+                "splits": list(dataset.evaluated_splits),
                 "tables": list(each.tables),
             }
             if each.ensemble is not None:

@@ -78,10 +78,28 @@ def test_the_list_of_experiments_names_every_folder():
     assert ensemble == {
         "dataset": "cifar10",
         "kind": "cifar10",
+        "splits": ["val", "test"],
         "tables": ["table2", "in_text"],
         "ensemble": "5-cnns",
         "predictions": ["results/rehearsal/predictions/cifar10/5-cnns-9d37d2e4/average"],
     }
+
+
+def test_where_test_labels_are_withheld_val_alone_is_evaluated(tmp_path):
+    editions = {kind: {"kind": kind, "folder": str(tmp_path)} for kind in ("ilsvrc2010", "ilsvrc2012")}
+    experiments = [
+        {"dataset": kind, "variant": "cnn", "seeds": [0, 1, 2, 3, 4], "tables": [table]}
+        for kind, table in (("ilsvrc2010", "table1"), ("ilsvrc2012", "table2"))
+    ]
+    experiments.append({"dataset": "ilsvrc2012", "ensemble": "5-cnns", "tables": ["table2"]})
+    found = plan(datasets=editions, experiments=experiments, net={})
+    assert {run.dataset_name: run.splits for run in found.runs} == {
+        "ilsvrc2010": ("val", "test"),
+        "ilsvrc2012": ("val",),
+    }
+    assert [ensemble.splits for ensemble in found.ensembles] == [("val",)]
+    listed = found.list_experiments()["experiments"]
+    assert [entry["splits"] for entry in listed] == [["val", "test"], ["val"], ["val"]]
 
 
 def test_the_hash_does_not_depend_on_the_order_of_keys():

@@ -52,11 +52,12 @@ def members_of(wildcards):
 
 
 def predictions():
-    """Every prediction's record, of single nets and of ensembles."""
-    folders = [run.predictions for run in PLAN.runs] + [
-        ensemble.predictions for ensemble in PLAN.ensembles
+    """Every prediction's record, of single nets and of ensembles, on the splits whose labels are public."""
+    return [
+        f"{each.predictions}/{split}.json"
+        for each in (*PLAN.runs, *PLAN.ensembles)
+        for split in each.splits
     ]
-    return [f"{folder}/{split}.json" for folder in folders for split in SPLITS]
 
 
 def tables():

@@ -112,7 +112,7 @@ def write_record(
             "split": split,
             "images": len(labels),
             "classes": len(dataset.classes),
-            "dataset": {"name": dataset.name, "digest": dataset.digest, "counts": dataset.counts},
+            "dataset": dataset.describe(),
             "errors": errors,
             **details,
             "provenance": made_by,
