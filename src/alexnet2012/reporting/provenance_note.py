@@ -15,7 +15,7 @@ def describe_origin(experiments: Iterable[Experiment]) -> str:
     records = trainings + predictions
     provenances = [record["provenance"] for record in records]
     datasets = {
-        f"{record['dataset']['name']}, digest `{record['dataset']['digest'][:16]}`, "
+        f"{record['dataset']['name']}{describe_part(record)}, digest `{record['dataset']['digest'][:16]}`, "
         + " / ".join(f"{count:,} {split}" for split, count in record["dataset"]["counts"].items())
         for record in records
     }
@@ -45,6 +45,11 @@ def describe_origin(experiments: Iterable[Experiment]) -> str:
         ),
     }
     return "\n".join(f"- {key}: {value}" for key, value in lines.items() if value) + "\n"
+
+
+def describe_part(record: dict) -> str:
+    part = record["dataset"].get("part")  # records older than the key are of whole datasets
+    return f" ({part})" if part else ""
 
 
 def describe_schedule(schedule: dict) -> str:
