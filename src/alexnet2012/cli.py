@@ -74,6 +74,11 @@ def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("folder", type=Path, help="a trained run's folder")
     verb.add_argument("output", type=Path, help="folder of the probabilities")
     verb.add_argument("--split", choices=("val", "test"), required=True)
+    verb.add_argument(
+        "--submission",
+        action="store_true",
+        help="write SPLIT-submission.txt instead, the five most probable labels of each image: the official format",
+    )
     verb.set_defaults(run=run_predict)
 
     verb = verbs.add_parser("average", help="average stored probabilities into an ensemble's", parents=[stores])
@@ -173,8 +178,11 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def run_predict(options: argparse.Namespace) -> None:
-    from alexnet2012.evaluation.run import predict
+    from alexnet2012.evaluation.run import predict, submit
 
+    if options.submission:
+        print(submit(options.folder, options.split, options.output, options.data))
+        return
     predict(options.folder, options.split, options.output, options.data, options.tracking)
 
 
