@@ -62,6 +62,14 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
 
 
 def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
+    verb = verbs.add_parser("calibrate", help="check packed ILSVRC-2012 images by torchvision's AlexNet on val")
+    verb.add_argument("dataset")
+    verb.add_argument("output", type=Path, help="the record, written when the errors are the known ones")
+    verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
+    verb.add_argument("--weights", type=Path, help="file of the net's weights; torch hub's cache if not given")
+    verb.add_argument("--download", action="store_true", help="fetch the weights where they are not in the cache")
+    verb.set_defaults(run=run_calibrate)
+
     stores = argparse.ArgumentParser(add_help=False)
     stores.add_argument("--tracking", type=Path, required=True, help="what `track` wrote")
     stores.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
@@ -169,6 +177,14 @@ def parse_json(text: str, source: str) -> object:
         return json.loads(text)
     except ValueError as error:
         raise ConfigError(f"{source}: {text!r} is not JSON ({error})") from None
+
+
+def run_calibrate(options: argparse.Namespace) -> None:
+    from alexnet2012.evaluation.calibration import calibrate_torchvision
+
+    weights = options.weights and options.weights.expanduser()
+    calibrate_torchvision(options.data / options.dataset, options.output, weights, options.download)
+    print(options.output)
 
 
 def run_train(options: argparse.Namespace) -> None:

@@ -96,6 +96,7 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path) -> Plan:
     for name, dataset in config.datasets.items():
         check_name(f"{source}: datasets", name)
         check_folder(f"{source}: datasets.{name}", dataset)
+    check_calibration(config, f"{source}: calibration")
     runs: dict[tuple, RunConfig] = {}
     for index, experiment in enumerate(config.experiments):
         where = f"{source}: experiments[{index}]"
@@ -258,6 +259,21 @@ def check_name(where: str, name: str) -> None:
             f'{where}: "{name}" cannot name a folder of results; use letters, digits, ".", "_" and "-", and begin '
             "with a letter or a digit"
         )
+
+
+def check_calibration(config: Config, where: str) -> None:
+    """Raises ConfigError for a section that names no dataset whose errors are known, or weights that are not there."""
+    if config.calibration is None:
+        return
+    name, weights = config.calibration.dataset, config.calibration.weights
+    check_known(f"{where}.dataset", "dataset", name, config.datasets)
+    if (kind := config.datasets[name].kind) != "ilsvrc2012":
+        raise ConfigError(
+            f"{where}.dataset: {name} is of kind {kind}, but the errors of torchvision's AlexNet are known on "
+            "ilsvrc2012 alone; name a dataset of that kind, or remove the section"
+        )
+    if weights is not None and not Path(weights).expanduser().is_file():
+        raise ConfigError(f"{where}.weights: {weights} is not a file; give torchvision's weights, or remove the line")
 
 
 def check_folder(where: str, dataset: DatasetConfig) -> None:

@@ -290,6 +290,38 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"dataset": "imagent"}, 'calibration.dataset: there is no dataset "imagent"; did you mean "imagenet"?'),
+        (
+            {"dataset": "cifar10"},
+            "calibration.dataset: cifar10 is of kind cifar10, but the errors of torchvision's AlexNet are known on "
+            "ilsvrc2012 alone; name a dataset of that kind, or remove the section",
+        ),
+        (
+            {"dataset": "imagenet", "weights": "none.pth"},
+            "calibration.weights: none.pth is not a file; give torchvision's weights, or remove the line",
+        ),
+        ({"dataset": "imagenet", "weight": "x"}, 'calibration: "weight" is not a setting; did you mean "weights"?'),
+        ({}, 'calibration: "dataset" is missing'),
+    ],
+)
+def test_a_calibration_of_what_is_not_known_is_refused(tmp_path, section, message):
+    datasets = MINIMAL["datasets"] | {"imagenet": {"kind": "ilsvrc2012", "folder": str(tmp_path)}}
+    assert complaint(datasets=datasets, calibration=section) == f"some.yaml: {message}"
+
+
+def test_a_calibration_changes_no_hash(tmp_path):
+    (tmp_path / "weights.pth").touch()
+    datasets = MINIMAL["datasets"] | {"imagenet": {"kind": "ilsvrc2012", "folder": str(tmp_path)}}
+    section = {"dataset": "imagenet", "weights": str(tmp_path / "weights.pth")}
+    found = plan(datasets=datasets, calibration=section)
+    assert found.config.calibration.model_dump() == section
+    assert found.runs[0].hash8 == plan().runs[0].hash8
+    assert plan().config.calibration is None
+
+
 @pytest.mark.parametrize("name", ["a/b", "../up", "", " x", "x\n"])
 def test_a_dataset_that_cannot_name_a_folder_is_refused(name):
     found = complaint(datasets={name: MINIMAL["datasets"]["cifar10"]}, experiments=[LINE | {"dataset": name}])

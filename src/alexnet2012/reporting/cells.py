@@ -1,5 +1,7 @@
 """What stands in a table's cells: errors and intervals, differences, seeds, what the paper states."""
 
+import numpy as np
+
 from alexnet2012 import paper
 from alexnet2012.evaluation.statistics import Estimate, estimate_error
 from alexnet2012.reporting.claims import Measurement, NotMeasured, Outcome, list_seeds
@@ -23,6 +25,12 @@ def cell(experiment: Experiment | None, splits: tuple[str, ...], split: str, k: 
 
 def error_cell(found: Estimate) -> str:
     return f"{percent(found.value)} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def calibration_cell(record: dict, k: int) -> str:
+    """The error of a calibrating net, one crop, with its interval over images."""
+    images = record["images"]
+    return error_cell(estimate_error([np.arange(images) < round(record["errors"][f"top{k}"] * images)]))
 
 
 def difference(results: Results, experiment: Experiment | None, stated: paper.Errors, edition: str, split: str) -> str:

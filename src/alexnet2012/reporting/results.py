@@ -66,6 +66,10 @@ class Experiment:
         return self._record["dataset"]["counts"]
 
     @property
+    def digest(self) -> str:
+        return self._record["dataset"]["digest"]
+
+    @property
     def classes(self) -> int:
         return self._record["classes"]
 
@@ -95,6 +99,7 @@ class Results:
 
     name: str
     experiments: tuple[Experiment, ...]
+    calibrations: dict[str, dict] = field(default_factory=dict)  # records by dataset
 
     @property
     def datasets(self) -> list[str]:
@@ -147,7 +152,22 @@ def load_results(folder: Path, data_folder: Path) -> Results:
             nets.append(load_net(training, Path(predictions), data_folder, splits))
         key, tables = entry.get("variant") or entry["ensemble"], tuple(entry["tables"])
         experiments.append(Experiment(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets)))
-    return Results(plan["name"], tuple(experiments))
+    results = Results(plan["name"], tuple(experiments))
+    return replace(results, calibrations=load_calibrations(folder / "calibration", results))
+
+
+def load_calibrations(folder: Path, results: Results) -> dict[str, dict]:
+    """The records of calibrated datasets; raises RecordError for one made on other data than the experiments were."""
+    calibrations = {}
+    for path in sorted(folder.glob("*.json")):
+        record = read_json(path)
+        needed = [("dataset.name", "its dataset"), ("dataset.digest", "the digest of its data")]
+        check_record(path, record, [*needed, ("images", "its number of images")])
+        name, digest = record["dataset"]["name"], record["dataset"]["digest"]
+        if any(experiment.digest != digest for experiment in results.on(name)):
+            raise RecordError(f"{path} was made on other data than {name} holds now; remove it, or calibrate again")
+        calibrations[name] = record
+    return calibrations
 
 
 def load_net(training: dict | None, folder: Path, data_folder: Path, splits: tuple[str, ...]) -> Net:

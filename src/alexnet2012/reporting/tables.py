@@ -9,6 +9,9 @@ from tabulate import tabulate
 from alexnet2012 import paper
 from alexnet2012.files import write_text
 from alexnet2012.reporting.cells import (
+    ABSENT,
+    WITHHELD,
+    calibration_cell,
     cell,
     difference,
     outcome_cells,
@@ -23,7 +26,7 @@ from alexnet2012.reporting.claims import (
     measure_number,
     settle,
 )
-from alexnet2012.reporting.provenance_note import describe_origin
+from alexnet2012.reporting.provenance_note import describe_calibration, describe_origin
 from alexnet2012.reporting.results import EDITIONS, Experiment, Results, load_results
 
 UNFED = "No experiment of this configuration feeds this table.\n"
@@ -100,6 +103,11 @@ def render_table2(results: Results) -> str:
                     seeds_cell(found, "val"),
                 ]
             )
+        calibration = results.calibrations.get(dataset)
+        if calibration is not None:
+            val, test = (calibration_cell(calibration, k) for k in (1, 5)), (WITHHELD, WITHHELD)
+            name = f"{calibration['net']} (not the paper's net), centre crop"
+            rows.append([name, *[ABSENT] * 3, *val, *test, ABSENT, ABSENT])
         headers = ["Model", "paper top-1 (val)", "paper top-5 (val)", "paper top-5 (test)"]
         headers += ["top-1 (val)", "top-5 (val)", "top-1 (test)", "top-5 (test)"]
         headers += ["difference top-1 / top-5 (val)", "seeds"]
@@ -111,6 +119,8 @@ def render_table2(results: Results) -> str:
         ]
         if any(val_steered(experiment) for experiment in experiments.values()):
             parts.append("val also steered the learning rate, so that its errors flatter the nets.\n")
+        if calibration is not None:
+            parts.append(describe_calibration(calibration))
         parts.append(describe_origin(experiments.values()))
     return page(parts)
 
