@@ -79,6 +79,22 @@ class FakeResults:
         entry = self.describe_entry(dataset, tables) | {"ensemble": key, "predictions": [str(predictions)]}
         return self.list(entry)
 
+    def calibrate(self, dataset: str, wrong: tuple[int, int], **changes) -> "FakeResults":
+        """The record of a calibration with so many of val's images wrong; `changes` are laid over it."""
+        images = COUNTS["val"]
+        record = {
+            "kind": "calibration",
+            "net": "torchvision's AlexNet",
+            "images": images,
+            "dataset": describe(dataset, "ilsvrc2012"),
+            "errors": {"top1": wrong[0] / images, "top5": wrong[1] / images},
+            "known": {"top1": 0.43478, "top5": 0.20934},
+            "weights_sha256": "7be5be791159472b1fbf8c69796b7b8f0c0a5f4f2d8c4f7b2a1d0e9c8b7a6f5e",
+            "provenance": PROVENANCE,
+        }
+        save(self.folder / "calibration" / f"{dataset}.json", record | changes)
+        return self
+
     def describe_entry(self, dataset: str, tables: tuple[str, ...]) -> dict:
         return {"dataset": dataset, "kind": self.kind, "splits": list(self.splits), "tables": list(tables)}
 
