@@ -98,6 +98,11 @@ def test_a_missing_variants_file_is_an_error(capsys, tmp_path):
         (["describe", "cnn", "--classes", "-3"], "-3 is not a positive number"),
         (["describe", "cnn", "--classes", "many"], "invalid positive value: 'many'"),
         (["predict", "run", "out", "--split", "train", "--tracking", "t"], "invalid choice: 'train'"),
+        (
+            ["predict", "run", "out", "--split", "minival", "--tracking", "t", "--submission"],
+            "invalid choice: 'minival'",
+        ),
+        (["calibrate", "imagenet"], "the following arguments are required: output"),
         (["train", "run"], "the following arguments are required: --tracking"),
         ([], "the following arguments are required: VERB"),
     ],

@@ -37,7 +37,7 @@ class PackedDataset:
     """What the manifest and the statistics say; pixels are mapped only when a split is asked for.
 
     `part` says in words what part of an edition this is, and is empty when it is the whole. `official_ids`: the
-    edition's own number of each class, where known.
+    edition's own number of each class, where known. `kind` is that of the configuration's section it was made from.
     `mean_image` float32 (s, s, 3) in 0..255; `colour_vectors` float64 (3, 3), an eigenvector of the RGB covariance in
     each column; `colour_deviations` float64 (3,), the roots of the eigenvalues, largest first. All three are those of
     the training split (§2, §4.1).
@@ -55,6 +55,17 @@ class PackedDataset:
     storage: str = "raw"
     part: str = ""
     official_ids: tuple[int, ...] | None = None
+    kind: str = ""
+
+    def describe(self) -> dict[str, Any]:
+        """What a record says of its data."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "part": self.part,
+            "digest": self.digest,
+            "counts": self.counts,
+        }
 
     def split(self, name: str) -> PackedSplit:
         """A split by name. Raises DataError for a name that is not train, val or test."""
@@ -88,6 +99,7 @@ def open_packed(folder: Path) -> PackedDataset:
         colour_deviations=deviations,
         part=manifest["part"],
         official_ids=manifest["official_ids"] and tuple(manifest["official_ids"]),
+        kind=manifest.get("dataset", {}).get("kind", ""),
     )
 
 
