@@ -99,7 +99,7 @@ def open_packed(folder: Path) -> PackedDataset:
         colour_deviations=deviations,
         part=manifest["part"],
         official_ids=manifest["official_ids"] and tuple(manifest["official_ids"]),
-        kind=manifest.get("dataset", {}).get("kind", ""),
+        kind=manifest["kind"],
     )
 
 

@@ -34,8 +34,10 @@ def write_manifest(dataset: PackedDataset) -> None:
     np.savez(dataset.folder / "statistics.npz", **{name: getattr(dataset, name) for name in statistics})
     manifest = {
         "version": MANIFEST_VERSION,
-        **{name: getattr(dataset, name) for name in ("name", "digest", "classes", "counts", "size_px", "part")},
+        **{
+            name: getattr(dataset, name)
+            for name in ("name", "digest", "classes", "counts", "size_px", "part", "kind", "storage")
+        },
         "official_ids": dataset.official_ids,
-        "dataset": {"kind": dataset.kind},
     }
     (dataset.folder / "manifest.json").write_text(json.dumps(manifest))
