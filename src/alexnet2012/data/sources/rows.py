@@ -133,7 +133,7 @@ def numbers_of(names: "pa.Array") -> np.ndarray:
     return pc.cast(pc.utf8_slice_codeunits(names, -8), pa.int64()).to_numpy()
 
 
-def label_by_number(listing: Listing, truth: np.ndarray, split: str, where: str) -> tuple[Listing, tuple[Problem, ...]]:
+def label_by_number(listing: Listing, truth: np.ndarray, where: str) -> tuple[Listing, tuple[Problem, ...]]:
     """The images whose number has a label in `truth` (number n at n - 1; negative: none); Problems for the others."""
     numbers = numbers_of(listing.names)
     known = (numbers >= 1) & (numbers <= len(truth))
