@@ -6,6 +6,7 @@ import io
 import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -257,38 +258,38 @@ def write_truth(path: Path, edition: Edition, split: str) -> None:
 
 
 def write_meta(edition: Edition) -> bytes:
+    """meta.mat, whose 676 or 860 inner synsets stand among the leaves and are numbered after them."""
+    sizes = tuple(len(stems) for stems in edition.train.values())
+    return _write_meta(edition.year, edition.wnids, edition.ids, sizes)
+
+
+@cache  # most tests write the same
+def _write_meta(year: int, wnids: tuple[str, ...], ids: tuple[int, ...], sizes: tuple[int, ...]) -> bytes:
     from scipy.io import savemat
 
-    inner = [(f"n{number:08d}", len(edition.wnids) + 1 + k) for k, number in enumerate(_inner_numbers(edition))]
-    leaves = list(zip(edition.wnids, edition.ids, strict=True))
-    order = np.random.default_rng(3).permutation(len(leaves) + len(inner))
+    leaves = list(zip(wnids, ids, sizes, strict=True))
+    free = sorted({f"n{number:08d}" for number in range(1_440_000, 1_449_000)} - set(wnids))
+    inner = free[:: len(free) // INNER_SYNSETS[year]][: INNER_SYNSETS[year]]
+    rows = leaves + [(wnid, number, 0) for number, wnid in enumerate(inner, len(leaves) + 1)]
     fields = ("WNID", "words", "gloss", "num_children", "children", "wordnet_height", "num_train_images")
-    synsets = np.empty((len(order), 1), [(name, object) for name in (f"{edition.name}_ID", *fields)])
-    for row, k in enumerate(order.tolist()):
-        wnid, number = (leaves + inner)[k]
-        children = np.empty((1, 0)) if k < len(leaves) else np.array([[1.0, 2.0]])
-        train = len(edition.train[wnid]) if k < len(leaves) else 0
-        height = 0 if k < len(leaves) else 1
-        words = np.array(["a word, another"])
+    synsets = np.empty((len(rows), 1), [(name, object) for name in (f"ILSVRC{year}_ID", *fields)])
+    for row, k in enumerate(np.random.default_rng(3).permutation(len(rows)).tolist()):
+        wnid, number, size = rows[k]
+        children = np.array([]) if k < len(leaves) else np.array([1.0, 2.0])
+        height = float(len(children) > 0)
         synsets[row, 0] = (
             float(number),
             wnid,
-            words,
+            "a word",
             "a gloss",
-            float(children.size),
+            float(len(children)),
             children,
-            float(height),
-            float(train),
+            height,
+            float(size),
         )
     buffer = io.BytesIO()
     savemat(buffer, {"synsets": synsets})
     return buffer.getvalue()
-
-
-def _inner_numbers(edition: Edition) -> list[int]:
-    taken = {int(wnid[1:]) for wnid in edition.wnids}
-    free = [number for number in range(1_440_000, 1_449_000) if number not in taken]
-    return free[:: len(free) // INNER_SYNSETS[edition.year]][: INNER_SYNSETS[edition.year]]
 
 
 def write_tar(path: Path, members: dict[str, bytes]) -> None:

@@ -83,17 +83,18 @@ def verify(found: Inventory, expected: Expected, complete: bool) -> Source:
             raise DataError(f"{found.description}: there is no {split} image that could be taken.")
     if differences:
         print(f"{expected.title} is not complete, which complete: false accepts:\n{as_list(differences)}", flush=True)
-    source = Source(
-        found.description,
-        found.folder,
-        found.classes,
-        found.splits,
-        found.problems,
-        found.checksums,
-        found.official_ids,
-        _describe_part(found, expected) if differences else "",
+    source = drop_empty_classes(
+        Source(
+            found.description,
+            found.folder,
+            found.classes,
+            found.splits,
+            found.problems,
+            found.checksums,
+            found.official_ids,
+        )
     )
-    return drop_empty_classes(source)
+    return replace(source, part=_describe_part(source, expected)) if differences else source
 
 
 def drop_empty_classes(source: Source) -> Source:
@@ -198,8 +199,6 @@ def _count_by_class(listing: Listing, classes: Sequence[str]) -> np.ndarray:
     return np.bincount(listing.labels[listing.labels >= 0], minlength=len(classes))
 
 
-def _describe_part(found: Inventory, expected: Expected) -> str:
-    counts = {split: len(listing) for split, listing in found.splits.items()}
-    present = np.count_nonzero(_count_by_class(found.splits["train"], found.classes))
-    images = [f"{count:,} of {expected.counts[split]:,} {split}" for split, count in counts.items()]
-    return f"incomplete: {', '.join(images)} images, {present} of {expected.classes} classes"
+def _describe_part(source: Source, expected: Expected) -> str:
+    images = [f"{len(listing):,} of {expected.counts[split]:,} {split}" for split, listing in source.splits.items()]
+    return f"incomplete: {', '.join(images)} images, {len(source.classes)} of {expected.classes} classes"
