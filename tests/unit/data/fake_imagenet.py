@@ -48,32 +48,27 @@ class Edition:
         photos: Photos | None = None,
         seed: int = 0,
     ) -> "Edition":
-        """So many images of each class in each split: of `photos` (JPEGs of each class), or crops of photographs."""
+        """So many images of each class in each split: the first of `photos`, JPEGs class by class, or crops of photographs."""
         generator = np.random.default_rng([year, seed])
         photos = photos or crop_photographs(classes, train + val + test, generator)
-        wnids = tuple(f"n{number:08d}" for number in np.sort(generator.permutation(9000)[:classes] + 1_440_000))
-        numbers = [generator.permutation(20_000)[:train] for _ in wnids]
-        parts = {"val": (train, train + val), "test": (train + val, train + val + test)}
-        order = {name: generator.permutation(classes * (end - start)) for name, (start, end) in parts.items()}
-        mixed = {
-            name: [
-                [(wnid, photo) for wnid, of in zip(wnids, photos, strict=True) for photo in of[start:end]][k]
-                for k in order[name]
-            ]
-            for name, (start, end) in parts.items()
-        }
+        assert all(len(of_class) >= train + val + test for of_class in photos), "too few photos of a class"
+        wnids = tuple(f"n{number:08d}" for number in np.sort(generator.permutation(9000)[: len(photos)] + 1_440_000))
+        numbers = {wnid: generator.permutation(20_000)[:train].tolist() for wnid in wnids}
+        of_wnid = dict(zip(wnids, photos, strict=True))
+        val_images = _mix(of_wnid, train, train + val, generator)
+        test_images = _mix(of_wnid, train + val, train + val + test, generator)
         return cls(
             year=year,
             wnids=wnids,
-            ids=tuple((generator.permutation(classes) + 1).tolist()),
+            ids=tuple((generator.permutation(len(wnids)) + 1).tolist()),
             train={
-                wnid: {f"{wnid}_{number}": photo for number, photo in zip(of_class, photos[c][:train], strict=True)}
-                for c, (wnid, of_class) in enumerate(zip(wnids, numbers, strict=True))
+                wnid: {f"{wnid}_{number}": photo for number, photo in zip(numbers[wnid], of_class[:train], strict=True)}
+                for wnid, of_class in of_wnid.items()
             },
-            val=tuple(photo for _, photo in mixed["val"]),
-            val_wnids=tuple(wnid for wnid, _ in mixed["val"]),
-            test=tuple(photo for _, photo in mixed["test"]),
-            test_wnids=tuple(wnid for wnid, _ in mixed["test"]),
+            val=tuple(photo for _, photo in val_images),
+            val_wnids=tuple(wnid for wnid, _ in val_images),
+            test=tuple(photo for _, photo in test_images),
+            test_wnids=tuple(wnid for wnid, _ in test_images),
         )
 
     @property
@@ -107,16 +102,15 @@ class Edition:
         if self.year == 2010:
             per_class["test"] = len(self.test) // len(self.wnids)
         sizes = [len(stems) for stems in self.train.values()]
-        optional = ("test",) if self.year == 2012 else ()
         return Expected(
-            f"ILSVRC-{self.year}",
-            self.name,
-            counts,
-            per_class,
-            (min(sizes), max(sizes)),
-            optional,
-            len(self.wnids),
-            self.year == 2012,
+            title=f"ILSVRC-{self.year}",
+            edition=self.name,
+            counts=counts,
+            per_class=per_class,
+            train_per_class=(min(sizes), max(sizes)),
+            optional=("test",) if self.year == 2012 else (),
+            classes=len(self.wnids),
+            sure_of_train=self.year == 2012,
         )
 
 
@@ -326,6 +320,13 @@ def read_rows(source: Source, split: str) -> list[tuple[str, int, bytes]]:
     listing = source.splits[split]
     names = listing.names.to_pylist()
     return [(names[k], int(listing.labels[k]), read_image(source, listing, k)) for k in range(len(listing))]
+
+
+def _mix(
+    of_wnid: dict[str, Sequence[bytes]], start: int, end: int, generator: np.random.Generator
+) -> list[tuple[str, bytes]]:
+    images = [(wnid, photo) for wnid, photos in of_wnid.items() for photo in photos[start:end]]
+    return [images[k] for k in generator.permutation(len(images))]
 
 
 def _write_train_tar(path: Path, edition: Edition, gzip_every: int = 0) -> None:

@@ -248,6 +248,13 @@ def test_what_an_edition_lacks_is_listed_and_accepted_for_trials(layout, tmp_pat
         assert source.official_ids == (edition.ids[0], *edition.ids[2:])
 
 
+def test_an_edition_without_any_validation_image_is_refused_even_for_trials(tmp_path, edition):
+    write_ilsvrc2012_tars(tmp_path, edition)
+    write_tar(tmp_path / VAL, {"readme.txt": b"1"})
+    with pytest.raises(DataError, match="there is no val image that could be taken"):
+        find(tmp_path, complete=False)
+
+
 def test_long_lists_of_lacking_classes_are_cut_after_twenty(tmp_path, monkeypatch):
     whole = Edition.draw(classes=23, train=3, val=1, test=1)
     monkeypatch.setattr(ilsvrc2012, "ILSVRC2012", whole.expected)

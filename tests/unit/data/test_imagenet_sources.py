@@ -16,6 +16,7 @@ from fake_imagenet import (
     write_tar,
 )
 
+from alexnet2012.data.listing import Problem
 from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012
 from alexnet2012.data.sources.find import find_source
 from alexnet2012.dataset_config import DatasetConfig
@@ -167,7 +168,8 @@ def test_kaggle_val_csv_with_a_gap_or_a_stranger_is_refused(tmp_path, edition):
     wnid_of = dict(zip(edition.numbered("val"), edition.val_wnids, strict=True))
     write_solution(tmp_path / "LOC_val_solution.csv", dict(list(wnid_of.items())[1:]))
     source = find(tmp_path, complete=False)
-    assert [problem.reason for problem in source.problems] == ["LOC_val_solution.csv has no label for it"]
+    path = "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG"
+    assert source.problems == (Problem(path, "LOC_val_solution.csv has no label for it"),)
     write_solution(tmp_path / "LOC_val_solution.csv", wnid_of | {"ILSVRC2012_val_00000002": "n99999999"})
     with pytest.raises(DataError, match=r"LOC_val_solution.csv, line 3: 'n99999999 10 .* does not begin with a class"):
         find(tmp_path)
@@ -205,6 +207,22 @@ def test_parquet_names_and_labels_are_read_without_the_images(tmp_path, edition,
     )
     find(tmp_path)
     assert asked == [["image.path", "label"]] * 9
+
+
+def test_parquet_shards_may_lie_in_the_folder_itself_and_test_may_have_no_label(tmp_path, edition):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    write_ilsvrc2012_parquet(tmp_path, edition)
+    for shard in (tmp_path / "data").iterdir():
+        table = pq.ParquetFile(shard).read()
+        if shard.name.startswith("test"):
+            table = table.set_column(1, "label", pa.nulls(len(table)))
+        pq.write_table(table, tmp_path / shard.name, row_group_size=3)
+        shard.unlink()
+    source = find(tmp_path)
+    for split in ("train", "val", "test"):
+        assert read_rows(source, split) == edition.rows(split)
 
 
 @pytest.mark.parametrize("whole", [False, True])

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 TITLES = {"fall2009": "the Fall 2009 release", "fall2011": "the Fall 2011 release"}
 WHOLE = re.compile(r".*whole.*\.tar")  # fall11_whole.tar: the synsets' tars in one
 WNID = re.compile(r"n\d{8}")
+CHUNK_CLASSES = 256
 
 
 def find_release(dataset: DatasetConfig) -> Source:
@@ -141,22 +142,36 @@ def _files_of(archives: list[Path], folder: Path) -> Files:
 
 @dataclass
 class _Part:
-    """One split, class by class, as columns alone."""
+    """One split, class by class, as columns alone.
 
+    The small pieces are joined into chunks on the way: thousands of them at once would leave the heap in shreds.
+    """
+
+    pieces: list[Listing] = field(default_factory=list)
     names: list["pa.Array"] = field(default_factory=list)
     columns: dict[str, list[np.ndarray]] = field(default_factory=lambda: {"file": [], "offset": [], "size": []})
     counts: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, listing: Listing, label: int) -> None:
-        self.names.append(listing.names)
-        for name, pieces in self.columns.items():
-            pieces.append(getattr(listing, name))
+        self.pieces.append(listing)
         self.counts.append((label, len(listing)))
+        if len(self.pieces) >= CHUNK_CLASSES:
+            self._join_pieces()
 
-    def join(self, files: Files) -> Listing:
-        """All of them; the pieces are given up, column by column."""
+    def _join_pieces(self) -> None:
         import pyarrow as pa
 
+        self.names.append(pa.concat_arrays([piece.names for piece in self.pieces]))
+        for name, chunks in self.columns.items():
+            chunks.append(np.concatenate([getattr(piece, name) for piece in self.pieces]))
+        self.pieces.clear()
+
+    def join(self, files: Files) -> Listing:
+        """All of them; the chunks are given up, column by column."""
+        import pyarrow as pa
+
+        if self.pieces:
+            self._join_pieces()
         names = pa.concat_arrays(self.names)
         self.names.clear()
         joined = {name: np.concatenate(self.columns.pop(name)) for name in list(self.columns)}

@@ -139,9 +139,8 @@ def label_by_number(listing: Listing, truth: np.ndarray, where: str) -> tuple[Li
     known = (numbers >= 1) & (numbers <= len(truth))
     known[known] = truth[numbers[known] - 1] >= 0
     rows = np.flatnonzero(known)
-    problems = tuple(
-        Problem(name, f"{where} has no label for it") for name in listing.names.take(np.flatnonzero(~known)).to_pylist()
-    )
+    reason = f"{where} has no label for it"
+    problems = tuple(Problem(_place_of(listing, k), reason) for k in np.flatnonzero(~known).tolist())
     return replace(listing.take(rows), labels=truth[numbers[rows] - 1]), problems
 
 
@@ -185,3 +184,10 @@ def _where(rows: Rows, k: int, files: Files) -> str:
     """Row k as `archive!member`, or as the path of a file of its own."""
     file, path = as_text(files.paths[int(rows.file[k])].as_py()), rows.paths[int(k)].as_py()
     return file if file.endswith(path) else f"{file}!{path}"
+
+
+def _place_of(listing: Listing, k: int) -> str:
+    """As _where, of an image that is listed already: the member's extension is not known any more."""
+    file = as_text(listing.files[int(listing.file[k])].as_py())
+    stem = listing.names[k].as_py().rpartition("/")[2]
+    return file if stem in file else f"{file}!{stem}"

@@ -78,22 +78,21 @@ def verify(found: Inventory, expected: Expected, complete: bool) -> Source:
             f"{found.description} is not the whole of {expected.title}:\n{as_list(differences)}\n"
             "Fetch what is missing again, or set complete: false to accept the images as they are, for trials."
         )
-    for split in ("train", "val"):
-        if not len(found.splits[split]):
-            raise DataError(f"{found.description}: there is no {split} image that could be taken.")
     if differences:
         print(f"{expected.title} is not complete, which complete: false accepts:\n{as_list(differences)}", flush=True)
-    source = drop_empty_classes(
-        Source(
-            found.description,
-            found.folder,
-            found.classes,
-            found.splits,
-            found.problems,
-            found.checksums,
-            found.official_ids,
-        )
+    source = Source(
+        description=found.description,
+        folder=found.folder,
+        classes=found.classes,
+        splits=found.splits,
+        problems=found.problems,
+        checksums=found.checksums,
+        official_ids=found.official_ids,
     )
+    source = drop_empty_classes(source)
+    for split in ("train", "val"):
+        if not len(source.splits[split]):
+            raise DataError(f"{found.description}: there is no {split} image that could be taken. Fetch them again.")
     return replace(source, part=_describe_part(source, expected)) if differences else source
 
 
