@@ -48,7 +48,7 @@ class Edition:
         photos: Photos | None = None,
         seed: int = 0,
     ) -> "Edition":
-        """So many images of each class in each split: the first of `photos`, JPEGs class by class, or crops of photographs."""
+        """So many images of each class in each split: the first of `photos`, JPEGs class by class, or crops."""
         generator = np.random.default_rng([year, seed])
         photos = photos or crop_photographs(classes, train + val + test, generator)
         assert all(len(of_class) >= train + val + test for of_class in photos), "too few photos of a class"

@@ -54,7 +54,7 @@ def test_the_editions_have_the_published_numbers():
 
 
 def test_offsets_in_an_inner_tar_are_those_of_the_outer_file(tmp_path):
-    long_name = f"{'x' * 120}/n00000002_1.JPEG"  # longer than a header holds: it takes two more blocks
+    long_name = f"{'x' * 160}/n00000002_1.JPEG"  # longer than a header holds: it takes two more blocks
     inner = {"n00000001": {"n00000001_1.JPEG": b"one"}, "n00000002": {long_name: b"two", "n00000002_2.jpg": b"three"}}
     write_tar(tmp_path / "outer.tar", {f"sub/{wnid}.tar": tar_bytes(members) for wnid, members in inner.items()})
     content = (tmp_path / "outer.tar").read_bytes()
@@ -73,11 +73,13 @@ def test_extensions_in_any_case_are_images_and_other_members_are_counted(tmp_pat
 
 def test_links_devices_and_paths_that_lead_out_are_problems_and_never_followed(tmp_path):
     with tarfile.open(tmp_path / "odd.tar", "w") as archive:
-        for name, kind in (
-            ("soft.JPEG", tarfile.SYMTYPE),
-            ("hard.JPEG", tarfile.LNKTYPE),
-            ("pipe.JPEG", tarfile.FIFOTYPE),
-        ):
+        kinds = {
+            "soft.JPEG": tarfile.SYMTYPE,
+            "hard.JPEG": tarfile.LNKTYPE,
+            "pipe.JPEG": tarfile.FIFOTYPE,
+            "sparse.JPEG": tarfile.GNUTYPE_SPARSE,
+        }
+        for name, kind in kinds.items():
             member = tarfile.TarInfo(name)
             member.type, member.linkname = kind, "/etc/passwd"
             archive.addfile(member)
@@ -91,11 +93,15 @@ def test_links_devices_and_paths_that_lead_out_are_problems_and_never_followed(t
     walked = walk_tar(tmp_path / "odd.tar")
     assert walked.images.paths.to_pylist() == ["good.JPEG"]
     assert [problem.path for problem in walked.problems] == [
-        f"odd.tar!{name}" for name in ("soft.JPEG", "hard.JPEG", "pipe.JPEG", "../up.JPEG", "/root.JPEG", "a/../b.JPEG")
+        f"odd.tar!{name}" for name in (*kinds, "../up.JPEG", "/root.JPEG", "a/../b.JPEG")
     ]
     reasons = [problem.reason for problem in walked.problems]
     assert reasons[:2] == ["it is a link (to /etc/passwd), and links in archives are not followed"] * 2
-    assert reasons[3:] == ["its path leads out of the archive"] * 3
+    assert reasons[2:4] == [
+        "it is no regular file but a device or a pipe",
+        "it is stored as a sparse file, which cannot be read at an offset",
+    ]
+    assert reasons[4:] == ["its path leads out of the archive"] * 3
 
 
 @pytest.mark.parametrize("where", ["within the last image", "after an image", "within a header", "before the end mark"])
