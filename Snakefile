@@ -29,6 +29,11 @@ rule all:
         PUBLISHED,
 
 
+onstart:
+    if MISSING:
+        raise WorkflowError("Images are missing, and nothing was run:", *MISSING)
+
+
 onsuccess:
     # A part of the work, such as --until train_net, leaves no tables.
     if Path(RESULTS, "tables").is_dir():

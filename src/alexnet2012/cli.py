@@ -26,7 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="alexnet2012", description="Reproduce the NIPS 2012 ImageNet net, step by step."
+        prog="alexnet2012",
+        description="Reproduce the NIPS 2012 ImageNet net, step by step. @FILE stands for arguments, one on each line.",
+        fromfile_prefix_chars="@",
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     add_planning_verbs(verbs)
@@ -51,7 +53,7 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
 
     verb = verbs.add_parser("prepare", help="fetch, check and pack a dataset")
     verb.add_argument("name")
-    verb.add_argument("dataset", help="the dataset's section of the configuration, as JSON")
+    verb.add_argument("dataset", help="the dataset's section of the configuration, as JSON; or @FILE that holds it")
     verb.add_argument("--data", type=Path, default=Path("data"))
     verb.set_defaults(run=run_prepare)
 

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from alexnet2012.config import (
     NAME_PATTERN,
     Config,
-    DatasetConfig,
     Ensemble,
     NetConfig,
     RunConfig,
@@ -20,6 +19,7 @@ from alexnet2012.config import (
     VariantsFile,
     digest8,
 )
+from alexnet2012.data.sources.layouts import check_source
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import list_layers
 from alexnet2012.validation import Model, check_known, describe_item, reaches, read_yaml, validate
@@ -93,9 +93,8 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path) -> Plan:
     plain = json.loads(json.dumps(values, default=str))
     config = validate(Config, plain, source)
     variants = load_variants(variants_path)
-    for name, dataset in config.datasets.items():
+    for name in config.datasets:
         check_name(f"{source}: datasets", name)
-        check_folder(f"{source}: datasets.{name}", dataset)
     check_calibration(config, f"{source}: calibration")
     runs: dict[tuple, RunConfig] = {}
     for index, experiment in enumerate(config.experiments):
@@ -276,6 +275,12 @@ def check_calibration(config: Config, where: str) -> None:
         raise ConfigError(f"{where}.weights: {weights} is not a file; give torchvision's weights, or remove the line")
 
 
-def check_folder(where: str, dataset: DatasetConfig) -> None:
-    if dataset.folder is not None and not Path(dataset.folder).expanduser().is_dir():
-        raise ConfigError(f"{where}.folder: {dataset.folder} is not a folder; give the folder that holds the images")
+def list_missing(config: Config, source: str, data_folder: Path) -> list[str]:
+    """A sentence for each file or folder that an unprepared dataset needs and that is not there; nothing is opened."""
+    return [
+        f"{source}: datasets.{name}: {sentence}"
+        for name, dataset in config.datasets.items()
+        if name in {experiment.dataset for experiment in config.experiments}
+        and not (data_folder / name / "manifest.json").exists()
+        for sentence in check_source(dataset)
+    ]

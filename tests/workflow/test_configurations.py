@@ -32,11 +32,12 @@ def original(fresh):
 def test_every_configuration_can_be_planned(original, name):
     config = Config.model_validate(yaml.safe_load((REPOSITORY / "config" / name).read_text()))
     trainings = sum(len(experiment.seeds) for experiment in config.experiments)
+    splits = {name: len(dataset.evaluated_splits) for name, dataset in config.datasets.items()}
 
     plan = original.plan(config=f"config/{name}")
 
     assert plan["train_net"] == trainings
-    assert plan["predict"] == 2 * trainings
+    assert plan["predict"] == sum(len(each.seeds) * splits[each.dataset] for each in config.experiments)
     assert plan["prepare_dataset"] == len({experiment.dataset for experiment in config.experiments})
 
 

@@ -76,10 +76,6 @@ BROKEN = {
         "config/tiny.yaml: variant cnn on pictures: net.conv2: 7 kernels cannot be split over 2 towers; "
         "make the number even",
     ),
-    "a folder that is not there": (
-        put("datasets", "pictures", "folder", value="photos"),
-        "config/tiny.yaml: datasets.pictures.folder: photos is not a folder; give the folder that holds the images",
-    ),
 }
 
 
@@ -137,6 +133,20 @@ def test_two_mistakes_are_both_named(fresh):
     assert done.returncode != 0
     assert "config/tiny.yaml: training.batch_size is 0: input should be greater than or equal to 1" in done.stdout
     assert 'config/tiny.yaml: training: "momentun" is not a setting; did you mean "momentum"?' in done.stdout
+
+
+def test_images_that_are_missing_stop_a_run_before_its_first_job(fresh):
+    """A dry run plans all the same, and says so."""
+    values = copy.deepcopy(TINY)
+    values["datasets"]["pictures"]["folder"] = "photos"
+    fresh.configure(values)
+    sentence = "config/tiny.yaml: datasets.pictures: the folder photos does not exist"
+
+    planned, run = fresh.snakemake("-n"), fresh.snakemake("--cores", "2")
+
+    assert planned.returncode == 0 and f"missing: {sentence}" in planned.stdout
+    assert run.returncode != 0 and f"nothing was run:\n{sentence}" in run.stdout
+    assert not (fresh.root / "data").exists() and not (fresh.root / "results").exists()
 
 
 def test_without_a_commit_nothing_runs(fresh):

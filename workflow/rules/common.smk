@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from alexnet2012.errors import AlexNet2012Error
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.provenance import count_usable_cores, read_commit
-from alexnet2012.resolve import make_plan
+from alexnet2012.resolve import list_missing, make_plan
 
 HERE = f"{os.getcwd()}/"
 SOURCE = ", ".join(str(path).removeprefix(HERE) for path in workflow.configfiles)
@@ -18,6 +18,11 @@ try:
     PLAN = make_plan(config, SOURCE, Path("config/variants.yaml"))
 except AlexNet2012Error as error:
     sys.exit(f"error: {error}")
+
+# A dry run may plan what is not here yet; a real one stops before its first job, see the Snakefile's onstart.
+MISSING = list_missing(PLAN.config, SOURCE, Path("data"))
+for sentence in MISSING:
+    print(f"missing: {sentence}", file=sys.stderr)
 
 RESULTS = f"results/{PLAN.config.name}"
 TRACKING = f"{RESULTS}/tracking.json"
@@ -28,6 +33,7 @@ PREDICTIONS = f"{RESULTS}/predictions/{{dataset}}/{{variant}}-{{hash8}}/seed{{se
 AVERAGE = f"{RESULTS}/predictions/{{dataset}}/{{ensemble}}-{{hash8}}/average"
 TABLES = ("table1", "table2", "in_text", "claims")
 SPLITS = ("val", "test")
+DATASETS = PLAN.config.datasets
 
 # Told to keep large buffers, glibc spares each step its page faults: 1,600 instead of 1,390 images/s of the scaled net,
 # one thread in each of two processes.

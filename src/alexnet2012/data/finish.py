@@ -33,7 +33,13 @@ class SplitResult:
 
 
 def finish(
-    folder: Path, name: str, source: Source, dataset: DatasetConfig, results: dict[str, SplitResult], run: Run
+    folder: Path,
+    name: str,
+    source: Source,
+    dataset: DatasetConfig,
+    part: str,
+    results: dict[str, SplitResult],
+    run: Run,
 ) -> tuple[Statistics, str]:
     """Write labels, indices, statistics and manifest into `folder`; returns the statistics and the whole digest."""
     digests = {}
@@ -50,7 +56,7 @@ def finish(
         sums += [part for _, part in answers if part is not None]
     statistics = derive_statistics(add(sums))
     np.savez(folder / "statistics.npz", **vars(statistics))
-    return statistics, _write_manifest(folder, name, source, dataset, results, digests)
+    return statistics, _write_manifest(folder, name, source, dataset, part, results, digests)
 
 
 def describe_images(listing: Listing) -> str:
@@ -107,6 +113,7 @@ def _write_manifest(
     name: str,
     source: Source,
     dataset: DatasetConfig,
+    part: str,
     results: dict[str, SplitResult],
     digests: dict[str, dict[str, list[str]]],
 ) -> str:
@@ -114,7 +121,7 @@ def _write_manifest(
         "version": MANIFEST_VERSION,
         "name": name,
         "kind": dataset.kind,
-        "part": source.part,
+        "part": part,
         "digest": whole_digest(digests),
         "counts": {split: len(results[split].kept) for split in SPLITS if split in results},
         "size_px": dataset.size_px,

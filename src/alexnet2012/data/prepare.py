@@ -31,7 +31,7 @@ from alexnet2012.errors import DataError
 from alexnet2012.files import LockTaken, locked, write_json
 
 LISTED_UNREADABLE = 20
-FOLDERS_OF_OTHERS = ("downloads", "logs", "configs")
+FOLDERS_OF_OTHERS = ("archives", "configs", "downloads", "logs")
 
 
 def prepare(name: str, dataset: DatasetConfig, data_folder: Path = Path("data")) -> Path:
@@ -69,7 +69,8 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
         for split, store in stores.items():
             store.finish(results[split].kept)
         print(f"{name}: measuring the mean image, the colour statistics and the digests", flush=True)
-        statistics, digest = finish(work, name, source, dataset, results, run)
+        part = _describe_part(source, results)
+        statistics, digest = finish(work, name, source, dataset, part, results, run)
     if dataset.digest not in (None, digest):
         raise DataError(
             f"{name}: the images of {source.folder} have digest {digest}, but the configuration expects "
@@ -181,6 +182,16 @@ def _refuse_unreadable(
         f"{text}Nothing was packed{allowed}. Replace these images or remove them, or leave them out with bad_images: "
         f"skip and max_bad_images: {len(lines)}; the images that were read are kept for that."
     )
+
+
+def _describe_part(source: Source, results: dict[str, SplitResult]) -> str:
+    """What keeps the packed images from being the whole edition."""
+    left_out = [
+        f"{len(result.split) - len(result.kept):,} of {split}"
+        for split, result in results.items()
+        if len(result.kept) < len(result.split)
+    ]
+    return "; ".join(filter(None, [source.part, f"unreadable and left out: {', '.join(left_out)}" if left_out else ""]))
 
 
 def _count_oddities(result: SplitResult) -> dict[str, int]:

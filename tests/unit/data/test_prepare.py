@@ -1,11 +1,11 @@
 import json
-import os
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_images import write_npm, write_pictures
+from photographs import caltech_archive
 from PIL import Image
 
 from alexnet2012.config import DatasetConfig
@@ -15,8 +15,6 @@ from alexnet2012.data.decode import fit_square
 from alexnet2012.data.packed import open_packed, verify_digests
 from alexnet2012.data.prepare import prepare
 from alexnet2012.errors import DataError
-
-CALTECH = Path(__file__).parents[4] / "shared" / "data" / "caltech101-20.tar"
 
 
 def folder_config(folder: Path, **settings) -> DatasetConfig:
@@ -171,8 +169,8 @@ def test_names_that_are_no_folder_of_their_own_are_refused(tmp_path, pictures, n
 
 
 def test_photographs_are_packed_at_the_papers_size(tmp_path):
-    archive = Path(os.environ.get("ALEXNET2012_CALTECH", CALTECH))
-    if not archive.is_file():
+    archive = caltech_archive()
+    if archive is None:
         pytest.skip("caltech101-20.tar is not there; name it in ALEXNET2012_CALTECH")
     with tarfile.open(archive) as tar:
         members = [m for m in tar.getmembers() if m.name.split("/")[1:2] in (["Leopards"], ["ewer"])]
