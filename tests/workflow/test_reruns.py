@@ -60,6 +60,18 @@ def test_code_of_the_data_prepares_anew(twin):
     assert twin.plan() == {"prepare_dataset": 1, **FROM_TRAINING}
 
 
+@pytest.mark.slow
+def test_the_same_images_prepared_again_rerun_nothing(twin):
+    """The manifest holds what the data are, not when or from where they came: Snakemake sees that it did not change."""
+    twin.append("src/alexnet2012/data/prepare.py", "\nOTHER = 1\n")
+    before = (twin.root / "data/pictures/manifest.json").stat().st_mtime_ns
+
+    twin.run("--until", "prepare_dataset")
+
+    assert (twin.root / "data/pictures/manifest.json").stat().st_mtime_ns > before
+    assert twin.plan() == {}
+
+
 def test_code_of_averaging_averages_and_does_not_train(twin):
     twin.append("src/alexnet2012/evaluation/ensemble.py", "\nOTHER = 1\n")
 

@@ -149,11 +149,13 @@ def _open_store(folder: Path, images: int, dataset: DatasetConfig) -> Store:
 
 def _fill_gaps(rows: np.ndarray, failed: dict[int, str]) -> np.ndarray:
     """The rows that were read; the last ones take the places of those that were not, so that few have to move."""
-    good = np.setdiff1d(rows, np.fromiter(failed, np.int64, len(failed)))
-    kept = rows[: len(good)].copy()
-    gaps = np.setdiff1d(kept, good)
-    if len(gaps):
-        kept[gaps] = good[-len(gaps) :]
+    good = np.ones(len(rows), bool)
+    good[list(failed)] = False
+    count = int(good.sum())
+    if count == len(rows):
+        return rows
+    kept = rows[:count].copy()
+    kept[~good[:count]] = rows[count:][good[count:]]  # as many good ones behind the end as gaps before it
     return kept
 
 
