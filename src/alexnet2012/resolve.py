@@ -78,9 +78,10 @@ class Plan:
         return {"name": self.config.name, "experiments": listed}
 
 
-def make_plan(values: dict[str, Any], source: str, variants_path: Path) -> Plan:
+def make_plan(values: dict[str, Any], source: str, variants_path: Path, check_folders: bool = True) -> Plan:
     """Validate a configuration read from `source` against the schema and the variants, and resolve every run.
 
+    Without `check_folders` the folders of images may be missing.
     Raises ConfigError that names the file, the variant and the key, and the nearest valid name.
     """
     plain = json.loads(json.dumps(values, default=str))
@@ -88,7 +89,8 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path) -> Plan:
     variants = load_variants(variants_path)
     for name, dataset in config.datasets.items():
         check_name(f"{source}: datasets", name)
-        check_folder(f"{source}: datasets.{name}", dataset)
+        if check_folders:
+            check_folder(f"{source}: datasets.{name}", dataset)
     runs: dict[tuple, RunConfig] = {}
     for index, experiment in enumerate(config.experiments):
         where = f"{source}: experiments[{index}]"
