@@ -50,9 +50,11 @@ def schedule(jobs: Iterable[Job], cores: int, cards: int | None) -> Schedule:
         for need in set(job.needs):
             followers[need].append(job.name)
     order = {name: place for place, name in enumerate(jobs)}
-    ready = sorted(
-        (name for name, count in waiting.items() if count == 0), key=lambda name: (-roads[name], order[name])
-    )
+
+    def urgency(name: str) -> tuple[float, int]:
+        return -roads[name], order[name]
+
+    ready = sorted((name for name, count in waiting.items() if count == 0), key=urgency)
     free_cores, free_cards = cores, cards or 0
     now, running, starts = 0.0, [], {}
     while ready or running:
