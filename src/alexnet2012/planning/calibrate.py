@@ -13,13 +13,12 @@ from pathlib import Path
 from alexnet2012.errors import PlanError
 from alexnet2012.planning.machine import Machine
 from alexnet2012.planning.miniature import job_environment
-from alexnet2012.planning.probe import Probe, ProbeRequest, average_probes
+from alexnet2012.planning.probe import PHASES, Probe, ProbeRequest, average_probes
 from alexnet2012.planning.work import TrainingWork, Work
 
 BUDGET_S = 40.0  # after so long, what is left is scaled from what was measured
 WINDOW_S = 3.0
 SAMPLE_BYTES = 2**27  # of random images: more than any cache holds, and 45,000 of CIFAR-10's
-PHASES = ("train", "centre", "ten_crop")
 
 
 @dataclass(frozen=True)
@@ -187,14 +186,15 @@ def run_probes(request: ProbeRequest, processes: int, cards: int | None) -> list
             for process in running:
                 process.stdin.write("go\n")
                 process.stdin.flush()
-        return [Probe(**hear(process, None)) for process in running]
+        found = [Probe(**hear(process, None)) for process in running]
+        for process in running:
+            process.wait()
+        return found
     finally:
         for process in running:
-            if process.poll() is None and process.stdout.readable():
+            if process.poll() is None:
                 process.kill()
-            process.wait()
-            process.stdin.close()
-            process.stdout.close()
+            process.communicate()
 
 
 def visible_card(environment: dict[str, str], index: int) -> str:

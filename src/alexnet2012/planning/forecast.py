@@ -1,5 +1,6 @@
 """A configuration's forecast as plain data: what will run and its disk at once, its time after a short calibration."""
 
+import os
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from alexnet2012.planning.machine import Machine
 from alexnet2012.planning.makespan import Job, schedule
 from alexnet2012.planning.miniature import measure_overheads
 from alexnet2012.planning.small_costs import measure_small_costs, measure_snakemake, preparation_seconds
-from alexnet2012.planning.work import TrainingWork, Work, list_work
+from alexnet2012.planning.work import DatasetWork, TrainingWork, Work, list_work
 from alexnet2012.resolve import make_plan
 from alexnet2012.validation import read_yaml
 
@@ -39,7 +40,7 @@ def describe_work(work: Work, machine: Machine, data_folder: Path) -> dict[str, 
         "averages": [
             {
                 "dataset": each.dataset.name,
-                "name": each.name.split()[2],
+                "name": each.net,
                 "split": each.split,
                 "images": each.images,
                 "members": len(each.members),
@@ -72,7 +73,7 @@ def describe_work(work: Work, machine: Machine, data_folder: Path) -> dict[str, 
     }
 
 
-def describe_dataset(dataset) -> dict[str, Any]:
+def describe_dataset(dataset: DatasetWork) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "kind": dataset.config.kind,
@@ -115,7 +116,7 @@ def describe_trainings(work: Work) -> list[dict[str, Any]]:
 def describe_evaluations(work: Work) -> list[dict[str, Any]]:
     groups: dict[tuple, list] = {}
     for each in work.predictions:
-        groups.setdefault((each.dataset.name, each.training.run.variant, each.split), []).append(each)
+        groups.setdefault((each.dataset.name, each.net, each.split), []).append(each)
     return [
         {
             "dataset": dataset,
@@ -143,12 +144,13 @@ def forecast_time(
 
     `images_per_second`: training images of one such card. Raises PlanError when measuring fails.
     """
-    if not list_needed(work):
+    if work.tables_done:
         return {"calibration": None, "schedules": []}
+    busy_cores = os.getloadavg()[0]
     started = time.monotonic()
     rates = calibrate(work, machine)
     threads = max(training.run.training.torch_threads for training in work.trainings)
-    overheads = measure_overheads(variants, threads, machine.cores // threads)
+    overheads = measure_overheads(variants, threads, work.plan.config.runtime.device, machine.cores // threads)
     size_px = max(dataset.config.size_px for dataset in work.datasets)
     costs = measure_small_costs(data_folder, size_px, machine.cores)
     snakemake_s = measure_snakemake(configfile)
@@ -180,6 +182,7 @@ def forecast_time(
     return {
         "calibration": {
             "took_s": round(time.monotonic() - started, 1),
+            "busy_cores_before": busy_cores,
             "rates": describe_rates(shown),
             "overheads": asdict(overheads),
             "small_costs": asdict(costs),
@@ -188,11 +191,6 @@ def forecast_time(
         },
         "schedules": schedules,
     }
-
-
-def list_needed(work: Work) -> bool:
-    """Whether anything is left to do."""
-    return not work.tables_done
 
 
 def describe_rates(shown: list[tuple[TrainingWork, Rates]]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from statistics import mean
 from alexnet2012.errors import RecordError
 from alexnet2012.files import write_json
 from alexnet2012.provenance import COMMIT_VARIABLE
-from alexnet2012.resolve import Plan, make_plan
+from alexnet2012.resolve import Plan, load_variants, make_plan
 
 CLASSES, IMAGES, SIZE_PX = 7, {"train": 14, "val": 7, "test": 7}, 16
 CONFIG = {
@@ -58,16 +58,16 @@ def job_environment() -> dict[str, str]:
     return {COMMIT_VARIABLE: "0" * 40, **kept, **JOB_ENVIRONMENT, "PYTHONPATH": path}
 
 
-def measure_overheads(variants_path: Path, torch_threads: int, at_once: int) -> Overheads:
-    """Time every verb once in a temporary folder, as many side by side as the workflow would run (two at most).
+def measure_overheads(variants_path: Path, torch_threads: int, device: str, at_once: int) -> Overheads:
+    """Time every verb once in a temporary folder, side by side where the workflow would run two `at_once`.
 
     Raises RecordError with what a verb said when it failed, as the workflow's own would.
     """
-    pair = min(2, at_once)
+    pair = max(1, min(2, at_once))
     with tempfile.TemporaryDirectory(prefix="alexnet2012-plan-") as name:
         root = Path(name)
         write_dataset(root / "data" / "miniature")
-        plan = make_miniature_plan(root, variants_path, torch_threads)
+        plan = make_miniature_plan(root, variants_path, torch_threads, device)
         first, second = plan.runs
         tracking = ["--tracking", "tracking.json"]
         listed = plan.list_experiments()
@@ -92,16 +92,15 @@ def measure_overheads(variants_path: Path, torch_threads: int, at_once: int) -> 
     return Overheads(start_s, track_s, train_s, predict_s, average_s, tables_s, publish_s)
 
 
-def make_miniature_plan(root: Path, variants_path: Path, torch_threads: int) -> Plan:
+def make_miniature_plan(root: Path, variants_path: Path, torch_threads: int, device: str) -> Plan:
     """Two seeds of the first variant that a variants file names."""
-    from alexnet2012.resolve import load_variants
-
     variant = next(iter(load_variants(variants_path).variants))
     values = {
         **CONFIG,
         "datasets": {"miniature": {"kind": "imagefolder", "folder": str(root), "size_px": SIZE_PX}},
         "experiments": [{"dataset": "miniature", "variant": variant, "seeds": [0, 1], "tables": ["table1"]}],
         "training": {**CONFIG["training"], "torch_threads": torch_threads},
+        "runtime": {"device": device},
     }
     return make_plan(values, "the miniature", variants_path)
 

@@ -5,6 +5,8 @@ from typing import Any
 
 JPEG_NOTE = "JPEG storage is taken as about a fifth of raw pixels, 40 kB at 256 pixels"
 
+BUSY_CORES = 0.5  # the load of the last minute from which a note is due
+
 
 def render_work(values: dict[str, Any]) -> str:
     """What will run and the disk it needs."""
@@ -24,10 +26,12 @@ def list_work_lines(values: dict[str, Any]) -> Iterator[str]:
         images = each["images"]
         about = "" if each["exact"] else "about "
         state = "packed" if each["packed"] else "not packed yet"
-        yield (
-            f"  {each['name']} ({each['kind']}, {state}): {about}{images['train']:,} train, {images['val']:,} val, "
-            f"{images['test']:,} test, {each['classes']:,} classes; {each['origin']}"
+        numbers = (
+            f"{about}{images['train']:,} train, {images['val']:,} val, {images['test']:,} test, "
+            f"{each['classes']:,} classes; {each['origin']}"
         )
+        unknown = "how many images is not known, and nothing of its work is counted below"
+        yield f"  {each['name']} ({each['kind']}, {state}): {numbers if any(images.values()) else unknown}"
         if each["missing_folder"]:
             yield f"    note: {each['missing_folder']} is not there; the workflow will ask for it"
     for each in values["trainings"]:
@@ -102,6 +106,11 @@ def list_time_lines(values: dict[str, Any]) -> Iterator[str]:
     calibration, machine = values["calibration"], values["machine"]
     most = "at most " if any(each["epochs_at_most"] for each in values["trainings"]) else ""
     yield f"Time ({machine['hardware']}; calibrated for {calibration['took_s']:.0f} s)"
+    if calibration["busy_cores_before"] >= BUSY_CORES:
+        yield (
+            f"  note: other work kept about {calibration['busy_cores_before']:.1f} cores busy before this was "
+            "measured; without it the jobs go faster"
+        )
     for each in calibration["rates"]:
         yield (
             f"  {each['variant']} on {each['dataset']}: {each['images_per_s']:,.0f} images/s in training, "

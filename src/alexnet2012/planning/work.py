@@ -98,12 +98,15 @@ class TrainingWork:
 
 @dataclass(frozen=True)
 class PredictionWork:
-    """The ten crops of one split by one net (`training`), or the average of several nets' (`members`)."""
+    """The ten crops of one split by one net (`training`), or the average of several nets' (`members`, by name).
+
+    `net`: the variant's or the ensemble's name.
+    """
 
     name: str
+    net: str
     split: str
     dataset: DatasetWork
-    folder: Path
     done: bool
     training: TrainingWork | None = None
     members: tuple[str, ...] = ()
@@ -151,9 +154,9 @@ def list_work(plan: Plan, data_folder: Path) -> Work:
             predictions.append(
                 PredictionWork(
                     prediction_name(each.run, split),
+                    each.run.variant,
                     split,
                     each.dataset,
-                    each.run.predictions,
                     each.done and is_predicted(each.run.predictions, split),
                     training=each,
                 )
@@ -166,7 +169,7 @@ def list_work(plan: Plan, data_folder: Path) -> Work:
             members = tuple(prediction_name(run, split) for run in ensemble.members)
             done = finished.issuperset(members) and is_predicted(ensemble.predictions, split)
             name = f"average {ensemble.dataset_name} {ensemble.name} {split}"
-            averages.append(PredictionWork(name, split, dataset, ensemble.predictions, done, members=members))
+            averages.append(PredictionWork(name, ensemble.name, split, dataset, done, members=members))
     tables = Path("results", plan.config.name, "tables", "claims.md").is_file()
     everything = all(each.done for each in (*trainings, *predictions, *averages))
     return Work(plan, tuple(datasets.values()), trainings, tuple(predictions), tuple(averages), tables and everything)
