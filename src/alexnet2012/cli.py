@@ -158,11 +158,12 @@ def run_describe(options: argparse.Namespace) -> None:
 
 def run_plan(options: argparse.Namespace) -> None:
     from alexnet2012.planning import forecast, report
+    from alexnet2012.planning.describe import describe_work
     from alexnet2012.planning.machine import look_at_machine
 
     work = forecast.survey(options.configfile, options.variants, options.data)
     machine = look_at_machine(work)
-    values = forecast.describe_work(work, machine, options.data)
+    values = describe_work(work, machine, options.data)
     if not options.json:
         print(report.render_work(values), end="\n\n", flush=True)
     values |= forecast.forecast_time(

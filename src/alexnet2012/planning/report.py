@@ -55,6 +55,14 @@ def list_work_lines(values: dict[str, Any]) -> Iterator[str]:
             f"  average {each['name']} on {each['dataset']} {each['split']}: {each['members']} nets"
             f"{done(int(each['done']), 1)}"
         )
+    totals = values["totals"]
+    yield (
+        f"  in all: {plural(totals['trainings'], 'training')}{done(totals['trainings_done'], totals['trainings'])}, "
+        f"{totals['training_images']:,} images in {totals['training_steps']:,} steps"
+        f"{left(totals['training_steps_left'], totals['training_steps'])}; "
+        f"{plural(totals['evaluations'], 'evaluation')}{done(totals['evaluations_done'], totals['evaluations'])}; "
+        f"{plural(totals['averages'], 'average')}{done(totals['averages_done'], totals['averages'])}"
+    )
 
 
 def list_disk_lines(values: dict[str, Any]) -> Iterator[str]:
@@ -141,6 +149,10 @@ def done(count: int, of: int) -> str:
     if not count:
         return ""
     return ", done already" if count == of else f", {count} done already"
+
+
+def left(count: int, of: int) -> str:
+    return "" if count == of else f", of which {count:,} are left"
 
 
 def in_bytes(count: float) -> str:

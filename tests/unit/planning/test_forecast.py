@@ -7,6 +7,7 @@ from planned import ILSVRC, TINY, VARIANTS, finish, plan_work, write_pictures
 
 from alexnet2012.planning import calibrate, forecast
 from alexnet2012.planning.calibrate import Rates, setting_of
+from alexnet2012.planning.describe import describe_work
 from alexnet2012.planning.jobs import list_jobs
 from alexnet2012.planning.machine import Machine
 from alexnet2012.planning.makespan import schedule
@@ -81,7 +82,7 @@ def test_finished_jobs_cost_nothing(pictures):
         "calibration": None,
         "schedules": [],
     }
-    values = forecast.describe_work(work, MACHINE, Path("data"))
+    values = describe_work(work, MACHINE, Path("data"))
     assert "2 nets, seeds 0, 1, done already" in render_work(values)
     assert render_time({**values, "schedules": []}).startswith("Time: none, for everything is done.")
 
@@ -97,7 +98,7 @@ def test_half_of_the_trainings_done_leaves_half(pictures):
 
 def test_the_json_has_the_same_keys_always_with_their_units(pictures, measured):
     work = plan_work(TINY)
-    values = forecast.describe_work(work, MACHINE, Path("data")) | predict_time(TINY, gpus=(1, 64))
+    values = describe_work(work, MACHINE, Path("data")) | predict_time(TINY, gpus=(1, 64))
     assert list(values) == [
         "name",
         "machine",
@@ -210,7 +211,7 @@ def test_a_net_that_is_not_measured_is_scaled_by_its_multiply_adds(monkeypatch, 
 
 def test_the_text_says_what_the_json_says(measured):
     work = plan_work(ILSVRC)
-    values = forecast.describe_work(work, MACHINE, Path("data"))
+    values = describe_work(work, MACHINE, Path("data"))
     text = render_work(values)
     assert "1,281,167 train, 50,000 val, 100,000 test, 1,000 classes; the edition's own numbers" in text
     assert "note: nowhere/2012 is not there" in text
@@ -226,7 +227,7 @@ def test_the_text_says_what_the_json_says(measured):
 
 
 def test_asdict_of_the_machine_is_in_the_report(pictures):
-    values = forecast.describe_work(plan_work(TINY), MACHINE, Path("data"))
+    values = describe_work(plan_work(TINY), MACHINE, Path("data"))
     assert values["machine"] == {**asdict(MACHINE), "simultaneous_trainings": 2}
 
 
@@ -241,7 +242,7 @@ def test_a_machine_runs_as_many_trainings_as_it_has_cards_or_cores_for(pictures)
 
 
 def test_a_busy_machine_is_said(pictures, measured, monkeypatch):
-    values = forecast.describe_work(plan_work(TINY), MACHINE, Path("data"))
+    values = describe_work(plan_work(TINY), MACHINE, Path("data"))
     for load, said in ((0.2, False), (1.7, True)):
         monkeypatch.setattr("os.getloadavg", lambda load=load: (load, 0.0, 0.0))
         text = render_time(values | predict_time(TINY))
@@ -249,7 +250,7 @@ def test_a_busy_machine_is_said(pictures, measured, monkeypatch):
 
 
 def test_a_missing_folder_of_unknown_images_is_said():
-    text = render_work(forecast.describe_work(plan_work(TINY), MACHINE, Path("data")))
+    text = render_work(describe_work(plan_work(TINY), MACHINE, Path("data")))
     assert "how many images is not known, and nothing of its work is counted below" in text
     assert "note: pictures is not there" in text
 
