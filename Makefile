@@ -28,7 +28,7 @@ lock: $(READY)
 reference:
 	@test -n "$(NAME)" && test -f "results/$(NAME)/experiments.json" || { echo "error: results/$(NAME)/experiments.json is not there; name a finished run, e.g. NAME=cifar10" >&2; exit 1; }
 	rm -rf results/reference/$(NAME) && mkdir -p results/reference/$(NAME)
-	cd results/$(NAME) && find tables experiments.json runs predictions -type f -not -path '*/state/*' -not -name run.json \
+	cd results/$(NAME) && find tables experiments.json runs predictions $(if $(wildcard results/$(NAME)/calibration),calibration) -type f -not -path '*/state/*' -not -name run.json \
 	    \( -name '*.md' -o -name '*.json' -o -name '*.yaml' -o -name '*.parquet' \) \
 	    -exec cp --parents -t ../reference/$(NAME) {} +
 

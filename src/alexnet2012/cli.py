@@ -71,6 +71,14 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
 
 
 def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
+    verb = verbs.add_parser("calibrate", help="check packed ILSVRC-2012 images by torchvision's AlexNet on val")
+    verb.add_argument("dataset")
+    verb.add_argument("output", type=Path, help="the record, written when the errors are the known ones")
+    verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
+    verb.add_argument("--weights", type=Path, help="file of the net's weights; torch hub's cache if not given")
+    verb.add_argument("--download", action="store_true", help="fetch the weights where they are not in the cache")
+    verb.set_defaults(run=run_calibrate)
+
     stores = argparse.ArgumentParser(add_help=False)
     stores.add_argument("--tracking", type=Path, required=True, help="what `track` wrote")
     stores.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
@@ -83,6 +91,11 @@ def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("folder", type=Path, help="a trained run's folder")
     verb.add_argument("output", type=Path, help="folder of the probabilities")
     verb.add_argument("--split", choices=("val", "test"), required=True)
+    verb.add_argument(
+        "--submission",
+        action="store_true",
+        help="write SPLIT-submission.txt instead, the five most probable labels of each image: the official format",
+    )
     verb.set_defaults(run=run_predict)
 
     verb = verbs.add_parser("average", help="average stored probabilities into an ensemble's", parents=[stores])
@@ -211,6 +224,14 @@ def parse_json(text: str, source: str) -> object:
         raise ConfigError(f"{source}: {text!r} is not JSON ({error})") from None
 
 
+def run_calibrate(options: argparse.Namespace) -> None:
+    from alexnet2012.evaluation.calibration import calibrate_torchvision
+
+    weights = options.weights and options.weights.expanduser()
+    calibrate_torchvision(options.data / options.dataset, options.output, weights, options.download)
+    print(options.output)
+
+
 def run_train(options: argparse.Namespace) -> None:
     from alexnet2012.training.run import train
 
@@ -218,8 +239,11 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def run_predict(options: argparse.Namespace) -> None:
-    from alexnet2012.evaluation.run import predict
+    from alexnet2012.evaluation.run import predict, submit
 
+    if options.submission:
+        print(submit(options.folder, options.split, options.output, options.data))
+        return
     predict(options.folder, options.split, options.output, options.data, options.tracking)
 
 

@@ -196,6 +196,13 @@ class Experiment(Section):
         return self
 
 
+class CalibrationConfig(Section):
+    """A net of known accuracy is evaluated on `dataset` first; `weights`: its file, or torch hub's cache if null."""
+
+    dataset: str
+    weights: str | None = None
+
+
 class Config(Section):
     """A whole configuration file."""
 
@@ -205,6 +212,7 @@ class Config(Section):
     net: dict[str, Any] = {}
     training: dict[str, Any] = {}
     runtime: RuntimeConfig = RuntimeConfig()
+    calibration: CalibrationConfig | None = None
 
     @field_validator("name")
     @classmethod
@@ -236,6 +244,11 @@ class RunConfig(Section):
         """
         net, training = (section.model_dump(exclude_defaults=True) for section in (self.net, self.training))
         return digest8({"dataset": self.dataset.identity, "net": net, "training": training})
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that its net is evaluated on: those whose labels are public."""
+        return self.dataset.evaluated_splits
 
     @property
     def folder(self) -> Path:

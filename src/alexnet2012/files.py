@@ -1,8 +1,10 @@
 """Files that are either whole or absent."""
 
+import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,35 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class LockTaken(Exception):
+    """Another process holds a lock; the text is its number."""
+
+
+@contextmanager
+def locked(path: Path, patience_s: float = 1.0) -> Iterator[None]:
+    """Hold the lock file `path`, which names the process that holds it; the kernel frees it even on kill -9.
+
+    Raises LockTaken with that process's number when it is still taken after `patience_s`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() < deadline:
+                    time.sleep(0.1)
+                    continue
+                file.seek(0)
+                raise LockTaken(file.read().strip() or "unknown") from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

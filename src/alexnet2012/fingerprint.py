@@ -12,6 +12,7 @@ STAGES = {
     "prepare": ("data.prepare",),
     "train": ("training.loop", "devices"),
     "predict": ("devices", "evaluation.predict", "evaluation.metrics", "model.alexnet"),
+    "calibrate": ("devices", "evaluation.calibration"),
     "average": ("evaluation.ensemble", "evaluation.metrics"),
     "tables": ("reporting.tables",),
 }

@@ -39,6 +39,11 @@ class EnsembleRun:
         return digest8([[run.variant, run.hash8, run.seed] for run in self.members])
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that it is evaluated on, its members' own."""
+        return self.members[0].splits
+
+    @property
     def predictions(self) -> Path:
         """Folder of the average's probabilities, relative to the working directory."""
         return Path(
@@ -60,9 +65,11 @@ class Plan:
         ensembles = {(ensemble.dataset_name, ensemble.name): ensemble for ensemble in self.ensembles}
         listed = []
         for each in self.config.experiments:
+            dataset = self.config.datasets[each.dataset]
             entry = {
                 "dataset": each.dataset,
-                "kind": self.config.datasets[each.dataset].kind,
+                "kind": dataset.kind,
+                "splits": list(dataset.evaluated_splits),
                 "tables": list(each.tables),
             }
             if each.ensemble is not None:
@@ -91,6 +98,7 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, check_fo
         check_name(f"{source}: datasets", name)
         if check_folders:
             check_folder(f"{source}: datasets.{name}", dataset)
+    check_calibration(config, f"{source}: calibration")
     runs: dict[tuple, RunConfig] = {}
     for index, experiment in enumerate(config.experiments):
         where = f"{source}: experiments[{index}]"
@@ -253,6 +261,21 @@ def check_name(where: str, name: str) -> None:
             f'{where}: "{name}" cannot name a folder of results; use letters, digits, ".", "_" and "-", and begin '
             "with a letter or a digit"
         )
+
+
+def check_calibration(config: Config, where: str) -> None:
+    """Raises ConfigError for a section that names no dataset whose errors are known, or weights that are not there."""
+    if config.calibration is None:
+        return
+    name, weights = config.calibration.dataset, config.calibration.weights
+    check_known(f"{where}.dataset", "dataset", name, config.datasets)
+    if (kind := config.datasets[name].kind) != "ilsvrc2012":
+        raise ConfigError(
+            f"{where}.dataset: {name} is of kind {kind}, but the errors of torchvision's AlexNet are known on "
+            "ilsvrc2012 alone; name a dataset of that kind, or remove the section"
+        )
+    if weights is not None and not Path(weights).expanduser().is_file():
+        raise ConfigError(f"{where}.weights: {weights} is not a file; give torchvision's weights, or remove the line")
 
 
 def check_folder(where: str, dataset: DatasetConfig) -> None:

@@ -103,6 +103,11 @@ def test_a_missing_variants_file_is_an_error(capsys, tmp_path):
         (["plan", "--gpus", "a,b"], "'a,b' is no list of numbers; write e.g. 1,2,8"),
         (["plan", "--images-per-second", "0"], "0 is not a positive number"),
         (["plan", "--images-per-second", "nan"], "nan is not a positive number"),
+        (
+            ["predict", "run", "out", "--split", "minival", "--tracking", "t", "--submission"],
+            "invalid choice: 'minival'",
+        ),
+        (["calibrate", "imagenet"], "the following arguments are required: output"),
         (["train", "run"], "the following arguments are required: --tracking"),
         ([], "the following arguments are required: VERB"),
     ],

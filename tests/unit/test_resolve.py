@@ -86,10 +86,28 @@ def test_the_list_of_experiments_names_every_folder():
     assert ensemble == {
         "dataset": "cifar10",
         "kind": "cifar10",
+        "splits": ["val", "test"],
         "tables": ["table2", "in_text"],
         "ensemble": "5-cnns",
         "predictions": ["results/rehearsal/predictions/cifar10/5-cnns-9d37d2e4/average"],
     }
+
+
+def test_where_test_labels_are_withheld_val_alone_is_evaluated(tmp_path):
+    editions = {kind: {"kind": kind, "folder": str(tmp_path)} for kind in ("ilsvrc2010", "ilsvrc2012")}
+    experiments = [
+        {"dataset": kind, "variant": "cnn", "seeds": [0, 1, 2, 3, 4], "tables": [table]}
+        for kind, table in (("ilsvrc2010", "table1"), ("ilsvrc2012", "table2"))
+    ]
+    experiments.append({"dataset": "ilsvrc2012", "ensemble": "5-cnns", "tables": ["table2"]})
+    found = plan(datasets=editions, experiments=experiments, net={})
+    assert {run.dataset_name: run.splits for run in found.runs} == {
+        "ilsvrc2010": ("val", "test"),
+        "ilsvrc2012": ("val",),
+    }
+    assert [ensemble.splits for ensemble in found.ensembles] == [("val",)]
+    listed = found.list_experiments()["experiments"]
+    assert [entry["splits"] for entry in listed] == [["val", "test"], ["val"], ["val"]]
 
 
 def test_the_hash_does_not_depend_on_the_order_of_keys():
@@ -278,6 +296,38 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
     assert found == (
         f"some.yaml: datasets.cifar10.folder: {tmp_path}/none is not a folder; give the folder that holds the images"
     )
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"dataset": "imagent"}, 'calibration.dataset: there is no dataset "imagent"; did you mean "imagenet"?'),
+        (
+            {"dataset": "cifar10"},
+            "calibration.dataset: cifar10 is of kind cifar10, but the errors of torchvision's AlexNet are known on "
+            "ilsvrc2012 alone; name a dataset of that kind, or remove the section",
+        ),
+        (
+            {"dataset": "imagenet", "weights": "none.pth"},
+            "calibration.weights: none.pth is not a file; give torchvision's weights, or remove the line",
+        ),
+        ({"dataset": "imagenet", "weight": "x"}, 'calibration: "weight" is not a setting; did you mean "weights"?'),
+        ({}, 'calibration: "dataset" is missing'),
+    ],
+)
+def test_a_calibration_of_what_is_not_known_is_refused(tmp_path, section, message):
+    datasets = MINIMAL["datasets"] | {"imagenet": {"kind": "ilsvrc2012", "folder": str(tmp_path)}}
+    assert complaint(datasets=datasets, calibration=section) == f"some.yaml: {message}"
+
+
+def test_a_calibration_changes_no_hash(tmp_path):
+    (tmp_path / "weights.pth").touch()
+    datasets = MINIMAL["datasets"] | {"imagenet": {"kind": "ilsvrc2012", "folder": str(tmp_path)}}
+    section = {"dataset": "imagenet", "weights": str(tmp_path / "weights.pth")}
+    found = plan(datasets=datasets, calibration=section)
+    assert found.config.calibration.model_dump() == section
+    assert found.runs[0].hash8 == plan().runs[0].hash8
+    assert plan().config.calibration is None
 
 
 @pytest.mark.parametrize("name", ["a/b", "../up", "", " x", "x\n"])

@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+
 from alexnet2012.errors import AlexNet2012Error
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.provenance import count_usable_cores, read_commit
@@ -52,11 +54,37 @@ def members_of(wildcards):
 
 
 def predictions():
-    """Every prediction's record, of single nets and of ensembles."""
-    folders = [run.predictions for run in PLAN.runs] + [
-        ensemble.predictions for ensemble in PLAN.ensembles
+    """Every prediction's record, of single nets and of ensembles, on the splits whose labels are public."""
+    return [
+        f"{each.predictions}/{split}.json"
+        for each in (*PLAN.runs, *PLAN.ensembles)
+        for split in each.splits
     ]
-    return [f"{folder}/{split}.json" for folder in folders for split in SPLITS]
+
+
+def calibration():
+    """The record of the calibration; its rule says so where the configuration asks for none."""
+    section = PLAN.config.calibration
+    return f"{RESULTS}/calibration/{section.dataset if section else '-'}.json"
+
+
+def calibrated_manifest(wildcards):
+    section = PLAN.config.calibration
+    if section is None:
+        raise WorkflowError(
+            f"{SOURCE} has no calibration section; write `calibration: {{dataset: NAME}}` with an ilsvrc2012 dataset"
+        )
+    return f"data/{section.dataset}/manifest.json"
+
+
+def calibrating_weights(wildcards):
+    weights = PLAN.config.calibration.weights
+    return ["--weights", weights] if weights else []
+
+
+def made_calibrations(wildcards):
+    """Calibrations are optional: tables show those that are there."""
+    return sorted(str(path) for path in Path(RESULTS, "calibration").glob("*.json"))
 
 
 def tables():

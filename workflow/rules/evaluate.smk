@@ -1,4 +1,24 @@
-# Nets become per-image probabilities; probabilities become ensembles.
+# A net of known accuracy vouches for the data; nets become per-image probabilities; probabilities become ensembles.
+
+
+rule calibrate:
+    input:
+        calibrated_manifest,
+    output:
+        calibration(),
+    log:
+        f"{RESULTS}/logs/calibrate.log",
+    conda:
+        ENVIRONMENT
+    threads: workflow.resource_settings.cores or 1
+    resources:
+        gpu=1,
+    params:
+        code=fingerprint("calibrate"),
+        dataset=lambda wildcards: PLAN.config.calibration.dataset,
+        weights=calibrating_weights,
+    shell:
+        "alexnet2012 calibrate {params.dataset:q} {output:q} {params.weights:q} > {log:q} 2>&1"
 
 
 rule predict:

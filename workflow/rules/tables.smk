@@ -20,6 +20,7 @@ rule render_tables:
         experiments=f"{RESULTS}/experiments.json",
         records=[f"{folder}/record.json" for folder in RUNS],
         predictions=predictions(),
+        calibrations=made_calibrations,
     output:
         tables(),
     log:

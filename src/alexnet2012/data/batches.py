@@ -13,6 +13,7 @@ from torch import Tensor
 
 from alexnet2012.config import AugmentationConfig
 from alexnet2012.data.packed import PackedDataset
+from alexnet2012.data.storage import JpegImages
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ def draw_dropout_masks(seed: int, step: int, images: int, neurons: int, probabil
     return torch.from_numpy(masks[0].astype(np.float32)), torch.from_numpy(masks[1].astype(np.float32))
 
 
-def make_batch(images: np.ndarray, mean_image: np.ndarray, rows: np.ndarray, views: Views, crop_px: int) -> Tensor:
+def make_batch(
+    images: np.ndarray | JpegImages, mean_image: np.ndarray, rows: np.ndarray, views: Views, crop_px: int
+) -> Tensor:
     """Float32 (len(rows), 3, crop_px, crop_px): crops minus the mean image cropped at the same place, plus colour
     noise.
 
@@ -84,14 +87,14 @@ def make_batch(images: np.ndarray, mean_image: np.ndarray, rows: np.ndarray, vie
     """
     size = images.shape[1]
     # Rows of pixels as one contiguous run each: a third of the inner loops of (size, size, 3) slices.
-    lines = images.reshape(len(images), size, size * 3)
     mean_lines = mean_image.reshape(size, size * 3)
     batch = np.empty((len(rows), crop_px, crop_px, 3), dtype=np.float32)
     crop = np.empty((crop_px, crop_px * 3), dtype=np.float32)
     for place, row in enumerate(rows):
         down = slice(views.top[row], views.top[row] + crop_px)
         across = slice(3 * views.left[row], 3 * (views.left[row] + crop_px))
-        np.subtract(lines[row, down, across], mean_lines[down, across], out=crop)
+        lines = images[row].reshape(size, size * 3)
+        np.subtract(lines[down, across], mean_lines[down, across], out=crop)
         pixels = crop.reshape(crop_px, crop_px, 3)
         batch[place] = pixels[:, ::-1] if views.flipped[row] else pixels
     batch += views.colour[rows, None, None, :]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from alexnet2012.data.storage import JpegImages
 from alexnet2012.errors import DataError
 from alexnet2012.provenance import count_usable_cores
 
@@ -20,10 +21,11 @@ REMEDY = "Run snakemake (or `alexnet2012 prepare`) to make it anew."
 
 @dataclass(frozen=True, eq=False)
 class PackedSplit:
-    """One split: images uint8 (n, s, s, 3) memory-mapped in RGB, labels int64 (n,), -1 where they are withheld."""
+    """One split: images uint8 (n, s, s, 3) in RGB, memory-mapped or decoded as they are indexed by their first axis;
+    labels int64 (n,), -1 where they are withheld."""
 
     name: str
-    images: np.ndarray
+    images: np.ndarray | JpegImages
     labels: np.ndarray
 
     def __len__(self) -> int:
@@ -35,7 +37,7 @@ class PackedDataset:
     """What the manifest and the statistics say; pixels are mapped only when a split is asked for.
 
     `part` says in words what part of an edition this is, and is empty when it is the whole. `official_ids`: the
-    edition's own number of each class, where known.
+    edition's own number of each class, where known. `kind` is that of the configuration's section it was made from.
     `mean_image` float32 (s, s, 3) in 0..255; `colour_vectors` float64 (3, 3), an eigenvector of the RGB covariance in
     each column; `colour_deviations` float64 (3,), the roots of the eigenvalues, largest first. All three are those of
     the training split (§2, §4.1).
@@ -50,15 +52,27 @@ class PackedDataset:
     mean_image: np.ndarray
     colour_vectors: np.ndarray
     colour_deviations: np.ndarray
+    storage: str = "raw"
     part: str = ""
     official_ids: tuple[int, ...] | None = None
+    kind: str = ""
+
+    def describe(self) -> dict[str, Any]:
+        """What a record says of its data."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "part": self.part,
+            "digest": self.digest,
+            "counts": self.counts,
+        }
 
     def split(self, name: str) -> PackedSplit:
         """A split by name. Raises DataError for a name that is not train, val or test."""
         if name not in self.counts:
             raise DataError(f'{self.folder} has no split "{name}"; its splits are {", ".join(self.counts)}.')
-        images, labels = _open_arrays(self.folder, name, self.counts[name], self.size_px)
-        return PackedSplit(name, images, np.array(labels))
+        images = _open_images(self.folder, name, self.counts[name], self.size_px, self.storage)
+        return PackedSplit(name, images, np.array(_open_labels(self.folder, name, self.counts[name])))
 
 
 def open_packed(folder: Path) -> PackedDataset:
@@ -69,7 +83,8 @@ def open_packed(folder: Path) -> PackedDataset:
     manifest = _read_manifest(folder)
     counts, size_px = manifest["counts"], manifest["size_px"]
     for name, count in counts.items():
-        _open_arrays(folder, name, count, size_px)
+        _open_images(folder, name, count, size_px, manifest["storage"])
+        _open_labels(folder, name, count)
     mean_image, vectors, deviations = _read_statistics(folder, size_px)
     return PackedDataset(
         folder=folder,
@@ -78,11 +93,13 @@ def open_packed(folder: Path) -> PackedDataset:
         classes=tuple(manifest["classes"]),
         counts=counts,
         size_px=size_px,
+        storage=manifest["storage"],
         mean_image=mean_image,
         colour_vectors=vectors,
         colour_deviations=deviations,
         part=manifest["part"],
         official_ids=manifest["official_ids"] and tuple(manifest["official_ids"]),
+        kind=manifest["kind"],
     )
 
 
@@ -90,41 +107,48 @@ def verify_digests(folder: Path) -> None:
     """Read every image and label. Raises DataError naming the first shard whose bytes are not those of the manifest."""
     manifest = _read_manifest(folder)
     for name, count in manifest["counts"].items():
-        arrays = _open_arrays(folder, name, count, manifest["size_px"])
-        for kind, array in zip(("images", "labels"), arrays, strict=True):
+        arrays = {
+            "images": _open_images(folder, name, count, manifest["size_px"], manifest["storage"]),
+            "labels": _open_labels(folder, name, count),
+        }
+        for kind, array in arrays.items():
             expected = manifest["shards"][name][kind]
             for shard, (found, wanted) in enumerate(zip(shard_digests(array), expected, strict=True)):
                 if found != wanted:
                     rows = f"{shard * SHARD_ROWS:,} to {min((shard + 1) * SHARD_ROWS, count) - 1:,}"
                     raise DataError(
-                        f"{folder / name / kind}.npy is damaged in shard {shard} (rows {rows}): sha256 {found}, but "
-                        f"the manifest says {wanted}. {REMEDY}"
+                        f"The {kind} of {folder / name} are damaged in shard {shard} (rows {rows}): sha256 {found}, "
+                        f"but the manifest says {wanted}. {REMEDY}"
                     )
     if (found := whole_digest(manifest["shards"])) != manifest["digest"]:
         raise DataError(f"{folder}/manifest.json contradicts itself: its shards make {found}. {REMEDY}")
 
 
-def shard_digests(array: np.ndarray) -> list[str]:
-    """sha256 of the bytes of every 4,096 rows, the last shard being shorter."""
-    shards = [array[first : first + SHARD_ROWS] for first in range(0, len(array), SHARD_ROWS)]
+def shard_digests(array: np.ndarray | JpegImages) -> list[str]:
+    """sha256 of the stored bytes of every 4,096 rows, the last shard being shorter."""
     # hashlib works outside the interpreter lock, so threads are enough.
     with ThreadPoolExecutor(count_usable_cores()) as pool:
-        return list(pool.map(_digest_rows, shards))
+        return list(pool.map(lambda first: digest_rows(array, first), range(0, len(array), SHARD_ROWS)))
 
 
-def whole_digest(shards: dict[str, dict[str, list[str]]]) -> str:
-    """sha256 over the digests of the shards: train, val, test; of each first the images, then the labels."""
-    digest = hashlib.sha256()
-    for name in SPLITS:
-        for shard in (*shards[name]["images"], *shards[name]["labels"]):
-            digest.update(bytes.fromhex(shard))
+def digest_rows(array: np.ndarray | JpegImages, first: int) -> str:
+    """sha256 of the stored bytes of the shard that begins with row `first`."""
+    digest, end = hashlib.sha256(), min(first + SHARD_ROWS, len(array))
+    if isinstance(array, JpegImages):
+        for row in range(first, end):
+            digest.update(array.encoded(row))
+        return digest.hexdigest()
+    for row in range(first, end, 64):
+        digest.update(np.ascontiguousarray(array[row : min(row + 64, end)]))
     return digest.hexdigest()
 
 
-def _digest_rows(rows: np.ndarray) -> str:
+def whole_digest(shards: dict[str, dict[str, list[str]]]) -> str:
+    """sha256 over the digests of the shards: train, val, test, where present; first the images, then the labels."""
     digest = hashlib.sha256()
-    for row in range(0, len(rows), 64):
-        digest.update(np.ascontiguousarray(rows[row : row + 64]))
+    for name in (name for name in SPLITS if name in shards):
+        for shard in (*shards[name]["images"], *shards[name]["labels"]):
+            digest.update(bytes.fromhex(shard))
     return digest.hexdigest()
 
 
@@ -142,10 +166,20 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _open_arrays(folder: Path, split: str, count: int, size_px: int) -> tuple[np.ndarray, np.ndarray]:
-    images = _open_array(folder / split / "images.npy", (count, size_px, size_px, 3), np.uint8)
-    labels = _open_array(folder / split / "labels.npy", (count,), np.int64)
-    return images, labels
+def _open_images(folder: Path, split: str, count: int, size_px: int, storage: str) -> np.ndarray | JpegImages:
+    if storage == "raw":
+        return _open_array(folder / split / "images.npy", (count, size_px, size_px, 3), np.uint8)
+    offsets = _open_array(folder / split / "offsets.npy", (count, 2), np.int64)
+    path = folder / split / "images.bin"
+    size, needed = path.stat().st_size if path.is_file() else None, int(offsets.sum(axis=1).max(initial=0))
+    if size is None or size < needed:
+        found = "is missing" if size is None else f"has {size:,} bytes"
+        raise DataError(f"{path} {found}, but offsets.npy beside it reaches to byte {needed:,}. {REMEDY}")
+    return JpegImages(folder / split, size_px)
+
+
+def _open_labels(folder: Path, split: str, count: int) -> np.ndarray:
+    return _open_array(folder / split / "labels.npy", (count,), np.int64)
 
 
 def _open_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
@@ -157,7 +191,7 @@ def _open_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> 
         raise DataError(
             f"{path} is {array.dtype} {array.shape}, but the manifest counts {np.dtype(dtype)} {shape}. {REMEDY}"
         )
-    return array
+    return np.asarray(array)  # an index into a memmap makes a memmap, which costs more than the index
 
 
 def _read_statistics(folder: Path, size_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from alexnet2012 import devices, provenance
+from alexnet2012.config import RunConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
-from alexnet2012.errors import RecordError
+from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation.ensemble import average
 from alexnet2012.evaluation.metrics import top_k_error
 from alexnet2012.files import file_digest, read_json, replacing, write_json
@@ -21,31 +22,19 @@ def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path
     """Write `output_folder`/<split>-{ten_crop,centre}.npy, float32 (n, classes), and <split>.json with errors and
     provenance.
 
-    Raises RecordError when the weights are not those of the run's record, or were trained on other data.
+    Raises RecordError when the weights are not those of the run's record, or were trained on other data; DataError
+    when the split's labels are withheld.
     """
     import time
 
-    from safetensors.torch import load_file
-
-    from alexnet2012.evaluation.predict import predict_ten_crops
-    from alexnet2012.model.alexnet import AlexNet
-
-    run, record = read_run(run_folder / "config.yaml"), read_json(run_folder / "record.json")
-    weights = run_folder / "model.safetensors"
-    if file_digest(weights) != record["weights_sha256"]:
-        raise RecordError(f"{weights} is not what record.json beside it describes; train this run again")
-    dataset = open_packed(data_folder / run.dataset_name)
-    if dataset.digest != record["dataset"]["digest"]:
-        raise RecordError(
-            f"{run_folder} was trained on data {record['dataset']['digest'][:8]}, "
-            f"{dataset.folder} holds {dataset.digest[:8]}; prepare the same data, or train again"
+    run, record, dataset = open_run(run_folder, data_folder)
+    if (dataset.split(split).labels < 0).any():
+        raise DataError(
+            f"the labels of {dataset.name}'s {split} images are withheld, so that no error can be measured on them; "
+            "with --submission, predict writes the five most probable labels of each image instead"
         )
-    device = devices.open_device(run.runtime.device, run.training.torch_threads)
-    made_by = provenance.collect(run.training.torch_threads, device.type)
-    net = AlexNet(run.net, len(dataset.classes))
-    net.load_state_dict(load_file(weights))
     started = time.monotonic()
-    found = predict_ten_crops(net.to(device), dataset, split, run.net.crop_px, run.runtime.evaluation_batch)
+    found, made_by = predict_split(run_folder, run, dataset, split)
     wall_time_s = time.monotonic() - started
     for crops, probabilities in found.items():
         with replacing(output_folder / f"{split}-{crops}.npy") as path, path.open("wb") as file:
@@ -59,6 +48,53 @@ def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path
         f"{run.variant}-seed{run.seed}",
         {f"{split}_{crops}_{k}_error": error for crops, each in errors.items() for k, error in each.items()},
     )
+
+
+def submit(run_folder: Path, split: str, output_folder: Path, data_folder: Path) -> Path:
+    """Write `output_folder`/<split>-submission.txt, the official format, from ten-crop probabilities; its path.
+
+    Raises RecordError as `predict` does, and DataError as `check_submittable` does.
+    """
+    from alexnet2012.evaluation.submission import check_submittable, write_submission
+
+    run, _, dataset = open_run(run_folder, data_folder)
+    check_submittable(dataset, split)
+    found, _ = predict_split(run_folder, run, dataset, split)
+    path = output_folder / f"{split}-submission.txt"
+    write_submission(path, found["ten_crop"], dataset.official_ids)
+    return path
+
+
+def open_run(run_folder: Path, data_folder: Path) -> tuple[RunConfig, dict, PackedDataset]:
+    """A trained run's configuration and record, and the data it was trained on, checked to belong together."""
+    run, record = read_run(run_folder / "config.yaml"), read_json(run_folder / "record.json")
+    weights = run_folder / "model.safetensors"
+    if file_digest(weights) != record["weights_sha256"]:
+        raise RecordError(f"{weights} is not what record.json beside it describes; train this run again")
+    dataset = open_packed(data_folder / run.dataset_name)
+    if dataset.digest != record["dataset"]["digest"]:
+        raise RecordError(
+            f"{run_folder} was trained on data {record['dataset']['digest'][:8]}, "
+            f"{dataset.folder} holds {dataset.digest[:8]}; prepare the same data, or train again"
+        )
+    return run, record, dataset
+
+
+def predict_split(
+    run_folder: Path, run: RunConfig, dataset: PackedDataset, split: str
+) -> tuple[dict[str, np.ndarray], provenance.Provenance]:
+    """The trained net's probabilities by crops, and what made them."""
+    from safetensors.torch import load_file
+
+    from alexnet2012.evaluation.predict import predict_ten_crops
+    from alexnet2012.model.alexnet import AlexNet
+
+    device = devices.open_device(run.runtime.device, run.training.torch_threads)
+    made_by = provenance.collect(run.training.torch_threads, device.type)
+    net = AlexNet(run.net, len(dataset.classes))
+    net.load_state_dict(load_file(run_folder / "model.safetensors"))
+    found = predict_ten_crops(net.to(device), dataset, split, run.net.crop_px, run.runtime.evaluation_batch)
+    return found, made_by
 
 
 def average_members(
@@ -112,7 +148,7 @@ def write_record(
             "split": split,
             "images": len(labels),
             "classes": len(dataset.classes),
-            "dataset": {"name": dataset.name, "digest": dataset.digest, "counts": dataset.counts},
+            "dataset": dataset.describe(),
             "errors": errors,
             **details,
             "provenance": made_by,

@@ -11,6 +11,8 @@ from alexnet2012 import devices
 from alexnet2012.config import RunConfig
 from alexnet2012.data.batches import draw_order, draw_views
 from alexnet2012.data.packed import PackedDataset, PackedSplit
+from alexnet2012.data.storage import open_images
+from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.evaluation.crops import Crop, centre_crop, ten_crops
 from alexnet2012.evaluation.predict import predict_crops
 from alexnet2012.planning.probe import ProbeRequest
@@ -23,10 +25,10 @@ DRAWN_IMAGES = 1_300_000  # views of more images are measured on so many
 
 
 class RandomImages(PackedDataset):
-    """A packed dataset all of whose splits are the images of one file."""
+    """A packed dataset all of whose splits are the images of one folder."""
 
     def split(self, name: str) -> PackedSplit:
-        images = np.load(self.folder, mmap_mode="r")
+        images = open_images(self.folder, self.size_px, self.storage)
         return PackedSplit(name, images, np.arange(len(images)) % len(self.classes))
 
 
@@ -41,7 +43,7 @@ class Bench:
         self.request = request
         self.run = RunConfig.model_validate(request.run)
         self.device = devices.open_device(self.run.runtime.device, self.run.training.torch_threads)
-        self.dataset = open_random_images(Path(request.images_file), request.classes)
+        self.dataset = open_random_images(Path(request.images_folder), self.run.dataset, request.classes)
         self.images = self.dataset.split("train").images
         self.training = Training(self.run, self.dataset, {}, self.device, None)
         size_px, crop_px = self.dataset.size_px, self.run.net.crop_px
@@ -106,24 +108,26 @@ class Bench:
         return (time.perf_counter() - started) * max(1.0, self.request.epoch_images / images)
 
     def save_checkpoint(self) -> float:
-        """Beside the images' file."""
-        with tempfile.TemporaryDirectory(dir=self.dataset.folder.parent) as folder:
+        """Beside the images."""
+        with tempfile.TemporaryDirectory(dir=self.dataset.folder) as folder:
             started = time.perf_counter()
             save(Path(folder), self.training.capture())
             return time.perf_counter() - started
 
 
-def open_random_images(path: Path, classes: int) -> RandomImages:
-    """The images of `path` with labels in turn and statistics such as photographs have."""
-    images = np.load(path, mmap_mode="r")
+def open_random_images(folder: Path, dataset: DatasetConfig, classes: int) -> RandomImages:
+    """The images of `folder` with labels in turn and statistics such as photographs have."""
+    size_px = dataset.size_px
+    images = open_images(folder, size_px, dataset.storage)
     return RandomImages(
-        folder=path,
+        folder=folder,
         name="random",
         digest="",
         classes=tuple(map(str, range(classes))),
         counts=dict.fromkeys(("train", "val", "test"), len(images)),
-        size_px=images.shape[1],
-        mean_image=np.full(images.shape[1:], 120, dtype=np.float32),
+        size_px=size_px,
+        storage=dataset.storage,
+        mean_image=np.full((size_px, size_px, 3), 120, dtype=np.float32),
         colour_vectors=np.eye(3),
         colour_deviations=np.array([90.0, 20.0, 8.0]),
     )

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import PlanError
 from alexnet2012.planning.machine import Machine
 from alexnet2012.planning.miniature import job_environment
 from alexnet2012.planning.probe import PHASES, Probe, ProbeRequest, average_probes
+from alexnet2012.planning.small_costs import make_photograph
 from alexnet2012.planning.work import TrainingWork, Work
 
 BUDGET_S = 40.0  # after so long, what is left is scaled from what was measured
@@ -25,8 +27,7 @@ SAMPLE_BYTES = 2**27  # of random images: more than any cache holds, and 45,000 
 class Rates:
     """Seconds of one training when `processes` of its kind run side by side: see Probe.
 
-    `origin` says in words where they come from; `device` is the GPU's name, or cpu. `jpeg_s`: decoding one stored
-    JPEG, 0 for raw storage; it is part of no other number.
+    `origin` says in words where they come from; `device` is the GPU's name, or cpu.
     """
 
     batch_size: int
@@ -38,12 +39,11 @@ class Rates:
     processes: int
     device: str
     origin: str
-    jpeg_s: float = 0.0
 
     @property
     def images_per_s(self) -> float:
         """Training images of one process."""
-        return self.batch_size / (self.step_s + self.batch_size * self.jpeg_s)
+        return self.batch_size / self.step_s
 
     def at(self, images_per_s: float, origin: str) -> "Rates":
         """As fast as asked; evaluation keeps its measured ratio to training."""
@@ -53,7 +53,6 @@ class Rates:
             step_s=self.step_s * ratio,
             centre_s=self.centre_s * ratio,
             ten_crop_s=self.ten_crop_s * ratio,
-            jpeg_s=0.0,
             origin=origin,
         )
 
@@ -71,7 +70,7 @@ def setting_of(training: TrainingWork) -> str:
             run.runtime.evaluation_batch,
             run.runtime.device,
             run.dataset.size_px,
-            run.dataset.storage,
+            [run.dataset.storage, run.dataset.jpeg_quality],
             training.dataset.counts.classes,
         ]
     )
@@ -106,11 +105,11 @@ def calibrate(work: Work, machine: Machine, budget_s: float = BUDGET_S, window_s
 def measure(training: TrainingWork, processes: int, machine: Machine, window_s: float) -> Rates:
     """The rates of one setting from `processes` simultaneous probes."""
     run = training.run
-    with random_images(run.dataset.size_px, training.images, run.training.batch_size) as path:
+    with random_images(run.dataset, training.images, run.training.batch_size) as folder:
         request = ProbeRequest(
             run=run.model_dump(),
             classes=max(2, training.dataset.counts.classes),
-            images_file=str(path),
+            images_folder=str(folder),
             epoch_images=max(1, training.images),
             window_s=window_s,
         )
@@ -126,7 +125,6 @@ def measure(training: TrainingWork, processes: int, machine: Machine, window_s: 
         processes=len(probes),
         device=probe.device,
         origin="measured",
-        jpeg_s=measure_jpeg(run.dataset.size_px, run.dataset.jpeg_quality) if run.dataset.storage == "jpeg" else 0.0,
     )
 
 
@@ -145,23 +143,25 @@ def scale(measured: TrainingWork, rates: Rates, training: TrainingWork) -> Rates
 
 
 @contextmanager
-def random_images(size_px: int, images: int, batch_size: int) -> Iterator[Path]:
-    """A temporary .npy of uint8 (n, size_px, size_px, 3), as many as the split has or SAMPLE_BYTES hold, at least a
-    batch."""
+def random_images(dataset: DatasetConfig, images: int, batch_size: int) -> Iterator[Path]:
+    """A temporary folder of one packed split: random pixels, or one JPEG many times, as the dataset is stored.
+
+    As many images as the split has or SAMPLE_BYTES hold, at least a batch.
+    """
     import numpy as np
 
+    size_px = dataset.size_px
     count = max(batch_size, min(images, SAMPLE_BYTES // (size_px**2 * 3)))
-    with tempfile.TemporaryDirectory(prefix="alexnet2012-plan-") as folder:
-        path = Path(folder, "images.npy")
-        np.save(path, np.random.default_rng(0).integers(0, 256, (count, size_px, size_px, 3), dtype=np.uint8))
-        yield path
-
-
-def measure_jpeg(size_px: int, quality: int) -> float:
-    """Seconds to decode one stored JPEG of `size_px`."""
-    from alexnet2012.planning.small_costs import make_photograph, time_decoding
-
-    return time_decoding(make_photograph(size_px, size_px, quality), None, 1)
+    with tempfile.TemporaryDirectory(prefix="alexnet2012-plan-") as name:
+        folder = Path(name)
+        if dataset.storage == "jpeg":
+            photograph = make_photograph(size_px, size_px, dataset.jpeg_quality)
+            (folder / "images.bin").write_bytes(photograph)
+            np.save(folder / "offsets.npy", np.full((count, 2), (0, len(photograph)), dtype=np.int64))
+        else:
+            pixels = np.random.default_rng(0).integers(0, 256, (count, size_px, size_px, 3), dtype=np.uint8)
+            np.save(folder / "images.npy", pixels)
+        yield folder
 
 
 def run_probes(request: ProbeRequest, processes: int, cards: int | None) -> list[Probe]:

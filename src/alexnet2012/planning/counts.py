@@ -5,18 +5,20 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from alexnet2012.data.decode import IMAGE_FORMATS
+from alexnet2012.data.packed import SPLITS
+from alexnet2012.data.sources.draw import share_of
+from alexnet2012.data.sources.verify import ILSVRC2010, ILSVRC2012
 from alexnet2012.dataset_config import DatasetConfig
 
-# (train, val, test), classes: CIFAR-10 with 500 images a class drawn for val; the editions as their development kits
-# count them.
+# CIFAR-10 with 500 images a class drawn for val; the editions as they are published.
 KNOWN = {
-    "cifar10": ((45_000, 5_000, 10_000), 10),
-    "ilsvrc2010": ((1_261_406, 50_000, 150_000), 1000),
-    "ilsvrc2012": ((1_281_167, 50_000, 100_000), 1000),
+    "cifar10": ({"train": 45_000, "val": 5_000, "test": 10_000}, 10),
+    "ilsvrc2010": (ILSVRC2010.counts, ILSVRC2010.classes),
+    "ilsvrc2012": (ILSVRC2012.counts, ILSVRC2012.classes),
 }
 # §6: Fall 2009 has 8.9 million images of 10,184 categories; the whole of Fall 2011, 15 million of 22 thousand.
 RELEASE_IMAGES = {"fall2009": (8_900_000, 10_184), "fall2011": (15_000_000, 22_000)}
-SPLITS = ("train", "val", "test")
 UNKNOWN_CLASSES = 1000
 
 
@@ -47,7 +49,7 @@ def count_images(name: str, dataset: DatasetConfig, data_folder: Path) -> ImageC
     missing = str(folder) if folder is not None and not folder.is_dir() else None
     if dataset.kind in KNOWN:
         numbers, classes = KNOWN[dataset.kind]
-        found = ImageCounts(dict(zip(SPLITS, numbers, strict=True)), classes, "the edition's own numbers")
+        found = ImageCounts(dict(numbers), classes, "the edition's own numbers")
     elif dataset.kind in RELEASE_IMAGES:
         found = estimate_release(dataset)
     elif missing:
@@ -63,8 +65,9 @@ def read_manifest(folder: Path, size_px: int) -> ImageCounts | None:
         manifest = json.loads((folder / "manifest.json").read_text())
         if manifest["size_px"] != size_px:
             return None
-        return ImageCounts(dict(manifest["counts"]), len(manifest["classes"]), "its manifest", packed=True)
-    except (OSError, ValueError, KeyError, TypeError):
+        counts = {name: int(manifest["counts"].get(name, 0)) for name in SPLITS}
+        return ImageCounts(counts, len(manifest["classes"]), "its manifest", packed=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -87,7 +90,6 @@ def estimate_release(dataset: DatasetConfig) -> ImageCounts:
 
 def count_folder(folder: Path, dataset: DatasetConfig) -> ImageCounts:
     """Files of class folders by their suffixes, without opening any; what has no split of its own is drawn."""
-    from alexnet2012.data.sources.folders import IMAGE_FORMATS
 
     def count_classes(root: Path) -> list[int]:
         with os.scandir(root) as entries:
@@ -105,20 +107,20 @@ def count_folder(folder: Path, dataset: DatasetConfig) -> ImageCounts:
     images = {name: sum(each) for name, each in classes.items()}
     for name, fraction in (("val", dataset.val_fraction), ("test", dataset.test_fraction)):
         if name not in classes:
-            images[name] = sum(max(1, int(fraction * count + 0.5)) for count in train)
+            images[name] = sum(share_of(count, fraction) for count in train)
             images["train"] = images.get("train", 0) - images[name]
     images = {name: max(0, images.get(name, 0)) for name in SPLITS}
     return ImageCounts(images, len(train), f"counted in {folder}")
 
 
 def take_subset(found: ImageCounts, dataset: DatasetConfig) -> ImageCounts:
-    """The part that `subset` leaves, for classes of equal size."""
+    """The part that `subset` leaves, for classes of equal size; a split whose labels are withheld is left out of it."""
     subset = dataset.subset
     if subset is None or found.packed:
         return found
     classes = min(found.classes, subset.classes or found.classes)
     images = {}
     for name, count in found.images.items():
-        share = count * classes // max(1, found.classes)
+        share = count * classes // max(1, found.classes) if name in ("train", *dataset.evaluated_splits) else 0
         images[name] = min(share, subset.per_class * classes) if subset.per_class else share
     return replace(found, images=images, classes=classes, origin=f"{found.origin}, less by its subset", exact=False)

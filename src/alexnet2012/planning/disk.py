@@ -5,11 +5,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet2012.data.space import bytes_per_image
 from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.planning.work import DatasetWork, Work
 
-JPEG_BYTES = 40_000  # of a 256-pixel image at quality 95, about a fifth of its 196,608 raw bytes
-JPEG_PX = 256
 LABEL_BYTES = 8
 # Two checkpoints are kept while a third is written; each holds weights and velocity, 4 bytes a number.
 CHECKPOINTS = 3
@@ -47,14 +46,12 @@ class Disk:
 
 
 def stored_image_bytes(dataset: DatasetConfig) -> int:
-    """Bytes of one packed image: 256 x 256 x 3 = 196,608 raw, about a fifth as JPEG."""
-    if dataset.storage == "jpeg":
-        return round(JPEG_BYTES * (dataset.size_px / JPEG_PX) ** 2)
-    return dataset.size_px**2 * 3
+    """Bytes of one packed image without its label: 256 x 256 x 3 = 196,608 raw, about a fifth as JPEG."""
+    return round(bytes_per_image(dataset)) - LABEL_BYTES
 
 
 def packed_bytes(dataset: DatasetWork) -> int:
-    return dataset.images * (stored_image_bytes(dataset.config) + LABEL_BYTES)
+    return round(dataset.images * bytes_per_image(dataset.config))
 
 
 def measure_disk(work: Work, data_folder: Path, at_once: int) -> Disk:
@@ -62,7 +59,11 @@ def measure_disk(work: Work, data_folder: Path, at_once: int) -> Disk:
     predictions = (*work.predictions, *work.averages)
     sizes = sorted((training.parameters * BYTES_PER_NUMBER for training in work.pending), reverse=True)
     checkpoints = sum(2 * CHECKPOINTS * size for size in sizes[:at_once])
-    data_needed = sum(packed_bytes(dataset) for dataset in work.datasets if not dataset.counts.packed)
+    data_needed = sum(
+        max(0, packed_bytes(dataset) - begun_bytes(data_folder / f".{dataset.name}.partial"))
+        for dataset in work.datasets
+        if not dataset.counts.packed
+    )
     results_needed = sum(sizes) + checkpoints + sum(each.bytes for each in predictions if not each.done)
     needs = {str(data_folder): data_needed, f"results/{work.plan.config.name}": results_needed}
     return Disk(
@@ -74,6 +75,11 @@ def measure_disk(work: Work, data_folder: Path, at_once: int) -> Disk:
         results_needed_bytes=results_needed,
         file_systems=group_by_device(needs),
     )
+
+
+def begun_bytes(folder: Path) -> int:
+    """What an interrupted preparation has written; its array has holes, which take no room yet."""
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
 def group_by_device(needs: dict[str, int]) -> tuple[FileSystem, ...]:

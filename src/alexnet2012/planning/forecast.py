@@ -49,7 +49,7 @@ def forecast_time(
     costs = measure_small_costs(data_folder, size_px, machine.cores)
     snakemake_s = measure_snakemake(configfile)
     preparations = {
-        dataset.name: preparation_seconds(dataset, costs, machine.cores, overheads.start_s)
+        dataset.name: preparation_seconds(dataset, costs, machine.cores, overheads.prepare_s)
         for dataset in work.datasets
         if not dataset.counts.packed
     }
@@ -95,8 +95,8 @@ def describe_rates(shown: list[tuple[TrainingWork, Rates]]) -> list[dict[str, An
             "dataset": training.run.dataset_name,
             "variant": training.run.variant,
             "images_per_s": each.images_per_s,
-            "ten_crop_images_per_s": 1 / (each.ten_crop_s + each.jpeg_s),
-            "centre_images_per_s": 1 / (each.centre_s + each.jpeg_s),
+            "ten_crop_images_per_s": 1 / each.ten_crop_s,
+            "centre_images_per_s": 1 / each.centre_s,
             "epoch_start_s": each.epoch_start_s,
             "checkpoint_s": each.checkpoint_s,
             "processes": each.processes,

@@ -55,10 +55,8 @@ def list_jobs(
 def train_job(training: TrainingWork, rates: Rates, overheads: Overheads) -> Job:
     """Steps, then what each epoch measures and keeps; a resumed training has fewer of both."""
     epochs = training.steps_left / max(1, training.steps_per_epoch)
-    images = training.run.training.batch_size * rates.jpeg_s
-    measured = training.measured_per_epoch * (rates.centre_s + rates.jpeg_s)
-    epoch_s = rates.epoch_start_s + measured + rates.checkpoint_s
-    seconds = overheads.train_s + training.steps_left * (rates.step_s + images) + epochs * epoch_s
+    epoch_s = rates.epoch_start_s + training.measured_per_epoch * rates.centre_s + rates.checkpoint_s
+    seconds = overheads.train_s + training.steps_left * rates.step_s + epochs * epoch_s
     needs = (f"prepare {training.run.dataset_name}", f"resolve {training.name}", TRACK)
     cards = training.run.runtime.gpus_per_training
     return Job(training.name, "train", seconds, needs, training.run.training.torch_threads, cards)
@@ -66,6 +64,6 @@ def train_job(training: TrainingWork, rates: Rates, overheads: Overheads) -> Job
 
 def predict_job(each: PredictionWork, rates: Rates, overheads: Overheads, costs: SmallCosts) -> Job:
     sorting = SORTINGS * each.dataset.counts.classes * costs.value_s
-    seconds = overheads.predict_s + each.images * (rates.ten_crop_s + rates.jpeg_s + sorting)
+    seconds = overheads.predict_s + each.images * (rates.ten_crop_s + sorting)
     needs = (each.training.name, f"prepare {each.dataset.name}", f"resolve {each.training.name}", TRACK)
     return Job(each.name, "predict", seconds, needs, each.training.run.training.torch_threads, 1)

@@ -1,6 +1,5 @@
 """What a job costs beside its images: the real verbs, timed on a net and pictures so small that little else is left."""
 
-import json
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from alexnet2012.files import write_json
 from alexnet2012.provenance import COMMIT_VARIABLE
 from alexnet2012.resolve import Plan, load_variants, make_plan
 
-CLASSES, IMAGES, SIZE_PX = 7, {"train": 14, "val": 7, "test": 7}, 16
+CLASSES, IMAGES_PER_CLASS, SIZE_PX = 7, 5, 16
 CONFIG = {
     "name": "miniature",
     "net": {
@@ -43,6 +42,7 @@ class Overheads:
 
     start_s: float
     track_s: float
+    prepare_s: float
     train_s: float
     predict_s: float
     average_s: float
@@ -66,7 +66,7 @@ def measure_overheads(variants_path: Path, torch_threads: int, device: str, at_o
     pair = max(1, min(2, at_once))
     with tempfile.TemporaryDirectory(prefix="alexnet2012-plan-") as name:
         root = Path(name)
-        write_dataset(root / "data" / "miniature")
+        write_pictures(root / "pictures")
         plan = make_miniature_plan(root, variants_path, torch_threads, device)
         first, second = plan.runs
         tracking = ["--tracking", "tracking.json"]
@@ -76,7 +76,9 @@ def measure_overheads(variants_path: Path, torch_threads: int, device: str, at_o
                 experiment[key] = experiment[key][:1]
         write_json(root / "results" / "miniature" / "experiments.json", listed)
         resolve = [["resolve", run.model_dump_json(), f"{run.folder}/config.yaml"] for run in (first, second)]
-        track_s, start_s, _ = time_verbs(root, [["track", "miniature", "tracking.json"], *resolve])
+        prepare = ["prepare", "miniature", first.dataset.model_dump_json()]
+        track_s, prepare_s = time_verbs(root, [["track", "miniature", "tracking.json"], prepare])
+        start_s = mean(time_verbs(root, resolve))
         train = [["train", str(run.folder), *tracking] for run in (first, second)]
         train_s = mean(time_verbs(root, train[:pair]))
         predict = [
@@ -89,7 +91,7 @@ def measure_overheads(variants_path: Path, torch_threads: int, device: str, at_o
         average_s, tables_s = time_verbs(root, [average, ["tables", "results/miniature"]])
         tables = "results/miniature/tables/table1.md"
         (publish_s,) = time_verbs(root, [["publish", tables, *tracking, "--output", "published.txt"]])
-    return Overheads(start_s, track_s, train_s, predict_s, average_s, tables_s, publish_s)
+    return Overheads(start_s, track_s, prepare_s, train_s, predict_s, average_s, tables_s, publish_s)
 
 
 def make_miniature_plan(root: Path, variants_path: Path, torch_threads: int, device: str) -> Plan:
@@ -97,7 +99,7 @@ def make_miniature_plan(root: Path, variants_path: Path, torch_threads: int, dev
     variant = next(iter(load_variants(variants_path).variants))
     values = {
         **CONFIG,
-        "datasets": {"miniature": {"kind": "imagefolder", "folder": str(root), "size_px": SIZE_PX}},
+        "datasets": {"miniature": {"kind": "imagefolder", "folder": str(root / "pictures"), "size_px": SIZE_PX}},
         "experiments": [{"dataset": "miniature", "variant": variant, "seeds": [0, 1], "tables": ["table1"]}],
         "training": {**CONFIG["training"], "torch_threads": torch_threads},
         "runtime": {"device": device},
@@ -105,41 +107,17 @@ def make_miniature_plan(root: Path, variants_path: Path, torch_threads: int, dev
     return make_plan(values, "the miniature", variants_path)
 
 
-def write_dataset(folder: Path) -> None:
-    """A packed dataset of random images."""
+def write_pictures(folder: Path) -> None:
+    """PNGs of noise in class folders."""
     import numpy as np
-
-    from alexnet2012.data.packed import MANIFEST_VERSION, shard_digests, whole_digest
+    from PIL import Image
 
     random = np.random.default_rng(0)
-    shards: dict[str, dict[str, list[str]]] = {}
-    for split, count in IMAGES.items():
-        arrays = {
-            "images": random.integers(0, 256, (count, SIZE_PX, SIZE_PX, 3), dtype=np.uint8),
-            "labels": np.arange(count, dtype=np.int64) % CLASSES,
-        }
-        (folder / split).mkdir(parents=True)
-        for kind, array in arrays.items():
-            np.save(folder / split / f"{kind}.npy", array)
-        shards[split] = {kind: shard_digests(array) for kind, array in arrays.items()}
-    np.savez(
-        folder / "statistics.npz",
-        mean_image=np.full((SIZE_PX, SIZE_PX, 3), 120, dtype=np.float32),
-        colour_vectors=np.eye(3),
-        colour_deviations=np.ones(3),
-    )
-    manifest = {
-        "version": MANIFEST_VERSION,
-        "name": "miniature",
-        "digest": whole_digest(shards),
-        "counts": IMAGES,
-        "size_px": SIZE_PX,
-        "classes": [f"class{k}" for k in range(CLASSES)],
-        "part": "",
-        "official_ids": None,
-        "shards": shards,
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    for k in range(CLASSES):
+        (folder / f"class{k}").mkdir(parents=True)
+        for number in range(IMAGES_PER_CLASS):
+            pixels = random.integers(0, 256, (SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"class{k}" / f"{number}.png")
 
 
 def time_verbs(root: Path, calls: list[list[str]]) -> list[float]:

@@ -16,12 +16,12 @@ LONG_BATCH_S = 0.5  # where one crop of a batch takes longer, ten are not measur
 
 @dataclass(frozen=True)
 class ProbeRequest:
-    """`run`: a RunConfig's values. `images_file`: uint8 .npy (n, s, s, 3). `epoch_images`: of the real training split.
+    """`run`: a RunConfig's values. `images_folder`: of a packed split. `epoch_images`: of the real training split.
     `window_s`: how long each phase measures."""
 
     run: dict
     classes: int
-    images_file: str
+    images_folder: str
     epoch_images: int
     window_s: float
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-JPEG_NOTE = "JPEG storage is taken as about a fifth of raw pixels, 40 kB at 256 pixels"
+JPEG_NOTE = "JPEG storage is taken as a fifth of raw pixels, 39 kB an image at 256 pixels: photographs at quality 95"
 
 BUSY_CORES = 0.5  # the load of the last minute from which a note is due
 

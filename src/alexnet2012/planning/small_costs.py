@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet2012.planning.disk import existing_parent
+from alexnet2012.planning.disk import existing_parent, stored_image_bytes
 from alexnet2012.planning.miniature import job_environment
 from alexnet2012.planning.work import DatasetWork
 
 PHOTOGRAPH_PX, PHOTOGRAPH_QUALITY = (500, 375), 90  # the usual image of ILSVRC: about 110 kB
+JPEG_QUALITY = 95
 REPEATS = 24
 WRITTEN_BYTES = 2**26
 
@@ -24,13 +25,14 @@ WRITTEN_BYTES = 2**26
 class SmallCosts:
     """`decode_s`: one 500 x 375 JPEG of quality 90 decoded and resized, all cores at work, per image and core.
 
-    `statistics_s_per_byte`: summing pixels for mean image and colours, on one core; `digest_s_per_byte` on one core;
-    `write_s_per_byte`: to the disk of the data; `png_s_per_byte`: decoding, per byte of pixels; `value_s`: finding the
-    five best of many probabilities, per probability.
+    `encode_s`: one packed image to JPEG, on one core. `sum_s_per_byte`: of pixels, for mean image and colours, and
+    `digest_s_per_byte`, on one core; `write_s_per_byte`: to the disk of the data; `png_s_per_byte`: decoding, per byte
+    of pixels; `value_s`: finding the five best of many probabilities, per probability.
     """
 
     decode_s: float
-    statistics_s_per_byte: float
+    encode_s: float
+    sum_s_per_byte: float
     digest_s_per_byte: float
     write_s_per_byte: float
     png_s_per_byte: float
@@ -43,24 +45,21 @@ def measure_small_costs(data_folder: Path, size_px: int, cores: int) -> SmallCos
 
     import numpy as np
 
+    from alexnet2012.data.statistics import sum_images
+    from alexnet2012.data.storage import encode
     from alexnet2012.evaluation.metrics import top_k_error
 
     random = np.random.default_rng(0)
     chunk = random.integers(0, 256, (max(1, 2**23 // (size_px**2 * 3)), size_px, size_px, 3), dtype=np.uint8)
 
-    def sum_pixels() -> None:
-        values = chunk.astype(np.float64)
-        values.sum(axis=0)
-        colours = values.reshape(-1, 3)
-        colours.T @ colours
-
     probabilities, labels = random.random((2000, 1000), dtype=np.float32), np.zeros(2000, dtype=np.int64)
     return SmallCosts(
         decode_s=time_decoding(make_photograph(*PHOTOGRAPH_PX, PHOTOGRAPH_QUALITY), size_px, cores),
-        statistics_s_per_byte=median_time(sum_pixels) / chunk.nbytes,
+        encode_s=median_time(lambda: encode(chunk[0], JPEG_QUALITY)),
+        sum_s_per_byte=median_time(lambda: sum_images(chunk)) / chunk.nbytes,
         digest_s_per_byte=median_time(lambda: hashlib.sha256(chunk)) / chunk.nbytes,
         write_s_per_byte=time_writing(existing_parent(data_folder)) / WRITTEN_BYTES,
-        png_s_per_byte=time_decoding(make_photograph(512, 512, None), None, 1) / (512 * 512 * 3),
+        png_s_per_byte=time_decoding(make_photograph(512, 512, None), 512, 1) / (512 * 512 * 3),
         value_s=median_time(lambda: top_k_error(probabilities, labels, 5)) / probabilities.size,
     )
 
@@ -70,14 +69,18 @@ def preparation_seconds(dataset: DatasetWork, costs: SmallCosts, cores: int, sta
 
     CIFAR-10 is unpacked from one file, on one core; the time of a download is not counted.
     """
-    pixels = dataset.images * dataset.config.size_px**2 * 3
-    if dataset.config.kind == "cifar10":
-        reading = pixels * costs.png_s_per_byte
+    config = dataset.config
+    image_bytes = config.size_px**2 * 3
+    stored = dataset.images * stored_image_bytes(config)
+    if config.kind == "cifar10":
+        reading = dataset.images * image_bytes * costs.png_s_per_byte
     else:
-        reading = dataset.images * costs.decode_s / cores
-    train_pixels = dataset.counts.images["train"] * dataset.config.size_px**2 * 3
-    after = train_pixels * costs.statistics_s_per_byte + pixels * costs.digest_s_per_byte / cores
-    return start_s + max(reading, pixels * costs.write_s_per_byte) + after
+        encoding = costs.encode_s if config.storage == "jpeg" else 0.0
+        reading = dataset.images * (costs.decode_s + encoding) / cores
+    summing = dataset.counts.images["train"] * image_bytes * costs.sum_s_per_byte
+    return (
+        start_s + max(reading, stored * costs.write_s_per_byte) + (summing + stored * costs.digest_s_per_byte) / cores
+    )
 
 
 def make_photograph(width: int, height: int, quality: int | None) -> bytes:
@@ -94,16 +97,12 @@ def make_photograph(width: int, height: int, quality: int | None) -> bytes:
     return file.getvalue()
 
 
-def time_decoding(encoded: bytes, size_px: int | None, cores: int) -> float:
-    """Seconds of one core for one image, decoded and, with `size_px`, its shorter side resized to that."""
-    from PIL import Image
+def time_decoding(encoded: bytes, size_px: int, cores: int) -> float:
+    """Seconds of one core for one image, decoded and made a square of `size_px`, all `cores` at work."""
+    from alexnet2012.data.decode import decode
 
     def read(_: int) -> None:
-        with Image.open(io.BytesIO(encoded)) as image:
-            image.load()
-            if size_px is not None:
-                scale = size_px / min(image.size)
-                image.resize([max(size_px, round(side * scale)) for side in image.size], Image.Resampling.BILINEAR)
+        decode(encoded, "photograph.JPEG", size_px)
 
     with ThreadPoolExecutor(cores) as pool:  # Pillow decodes and resizes outside the interpreter lock
         list(pool.map(read, range(cores)))

@@ -1,32 +1,43 @@
 """What stands in a table's cells: errors and intervals, differences, seeds, what the paper states."""
 
+import numpy as np
+
 from alexnet2012 import paper
 from alexnet2012.evaluation.statistics import Estimate, estimate_error
 from alexnet2012.reporting.claims import Measurement, NotMeasured, Outcome, list_seeds
-from alexnet2012.reporting.results import Experiment
+from alexnet2012.reporting.results import Experiment, Results
 
 NOT_YET = "not yet reproduced"
+WITHHELD = "labels withheld"
 ABSENT = "–"
-# Datasets on which a difference from the paper means something.
-PAPER_KINDS = {"table1": "ilsvrc2010", "table2": "ilsvrc2012"}
 
 
 def estimate(experiment: Experiment, split: str, k: int, crops: str) -> Estimate:
     return estimate_error([net.wrong(split, crops, k) for net in experiment.nets])
 
 
-def cell(experiment: Experiment | None, split: str, k: int, crops: str = "ten_crop") -> str:
-    if experiment is None:
-        return NOT_YET
-    found = estimate(experiment, split, k, crops)
+def cell(experiment: Experiment | None, splits: tuple[str, ...], split: str, k: int, crops: str = "ten_crop") -> str:
+    """A measured error; `splits` are those of the dataset whose labels are public."""
+    if split not in splits:
+        return WITHHELD
+    return NOT_YET if experiment is None else error_cell(estimate(experiment, split, k, crops))
+
+
+def error_cell(found: Estimate) -> str:
     return f"{percent(found.value)} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
-def difference(experiment: Experiment | None, stated: paper.Errors, table: str, split: str) -> str:
-    """Measured minus stated, in points, where dataset and recipe are the paper's."""
-    if experiment is None or experiment.kind != PAPER_KINDS[table] or stated.top1 is None:
+def calibration_cell(record: dict, k: int) -> str:
+    """The error of a calibrating net, one crop, with its interval over images."""
+    images = record["images"]
+    return error_cell(estimate_error([np.arange(images) < round(record["errors"][f"top{k}"] * images)]))
+
+
+def difference(results: Results, experiment: Experiment | None, stated: paper.Errors, edition: str, split: str) -> str:
+    """Measured minus stated, in points, where the dataset is the whole `edition` and the recipe the paper's."""
+    if experiment is None or experiment.edition != edition or stated.top1 is None:
         return ABSENT
-    if any(net.training is None or net.training["recipe"] != "paper" for net in experiment.nets):
+    if results.recipes(experiment) != {"paper"}:
         return ABSENT
     values = (estimate(experiment, split, k, "ten_crop").value - own for k, own in ((1, stated.top1), (5, stated.top5)))
     return " / ".join(f"{100 * value:+.1f}" for value in values) + " points"
@@ -37,9 +48,9 @@ def seeds_cell(experiment: Experiment | None, split: str) -> str:
     if experiment is None:
         return ABSENT
     if not experiment.seeds:
-        return f"average of {len(experiment.nets[0].predictions[split]['members'])}"
+        return f"average of {len(experiment.members)}"
     text = list_seeds(experiment.seeds)
-    if len(experiment.nets) > 1:
+    if len(experiment.nets) > 1 and split in experiment.splits:
         errors = [net.predictions[split]["errors"]["ten_crop"]["top1"] for net in experiment.nets]
         text += f"; top-1 from {percent(min(errors))} to {percent(max(errors))}"
     return text

@@ -15,20 +15,16 @@ def describe_origin(experiments: Iterable[Experiment]) -> str:
     records = trainings + predictions
     provenances = [record["provenance"] for record in records]
     datasets = {
-        f"{record['dataset']['name']}, digest `{record['dataset']['digest'][:16]}`, "
+        f"{record['dataset']['name']}{describe_part(record)}, digest `{record['dataset']['digest'][:16]}`, "
         + " / ".join(f"{count:,} {split}" for split, count in record["dataset"]["counts"].items())
         for record in records
-    }
-    commits = {
-        f"`{each['commit'][:12]}`{' (dirty: tracked files were changed)' if each['dirty'] else ''}"
-        for each in provenances
     }
     dates = sorted(each["date"][:10] for each in provenances)
     lines = {
         "dataset": join(datasets),
         "recipe": join({record["recipe"] for record in trainings}),
         "schedule": join({describe_schedule(json.loads(record["schedule"])) for record in trainings}),
-        "commit": join(commits),
+        "commit": join({describe_commit(each) for each in provenances}),
         "date": " to ".join(dict.fromkeys((dates[0], dates[-1]))),
         "hardware": join({each["hardware"] for each in provenances}),
         "software": join(
@@ -45,6 +41,26 @@ def describe_origin(experiments: Iterable[Experiment]) -> str:
         ),
     }
     return "\n".join(f"- {key}: {value}" for key, value in lines.items() if value) + "\n"
+
+
+def describe_calibration(record: dict) -> str:
+    """A sentence that says what the calibrating net is known to get wrong, and what made its row."""
+    known = " / ".join(f"{100 * record['known'][k]:.1f} %" for k in ("top1", "top5"))
+    made_by = record["provenance"]
+    return (
+        f"{record['net']} is known to err on {known} of these images; its row shows that the data are as they should "
+        f"be (weights sha256 `{record['weights_sha256'][:16]}`, commit {describe_commit(made_by)}, "
+        f"{made_by['date'][:10]}, {made_by['hardware']}).\n"
+    )
+
+
+def describe_commit(provenance: dict) -> str:
+    return f"`{provenance['commit'][:12]}`{' (dirty: tracked files were changed)' if provenance['dirty'] else ''}"
+
+
+def describe_part(record: dict) -> str:
+    part = record["dataset"].get("part")  # records older than the key are of whole datasets
+    return f" ({part})" if part else ""
 
 
 def describe_schedule(schedule: dict) -> str:

@@ -1,15 +1,17 @@
 """The results of a configuration as tables read them: records that are complete, and the wrong answers behind them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from alexnet2012 import paper
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import top_k_wrong
 from alexnet2012.files import read_json
+
+# The datasets of the paper, by the kind of a configuration's dataset.
+EDITIONS = {"ilsvrc2010": paper.ILSVRC2010, "ilsvrc2012": paper.ILSVRC2012, "fall2009": paper.FALL2009}
 
 
 @dataclass(frozen=True)
@@ -43,21 +45,48 @@ class Net:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One line of the configuration with its nets; `key` is the variant's or the ensemble's name."""
+    """One line of the configuration with its nets; `key` is the variant's or the ensemble's name.
+
+    `splits` are those that were evaluated: ILSVRC-2012's test labels are withheld.
+    """
 
     key: str
     dataset: str
     kind: str
+    splits: tuple[str, ...]
     tables: tuple[str, ...]
     nets: tuple[Net, ...]
 
-    @cached_property
+    @property
+    def _record(self) -> dict:
+        return self.nets[0].predictions[self.splits[0]]
+
+    @property
     def counts(self) -> dict[str, int]:
-        return self.nets[0].predictions["test"]["dataset"]["counts"]
+        return self._record["dataset"]["counts"]
+
+    @property
+    def digest(self) -> str:
+        return self._record["dataset"]["digest"]
 
     @property
     def classes(self) -> int:
-        return self.nets[0].predictions["test"]["classes"]
+        return self._record["classes"]
+
+    @property
+    def members(self) -> list[str]:
+        """The nets that an ensemble averages, each as variant-seed."""
+        return list(self._record["members"])
+
+    @property
+    def part(self) -> str:
+        """What part of its dataset was packed, in words; empty for the whole, and in records older than the key."""
+        return self._record["dataset"].get("part", "")
+
+    @property
+    def edition(self) -> str | None:
+        """The paper's dataset that this one is, and is as a whole; None for a part of it and for all others."""
+        return None if self.part else EDITIONS.get(self.kind)
 
     @property
     def seeds(self) -> list[int]:
@@ -70,10 +99,16 @@ class Results:
 
     name: str
     experiments: tuple[Experiment, ...]
+    calibrations: dict[str, dict] = field(default_factory=dict)  # records by dataset
 
     @property
     def datasets(self) -> list[str]:
         return list(dict.fromkeys(experiment.dataset for experiment in self.experiments))
+
+    def on(self, dataset: str) -> list[Experiment]:
+        """The experiments on `dataset`, each key once."""
+        keys = dict.fromkeys(experiment.key for experiment in self.experiments if experiment.dataset == dataset)
+        return [self.find(dataset, key) for key in keys]
 
     def find(self, dataset: str, key: str) -> Experiment | None:
         """The experiment of a variant or ensemble; seeds of several lines are put together."""
@@ -84,14 +119,22 @@ class Results:
             return None
         nets = {net.folder: net for experiment in found for net in experiment.nets}
         tables = tuple(dict.fromkeys(table for experiment in found for table in experiment.tables))
-        return Experiment(key, dataset, found[0].kind, tables, tuple(nets.values()))
+        return replace(found[0], tables=tables, nets=tuple(nets.values()))
 
-    def feeding(self, table: str, dataset: str) -> Iterator[Experiment]:
+    def recipes(self, experiment: Experiment) -> set[str | None]:
+        """The recipes of its nets, or of an ensemble's members; None for a member that no experiment trains."""
+        known = {
+            f"{each.key}-seed{net.seed}": net.training["recipe"]
+            for each in self.on(experiment.dataset)
+            for net in each.nets
+            if net.training is not None
+        }
+        members = [f"{experiment.key}-seed{seed}" for seed in experiment.seeds] or experiment.members
+        return {known.get(member) for member in members}
+
+    def feeding(self, table: str, dataset: str) -> list[Experiment]:
         """The experiments on `dataset` that feed `table`, each key once."""
-        for key in dict.fromkeys(experiment.key for experiment in self.experiments):
-            experiment = self.find(dataset, key)
-            if experiment is not None and table in experiment.tables:
-                yield experiment
+        return [experiment for experiment in self.on(dataset) if table in experiment.tables]
 
 
 def load_results(folder: Path, data_folder: Path) -> Results:
@@ -99,22 +142,37 @@ def load_results(folder: Path, data_folder: Path) -> Results:
     plan = read_json(folder / "experiments.json")
     experiments = []
     for entry in plan["experiments"]:
-        nets = []
+        nets, splits = [], tuple(entry.get("splits", ("val", "test")))  # plans older than the key had both
         for index, predictions in enumerate(entry["predictions"]):
             training = None
             if "runs" in entry:
                 path = Path(entry["runs"][index], "record.json")
                 training = read_json(path)
                 check_record(path, training, [("seed", "its seed"), ("dataset.digest", "the digest of its data")])
-            nets.append(load_net(training, Path(predictions), data_folder))
-        key = entry.get("variant") or entry["ensemble"]
-        experiments.append(Experiment(key, entry["dataset"], entry["kind"], tuple(entry["tables"]), tuple(nets)))
-    return Results(plan["name"], tuple(experiments))
+            nets.append(load_net(training, Path(predictions), data_folder, splits))
+        key, tables = entry.get("variant") or entry["ensemble"], tuple(entry["tables"])
+        experiments.append(Experiment(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets)))
+    results = Results(plan["name"], tuple(experiments))
+    return replace(results, calibrations=load_calibrations(folder / "calibration", results))
 
 
-def load_net(training: dict | None, folder: Path, data_folder: Path) -> Net:
+def load_calibrations(folder: Path, results: Results) -> dict[str, dict]:
+    """The records of calibrated datasets; raises RecordError for one made on other data than the experiments were."""
+    calibrations = {}
+    for path in sorted(folder.glob("*.json")):
+        record = read_json(path)
+        needed = [("dataset.name", "its dataset"), ("dataset.digest", "the digest of its data")]
+        check_record(path, record, [*needed, ("images", "its number of images")])
+        name, digest = record["dataset"]["name"], record["dataset"]["digest"]
+        if any(experiment.digest != digest for experiment in results.on(name)):
+            raise RecordError(f"{path} was made on other data than {name} holds now; remove it, or calibrate again")
+        calibrations[name] = record
+    return calibrations
+
+
+def load_net(training: dict | None, folder: Path, data_folder: Path, splits: tuple[str, ...]) -> Net:
     predictions = {}
-    for split in ("val", "test"):
+    for split in splits:
         path = folder / f"{split}.json"
         record = read_json(path)
         own = ("members", "its members") if training is None else ("seed", "its seed")

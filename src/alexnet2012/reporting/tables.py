@@ -1,6 +1,7 @@
 """The paper's tables, its numbers in the text and the ledger of claims, as markdown, each with what made it."""
 
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 
 from tabulate import tabulate
@@ -8,7 +9,9 @@ from tabulate import tabulate
 from alexnet2012 import paper
 from alexnet2012.files import write_text
 from alexnet2012.reporting.cells import (
-    PAPER_KINDS,
+    ABSENT,
+    WITHHELD,
+    calibration_cell,
     cell,
     difference,
     outcome_cells,
@@ -23,8 +26,8 @@ from alexnet2012.reporting.claims import (
     measure_number,
     settle,
 )
-from alexnet2012.reporting.provenance_note import describe_origin
-from alexnet2012.reporting.results import Experiment, Results, load_results
+from alexnet2012.reporting.provenance_note import describe_calibration, describe_origin
+from alexnet2012.reporting.results import EDITIONS, Experiment, Results, load_results
 
 UNFED = "No experiment of this configuration feeds this table.\n"
 INTERVALS = "in brackets the 95 % interval: over seeds where there are three or more, else over images"
@@ -57,21 +60,23 @@ def render_table1(results: Results) -> str:
         if not experiments:
             continue
         rows = []
+        first = next(iter(experiments.values()))
         for row in with_others(paper.TABLE1, experiments):
             found = experiments.get(row.key)
             rows.append(
                 [
                     row.label,
                     *(percent(each) for each in (row.test.top1, row.test.top5)),
-                    *(cell(found, "test", k) for k in (1, 5)),
-                    difference(found, row.test, "table1", "test"),
+                    *(cell(found, first.splits, "test", k) for k in (1, 5)),
+                    difference(results, found, row.test, paper.ILSVRC2010, "test"),
                     seeds_cell(found, "test"),
                 ]
             )
         headers = ["Model", "paper top-1", "paper top-5", "top-1", "top-5", "difference top-1 / top-5", "seeds"]
         parts += [
-            caption(dataset, "its test set"),
-            rehearsal_note(dataset, experiments.values(), paper.ILSVRC2010),
+            heading(first),
+            caption(first, "its test set"),
+            rehearsal_note(first, paper.ILSVRC2010),
             grid(headers, rows),
             describe_origin(experiments.values()),
         ]
@@ -86,27 +91,36 @@ def render_table2(results: Results) -> str:
         if not experiments:
             continue
         rows = []
+        first = next(iter(experiments.values()))
         for row in with_others(paper.TABLE2, experiments):
             found = experiments.get(row.key)
             rows.append(
                 [
                     row.label,
                     *(percent(each) for each in (row.val.top1, row.val.top5, row.test.top5)),
-                    *(cell(found, split, k) for split in ("val", "test") for k in (1, 5)),
-                    difference(found, row.val, "table2", "val"),
+                    *(cell(found, first.splits, split, k) for split in ("val", "test") for k in (1, 5)),
+                    difference(results, found, row.val, paper.ILSVRC2012, "val"),
                     seeds_cell(found, "val"),
                 ]
             )
+        calibration = results.calibrations.get(dataset)
+        if calibration is not None:
+            val, test = (calibration_cell(calibration, k) for k in (1, 5)), (WITHHELD, WITHHELD)
+            name = f"{calibration['net']} (not the paper's net), centre crop"
+            rows.append([name, *[ABSENT] * 3, *val, *test, ABSENT, ABSENT])
         headers = ["Model", "paper top-1 (val)", "paper top-5 (val)", "paper top-5 (test)"]
         headers += ["top-1 (val)", "top-5 (val)", "top-1 (test)", "top-5 (test)"]
         headers += ["difference top-1 / top-5 (val)", "seeds"]
         parts += [
-            caption(dataset, "its val and test sets"),
-            rehearsal_note(dataset, experiments.values(), paper.ILSVRC2012),
+            heading(first),
+            caption(first, "its val and test sets" if "test" in first.splits else "its val set"),
+            rehearsal_note(first, paper.ILSVRC2012),
             grid(headers, rows),
         ]
         if any(val_steered(experiment) for experiment in experiments.values()):
             parts.append("val also steered the learning rate, so that its errors flatter the nets.\n")
+        if calibration is not None:
+            parts.append(describe_calibration(calibration))
         parts.append(describe_origin(experiments.values()))
     return page(parts)
 
@@ -115,7 +129,7 @@ def render_in_text(results: Results) -> str:
     """The numbers of the running text, and the errors of every variant with and without the ten crops."""
     parts = [f"# Numbers in the text: {results.name}\n"]
     for dataset in results.datasets:
-        experiments = list(results.feeding("in_text", dataset)) or list(results.feeding("table1", dataset))
+        experiments = results.on(dataset)
         rows = [
             [place(claim.section), claim.text, stated(claim), *outcome_cells(measure_number(claim, results, dataset))]
             for claim in paper.CLAIMS
@@ -130,14 +144,9 @@ def render_in_text(results: Results) -> str:
             ]
         )
         headers = ["where", "what", "paper", "measured (top-1 / top-5)", "conditions and interval, or why not"]
-        parts += [f"## {dataset}\n", rehearsal_note(dataset, experiments, "the paper's datasets"), grid(headers, rows)]
-        parts += [f"Errors of every variant; {INTERVALS}.\n", grid(*variant_errors(results, dataset))]
-        everything = {
-            experiment.key: experiment
-            for table in ("table1", "table2", "in_text")
-            for experiment in results.feeding(table, dataset)
-        }
-        parts.append(describe_origin(everything.values()))
+        parts += [heading(experiments[0]), rehearsal_note(experiments[0], *EDITIONS.values()), grid(headers, rows)]
+        parts += [f"Errors of every variant; {INTERVALS}.\n", grid(*variant_errors(experiments))]
+        parts.append(describe_origin(experiments))
     return page(parts)
 
 
@@ -150,14 +159,13 @@ def render_claims(results: Results) -> str:
             [claim.id, claim.text, place(claim.section), stated(claim), *outcome_cells(outcomes[claim.id])]
             for claim in paper.CLAIMS
         ]
-        experiments = [results.find(dataset, key) for key in dict.fromkeys(each.key for each in results.experiments)]
-        present = [experiment for experiment in experiments if experiment is not None]
+        experiments = results.on(dataset)
         headers = ["claim", "what", "where", "paper", "measured (top-1 / top-5)", "conditions and interval, or why not"]
         parts += [
-            f"## {dataset}\n",
-            rehearsal_note(dataset, present, "the paper's datasets"),
+            heading(experiments[0]),
+            rehearsal_note(experiments[0], *EDITIONS.values()),
             grid(headers, rows),
-            describe_origin(present),
+            describe_origin(experiments),
         ]
     return page(parts)
 
@@ -169,49 +177,37 @@ def with_others(rows: tuple[paper.Row, ...], experiments: dict[str, Experiment])
     yield from (paper.Row(key, key) for key in experiments if key not in known)
 
 
-def variant_errors(results: Results, dataset: str) -> tuple[list[str], list[list[str]]]:
-    headers = [
-        "variant",
-        *(
-            f"{split}, {words}, top-{k}"
-            for split in ("val", "test")
-            for words in ("centre", "ten crops")
-            for k in (1, 5)
-        ),
+def variant_errors(experiments: list[Experiment]) -> tuple[list[str], list[list[str]]]:
+    kinds = list(product(("val", "test"), {"centre": "centre", "ten_crop": "ten crops"}.items(), (1, 5)))
+    headers = ["variant", *(f"{split}, {words}, top-{k}" for split, (_, words), k in kinds)]
+    rows = [
+        [found.key, *(cell(found, found.splits, split, k, crops) for split, (crops, _), k in kinds)]
+        for found in experiments
     ]
-    rows = []
-    for key in dict.fromkeys(experiment.key for experiment in results.experiments):
-        found = results.find(dataset, key)
-        if found is not None:
-            rows.append(
-                [
-                    key,
-                    *(
-                        cell(found, split, k, crops)
-                        for split in ("val", "test")
-                        for crops in ("centre", "ten_crop")
-                        for k in (1, 5)
-                    ),
-                ]
-            )
     return headers, rows
 
 
-def caption(dataset: str, splits: str) -> str:
-    text = f"Errors on {dataset}, {splits}, ten crops; {INTERVALS}. Differences are measured minus paper."
-    return f"## {dataset}\n\n{text}\n"
+def heading(experiment: Experiment) -> str:
+    """The dataset, and what part of it was packed where that is not the whole."""
+    return f"## {experiment.dataset}{f' ({experiment.part})' if experiment.part else ''}\n"
 
 
-def rehearsal_note(dataset: str, experiments: Iterable[Experiment], papers: str) -> str:
-    """Says plainly that numbers off the paper's data are no reproduction of its numbers."""
-    experiments = list(experiments)
-    if not experiments or experiments[0].kind in PAPER_KINDS.values():
+def caption(experiment: Experiment, splits: str) -> str:
+    text = f"Errors on {experiment.dataset}, {splits}, ten crops; {INTERVALS}. Differences are measured minus paper.\n"
+    if "test" not in experiment.splits:
+        text += f"{paper.ILSVRC2012}'s test labels are withheld: errors on its test set can only be quoted.\n"
+    return text
+
+
+def rehearsal_note(experiment: Experiment, *editions: str) -> str:
+    """Says plainly that numbers off the whole of the paper's data are no reproduction of its numbers."""
+    if experiment.edition in editions:
         return ""
-    classes, images = experiments[0].classes, experiments[0].counts["train"]
-    text = (
-        f"**This is a rehearsal**: the paper's numbers are errors on {papers}, the measured ones errors on {dataset} "
-    )
-    text += f"({classes} classes, {images:,} training images). They do not compare."
+    papers = editions[0] if len(editions) == 1 else "the paper's datasets"
+    classes, images = experiment.classes, experiment.counts["train"]
+    text = f"**This is a rehearsal**: the paper's numbers are errors on {papers}, the measured ones errors on "
+    text += f"{experiment.dataset} ({f'{experiment.part}; ' if experiment.part else ''}"
+    text += f"{classes} classes, {images:,} training images). They do not compare."
     if classes < 100:
         chance = max(0.0, 1 - 5 / classes)
         text += f" Top-5 of {classes} classes has a chance level of {percent(chance)}."

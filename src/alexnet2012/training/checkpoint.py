@@ -1,10 +1,8 @@
 """Checkpoints that survive a kill at any moment, and the lock that lets only one process train a run."""
 
-import fcntl
 import os
 import pickle
 import shutil
-import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor
 
 from alexnet2012.errors import TrainingError
+from alexnet2012.files import LockTaken, locked
 
 KEPT = 2  # the newest, and the one before it should the newest turn out unreadable
 PROBE_S = 1.0  # tracking/store.py holds a lock for a moment when it asks whether a training lives
@@ -59,26 +58,14 @@ def lock(folder: Path) -> Iterator[None]:
 
     After a kill -9 of the workflow its trainings live on, and a second start must not train beside them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a+") as file:
-        deadline = time.monotonic() + PROBE_S
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() < deadline:
-                    time.sleep(0.1)
-                    continue
-                file.seek(0)
-                raise TrainingError(
-                    f"{folder} is in use: process {file.read().strip() or 'unknown'} trains this run. "
-                    "Wait for it, or end it; then run the same command again and it resumes."
-                ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
+    try:
+        with locked(folder / "lock", PROBE_S):
+            yield
+    except LockTaken as holder:
+        raise TrainingError(
+            f"{folder} is in use: process {holder} trains this run. "
+            "Wait for it, or end it; then run the same command again and it resumes."
+        ) from None
 
 
 def save(folder: Path, state: State) -> Path:

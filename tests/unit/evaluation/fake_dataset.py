@@ -1,10 +1,11 @@
-"""A packed dataset of random pixels, opened without the manifest that the tests of data/ are about."""
+"""A packed dataset of random pixels, with a manifest where a test opens it as a job does."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 
-from alexnet2012.data.packed import PackedDataset
+from alexnet2012.data.packed import MANIFEST_VERSION, PackedDataset
 
 
 def write_dataset(folder: Path, counts: dict[str, int], size_px: int, classes: int, seed: int = 0) -> PackedDataset:
@@ -25,3 +26,18 @@ def write_dataset(folder: Path, counts: dict[str, int], size_px: int, classes: i
         colour_vectors=np.eye(3),
         colour_deviations=np.ones(3),
     )
+
+
+def write_manifest(dataset: PackedDataset) -> None:
+    """What `open_packed` needs beside the arrays to find `dataset` in its folder."""
+    statistics = ("mean_image", "colour_vectors", "colour_deviations")
+    np.savez(dataset.folder / "statistics.npz", **{name: getattr(dataset, name) for name in statistics})
+    manifest = {
+        "version": MANIFEST_VERSION,
+        **{
+            name: getattr(dataset, name)
+            for name in ("name", "digest", "classes", "counts", "size_px", "part", "kind", "storage")
+        },
+        "official_ids": dataset.official_ids,
+    }
+    (dataset.folder / "manifest.json").write_text(json.dumps(manifest))

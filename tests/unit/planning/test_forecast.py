@@ -27,8 +27,10 @@ RATES = Rates(
     device="cpu",
     origin="measured",
 )
-OVERHEADS = Overheads(0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
-COSTS = SmallCosts(0.01, 1e-9, 1e-9, 0.0, 1e-8, 0.0)
+OVERHEADS = Overheads(
+    start_s=0.0, track_s=0.0, prepare_s=1.0, train_s=1.0, predict_s=0.0, average_s=0.0, tables_s=0.0, publish_s=0.0
+)
+COSTS = SmallCosts(0.01, 0.004, 1e-9, 1e-9, 0.0, 1e-8, 0.0)
 MACHINE = Machine(cores=2, cards=None, memory_bytes=10**10, hardware="some processor, 2 usable cores")
 
 
@@ -186,7 +188,7 @@ def test_a_cards_speed_is_the_cpus_unless_one_is_given(pictures, measured):
 def test_preparation_shares_the_images_out_over_the_cores(pictures):
     (dataset,) = plan_work(TINY).datasets
     pixels, train_pixels = 140 * 768, 98 * 768
-    expected = 1.0 + 140 * 0.01 / 2 + train_pixels * 1e-9 + pixels * 1e-9 / 2
+    expected = 1.0 + 140 * 0.01 / 2 + (train_pixels + pixels) * 1e-9 / 2
     assert preparation_seconds(dataset, COSTS, cores=2, start_s=1.0) == pytest.approx(expected)
 
 

@@ -72,10 +72,11 @@ def test_a_disk_that_is_too_small_does_not_fit(monkeypatch):
 
 
 def test_jpeg_storage_takes_a_fifth():
+    """196,608 / 5 = 39,321.6 bytes, 16 of places in the file, and a label of 8."""
     values = copy.deepcopy(ILSVRC)
     for dataset in values["datasets"].values():
         dataset["storage"] = "jpeg"
-    assert [stored_image_bytes(each.config) for each in plan_work(values).datasets] == [40_000, 40_000]
+    assert [stored_image_bytes(each.config) for each in plan_work(values).datasets] == [39_338, 39_338]
 
 
 def test_a_subset_has_fewer_images():
@@ -84,6 +85,20 @@ def test_a_subset_has_fewer_images():
     # 1,261 images a class in train are cut to 200; val has 50 of each class, test 150.
     assert work.counts.images == {"train": 20_000, "val": 5_000, "test": 15_000}
     assert (work.counts.classes, work.counts.exact) == (100, False)
+
+
+def test_a_subset_leaves_out_a_split_whose_labels_are_withheld():
+    values = copy.deepcopy(ILSVRC)
+    values["datasets"]["ilsvrc2012"]["subset"] = {"classes": 20}
+    counts = plan_work(values).datasets[1].counts
+    assert counts.images == {"train": 1_281_167 * 20 // 1000, "val": 1_000, "test": 0}
+
+
+def test_a_preparation_that_was_begun_needs_less_disk():
+    before = measure_disk(plan_work(ILSVRC), Path("data"), 1).data_needed_bytes
+    Path("data/.ilsvrc2012.partial/train").mkdir(parents=True)
+    Path("data/.ilsvrc2012.partial/train/images.npy").write_bytes(b"x" * 2**20)
+    assert before - measure_disk(plan_work(ILSVRC), Path("data"), 1).data_needed_bytes == 2**20
 
 
 def test_the_releases_are_counted_as_the_paper_counts_them():

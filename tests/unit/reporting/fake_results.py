@@ -23,12 +23,17 @@ PROVENANCE = {
 
 @dataclass
 class FakeResults:
-    """Writes results/some below `root` as the workflow would; `data` is beside it."""
+    """Writes results/some below `root` as the workflow would; `data` is beside it.
+
+    `kind`, `part` and `splits` hold for what is added next.
+    """
 
     root: Path
     entries: list[dict] = field(default_factory=list)
     classes: int = 10
     kind: str = "imagefolder"
+    part: str = ""
+    splits: tuple[str, ...] = ("val", "test")
 
     @property
     def folder(self) -> Path:
@@ -42,7 +47,7 @@ class FakeResults:
         self, key: str, seeds: dict[int, dict], tables: tuple[str, ...], dataset: str = "photos", training=None
     ) -> "FakeResults":
         """A variant; `seeds` maps a seed to its numbers of wrong answers, see `predict`."""
-        entry = {"dataset": dataset, "kind": self.kind, "tables": list(tables), "variant": key, "seeds": list(seeds)}
+        entry = self.describe_entry(dataset, tables) | {"variant": key, "seeds": list(seeds)}
         entry |= {"runs": [], "predictions": []}
         for seed, wrong in seeds.items():
             run = self.folder / "runs" / dataset / f"{key}-00000000" / f"seed{seed}"
@@ -51,7 +56,7 @@ class FakeResults:
                 "kind": "training",
                 "variant": key,
                 "recipe": "paper",
-                "dataset": describe(dataset),
+                "dataset": describe(dataset, self.kind, self.part),
                 "epochs": 4,
                 "schedule": '{"kind":"fixed","epochs":[3,1]}',
                 "val_steered": False,
@@ -71,12 +76,31 @@ class FakeResults:
         predictions = self.folder / "predictions" / dataset / f"{key}-00000000" / "average"
         members = {f"cnn-seed{seed}": f"run{seed}" for seed in range(5)}
         self.predict(predictions, key, dataset, wrong, {"members": members})
-        entry = {"dataset": dataset, "kind": self.kind, "tables": list(tables), "ensemble": key}
-        return self.list(entry | {"predictions": [str(predictions)]})
+        entry = self.describe_entry(dataset, tables) | {"ensemble": key, "predictions": [str(predictions)]}
+        return self.list(entry)
+
+    def calibrate(self, dataset: str, wrong: tuple[int, int], **changes) -> "FakeResults":
+        """The record of a calibration with so many of val's images wrong; `changes` are laid over it."""
+        images = COUNTS["val"]
+        record = {
+            "kind": "calibration",
+            "net": "torchvision's AlexNet",
+            "images": images,
+            "dataset": describe(dataset, "ilsvrc2012"),
+            "errors": {"top1": wrong[0] / images, "top5": wrong[1] / images},
+            "known": {"top1": 0.43478, "top5": 0.20934},
+            "weights_sha256": "7be5be791159472b1fbf8c69796b7b8f0c0a5f4f2d8c4f7b2a1d0e9c8b7a6f5e",
+            "provenance": PROVENANCE,
+        }
+        save(self.folder / "calibration" / f"{dataset}.json", record | changes)
+        return self
+
+    def describe_entry(self, dataset: str, tables: tuple[str, ...]) -> dict:
+        return {"dataset": dataset, "kind": self.kind, "splits": list(self.splits), "tables": list(tables)}
 
     def predict(self, folder: Path, key: str, dataset: str, wrong: dict, own: dict) -> None:
         """`wrong` maps (split, crops) to (top-1, top-5) numbers of wrong answers; what is not named is all right."""
-        for split in ("val", "test"):
+        for split in self.splits:
             count = COUNTS[split]
             labels = np.arange(count, dtype=np.int64) % self.classes
             path = self.data / dataset / split / "labels.npy"
@@ -94,7 +118,7 @@ class FakeResults:
                 "split": split,
                 "images": count,
                 "classes": self.classes,
-                "dataset": describe(dataset),
+                "dataset": describe(dataset, self.kind, self.part),
                 "errors": errors,
                 "provenance": PROVENANCE,
             }
@@ -106,8 +130,9 @@ class FakeResults:
         return self
 
 
-def describe(dataset: str) -> dict:
-    return {"name": dataset, "digest": f"{dataset}0123456789abcdef", "counts": COUNTS}
+def describe(dataset: str, kind: str = "imagefolder", part: str = "") -> dict:
+    digest = f"{dataset}0123456789abcdef"
+    return {"name": dataset, "kind": kind, "part": part, "digest": digest, "counts": COUNTS}
 
 
 def answer(labels: np.ndarray, classes: int, top1: int, top5: int) -> np.ndarray:

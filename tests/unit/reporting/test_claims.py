@@ -127,6 +127,73 @@ def test_the_papers_numbers_on_its_datasets_are_never_settled_elsewhere(fake, ki
     assert isinstance(measure_number(CLAIMS["C02"], results, "cifar10"), Measurement)
 
 
+VAL = {("val", "ten_crop"): (4, 1), ("val", "centre"): (6, 3)}
+
+
+def test_c01_c02_and_c26_are_measured_on_the_whole_of_ilsvrc_2010(fake):
+    """Of 20 on test 8 / 2 and 10 / 3 are wrong; of 10 on val 4 / 1. Wilson's interval of 8 in 20: 0.2188 to 0.6134."""
+    fake.kind = "ilsvrc2010"
+    fake.add("cnn", {0: wrong((8, 2), (10, 3)) | VAL}, TABLES)
+    c01, c02 = settled(fake, "C01"), settled(fake, "C02")
+    assert (values(c01), values(c02)) == ((0.40, 0.10), (0.50, 0.15))
+    assert outcome_cells(c01) == [
+        "40.00 [21.88, 61.34] / 10.00 [2.79, 30.10] %",
+        "photos; test, ten crops; 4 epochs; seed 0; Wilson over 20 images",
+    ]
+    assert c02.conditions == "photos; test, centre crop; 4 epochs; seed 0"
+    assert settled(fake, "C26").text == "0.00 / 0.00 points"
+    for claim in ("C13", "C14", "C15", "C16"):
+        assert settled(fake, claim) == NotMeasured("needs ILSVRC-2012; photos is ILSVRC-2010")
+
+
+def test_c13_and_c14_are_measured_on_the_whole_of_ilsvrc_2012(fake):
+    """Of 10 on val, the net has 4 / 1 wrong and the average 3 / 1. Wilson's interval of 3 in 10: 0.1078 to 0.6032."""
+    fake.kind, fake.splits = "ilsvrc2012", ("val",)
+    fake.add("cnn", {0: VAL}, TABLES).average("5-cnns", {("val", "ten_crop"): (3, 1)}, ("table2",))
+    assert values(settled(fake, "C13")) == (0.40, 0.10)
+    assert settled(fake, "C13").conditions == "photos; val, ten crops; 4 epochs; seed 0"
+    assert outcome_cells(settled(fake, "C14")) == [
+        "30.00 [10.78, 60.32] / 10.00 [1.79, 40.42] %",
+        "photos; val, ten crops; average of 5; Wilson over 10 images",
+    ]
+    for claim in ("C01", "C02", "C26"):
+        assert settled(fake, claim) == NotMeasured("needs ILSVRC-2010; photos is ILSVRC-2012")
+    for claim in ("C15", "C16"):
+        assert settled(fake, claim) == NotMeasured("this version does not measure it yet")
+
+
+def test_where_test_labels_are_withheld_gains_are_those_on_val(fake):
+    """Of 10 on val: centre minus ten crops is 6 - 4 and 3 - 1; one-gpu minus cnn 7 - 4 and 2 - 1."""
+    fake.kind, fake.splits = "ilsvrc2012", ("val",)
+    fake.add("cnn", {0: VAL}, TABLES).add("one-gpu", {0: {("val", "ten_crop"): (7, 2)}}, TABLES)
+    c03, c04 = settled(fake, "C03"), settled(fake, "C04")
+    assert (values(c03), values(c04)) == ((0.20, 0.20), (0.30, 0.10))
+    assert c03.conditions == "photos; val, centre minus ten crops; 4 epochs; seed 0"
+    assert c04.conditions == "photos; val, ten crops, one-gpu minus cnn; 4 epochs; seed 0"
+
+
+@pytest.mark.parametrize("claim", ["C02", "C26"])
+def test_a_number_that_needs_test_says_that_its_labels_are_withheld(fake, claim):
+    fake.kind, fake.splits = "ilsvrc2012", ("val",)
+    results = load_results(fake.add("cnn", {0: VAL}, TABLES).folder, fake.data)
+    reason = "ILSVRC-2012's test labels are withheld"
+    assert measure_number(CLAIMS[claim], results, "photos") == NotMeasured(reason)
+
+
+def test_a_part_of_an_edition_is_a_rehearsal(fake):
+    fake.kind, fake.part = "ilsvrc2010", "100 of 1000 classes"
+    fake.add("cnn", {0: wrong((8, 2))}, TABLES)
+    assert settled(fake, "C01") == NotMeasured("needs ILSVRC-2010; photos is a rehearsal")
+
+
+@pytest.mark.parametrize("claim", ["C13", "C14"])
+def test_table_2s_claims_need_their_nets(fake, claim):
+    fake.kind, fake.splits = "ilsvrc2012", ("val",)
+    fake.add("one-gpu", {0: VAL}, TABLES)
+    key = {"C13": "cnn", "C14": "5-cnns"}[claim]
+    assert settled(fake, claim) == NotMeasured(f"this configuration has no experiment of {key}")
+
+
 def test_a_variant_without_a_measure_is_not_measured_yet(fake):
     fake.add("no-lrn", {0: wrong((8, 2))}, TABLES)
     assert settled(fake, "C05") == NotMeasured("this version does not measure it yet")

@@ -116,6 +116,53 @@ def test_an_array_that_cannot_be_read_is_named(cnn, path, content):
         net.wrong("test", "centre", 1)
 
 
+def test_where_test_is_withheld_val_alone_is_read(fake):
+    fake.kind, fake.splits = "ilsvrc2012", ("val",)
+    fake.add("cnn", {0: WRONG}, TABLES).average("5-cnns", {}, TABLES)
+    cnn, five = load_results(fake.folder, fake.data).experiments
+    for experiment in (cnn, five):
+        assert (experiment.splits, experiment.counts, experiment.classes) == (("val",), COUNTS, 10)
+        assert list(experiment.nets[0].predictions) == ["val"]
+    assert (cnn.nets[0].wrong("val", "ten_crop", 1).sum(), five.seeds, len(five.members)) == (5, [], 5)
+
+
+def test_results_older_than_parts_and_splits_are_of_whole_datasets_with_both(fake):
+    fake.kind = "ilsvrc2010"
+    fake.add("cnn", {0: WRONG}, TABLES)
+    for path in (RUN, VAL, TEST):
+        change(fake.folder / path, dataset={"name": "photos", "digest": "photos0123", "counts": COUNTS})
+    for entry in fake.entries:
+        del entry["splits"]
+    change(fake.folder / "experiments.json", experiments=fake.entries)
+    (cnn,) = load_results(fake.folder, fake.data).experiments
+    assert (cnn.splits, cnn.part, cnn.edition) == (("val", "test"), "", "ILSVRC-2010")
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "edition"),
+    [
+        ("ilsvrc2010", "", "ILSVRC-2010"),
+        ("ilsvrc2012", "", "ILSVRC-2012"),
+        ("fall2009", "", "ImageNet Fall 2009"),
+        ("fall2011", "", None),
+        ("imagefolder", "", None),
+        ("ilsvrc2010", "100 of 1000 classes", None),
+    ],
+)
+def test_a_dataset_is_the_papers_when_it_is_so_as_a_whole(fake, kind, part, edition):
+    fake.kind, fake.part = kind, part
+    (cnn,) = load_results(fake.add("cnn", {0: WRONG}, TABLES).folder, fake.data).experiments
+    assert (cnn.edition, cnn.part) == (edition, part)
+
+
+def test_the_recipes_of_an_ensemble_are_its_members(fake):
+    fake.add("cnn", {0: {}, 1: {}, 2: {}}, TABLES).add("cnn", {3: {}}, TABLES, training={"recipe": "code2012"})
+    fake.average("5-cnns", {}, TABLES)
+    results = load_results(fake.folder, fake.data)
+    assert results.recipes(results.find("photos", "cnn")) == {"paper", "code2012"}
+    assert results.recipes(results.find("photos", "5-cnns")) == {"paper", "code2012", None}  # seed 4 is not trained
+
+
 def test_seeds_of_several_lines_are_put_together_and_no_net_counts_twice(fake):
     fake.add("cnn", {0: WRONG, 1: WRONG}, ("table1",)).add("cnn", {1: WRONG, 2: WRONG}, ("in_text",))
     results = load_results(fake.folder, fake.data)
@@ -123,4 +170,4 @@ def test_seeds_of_several_lines_are_put_together_and_no_net_counts_twice(fake):
     assert results.find("photos", "cnn").tables == ("table1", "in_text")
     assert (results.find("photos", "one-gpu"), results.find("drawings", "cnn")) == (None, None)
     assert [each.key for each in results.feeding("in_text", "photos")] == ["cnn"]
-    assert list(results.feeding("table2", "photos")) == []
+    assert results.feeding("table2", "photos") == []

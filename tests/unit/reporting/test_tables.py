@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from fake_results import FakeResults, change, read_grid
 
@@ -252,6 +254,85 @@ def test_values_are_worded_for_people():
     assert [place(each) for each in ("4.1, 6", "3.1, figure 1", "abstract", "table 2")] == [
         *("§4.1, §6", "§3.1, figure 1", "abstract", "table 2"),
     ]
+
+
+@pytest.fixture
+def editions(fake) -> FakeResults:
+    """Both editions, calibrated, and a pilot of a few classes of each.
+
+    imagenet2010, of 20 on test: 8 / 3 are wrong, Wilson 21.9 to 61.3 and 5.2 to 36.0. imagenet2012, of 10 on val: five
+    seeds have 4, 4, 5, 4, 3 wrong, a mean of 40 -+ 2.776 * 7.071 / sqrt(5) = 8.8 %; the average 3 / 1; torchvision's
+    net 4 / 2.
+    """
+    fake.classes, fake.kind = 1000, "ilsvrc2010"
+    fake.add("cnn", {0: {("test", "ten_crop"): (8, 3)}}, ("table1", "in_text"), dataset="imagenet2010")
+    fake.kind, fake.splits = "ilsvrc2012", ("val",)
+    seeds = {seed: {("val", "ten_crop"): (wrong, 2)} for seed, wrong in enumerate((4, 4, 5, 4, 3))}
+    fake.add("cnn", seeds, ("table2", "in_text"), dataset="imagenet2012")
+    fake.average("5-cnns", {("val", "ten_crop"): (3, 1)}, ("table2",), dataset="imagenet2012")
+    fake.calibrate("imagenet2012", (4, 2))
+    fake.classes, fake.part = 10, "10 of 1000 classes, at most 112 images each, seed 2012"
+    fake.add("cnn", {0: {("val", "ten_crop"): (5, 1)}}, ("table2",), dataset="pilot2012")
+    fake.kind, fake.splits = "ilsvrc2010", ("val", "test")
+    return fake.add("cnn", {0: {("test", "ten_crop"): (8, 2)}}, ("table1",), dataset="pilot2010")
+
+
+@pytest.mark.parametrize("table", ["table1", "table2"])
+def test_both_editions_and_their_pilots_make_these_tables(editions, table):
+    render = {"table1": render_table1, "table2": render_table2}[table]
+    assert render(load(editions)) == (Path(__file__).parent / "both_editions" / f"{table}.md").read_text()
+
+
+def test_each_edition_settles_its_own_claims(editions):
+    measured = {}
+    for part in render_claims(load(editions)).split("## ")[1:]:
+        name, rest = part.split("\n", 1)
+        measured[name.split(" ")[0]] = {row[0] for row in read_grid(f"\n{rest}")[1:] if row[4] != "not measured"}
+    arithmetic = {"C03", "C24", "C25"}
+    assert measured == {
+        "imagenet2010": {"C01", "C02", "C26"} | arithmetic,
+        "imagenet2012": {"C13", "C14"} | arithmetic,
+        "pilot2012": arithmetic,
+        "pilot2010": arithmetic,
+    }
+
+
+def test_the_text_of_an_edition_whose_labels_are_withheld_says_so(editions):
+    text = render_in_text(load(editions)).split("## ")
+    (imagenet2012,) = (part for part in text if part.startswith("imagenet2012"))
+    rows = {row[1]: row for row in read_grid(imagenet2012)}
+    assert rows["the same net, centre crop alone"][3:] == ["not measured", "ILSVRC-2012's test labels are withheld"]
+    assert rows["averaging five CNNs lowers the error of one"][3].startswith("10.00 [")  # 40 - 30
+    header, cnn, _ = read_grid(imagenet2012, 1)
+    assert [(name[:4], cell) for name, cell in zip(header, cnn, strict=True)][5:] == [("test", "labels withheld")] * 4
+    assert "rehearsal" not in imagenet2012
+    (pilot,) = (part for part in text if part.startswith("pilot2012 (10 of 1000 classes"))
+    assert "errors on pilot2012 (10 of 1000 classes, at most 112 images each, seed 2012; 10 classes, 1,120" in pilot
+
+
+def test_the_recipe_of_its_members_decides_whether_an_average_compares(fake):
+    fake.kind, fake.splits = "ilsvrc2012", ("val",)
+    seeds = {seed: {("val", "ten_crop"): (5, 1)} for seed in range(5)}
+    fake.add("cnn", seeds, ALL, training={"recipe": "code2012"})
+    fake.average("5-cnns", {("val", "ten_crop"): (4, 0)}, ("table2",))
+    rows = read_grid(render_table2(load(fake)))
+    assert [row[8] for row in rows[2:4]] == ["–", "–"]
+
+
+def test_a_calibration_of_other_data_is_refused(editions):
+    other = {"name": "imagenet2012", "digest": "f" * 64, "counts": {}}
+    change(editions.folder / "calibration" / "imagenet2012.json", dataset=other)
+    with pytest.raises(RecordError, match="imagenet2012.json was made on other data than imagenet2012 holds now"):
+        load(editions)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"), [({"images": None}, "its number of images"), ({"provenance": {}}, "its commit")]
+)
+def test_a_calibration_that_lacks_something_is_refused(editions, changes, words):
+    editions.calibrate("imagenet2012", (4, 2), **changes)
+    with pytest.raises(RecordError, match=f"calibration/imagenet2012.json does not say {words}"):
+        load(editions)
 
 
 def test_all_four_tables_are_written(fake):

@@ -168,7 +168,13 @@ def test_the_record_says_what_was_made_from_what(root, alone):
     assert record["provenance"]["commit"] == COMMIT
     assert record["provenance"]["torch_threads"] == 1
     assert record["seed"] == 1
-    assert record["dataset"] == {"name": "pictures", "digest": manifest["digest"], "counts": manifest["counts"]}
+    assert record["dataset"] == {
+        "name": "pictures",
+        "kind": "imagefolder",
+        "part": "",
+        "digest": manifest["digest"],
+        "counts": manifest["counts"],
+    }
     assert record["identity"] == {"code": fingerprint("train"), "config": run.hash8, "data": manifest["digest"]}
     assert record["weights_sha256"] == file_digest(alone / "model.safetensors")
     assert (record["epochs"], record["steps"], record["classes"], record["recipe"]) == (7, STEPS, 3, "paper")

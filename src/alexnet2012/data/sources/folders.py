@@ -5,22 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet2012.data.decode import IMAGE_FORMATS
 from alexnet2012.data.listing import Listing
 from alexnet2012.data.packed import SPLITS
+from alexnet2012.data.sources.draw import count_splits, draw_splits, share_of
 from alexnet2012.data.sources.source import Source, as_list
 from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
-
-IMAGE_FORMATS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".bmp": "BMP",
-    ".webp": "WEBP",
-    ".ppm": "PPM",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
 
 
 def scan_image_folder(dataset: DatasetConfig) -> Source:
@@ -90,18 +81,15 @@ def _draw_splits(
     generator = np.random.default_rng(seed)
     splits: dict[str, dict[str, list[str]]] = {name: {} for name in ("train", *fractions)}
     for class_name, files in train.items():
-        counts = {name: max(1, int(fraction * len(files) + 0.5)) for name, fraction in fractions.items()}
-        if sum(counts.values()) >= len(files):
-            wanted = ", ".join(f"{count} for {name}" for name, count in counts.items())
+        counts = count_splits(len(files), fractions)
+        if counts is None:
+            wanted = ", ".join(f"{share_of(len(files), fraction)} for {name}" for name, fraction in fractions.items())
             raise DataError(
                 f"Class {class_name} has only {len(files)} images: with {wanted} none would be left for train. Add "
                 "images to it, remove it, or lower val_fraction and test_fraction."
             )
-        order = generator.permutation(len(files)).tolist()
-        for name, count in counts.items():
-            splits[name][class_name] = [files[k] for k in sorted(order[:count])]
-            order = order[count:]
-        splits["train"][class_name] = [files[k] for k in sorted(order)]
+        for name, rows in draw_splits(len(files), counts, generator).items():
+            splits[name][class_name] = [files[k] for k in rows.tolist()]
     return splits
 
 

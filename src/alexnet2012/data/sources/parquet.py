@@ -1,0 +1,130 @@
+"""ILSVRC-2012 as the parquet shards of the Hugging Face copy: columns image{bytes, path} and label."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from alexnet2012.data.sources import layouts
+from alexnet2012.data.sources.ilsvrc import withhold
+from alexnet2012.data.sources.rows import (
+    IMAGE_NAME,
+    Files,
+    Rows,
+    arrange_numbered,
+    arrange_train,
+    join_rows,
+    list_some,
+    stems_of,
+)
+from alexnet2012.data.sources.tars import report_listed
+from alexnet2012.data.sources.verify import Inventory
+from alexnet2012.errors import DataError
+
+EDITION = "ILSVRC2012"
+NO_LABEL = -1
+
+
+def list_parquet(folder: Path) -> Inventory:
+    """Only names and labels are read. Raises DataError when the labels do not number the sorted WordNet ids."""
+    train, train_files = _read_split(folder, "train")
+    classes, numbers = _read_classes(train, folder)
+    train = replace(train, labels=np.searchsorted(numbers, train.labels))
+    train_listing, train_problems = arrange_train(train, classes, train_files)
+    val, val_files = _read_split(folder, "validation")
+    known = np.isin(val.labels, numbers)
+    differences = _describe_unknown(val.labels[~known])
+    val = val.take(np.flatnonzero(known))
+    val = replace(val, labels=np.searchsorted(numbers, val.labels))
+    val_listing, val_problems = arrange_numbered(val, "val", EDITION, val_files)
+    splits, problems = {"train": train_listing, "val": val_listing}, (*train_problems, *val_problems)
+    if layouts.parquet_shards(folder, "test"):
+        test_listing, test_problems = arrange_numbered(*_read_test(folder))
+        splits["test"] = withhold(test_listing)
+        problems += test_problems
+    return Inventory(f"ILSVRC-2012 from the parquet shards in {folder}", folder, classes, splits, problems, differences)
+
+
+def _read_test(folder: Path) -> tuple[Rows, str, str, Files]:
+    rows, files = _read_split(folder, "test")
+    return rows, "test", EDITION, files
+
+
+def _read_split(folder: Path, split: str) -> tuple[Rows, Files]:
+    began = time.monotonic()
+    shards = layouts.parquet_shards(folder, split)
+    rows = join_rows([_read_shard(shard).in_file(number) for number, shard in enumerate(shards)])
+    report_listed(f"{len(shards)} shards {split}-*.parquet", len(rows), 0, began)
+    return rows, Files.of([os.fsencode(shard.relative_to(folder)) for shard in shards], "parquet")
+
+
+def _read_shard(shard: Path) -> Rows:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(shard) as file:
+            _refuse_other_columns(shard, file.schema_arrow)
+            # The leaf alone: the bytes of the images beside it are not touched.
+            table = file.read(columns=["image.path", "label"])
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(
+            f"{shard} ({shard.stat().st_size:,} bytes) cannot be read as parquet: {error}. It is damaged or cut short; "
+            "download it again."
+        ) from None
+    paths = pc.struct_field(table["image"], "path").combine_chunks().cast(pa.string())
+    labels = pc.fill_null(table["label"].combine_chunks().cast(pa.int64()), NO_LABEL).to_numpy()
+    for row, path in enumerate(paths.to_pylist()):
+        if path is None or not IMAGE_NAME.search(path):
+            raise DataError(
+                f"{shard}, row {row}: its image.path is {path!r}, though an image's name was expected, which tells its "
+                "place in the edition. Use shards that keep the names, such as those of ILSVRC/imagenet-1k."
+            )
+    count = len(labels)
+    return Rows(paths, np.zeros(count, np.int32), np.arange(count), np.zeros(count, np.int64), labels)
+
+
+def _refuse_other_columns(shard: Path, schema) -> None:
+    import pyarrow as pa
+
+    found = {field.name: field.type for field in schema}
+    image, label = found.get("image"), found.get("label")
+    inner = {field.name for field in image} if image is not None and pa.types.is_struct(image) else set()
+    if not {"bytes", "path"} <= inner or label is None or not (pa.types.is_integer(label) or pa.types.is_null(label)):
+        listed = ", ".join(f"{name} ({kind})" for name, kind in found.items())
+        raise DataError(
+            f"{shard} has the columns {listed}; image (a struct of bytes and path) and label (whole numbers) were "
+            "expected."
+        )
+
+
+def _read_classes(train: Rows, folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """The sorted WordNet ids in the names of the training images, and the number that the label column gives each."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wnids = pc.struct_field(pc.extract_regex(stems_of(train.paths), r"^(?P<wnid>n\d{8})_"), "wnid")
+    if wnids.null_count:
+        k = int(np.flatnonzero(wnids.is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(f"{folder}: the training image {train.paths[k].as_py()} was expected to be named nXXXXXXXX_...")
+    pairs = pa.table({"wnid": wnids, "label": train.labels}).group_by(["wnid", "label"]).aggregate([]).sort_by("wnid")
+    classes, numbers = pairs["wnid"].to_pylist(), pairs["label"].to_numpy()
+    odd = [k for k in range(1, len(classes)) if classes[k] == classes[k - 1] or numbers[k] <= numbers[k - 1]]
+    if odd or (len(numbers) and numbers[0] < 0):
+        k = odd[0] if odd else 0
+        before = f" and {classes[k - 1]} label {numbers[k - 1]}" if k else ""
+        raise DataError(
+            f"{folder}: the label column was expected to number the sorted WordNet ids, but {classes[k]} has label "
+            f"{numbers[k]}{before}. These shards were made in another way; use those of ILSVRC/imagenet-1k."
+        )
+    return tuple(classes), numbers
+
+
+def _describe_unknown(labels: np.ndarray) -> tuple[str, ...]:
+    if not len(labels):
+        return ()
+    named = list_some([str(label) for label in np.unique(labels).tolist()])
+    return (f"val: {len(labels):,} images have labels of which there is no training image: {named}",)

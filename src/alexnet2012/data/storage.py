@@ -1,0 +1,169 @@
+"""How a split's images lie on disk: raw pixels in images.npy, or JPEGs in images.bin with places in offsets.npy."""
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a process puts an image: at `first_byte` + row x bytes of an image of `images_file`, or, when that is None,
+    back to its parent as a JPEG of `jpeg_quality`."""
+
+    size_px: int
+    images_file: str | None = None
+    first_byte: int = 0
+    jpeg_quality: int = 0
+
+
+class RawStore:
+    """uint8 (n, s, s, 3) in images.npy: 196,608 bytes an image at 256 pixels, ready to be cropped."""
+
+    def __init__(self, folder: Path, images: int, size_px: int) -> None:
+        self.path, self.shape = folder / "images.npy", (images, size_px, size_px, 3)
+        self.image_bytes = size_px * size_px * 3
+        if not self.path.exists():
+            np.lib.format.open_memmap(self.path, mode="w+", dtype=np.uint8, shape=self.shape)
+        with self.path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            np.lib.format.read_array_header_1_0(file)
+            self.first_byte = file.tell()
+        # A kill after the last images were cut off, and before the dataset got its name, leaves a shorter file.
+        os.truncate(self.path, self.first_byte + images * self.image_bytes)
+        self.target = Target(size_px, str(self.path), self.first_byte)
+        self.end = 0
+
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        """Nothing to be kept: a row is its place."""
+        return np.empty((0, 2), np.int64)
+
+    def restore(self, rows: np.ndarray, places: np.ndarray, end: int) -> None:
+        """Nothing to be restored."""
+
+    def stored(self, row: int) -> bytes:
+        """What is on disk for a row."""
+        with self.path.open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), self.image_bytes, self.first_byte + row * self.image_bytes)
+
+    def sync(self) -> None:
+        """Return when all that was stored is on disk."""
+        _sync(self.path)
+
+    def finish(self, kept: np.ndarray) -> None:
+        """Make row k what row kept[k] was; only rows from behind the end move, so that a kill can repeat it."""
+        images = np.lib.format.open_memmap(self.path, mode="r+")
+        for row in np.flatnonzero(kept != np.arange(len(kept))):
+            images[row] = images[kept[row]]
+        images.flush()
+        del images
+        if len(kept) < self.shape[0]:
+            with self.path.open("r+b") as file:
+                header = {"descr": "|u1", "fortran_order": False, "shape": (len(kept), *self.shape[1:])}
+                np.lib.format.write_array_header_1_0(file, header)
+                assert file.tell() == self.first_byte, "numpy pads its header to one length"
+            os.truncate(self.path, self.first_byte + len(kept) * self.image_bytes)
+
+
+class JpegStore:
+    """JPEGs one after another in images.bin; `offsets.npy` int64 (n, 2) holds each one's first byte and length."""
+
+    def __init__(self, folder: Path, images: int, size_px: int, quality: int) -> None:
+        self.path, self.offsets_path = folder / "images.bin", folder / "offsets.npy"
+        self.path.touch()
+        self.offsets = np.zeros((images, 2), np.int64)
+        self.target = Target(size_px, jpeg_quality=quality)
+        self.end = 0
+
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        """Where the images `rows` lie, (rows, 2), to be kept with their shard."""
+        return self.offsets[rows]
+
+    def restore(self, rows: np.ndarray, places: np.ndarray, end: int) -> None:
+        """Take over a shard that an earlier run stored, whose last byte came before `end`; all after it is dropped."""
+        self.offsets[rows] = places
+        self.end = end
+
+    def append(self, rows: np.ndarray, encoded: list[bytes]) -> None:
+        with self.path.open("r+b") as file:
+            file.seek(self.end)
+            for row, content in zip(rows, encoded, strict=True):
+                file.write(content)
+                self.offsets[row] = (self.end, len(content))
+                self.end += len(content)
+
+    def stored(self, row: int) -> bytes:
+        """What is on disk for a row."""
+        first, length = self.offsets[row].tolist()
+        with self.path.open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), length, first)
+
+    def sync(self) -> None:
+        """Return when all that was stored is on disk."""
+        _sync(self.path)
+
+    def finish(self, kept: np.ndarray) -> None:
+        """Make row k what row kept[k] was, and write the places."""
+        os.truncate(self.path, self.end)
+        np.save(self.offsets_path, self.offsets[kept])
+
+
+Store = RawStore | JpegStore
+
+
+class JpegImages:
+    """Reads like an array uint8 (n, s, s, 3): a row, a slice or an array of rows is decoded when it is asked for."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, folder: Path, size_px: int) -> None:
+        self.offsets = np.load(folder / "offsets.npy", mmap_mode="r")
+        self.path = folder / "images.bin"
+        # An empty file cannot be mapped; offsets of its images, if any, then fail by themselves.
+        size = self.path.stat().st_size
+        self.content = np.memmap(self.path, np.uint8, mode="r") if size else np.empty(0, np.uint8)
+        self.shape = (len(self.offsets), size_px, size_px, 3)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | slice | np.ndarray) -> np.ndarray:
+        if isinstance(rows, int | np.integer):
+            return self._decode(int(rows))
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
+        images = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        for place, row in enumerate(rows):
+            images[place] = self._decode(int(row))
+        return images
+
+    def encoded(self, row: int) -> bytes:
+        """The JPEG of a row."""
+        first, length = self.offsets[row].tolist()
+        return self.content[first : first + length].tobytes()
+
+    def _decode(self, row: int) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(self.encoded(row)), formats=["JPEG"]))
+
+
+def open_images(folder: Path, size_px: int, storage: str) -> np.ndarray | JpegImages:
+    """The images of a packed split, uint8 (n, s, s, 3), mapped or decoded as they are asked for."""
+    if storage == "jpeg":
+        return JpegImages(folder, size_px)
+    # As a plain array: an index into a memmap makes a memmap, which costs more than the index.
+    return np.asarray(np.load(folder / "images.npy", mmap_mode="r"))
+
+
+def encode(pixels: np.ndarray, quality: int) -> bytes:
+    """A JPEG of `pixels` uint8 (s, s, 3) with full colour resolution."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
+    return buffer.getvalue()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

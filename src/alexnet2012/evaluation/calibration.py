@@ -1,0 +1,193 @@
+"""A net of known accuracy on the packed val split: mistakes in the data show before a training is paid for."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from alexnet2012 import devices, provenance
+from alexnet2012.data.packed import PackedDataset, open_packed
+from alexnet2012.errors import DataError
+from alexnet2012.evaluation.metrics import top_k_wrong
+from alexnet2012.files import file_digest, write_json
+
+# torchvision states 56.522 and 79.066 % right, centre crop, for the AlexNet whose weights' sha256 begins with this.
+KNOWN = {"top1": 0.43478, "top5": 0.20934}
+WEIGHTS_SHA256 = "7be5be79"
+WEIGHTS_NAME = f"alexnet-owt-{WEIGHTS_SHA256}.pth"
+WEIGHTS_URL = f"https://download.pytorch.org/models/{WEIGHTS_NAME}"
+KIND, CLASSES, SIZE_PX, CROP_PX = "ilsvrc2012", 1000, 256, 224
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in 0..1
+
+TOLERANCE = 0.005
+PROGRESS_EVERY_S = 10.0
+
+CAUSES = """The usual causes:
+- the order of the labels: class k must be the k-th of the sorted WordNet ids, not the edition's own id;
+- the ground truth of val: that of another edition, or not in the order of the images' numbers;
+- the order of the channels: the pixels must be RGB, not BGR;
+- warped images: the shorter side must become 256 and the middle be cut out, not the whole image be squeezed.
+Nothing was written; mend the data, prepare them again and calibrate again."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Measured and known errors by "top1" and "top5", as fractions, and the number of images."""
+
+    errors: dict[str, float]
+    known: dict[str, float]
+    images: int
+
+    @property
+    def difference(self) -> dict[str, float]:
+        """Measured minus known."""
+        return {k: self.errors[k] - self.known[k] for k in self.known}
+
+
+def calibrate_torchvision(folder: Path, output: Path, weights: Path | None, download: bool) -> None:
+    """Evaluate torchvision's AlexNet on the packed val split in `folder` and write the record `output`.
+
+    `weights` is a file, or None for the one in torch hub's cache, which is fetched only if `download`. Raises DataError
+    when there are no weights, when the data cannot be calibrated, and as `calibrate` does; then nothing is written.
+    """
+    dataset = open_packed(folder)
+    check_edition(dataset)
+    check_whole(dataset)
+    path = find_weights(weights, download)
+    digest = file_digest(path)
+    if not digest.startswith(WEIGHTS_SHA256):
+        print(f"{path} is not the published file, whose sha256 begins with {WEIGHTS_SHA256}", flush=True)
+    threads = provenance.count_usable_cores()
+    device = devices.open_device("auto", threads)
+    made_by = provenance.collect(threads, device.type)
+    found = calibrate(load_torchvision(path).to(device), preprocess, dataset, KNOWN, TOLERANCE)
+    write_json(
+        output,
+        {
+            "kind": "calibration",
+            "net": "torchvision's AlexNet",
+            "split": "val",
+            "images": found.images,
+            "dataset": dataset.describe(),
+            "errors": found.errors,
+            "known": found.known,
+            "difference": found.difference,
+            "weights_sha256": digest,
+            "provenance": asdict(made_by),
+        },
+    )
+
+
+def calibrate(
+    net: nn.Module,
+    preprocess: Callable[[np.ndarray], Tensor],
+    dataset: PackedDataset,
+    known: dict[str, float],
+    tolerance: float,
+    batch: int = 100,
+) -> Calibration:
+    """The errors of `net` on val, which differ from the `known` ones by at most `tolerance`.
+
+    `preprocess` makes the net's inputs from uint8 (n, s, s, 3) in RGB; the net answers with scores (n, classes). Raises
+    DataError for a part of an edition, on which nothing is known, and for a larger difference, with the usual causes.
+    """
+    check_whole(dataset)
+    wrong = measure_wrong(net, preprocess, dataset, batch)
+    found = Calibration({k: float(each.mean()) for k, each in wrong.items()}, known, len(wrong["top1"]))
+    # Errors are whole numbers of images: a millionth of a point is rounding.
+    if max(abs(each) for each in found.difference.values()) > tolerance + 1e-8:
+        measured, stated = (" / ".join(f"{100 * each[k]:.3f}" for k in known) for each in (found.errors, known))
+        points = " / ".join(f"{100 * each:+.3f}" for each in found.difference.values())
+        raise DataError(
+            f"{dataset.folder}: on {found.images:,} val images the net errs on {measured} % (top-1 / top-5), but is "
+            f"known to err on {stated} %: a difference of {points} points, where {100 * tolerance:g} are allowed. "
+            f"{CAUSES}"
+        )
+    return found
+
+
+def measure_wrong(
+    net: nn.Module, preprocess: Callable[[np.ndarray], Tensor], dataset: PackedDataset, batch: int
+) -> dict[str, np.ndarray]:
+    """Bool (n,) by "top1" and "top5": which images of val the net gets wrong, by one crop each."""
+    data, device = dataset.split("val"), next(net.parameters()).device
+    wrong: dict[str, list[np.ndarray]] = {"top1": [], "top5": []}
+    reported = time.monotonic()
+    net.eval()
+    for start in range(0, len(data), batch):
+        rows = slice(start, start + batch)
+        with torch.inference_mode():
+            scores = net(preprocess(data.images[rows]).to(device)).float().cpu().numpy()
+        for k in (1, 5):
+            wrong[f"top{k}"].append(top_k_wrong(scores, data.labels[rows], k))
+        if time.monotonic() - reported > PROGRESS_EVERY_S:
+            reported = time.monotonic()
+            print(f"calibrating: {start + len(scores):,} of {len(data):,} images", flush=True)
+    return {k: np.concatenate(parts) for k, parts in wrong.items()}
+
+
+def preprocess(images: np.ndarray) -> Tensor:
+    """torchvision's own: the central 224x224, divided by 255, minus its mean, divided by its deviation."""
+    middle = (SIZE_PX - CROP_PX) // 2
+    pixels = images[:, middle : middle + CROP_PX, middle : middle + CROP_PX] / np.float32(255)
+    pixels = (pixels - np.float32(MEAN)) / np.float32(DEVIATION)
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+
+
+def check_edition(dataset: PackedDataset) -> None:
+    """Raises DataError unless the data are of the edition and the size that torchvision's net was made for."""
+    found = (dataset.kind, len(dataset.classes), dataset.size_px)
+    if found != (KIND, CLASSES, SIZE_PX):
+        raise DataError(
+            f"{dataset.folder} is of kind {dataset.kind or 'unknown'} with {len(dataset.classes)} classes at "
+            f"{dataset.size_px} px, but what torchvision's AlexNet gets wrong is known for {KIND} with {CLASSES} "
+            f"classes at {SIZE_PX} px alone; calibrate that dataset"
+        )
+
+
+def check_whole(dataset: PackedDataset) -> None:
+    if dataset.part:
+        raise DataError(
+            f"{dataset.folder} is a part of its edition ({dataset.part}), and on a part no net's accuracy is known; "
+            "calibrate the whole edition"
+        )
+
+
+def find_weights(given: Path | None, download: bool) -> Path:
+    """The file of torchvision's weights; raises DataError when it is not there, saying how to get it."""
+    if given is not None:
+        if not given.is_file():
+            raise DataError(f"{given} is not there; give the file {WEIGHTS_NAME} of torchvision's weights")
+        return given
+    path = Path(torch.hub.get_dir(), "checkpoints", WEIGHTS_NAME)
+    if not path.is_file():
+        if not download:
+            raise DataError(
+                f"torchvision's weights are not in {path}; give their file with --weights (calibration.weights in a "
+                f"configuration), or run alexnet2012 calibrate with --download once, which fetches {WEIGHTS_URL}"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(WEIGHTS_URL, str(path), hash_prefix=WEIGHTS_SHA256)
+        except (OSError, RuntimeError) as error:  # no network; or another file than the published one
+            raise DataError(f"{WEIGHTS_URL} could not be fetched ({error}); give a file with --weights") from error
+    return path
+
+
+def load_torchvision(path: Path) -> nn.Module:
+    """torchvision's AlexNet with the weights of a file; raises DataError when they are not of this net."""
+    import pickle
+
+    from torchvision.models import alexnet
+
+    net = alexnet()
+    try:
+        net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, AttributeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path} does not hold the weights of torchvision's AlexNet ({reason})") from None
+    return net

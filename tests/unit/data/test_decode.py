@@ -1,0 +1,164 @@
+"""One image at a time: geometry, and everything odd that archives hold under an image's name."""
+
+import gzip
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet2012.data import decode as module
+from alexnet2012.data.decode import ImageError, decode, fit_square
+
+GREY = Image.new("L", (8, 8), 100)
+
+
+def save(image: Image.Image, form: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def photograph(width: int = 48, height: int = 32) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def draw_disc(width: int, height: int, radius: float) -> Image.Image:
+    y, x = np.mgrid[:height, :width]
+    inside = (x - (width - 1) / 2) ** 2 + (y - (height - 1) / 2) ** 2 <= radius**2
+    return Image.fromarray(np.repeat((inside * 255).astype(np.uint8)[:, :, None], 3, axis=2))
+
+
+def largest_difference(found: Image.Image, expected: Image.Image | np.ndarray) -> int:
+    found, expected = np.asarray(found).astype(int), np.asarray(expected).astype(int)
+    assert found.shape == expected.shape
+    return int(np.abs(found - expected).max())
+
+
+@pytest.mark.parametrize("size", [(300, 200), (200, 300), (640, 200), (100, 67)])
+def test_a_disc_stays_a_disc(size):
+    square = np.asarray(fit_square(draw_disc(*size, radius=0.4 * min(size)), 64))[:, :, 0] > 127
+    assert square.shape == (64, 64)
+    # Radius 0.4 x 64 = 25.6, so 51 pixels across in both directions; a warped 300 x 200 would be 34 x 51.
+    assert abs(square.any(axis=0).sum() - 51.2) <= 1.5
+    assert abs(square.any(axis=1).sum() - 51.2) <= 1.5
+    assert abs(square.sum() - np.pi * 25.6**2) < 0.03 * np.pi * 25.6**2
+
+
+def test_the_crop_is_the_centre_of_the_picture_scaled_by_its_shorter_side():
+    y, x = np.mgrid[:200, :300]
+    picture = Image.fromarray(np.stack([x * 255 // 299, y * 255 // 199, (x + y) % 256], axis=2).astype(np.uint8))
+    # 300 x 200 -> 384 x 256, of which columns (384 - 256) / 2 = 64 to 319.
+    expected = np.asarray(picture.resize((384, 256), Image.Resampling.BILINEAR))[:, 64:320]
+    assert largest_difference(fit_square(picture, 256), expected) <= 1
+    upright = picture.transpose(Image.Transpose.TRANSPOSE)
+    expected = np.asarray(upright.resize((256, 384), Image.Resampling.BILINEAR))[64:320]
+    assert largest_difference(fit_square(upright, 256), expected) <= 1
+
+
+@pytest.mark.parametrize("size", [(500, 375), (375, 500), (333, 500), (101, 997), (257, 256)])
+def test_resampling_the_square_alone_is_resampling_all_and_cropping(size):
+    picture = photograph(*size)
+    scaled = tuple(max(64, round(side * 64 / min(size))) for side in size)
+    left, top = ((side - 64) // 2 for side in scaled)
+    whole = picture.resize(scaled, Image.Resampling.BILINEAR).crop((left, top, left + 64, top + 64))
+    assert largest_difference(fit_square(picture, 64), whole) <= 1
+
+
+def test_a_picture_of_the_right_height_is_only_cropped():
+    picture = photograph(47, 32)
+    np.testing.assert_array_equal(np.asarray(fit_square(picture, 32)), np.asarray(picture)[:, 7:39])
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "notes", "colour"),
+    [
+        (save(photograph(8, 8).resize((8, 8)), "JPEG"), "x.JPEG", "", None),
+        (save(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100), "x.jpg", "CMYK", (255, 0, 0)),
+        (save(GREY), "x.png", "greyscale", (100, 100, 100)),
+        (save(GREY, "JPEG"), "train/n01440764/n01440764_10026", "greyscale", (100, 100, 100)),
+        (save(Image.new("RGB", (8, 8), (10, 200, 30)).quantize(4)), "x.PNG", "palette", (10, 200, 30)),
+        (save(Image.fromarray(np.full((8, 8), 0x8000, np.uint16))), "x.png", "I;16", (128, 128, 128)),
+        (save(Image.new("RGBA", (8, 8), (9, 8, 7, 0))), "x.png", "alpha ignored", (9, 8, 7)),
+        (save(Image.new("RGB", (8, 8), (9, 8, 7))), "x.JPEG", "PNG named as JPEG", (9, 8, 7)),
+        (save(Image.new("RGB", (8, 8), (9, 8, 7))), "val/ILSVRC2012_val_00000001", "PNG named as JPEG", (9, 8, 7)),
+        (save(Image.new("RGB", (16, 8)), "JPEG", exif=turned()), "x.JPEG", "EXIF orientation ignored", (0, 0, 0)),
+        (gzip.compress(save(Image.new("RGB", (8, 8), (9, 8, 7)))), "x.png", "gzipped", (9, 8, 7)),
+        (save(Image.new("RGB", (4, 6), (1, 2, 3)), "BMP"), "x.bmp", "enlarged", (1, 2, 3)),
+        (gzip.compress(save(Image.new("L", (4, 4)))), "x.jpg", "gzipped; greyscale; PNG named as JPEG; enlarged", None),
+    ],
+)  # fmt: skip
+def test_what_can_be_read_is_read_as_rgb_and_noted(content, name, notes, colour):
+    image = decode(content, name, 8)
+    assert (image.notes, image.pixels.shape, image.pixels.dtype) == (notes, (8, 8, 3), np.uint8)
+    if colour:
+        assert np.abs(image.pixels[4, 4].astype(int) - colour).max() <= 3
+
+
+def test_the_exif_orientation_turns_nothing():
+    """The left half is white; turned as EXIF asks it would be the upper half."""
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[:, :8] = 255
+    image = decode(save(Image.fromarray(pixels), "JPEG", exif=turned()), "x.jpg", 16)
+    assert image.pixels[:, :6].min() > 200 and image.pixels[:, 10:].max() < 50
+
+
+def test_the_original_size_is_told():
+    image = decode(save(photograph(48, 32), "JPEG"), "x.jpg", 16)
+    assert (image.width, image.height) == (48, 32)
+
+
+def test_extraneous_bytes_after_an_image_do_no_harm():
+    """Two images of ILSVRC-2010's training set have them."""
+    content = save(photograph(), "JPEG")
+    np.testing.assert_array_equal(decode(content + b"\0more", "x.jpg", 16).pixels, decode(content, "x.jpg", 16).pixels)
+
+
+def claimed_png(width: int, height: int) -> bytes:
+    """A PNG that claims to be `width` x `height` in a few bytes."""
+
+    def block(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + block(b"IHDR", header) + block(b"IDAT", zlib.compress(b"\0" * 99)) + block(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (gzip.compress(b""), "the file is empty"),
+        (b"not an image", "it is no image of a known format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "it is no image of a known format"),
+        (save(photograph(64, 64), "JPEG")[:2000], "truncated"),
+        (save(photograph(64, 64))[:2000], "truncated"),
+        (gzip.compress(save(photograph(64, 64)))[:500], "it is gzipped and damaged"),
+        (claimed_png(9460, 9460), "9,460 x 9,460 pixels: a decompression bomb"),
+        (claimed_png(30_000, 30_000), "decompression bomb"),
+    ],
+)
+def test_what_cannot_be_read_says_why(content, reason):
+    with pytest.raises(ImageError, match=reason):
+        decode(content, "x.jpg", 8)
+
+
+def test_gzip_is_unpacked_up_to_a_limit(monkeypatch):
+    monkeypatch.setattr(module, "MAX_UNZIPPED_BYTES", 1000)
+    with pytest.raises(ImageError, match="larger than 1,000 bytes"):
+        decode(gzip.compress(b"\0" * 1001), "x.jpg", 8)
+
+
+def test_pixels_of_32_bits_have_no_known_range():
+    with pytest.raises(ImageError, match='mode "F"'):
+        decode(save(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"), "x.tif", 8)

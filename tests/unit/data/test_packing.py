@@ -1,0 +1,291 @@
+"""Pass 2: shards, resumption after kill -9, both kinds of storage, and images that are left out."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fake_images import write_pictures
+from PIL import Image
+
+from alexnet2012.config import AugmentationConfig, DatasetConfig
+from alexnet2012.data import packing, storage
+from alexnet2012.data.batches import draw_views, make_batch
+from alexnet2012.data.listing import Listing
+from alexnet2012.data.packed import open_packed, verify_digests
+from alexnet2012.data.prepare import prepare
+from alexnet2012.data.reading import cut_chunks, read_chunk
+from alexnet2012.errors import DataError
+
+SHARD = 10
+
+# A preparation in a process of its own, to be killed: shards of ten images, two of each chunk's and a pause at each.
+SLOW = """
+import sys, time
+from pathlib import Path
+from alexnet2012.config import DatasetConfig
+from alexnet2012.data import packing, reading
+from alexnet2012.data.prepare import prepare
+packing.SHARD_ROWS, reading.CHUNK_IMAGES = 10, 2
+quick = packing.decode
+def slow(*arguments):
+    time.sleep(0.02)
+    return quick(*arguments)
+packing.decode = slow
+prepare("set", DatasetConfig(kind="imagefolder", folder=sys.argv[1], size_px=8, storage=sys.argv[2]), Path(sys.argv[3]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(packing, "SHARD_ROWS", SHARD)
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """100 pictures of two classes: 70, 10 and 20 of the splits, so that train has seven shards of ten."""
+    for k, name in enumerate(("a", "b")):
+        write_pictures(tmp_path / "pictures" / name, 50, seed=k)
+    return tmp_path / "pictures"
+
+
+def folder_config(folder: Path, **settings) -> DatasetConfig:
+    return DatasetConfig(kind="imagefolder", folder=str(folder), **({"size_px": 8} | settings))
+
+
+def digest_of(manifest: Path) -> str:
+    verify_digests(manifest.parent)
+    return json.loads(manifest.read_text())["digest"]
+
+
+def count_decoded(monkeypatch) -> list[str]:
+    decoded: list[str] = []
+
+    def decode(content, name, size_px):
+        decoded.append(name)
+        return quick(content, name, size_px)
+
+    quick = packing.decode
+    monkeypatch.setattr(packing, "decode", decode)
+    return decoded
+
+
+def interrupt_after(images: int, monkeypatch) -> None:
+    """Ctrl-C in the middle of a shard."""
+    decoded = count_decoded(monkeypatch)
+    counting = packing.decode
+
+    def decode(*arguments):
+        if len(decoded) == images:
+            raise KeyboardInterrupt
+        return counting(*arguments)
+
+    monkeypatch.setattr(packing, "decode", decode)
+
+
+@pytest.mark.parametrize("kind", ["raw", "jpeg"])
+def test_a_preparation_killed_in_the_middle_goes_on_at_its_last_shard(tmp_path, pictures, kind, monkeypatch, capfd):
+    data = tmp_path / "data"
+    process = subprocess.Popen([sys.executable, "-c", SLOW, str(pictures), kind, str(data)], start_new_session=True)
+    journal = data / ".set.partial" / "journal.jsonl"
+    deadline = time.monotonic() + 60
+    while not (journal.is_file() and journal.read_text().count("\n") >= 4):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    finished = journal.read_text().count("\n") - 1
+    assert 3 <= finished < 10 and not (data / "set").exists()
+
+    decoded = count_decoded(monkeypatch)
+    resumed = digest_of(prepare("set", folder_config(pictures, storage=kind), data))
+
+    assert len(decoded) == 100 - 10 * finished
+    assert f"going on after {finished} finished shards" in capfd.readouterr().out
+    assert resumed == digest_of(prepare("set", folder_config(pictures, storage=kind), tmp_path / "other"))
+    index = pd.read_parquet(data / "set" / "train" / "index.parquet")
+    assert (index[["width", "height"]] == [20, 16]).all().all() and index.path.is_monotonic_increasing
+    left = sorted(path.name for path in (data / "set").iterdir())
+    assert left == ["manifest.json", "preparation.json", "statistics.npz", "test", "train", "val"]
+
+
+def test_a_torn_line_of_the_journal_does_not_count(tmp_path, pictures, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_after(35, patch)
+        with pytest.raises(KeyboardInterrupt):
+            prepare("set", folder_config(pictures), tmp_path / "data")
+    journal = tmp_path / "data" / ".set.partial" / "journal.jsonl"
+    content = journal.read_text()
+    assert content.count("\n") == 4
+    journal.write_text(content[:-30])
+    decoded = count_decoded(monkeypatch)
+    prepare("set", folder_config(pictures), tmp_path / "data")
+    assert len(decoded) == 80
+
+
+@pytest.mark.parametrize("kind", ["raw", "jpeg"])
+def test_a_shard_whose_bytes_changed_is_read_again(tmp_path, pictures, kind, monkeypatch, capsys):
+    config = folder_config(pictures, storage=kind)
+    with monkeypatch.context() as patch:
+        interrupt_after(45, patch)
+        with pytest.raises(KeyboardInterrupt):
+            prepare("set", config, tmp_path / "data")
+    file = tmp_path / "data" / ".set.partial" / "train" / ("images.npy" if kind == "raw" else "images.bin")
+    content = bytearray(file.read_bytes())
+    content[128 + 15 * 192 + 7 if kind == "raw" else len(content) * 15 // 45] ^= 1  # of image 15, of about 45
+    file.write_bytes(content)
+    decoded = count_decoded(monkeypatch)
+    manifest = prepare("set", config, tmp_path / "data")
+    assert "shard 1 of train is not as the journal says" in capsys.readouterr().out
+    assert len(decoded) == 90
+    assert digest_of(manifest) == digest_of(prepare("set", config, tmp_path / "other"))
+
+
+def test_work_of_other_settings_is_begun_anew(tmp_path, pictures, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        interrupt_after(35, patch)
+        with pytest.raises(KeyboardInterrupt):
+            prepare("set", folder_config(pictures), tmp_path / "data")
+    decoded = count_decoded(monkeypatch)
+    manifest = prepare("set", folder_config(pictures, size_px=16), tmp_path / "data")
+    assert "was begun for other images or settings and is removed" in capsys.readouterr().out
+    assert len(decoded) == 100 and open_packed(manifest.parent).size_px == 16
+
+
+def test_only_one_process_prepares_a_dataset(tmp_path, pictures):
+    from alexnet2012.files import locked
+
+    with (
+        locked(tmp_path / "data" / ".set.lock"),
+        pytest.raises(DataError, match=f"is being prepared by process {os.getpid()}"),
+    ):
+        prepare("set", folder_config(pictures), tmp_path / "data")
+
+
+def test_processes_pack_the_same_bytes_as_one(tmp_path, pictures, monkeypatch):
+    monkeypatch.setattr(packing, "count_usable_cores", lambda: 2)
+    digests = {}
+    for kind in ("raw", "jpeg"):
+        for threshold in (1, 10_000):
+            monkeypatch.setattr(packing, "POOL_FROM_IMAGES", threshold)
+            manifest = prepare("set", folder_config(pictures, storage=kind), tmp_path / f"{kind}{threshold}")
+            digests[kind, threshold] = digest_of(manifest)
+    assert digests["raw", 1] == digests["raw", 10_000] != digests["jpeg", 1] == digests["jpeg", 10_000]
+
+
+def test_jpeg_storage_keeps_each_image_as_a_jpeg_and_reads_like_an_array(tmp_path, pictures):
+    raw = open_packed(prepare("raw", folder_config(pictures), tmp_path).parent)
+    dataset = open_packed(prepare("jpeg", folder_config(pictures, storage="jpeg", jpeg_quality=90), tmp_path).parent)
+    pixels, images = raw.split("train").images, dataset.split("train").images
+    assert images.shape == pixels.shape == (70, 8, 8, 3)
+    expected = np.asarray(Image.open(io.BytesIO(storage.encode(pixels[33], 90))))
+    np.testing.assert_array_equal(images[33], expected)
+    np.testing.assert_array_equal(images[np.array([33, 2])][0], expected)
+    np.testing.assert_array_equal(images[30:40][3], expected)
+    assert not (tmp_path / "jpeg" / "train" / "images.npy").exists()
+    everything = images[:].astype(np.float64)
+    np.testing.assert_array_equal(dataset.mean_image, everything.mean(axis=0).astype(np.float32))
+    views = draw_views(0, 0, dataset, 70, 6, AugmentationConfig())
+    rows = np.array([5, 60, 5])
+    batches = [make_batch(each, dataset.mean_image, rows, views, 6) for each in (images, images[:])]
+    assert (batches[0] == batches[1]).all() and batches[0].shape == (3, 3, 6, 6)
+
+
+def test_a_damaged_jpeg_store_is_found(tmp_path, pictures):
+    folder = prepare("jpeg", folder_config(pictures, storage="jpeg"), tmp_path).parent
+    file = folder / "val" / "images.bin"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    with pytest.raises(DataError, match=f"images.bin has {len(whole) - 1:,} bytes, but offsets.npy"):
+        open_packed(folder)
+    file.write_bytes(bytes([*whole[:-9], whole[-9] ^ 1, *whole[-8:]]))
+    with pytest.raises(DataError, match="The images of .*val are damaged in shard 0"):
+        verify_digests(folder)
+
+
+@pytest.mark.parametrize("kind", ["raw", "jpeg"])
+def test_bad_images_are_left_out_up_to_the_stated_number(tmp_path, pictures, kind, monkeypatch):
+    for name in ("a/007.png", "b/020.png"):
+        (pictures / name).write_text("not an image")
+    write_pictures(pictures / "a", 0)
+    data = tmp_path / "data"
+    with pytest.raises(DataError, match=r"(?s)2 images cannot be read.*skip and max_bad_images: 2") as raised:
+        prepare("set", folder_config(pictures, storage=kind), data)
+    assert "a/007.png: it is no image of a known format" in str(raised.value)
+    settings = {"storage": kind, "bad_images": "skip"}
+    decoded = count_decoded(monkeypatch)
+    with pytest.raises(DataError, match="more than max_bad_images: 1"):
+        prepare("set", folder_config(pictures, max_bad_images=1, **settings), data)
+    manifest = prepare("set", folder_config(pictures, max_bad_images=2, **settings), data)
+    assert decoded == []  # all that could be read was kept
+    assert digest_of(manifest) == digest_of(
+        prepare("set", folder_config(pictures, max_bad_images=2, **settings), tmp_path / "other")
+    )
+    dataset = open_packed(manifest.parent)
+    assert sum(dataset.counts.values()) == 98
+    preparation = json.loads((manifest.parent / "preparation.json").read_text())
+    assert sum(preparation["left_out"].values()) == 2
+    for split in ("train", "val", "test"):
+        index = pd.read_parquet(manifest.parent / split / "index.parquet")
+        assert len(index) == dataset.counts[split] and not set(index.path) & {"a/007.png", "b/020.png"}
+        labels, images = dataset.split(split).labels, dataset.split(split).images
+        for row, (path, name) in enumerate(zip(index.path, index["class"], strict=True)):
+            assert dataset.classes[labels[row]] == name == path.split("/")[0]
+            pixels = np.asarray(Image.open(pictures / path).resize((10, 8), Image.Resampling.BILINEAR))[:, 1:9]
+            limit = 1 if kind == "raw" else 90  # noise does not survive JPEG well, but no other image is as near
+            assert np.abs(images[row].astype(int) - pixels).max() <= limit
+
+
+def write_shard(path: Path, contents: list[bytes], row_group: int) -> None:
+    images = pa.array([{"bytes": content, "path": f"{k}.JPEG"} for k, content in enumerate(contents)])
+    pq.write_table(pa.table({"image": images, "label": pa.array(range(len(contents)))}), path, row_group_size=row_group)
+
+
+@pytest.mark.parametrize("row_group", [1, 3, 7, 100])
+def test_parquet_rows_come_in_order_whatever_the_row_groups(tmp_path, row_group, monkeypatch):
+    monkeypatch.setattr("alexnet2012.data.reading.CHUNK_IMAGES", 4)
+    contents = [[f"{file}-{row}".encode() for row in range(25)] for file in range(2)]
+    for file, own in enumerate(contents):
+        write_shard(tmp_path / f"train-{file}.parquet", own, row_group)
+    wanted = [(file, row) for file in range(2) for row in range(25) if row % 5 != 2]
+    shuffled = np.random.default_rng(0).permutation(len(wanted))
+    listing = Listing(
+        files=pa.array([b"train-0.parquet", b"train-1.parquet"]),
+        file=np.array([wanted[k][0] for k in shuffled], np.int32),
+        offset=np.array([wanted[k][1] for k in shuffled]),
+        size=np.zeros(len(wanted), np.int64),
+        names=pa.array([f"train/{k}" for k in shuffled]),
+        labels=np.zeros(len(wanted), np.int64),
+        container="parquet",
+    )
+    chunks = list(cut_chunks(listing, listing.source_order, tmp_path))
+    assert np.concatenate([chunk.rows for chunk in chunks]).tolist() == np.argsort(shuffled).tolist()
+    assert all(len(set(chunk.files)) == 1 for chunk in chunks)
+    read = [content for chunk in chunks for content in read_chunk(chunk, tmp_path)]
+    assert read == [contents[file][row] for file, row in wanted]
+
+
+def test_a_file_that_went_away_or_ends_early_fails_its_images_alone(tmp_path):
+    write_pictures(tmp_path / "a", 3)
+    size = (tmp_path / "a" / "000.png").stat().st_size
+    listing = Listing(
+        files=pa.array([b"a/000.png", b"gone.png", b"a/002.png"]),
+        file=np.arange(3, dtype=np.int32),
+        offset=np.zeros(3, np.int64),
+        size=np.array([size, 10, 10**6]),
+        names=pa.array(["0", "1", "2"]),
+        labels=np.zeros(3, np.int64),
+    )
+    (chunk,) = cut_chunks(listing, np.arange(3), tmp_path)
+    first, gone, short = read_chunk(chunk, tmp_path)
+    assert first == (tmp_path / "a" / "000.png").read_bytes()
+    assert isinstance(gone, FileNotFoundError) and "ends" in str(short)
