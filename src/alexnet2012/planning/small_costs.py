@@ -15,7 +15,8 @@ from alexnet2012.planning.disk import existing_parent, stored_image_bytes
 from alexnet2012.planning.miniature import job_environment
 from alexnet2012.planning.work import DatasetWork
 
-PHOTOGRAPH_PX, PHOTOGRAPH_QUALITY = (500, 375), 90  # the usual image of ILSVRC: about 110 kB
+PHOTOGRAPH_PX, PHOTOGRAPH_QUALITY = (500, 375), 90  # the usual image of ILSVRC
+GRAIN, PHOTOGRAPH_GRAIN = 6.0, 10.0  # grey levels: 39 kB at 256 pixels and quality 95, about 90 kB of the other
 JPEG_QUALITY = 95
 REPEATS = 24
 WRITTEN_BYTES = 2**26
@@ -54,7 +55,7 @@ def measure_small_costs(data_folder: Path, size_px: int, cores: int) -> SmallCos
 
     probabilities, labels = random.random((2000, 1000), dtype=np.float32), np.zeros(2000, dtype=np.int64)
     return SmallCosts(
-        decode_s=time_decoding(make_photograph(*PHOTOGRAPH_PX, PHOTOGRAPH_QUALITY), size_px, cores),
+        decode_s=time_decoding(make_photograph(*PHOTOGRAPH_PX, PHOTOGRAPH_QUALITY, PHOTOGRAPH_GRAIN), size_px, cores),
         encode_s=median_time(lambda: encode(chunk[0], JPEG_QUALITY)),
         sum_s_per_byte=median_time(lambda: sum_images(chunk)) / chunk.nbytes,
         digest_s_per_byte=median_time(lambda: hashlib.sha256(chunk)) / chunk.nbytes,
@@ -83,7 +84,7 @@ def preparation_seconds(dataset: DatasetWork, costs: SmallCosts, cores: int, sta
     )
 
 
-def make_photograph(width: int, height: int, quality: int | None) -> bytes:
+def make_photograph(width: int, height: int, quality: int | None, grain: float = GRAIN) -> bytes:
     """Clouds with some grain, whose files are as large as photographs' are; a JPEG of `quality`, or (None) a PNG."""
     import numpy as np
     from PIL import Image
@@ -91,7 +92,7 @@ def make_photograph(width: int, height: int, quality: int | None) -> bytes:
     random = np.random.default_rng(0)
     small = random.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
     clouds = np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC), dtype=np.float64)
-    pixels = np.clip(clouds + random.normal(0, 6, clouds.shape), 0, 255).astype(np.uint8)
+    pixels = np.clip(clouds + random.normal(0, grain, clouds.shape), 0, 255).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, **({"format": "JPEG", "quality": quality} if quality else {"format": "PNG"}))
     return file.getvalue()

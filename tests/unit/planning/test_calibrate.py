@@ -2,9 +2,12 @@ import copy
 import re
 import subprocess
 
+import numpy as np
 import pytest
 from planned import TINY, VARIANTS, plan_work
 
+from alexnet2012.data.storage import open_images
+from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import PlanError
 from alexnet2012.planning import calibrate
 from alexnet2012.planning.machine import Machine
@@ -48,6 +51,19 @@ def test_a_probe_that_dies_is_an_error_with_its_place(monkeypatch):
 def test_a_probe_never_reaches_a_real_tracking_store(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere")
     assert "MLFLOW_TRACKING_URI" not in job_environment()
+
+
+@pytest.mark.parametrize("storage", ["raw", "jpeg"])
+def test_the_random_images_are_stored_as_the_datasets_are(storage):
+    dataset = DatasetConfig(kind="imagefolder", folder="pictures", size_px=32, storage=storage)
+    with calibrate.random_images(dataset, images=20, batch_size=8) as folder:
+        images = open_images(folder, 32, storage)
+        assert len(images) == 20
+        assert images[np.array([3, 19])].shape == (2, 32, 32, 3)
+        assert images[7].std() > 20
+    with calibrate.random_images(dataset, images=0, batch_size=8) as folder:
+        assert len(open_images(folder, 32, storage)) == 8
+    assert not folder.exists()
 
 
 def test_each_probe_gets_a_card_of_its_own_among_those_that_are_visible():
