@@ -15,7 +15,6 @@ import yaml
 
 WORKFLOW_TESTS = Path(__file__).parents[1] / "workflow"
 EPOCHS = 60
-IMAGES = 20 * 7  # of which 98 train
 
 
 @pytest.fixture

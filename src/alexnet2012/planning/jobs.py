@@ -56,6 +56,7 @@ def train_job(training: TrainingWork, rates: Rates, overheads: Overheads) -> Job
     """Steps, then what each epoch measures and keeps; a resumed training has fewer of both."""
     epochs = training.steps_left / max(1, training.steps_per_epoch)
     epoch_s = rates.epoch_start_s + training.measured_per_epoch * rates.centre_s + rates.checkpoint_s
+    epoch_s += overheads.epoch_s
     seconds = overheads.train_s + training.steps_left * rates.step_s + epochs * epoch_s
     needs = (f"prepare {training.run.dataset_name}", f"resolve {training.name}", TRACK)
     cards = training.run.runtime.gpus_per_training

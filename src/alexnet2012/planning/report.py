@@ -91,7 +91,7 @@ def list_disk_lines(values: dict[str, Any]) -> Iterator[str]:
 
 def list_reading_lines(values: dict[str, Any]) -> Iterator[str]:
     memory, here, *others = values["memory"], *values["schedules"]
-    yield "Reading while training"
+    yield "Reading while training, if all that train at once are the fastest"
     if here["simultaneous_trainings"]:
         yield (
             f"  this machine, {plural(here['simultaneous_trainings'], 'training')} at once: "
@@ -132,7 +132,7 @@ def list_time_lines(values: dict[str, Any]) -> Iterator[str]:
     )
     for name, seconds in calibration["preparations_s"].items():
         yield f"  preparing {name}: {in_time(seconds)}"
-    yield f"  {'on':<16}{most + 'in':>16}{'not under':>16}  images/s of a training"
+    yield f"  {'on':<16}{most + 'in':>16}{'not under':>16}  images/s of the fastest training"
     for each in values["schedules"]:
         speed = f"{each['images_per_s_per_training']:,.0f}, {each['images_per_s_origin']}"
         yield (

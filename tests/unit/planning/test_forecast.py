@@ -1,5 +1,5 @@
 import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,15 @@ RATES = Rates(
     origin="measured",
 )
 OVERHEADS = Overheads(
-    start_s=0.0, track_s=0.0, prepare_s=1.0, train_s=1.0, predict_s=0.0, average_s=0.0, tables_s=0.0, publish_s=0.0
+    start_s=0.0,
+    track_s=0.0,
+    prepare_s=1.0,
+    train_s=1.0,
+    epoch_s=0.0,
+    predict_s=0.0,
+    average_s=0.0,
+    tables_s=0.0,
+    publish_s=0.0,
 )
 COSTS = SmallCosts(0.01, 0.004, 1e-9, 1e-9, 0.0, 1e-8, 0.0)
 MACHINE = Machine(cores=2, cards=None, memory_bytes=10**10, hardware="some processor, 2 usable cores")
@@ -67,6 +75,13 @@ def test_each_jobs_seconds_are_those_of_its_images(pictures):
     assert jobs["prepare pictures"].cores is None
     assert [job.kind for job in jobs.values()].count("resolve") == 2
     assert len(jobs) == 1 + 1 + 2 + 2 + 4 + 2  # prepare, track, resolve, train, predict, tables and publish
+
+
+def test_an_epoch_costs_something_beside_its_images(pictures):
+    overheads = replace(OVERHEADS, epoch_s=0.5)
+    jobs = list_jobs(plan_work(TINY), lambda training: RATES, overheads, COSTS, {})
+    (seconds,) = {job.seconds for job in jobs if job.kind == "train"}
+    assert seconds == pytest.approx(1 + 36 * 0.08 + 3 * (64 * 0.002 + 0.5))
 
 
 def test_finished_jobs_cost_nothing(pictures):
