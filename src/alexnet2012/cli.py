@@ -46,6 +46,15 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--variants", type=Path, default=Path("config/variants.yaml"))
     verb.set_defaults(run=run_describe)
 
+    verb = verbs.add_parser("plan", help="print what a configuration will run, its disk and its time, after a minute")
+    verb.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
+    verb.add_argument("--gpus", type=positive_list, default=(), metavar="1,2,8", help="also the time on so many cards")
+    verb.add_argument("--images-per-second", type=positive_rate, help="of a training on one of those cards")
+    verb.add_argument("--json", action="store_true", help="print JSON")
+    verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
+    verb.add_argument("--variants", type=Path, default=Path("config/variants.yaml"))
+    verb.set_defaults(run=run_plan)
+
     verb = verbs.add_parser("track", help="create the tracking store, the experiment and a configuration's parent run")
     verb.add_argument("name")
     verb.add_argument("output", type=Path)
@@ -127,6 +136,20 @@ def positive(text: str) -> int:
     return value
 
 
+def positive_list(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(positive(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers; write e.g. 1,2,8") from None
+
+
+def positive_rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
 def run_describe(options: argparse.Namespace) -> None:
     from alexnet2012.model.geometry import describe
     from alexnet2012.resolve import describe_target
@@ -146,6 +169,28 @@ def run_describe(options: argparse.Namespace) -> None:
             f"{layer['parameters']:>13,}{layer['multiply_adds']:>16,}{layer['towers']:>8}"
         )
     print(f"{'':<42}{table['parameters']:>13,}{table['multiply_adds']:>16,}")
+
+
+def run_plan(options: argparse.Namespace) -> None:
+    from alexnet2012.planning import forecast, report
+    from alexnet2012.planning.describe import describe_work
+    from alexnet2012.planning.machine import look_at_machine
+
+    work = forecast.survey(options.configfile, options.variants, options.data)
+    machine = look_at_machine(work)
+    values = describe_work(work, machine, options.data)
+    if not options.json:
+        print(report.render_work(values), end="\n\n", flush=True)
+    values |= forecast.forecast_time(
+        work,
+        machine,
+        options.configfile,
+        options.variants,
+        options.data,
+        options.gpus,
+        options.images_per_second,
+    )
+    print(json.dumps(values, indent=2) if options.json else report.render_time(values))
 
 
 def run_track(options: argparse.Namespace) -> None:

@@ -21,5 +21,9 @@ class RecordError(AlexNet2012Error):
     """A record that is not complete enough to stand in a table."""
 
 
+class PlanError(AlexNet2012Error):
+    """A calibration that could not be carried out on this machine."""
+
+
 class Interrupted(AlexNet2012Error):
     """Stopped by a signal after a checkpoint was written; the same command resumes."""

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from alexnet2012 import cli
-from alexnet2012.errors import DataError, Interrupted
+from alexnet2012.errors import DataError, Interrupted, PlanError
 from alexnet2012.resolve import read_run
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +98,11 @@ def test_a_missing_variants_file_is_an_error(capsys, tmp_path):
         (["describe", "cnn", "--classes", "-3"], "-3 is not a positive number"),
         (["describe", "cnn", "--classes", "many"], "invalid positive value: 'many'"),
         (["predict", "run", "out", "--split", "train", "--tracking", "t"], "invalid choice: 'train'"),
+        (["plan", "--gpus", "0"], "0 is not a positive number"),
+        (["plan", "--gpus", "1,-2"], "-2 is not a positive number"),
+        (["plan", "--gpus", "a,b"], "'a,b' is no list of numbers; write e.g. 1,2,8"),
+        (["plan", "--images-per-second", "0"], "0 is not a positive number"),
+        (["plan", "--images-per-second", "nan"], "nan is not a positive number"),
         (
             ["predict", "run", "out", "--split", "minival", "--tracking", "t", "--submission"],
             "invalid choice: 'minival'",
@@ -112,6 +117,24 @@ def test_a_wrong_call_ends_with_2(capsys, arguments, message):
         cli.main(arguments)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_plan_of_a_missing_configuration_is_an_error(capsys, tmp_path):
+    assert cli.main(["plan", "--configfile", str(tmp_path / "none.yaml"), *VARIANTS]) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path}/none.yaml cannot be read: No such file or directory\n"
+
+
+def test_a_plan_prints_the_work_before_it_measures(capsys, monkeypatch, tmp_path):
+    from alexnet2012.planning import forecast
+
+    def fail(*arguments):
+        assert "what will run" in capsys.readouterr().out
+        raise PlanError("the calibration stopped")
+
+    monkeypatch.setattr(forecast, "forecast_time", fail)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["plan", "--configfile", str(ROOT / "config/config.yaml"), *VARIANTS]) == 1
+    assert capsys.readouterr().err == "error: the calibration stopped\n"
 
 
 @pytest.mark.parametrize(

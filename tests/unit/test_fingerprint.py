@@ -79,6 +79,11 @@ def test_neutral_modules_are_in_no_stage(name):
     assert not {each for each in everything if each == name or each.startswith(f"{name}.")}
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_planning_is_in_no_stage(stage):
+    assert not {each for each in short(stage) if each.startswith("planning")}
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

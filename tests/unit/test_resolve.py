@@ -30,6 +30,14 @@ def complaint(variants=VARIANTS, **changes) -> str:
     return str(caught.value)
 
 
+def test_a_plan_may_be_made_before_the_folder_is_there():
+    datasets = {"photos": {"kind": "imagefolder", "folder": "nowhere"}}
+    values = MINIMAL | {"datasets": datasets, "experiments": [LINE | {"dataset": "photos"}]}
+    with pytest.raises(ConfigError, match="nowhere is not a folder"):
+        make_plan(values, "some.yaml", VARIANTS)
+    assert len(make_plan(values, "some.yaml", VARIANTS, check_folders=False).runs) == 1
+
+
 @pytest.fixture
 def write_variants(tmp_path):
     def write(variants: dict, ensembles: dict | None = None) -> Path:

@@ -1,0 +1,70 @@
+"""The workflow's jobs with their seconds, as the rules of workflow/rules connect them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alexnet2012.planning.calibrate import Rates
+from alexnet2012.planning.makespan import Job
+from alexnet2012.planning.miniature import Overheads
+from alexnet2012.planning.small_costs import SmallCosts
+from alexnet2012.planning.work import PredictionWork, TrainingWork, Work
+
+TRACK, TABLES, PUBLISH = "track", "tables", "publish"
+SORTINGS = 4  # top-1 and top-5 errors of ten crops and of the centre
+
+
+def list_jobs(
+    work: Work,
+    rates_of: Callable[[TrainingWork], Rates],
+    overheads: Overheads,
+    costs: SmallCosts,
+    preparations_s: dict[str, float],
+) -> list[Job]:
+    """Every job that is still to be done; `preparations_s` by dataset, without those that are packed."""
+    jobs = [Job(f"prepare {name}", "prepare", seconds, cores=None) for name, seconds in preparations_s.items()]
+    results = Path("results", work.plan.config.name)
+    if not (results / "tracking.json").is_file() and not work.tables_done:
+        jobs.append(Job(TRACK, "track", overheads.track_s))
+    for training in work.trainings:
+        if not (training.run.folder / "config.yaml").is_file():
+            jobs.append(Job(f"resolve {training.name}", "resolve", overheads.start_s))
+        if not training.done:
+            jobs.append(train_job(training, rates_of(training), overheads))
+    for each in work.predictions:
+        if not each.done:
+            jobs.append(predict_job(each, rates_of(each.training), overheads, costs))
+    for each in work.averages:
+        if not each.done:
+            values = each.images * each.dataset.counts.classes
+            seconds = overheads.average_s + values * (SORTINGS + 2 * len(each.members)) * costs.value_s
+            jobs.append(Job(each.name, "average", seconds, (*each.members, TRACK)))
+    if not work.tables_done:
+        evaluated = [*work.predictions, *work.averages]
+        values = sum(each.images * each.dataset.counts.classes for each in evaluated)
+        needs = tuple(each.name for each in (*work.trainings, *evaluated))
+        jobs.append(Job(TABLES, "tables", overheads.tables_s + SORTINGS * values * costs.value_s, needs))
+        # With the tables on the screen, which come last.
+        jobs.append(Job(PUBLISH, "publish", overheads.publish_s + overheads.start_s, (TABLES, TRACK)))
+    listed = {job.name for job in jobs}
+    return [
+        Job(job.name, job.kind, job.seconds, tuple(need for need in job.needs if need in listed), job.cores, job.cards)
+        for job in jobs
+    ]
+
+
+def train_job(training: TrainingWork, rates: Rates, overheads: Overheads) -> Job:
+    """Steps, then what each epoch measures and keeps; a resumed training has fewer of both."""
+    epochs = training.steps_left / max(1, training.steps_per_epoch)
+    epoch_s = rates.epoch_start_s + training.measured_per_epoch * rates.centre_s + rates.checkpoint_s
+    epoch_s += overheads.epoch_s
+    seconds = overheads.train_s + training.steps_left * rates.step_s + epochs * epoch_s
+    needs = (f"prepare {training.run.dataset_name}", f"resolve {training.name}", TRACK)
+    cards = training.run.runtime.gpus_per_training
+    return Job(training.name, "train", seconds, needs, training.run.training.torch_threads, cards)
+
+
+def predict_job(each: PredictionWork, rates: Rates, overheads: Overheads, costs: SmallCosts) -> Job:
+    sorting = SORTINGS * each.dataset.counts.classes * costs.value_s
+    seconds = overheads.predict_s + each.images * (rates.ten_crop_s + sorting)
+    needs = (each.training.name, f"prepare {each.dataset.name}", f"resolve {each.training.name}", TRACK)
+    return Job(each.name, "predict", seconds, needs, each.training.run.training.torch_threads, 1)

@@ -1,0 +1,77 @@
+import copy
+import re
+import subprocess
+
+import numpy as np
+import pytest
+from planned import TINY, VARIANTS, plan_work
+
+from alexnet2012.data.storage import open_images
+from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.errors import PlanError
+from alexnet2012.planning import calibrate
+from alexnet2012.planning.machine import Machine
+from alexnet2012.planning.miniature import JOB_ENVIRONMENT, job_environment
+
+CIFAR10 = copy.deepcopy(TINY) | {
+    "datasets": {"pictures": {"kind": "cifar10", "size_px": 32}},
+    "runtime": {"device": "cpu", "evaluation_batch": 10},
+}
+
+
+def test_the_real_code_is_measured_in_as_many_processes_as_asked(monkeypatch):
+    started = []
+    popen = subprocess.Popen
+
+    def start(*arguments, **options):
+        started.append(options["env"])
+        return popen(*arguments, **options)
+
+    monkeypatch.setattr(calibrate.subprocess, "Popen", start)
+    monkeypatch.setattr(calibrate, "SAMPLE_BYTES", 2**20)
+    work = plan_work(CIFAR10)
+    machine = Machine(cores=2, cards=None, memory_bytes=10**9, hardware="some processor")
+    (rates,) = calibrate.calibrate(work, machine, window_s=0.1).values()
+    assert len(started) == rates.processes == 2
+    assert all(JOB_ENVIRONMENT.items() <= environment.items() for environment in started)
+    assert min(rates.step_s, rates.centre_s, rates.ten_crop_s, rates.epoch_start_s, rates.checkpoint_s) > 0
+    assert rates.ten_crop_s > rates.centre_s
+    assert (rates.device, rates.origin, rates.batch_size) == ("cpu", "measured", 8)
+    assert rates.images_per_s == pytest.approx(8 / rates.step_s)
+
+
+def test_a_probe_that_dies_is_an_error_with_its_place(monkeypatch):
+    monkeypatch.setattr(calibrate.sys, "executable", "false")
+    work = plan_work(CIFAR10)
+    machine = Machine(cores=1, cards=None, memory_bytes=10**9, hardware="some processor")
+    with pytest.raises(PlanError, match="the calibration stopped at train"):
+        calibrate.calibrate(work, machine)
+
+
+def test_a_probe_never_reaches_a_real_tracking_store(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere")
+    assert "MLFLOW_TRACKING_URI" not in job_environment()
+
+
+@pytest.mark.parametrize("storage", ["raw", "jpeg"])
+def test_the_random_images_are_stored_as_the_datasets_are(storage):
+    dataset = DatasetConfig(kind="imagefolder", folder="pictures", size_px=32, storage=storage)
+    with calibrate.random_images(dataset, images=20, batch_size=8) as folder:
+        images = open_images(folder, 32, storage)
+        assert len(images) == 20
+        assert images[np.array([3, 19])].shape == (2, 32, 32, 3)
+        assert images[7].std() > 20
+    with calibrate.random_images(dataset, images=0, batch_size=8) as folder:
+        assert len(open_images(folder, 32, storage)) == 8
+    assert not folder.exists()
+
+
+def test_each_probe_gets_a_card_of_its_own_among_those_that_are_visible():
+    assert calibrate.visible_card({}, 1) == "1"
+    assert calibrate.visible_card({"CUDA_VISIBLE_DEVICES": "4,7"}, 1) == "7"
+
+
+def test_the_prefix_of_the_rules_is_the_environment_of_the_probes():
+    rules = (VARIANTS.parents[1] / "workflow" / "rules" / "common.smk").read_text()
+    exported = re.search(r'"export (MALLOC.*); "', rules).group(1)
+    assert dict(setting.split("=") for setting in exported.split()) == JOB_ENVIRONMENT

@@ -1,0 +1,284 @@
+import copy
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from planned import ILSVRC, TINY, VARIANTS, finish, plan_work, write_pictures
+
+from alexnet2012.planning import calibrate, forecast
+from alexnet2012.planning.calibrate import Rates, setting_of
+from alexnet2012.planning.describe import describe_work
+from alexnet2012.planning.jobs import list_jobs
+from alexnet2012.planning.machine import Machine
+from alexnet2012.planning.makespan import schedule
+from alexnet2012.planning.miniature import Overheads
+from alexnet2012.planning.report import in_bytes, in_time, render_time, render_work
+from alexnet2012.planning.small_costs import SmallCosts, preparation_seconds
+
+# A hundred images a second and process; nothing costs anything beside its images.
+RATES = Rates(
+    batch_size=8,
+    step_s=0.08,
+    centre_s=0.002,
+    ten_crop_s=0.02,
+    epoch_start_s=0.0,
+    checkpoint_s=0.0,
+    processes=2,
+    device="cpu",
+    origin="measured",
+)
+OVERHEADS = Overheads(
+    start_s=0.0,
+    track_s=0.0,
+    prepare_s=1.0,
+    train_s=1.0,
+    epoch_s=0.0,
+    predict_s=0.0,
+    average_s=0.0,
+    tables_s=0.0,
+    publish_s=0.0,
+)
+COSTS = SmallCosts(0.01, 0.004, 1e-9, 1e-9, 0.0, 1e-8, 0.0)
+MACHINE = Machine(cores=2, cards=None, memory_bytes=10**10, hardware="some processor, 2 usable cores")
+
+
+@pytest.fixture
+def pictures():
+    write_pictures(Path("pictures"), classes=7, images=20)
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Rates as above instead of those of the machine."""
+    monkeypatch.setattr(
+        forecast, "calibrate", lambda work, machine: {setting_of(each): RATES for each in work.trainings}
+    )
+    monkeypatch.setattr(forecast, "measure_overheads", lambda *arguments: OVERHEADS)
+    monkeypatch.setattr(forecast, "measure_small_costs", lambda *arguments: COSTS)
+    monkeypatch.setattr(forecast, "measure_snakemake", lambda configfile: 0.5)
+
+
+def predict_time(values: dict, **options) -> dict:
+    return forecast.forecast_time(plan_work(values), MACHINE, Path("plan.yaml"), VARIANTS, Path("data"), **options)
+
+
+def list_at(work) -> list:
+    return list_jobs(work, lambda training: RATES, OVERHEADS, COSTS, {"pictures": 3.0})
+
+
+def test_each_jobs_seconds_are_those_of_its_images(pictures):
+    jobs = {job.name: job for job in list_at(plan_work(TINY))}
+    # 36 steps of 0.08 s, and in each of three epochs 50 + 14 centre crops of 0.002 s; one second beside them.
+    assert jobs["train pictures cnn seed0"].seconds == pytest.approx(1 + 36 * 0.08 + 3 * 64 * 0.002)
+    assert jobs["predict pictures cnn seed1 test"].seconds == pytest.approx(28 * 0.02)
+    assert jobs["predict pictures cnn seed1 test"].needs[0] == "train pictures cnn seed1"
+    assert jobs["prepare pictures"].cores is None
+    assert [job.kind for job in jobs.values()].count("resolve") == 2
+    assert len(jobs) == 1 + 1 + 2 + 2 + 4 + 2  # prepare, track, resolve, train, predict, tables and publish
+
+
+def test_an_epoch_costs_something_beside_its_images(pictures):
+    overheads = replace(OVERHEADS, epoch_s=0.5)
+    jobs = list_jobs(plan_work(TINY), lambda training: RATES, overheads, COSTS, {})
+    (seconds,) = {job.seconds for job in jobs if job.kind == "train"}
+    assert seconds == pytest.approx(1 + 36 * 0.08 + 3 * (64 * 0.002 + 0.5))
+
+
+def test_finished_jobs_cost_nothing(pictures):
+    for training in plan_work(TINY).trainings:
+        finish(training.run.folder, ("record.json", "model.safetensors", "config.yaml"))
+        for split in ("val", "test"):
+            finish(
+                training.run.predictions, tuple(f"{split}{end}" for end in (".json", "-ten_crop.npy", "-centre.npy"))
+            )
+    finish(Path("results/tiny"), ("tracking.json",))
+    assert [job.kind for job in list_at(plan_work(TINY))] == ["prepare", "tables", "publish"]
+    finish(Path("results/tiny/tables"), ("claims.md",))
+    work = plan_work(TINY)
+    assert forecast.forecast_time(work, MACHINE, Path("plan.yaml"), VARIANTS, Path("data")) == {
+        "calibration": None,
+        "schedules": [],
+    }
+    values = describe_work(work, MACHINE, Path("data"))
+    assert "2 nets, seeds 0, 1, done already" in render_work(values)
+    assert render_time({**values, "schedules": []}).startswith("Time: none, for everything is done.")
+
+
+def test_half_of_the_trainings_done_leaves_half(pictures):
+    first = plan_work(TINY).trainings[0]
+    before = schedule(list_at(plan_work(TINY)), cores=1, cards=None).makespan_s
+    finish(first.run.folder, ("record.json", "model.safetensors", "config.yaml"))
+    jobs = list_at(plan_work(TINY))
+    assert [job.name for job in jobs if job.kind == "train"] == ["train pictures cnn seed1"]
+    assert schedule(jobs, cores=1, cards=None).makespan_s == pytest.approx(before - (1 + 36 * 0.08 + 3 * 64 * 0.002))
+
+
+def test_the_json_has_the_same_keys_always_with_their_units(pictures, measured):
+    work = plan_work(TINY)
+    values = describe_work(work, MACHINE, Path("data")) | predict_time(TINY, gpus=(1, 64))
+    assert list(values) == [
+        "name",
+        "machine",
+        "datasets",
+        "trainings",
+        "evaluations",
+        "averages",
+        "totals",
+        "disk",
+        "memory",
+        "calibration",
+        "schedules",
+    ]
+    assert values["trainings"] == [
+        {
+            "dataset": "pictures",
+            "variant": "cnn",
+            "seeds": [0, 1],
+            "seeds_done": [],
+            "epochs": 3,
+            "epochs_at_most": False,
+            "images_per_epoch": 96,
+            "steps_per_epoch": 12,
+            "steps_each": 36,
+            "steps_left": 72,
+            "images_in_all": 576,
+            "parameters": work.trainings[0].parameters,
+        }
+    ]
+    assert list(values["schedules"][0]) == [
+        "where",
+        "cores",
+        "cards",
+        "makespan_s",
+        "lower_bound_s",
+        "critical_path_s",
+        "work_s",
+        "job_s_by_kind",
+        "images_per_s_origin",
+        "simultaneous_trainings",
+        "images_per_s_per_training",
+        "read_bytes_per_image",
+        "read_bytes_per_s_per_training",
+        "read_bytes_per_s",
+    ]
+    assert [each["where"] for each in values["schedules"]] == ["this machine", "1 card", "64 cards"]
+    assert list(values["calibration"]) == [
+        "took_s",
+        "busy_cores_before",
+        "rates",
+        "overheads",
+        "small_costs",
+        "preparations_s",
+        "snakemake_s",
+    ]
+
+
+def test_the_reading_rate_is_that_of_all_simultaneous_trainings(pictures, measured):
+    here, one, many = predict_time(TINY, gpus=(1, 64))["schedules"]
+    # 100 images/s of 16 x 16 x 3 bytes in each of two trainings; 64 cards have no more than two to run.
+    assert [each["simultaneous_trainings"] for each in (here, one, many)] == [2, 1, 2]
+    assert [each["read_bytes_per_s"] for each in (here, one, many)] == [2 * 76_800, 76_800, 2 * 76_800]
+    assert {each["read_bytes_per_s_per_training"] for each in (here, one, many)} == {76_800}
+
+
+def test_more_cards_take_no_longer_and_no_less_than_the_critical_path(pictures, measured):
+    schedules = predict_time(TINY, gpus=(1, 2, 64))["schedules"]
+    one, two, many = (each["makespan_s"] for each in schedules[1:])
+    assert one > two >= many
+    assert many == pytest.approx(schedules[3]["critical_path_s"])
+    assert all(each["makespan_s"] >= each["lower_bound_s"] for each in schedules)
+
+
+def test_a_cards_speed_is_the_cpus_unless_one_is_given(pictures, measured):
+    schedules = predict_time(TINY, gpus=(1,))["schedules"]
+    assert [each["images_per_s_origin"] for each in schedules] == ["measured here", "as fast as this machine's CPU"]
+    here, given = predict_time(TINY, gpus=(1,), images_per_second=1000.0)["schedules"]
+    assert (given["images_per_s_origin"], given["images_per_s_per_training"]) == ("as given", 1000.0)
+    assert here["images_per_s_per_training"] == pytest.approx(100.0)
+    # Ten times as fast in training and in evaluation: 36 steps, 192 centre crops, 14 + 28 images of ten crops.
+    assert given["job_s_by_kind"]["train"] == pytest.approx(2 * (1 + 36 * 0.008 + 192 * 0.0002))
+    assert given["job_s_by_kind"]["predict"] == pytest.approx(2 * 42 * 0.002)
+
+
+def test_preparation_shares_the_images_out_over_the_cores(pictures):
+    (dataset,) = plan_work(TINY).datasets
+    pixels, train_pixels = 140 * 768, 98 * 768
+    expected = 1.0 + 140 * 0.01 / 2 + (train_pixels + pixels) * 1e-9 / 2
+    assert preparation_seconds(dataset, COSTS, cores=2, start_s=1.0) == pytest.approx(expected)
+
+
+def test_a_net_that_is_not_measured_is_scaled_by_its_multiply_adds(monkeypatch, pictures):
+    values = copy.deepcopy(TINY)
+    values["experiments"].append({"dataset": "pictures", "variant": "one-gpu", "seeds": [0], "tables": ["table1"]})
+    calls = []
+
+    def measure(training, processes, machine, window_s):
+        calls.append((training.run.variant, processes))
+        return RATES
+
+    monkeypatch.setattr(calibrate, "measure", measure)
+    work = plan_work(values)
+    rates = calibrate.calibrate(work, MACHINE, budget_s=0.0)
+    assert calls == [("cnn", 2)]
+    cnn, other = work.trainings[0], work.trainings[2]
+    scaled = rates[setting_of(other)]
+    assert scaled.origin == "from cnn's by multiply-adds"
+    assert scaled.step_s == pytest.approx(0.08 * other.multiply_adds / cnn.multiply_adds)
+
+
+def test_the_text_says_what_the_json_says(measured):
+    work = plan_work(ILSVRC)
+    values = describe_work(work, MACHINE, Path("data"))
+    text = render_work(values)
+    assert "1,281,167 train, 50,000 val, 100,000 test, 1,000 classes; the edition's own numbers" in text
+    assert "note: nowhere/2012 is not there" in text
+    assert "at most 90 epochs of 1,281,152 images = 900,810 steps a net (10,009 an epoch)" in text
+    assert "average 5-cnns on ilsvrc2012 val: 5 nets" in text
+    assert "packed ilsvrc2012: 281.4 GB (raw, 196,608 bytes an image)" in text
+    values |= predict_time(ILSVRC, gpus=(8,))
+    text = render_time(values)
+    assert "in random reads of 196,608 bytes" in text
+    assert "do not fit: each epoch reads the disk" in text
+    assert "at most in" in text
+    assert "8 cards" in text
+
+
+def test_asdict_of_the_machine_is_in_the_report(pictures):
+    values = describe_work(plan_work(TINY), MACHINE, Path("data"))
+    assert values["machine"] == {**asdict(MACHINE), "simultaneous_trainings": 2}
+
+
+def test_a_machine_runs_as_many_trainings_as_it_has_cards_or_cores_for(pictures):
+    run = plan_work(TINY).trainings[0].run
+    assert Machine(8, None, 0, "").at_once(run, 5) == 5
+    assert Machine(8, None, 0, "").at_once(run, 20) == 8
+    assert Machine(8, 2, 0, "").at_once(run, 5) == 2
+    wide = run.model_copy(update={"training": run.training.model_copy(update={"torch_threads": 3})})
+    assert Machine(8, None, 0, "").at_once(wide, 5) == 2
+    assert Machine(2, None, 0, "").at_once(wide, 5) == 1
+
+
+def test_a_busy_machine_is_said(pictures, measured, monkeypatch):
+    values = describe_work(plan_work(TINY), MACHINE, Path("data"))
+    for load, said in ((0.2, False), (1.7, True)):
+        monkeypatch.setattr("os.getloadavg", lambda load=load: (load, 0.0, 0.0))
+        text = render_time(values | predict_time(TINY))
+        assert ("other work kept about 1.7 cores busy" in text) == said
+
+
+def test_a_missing_folder_of_unknown_images_is_said():
+    text = render_work(describe_work(plan_work(TINY), MACHINE, Path("data")))
+    assert "how many images is not known, and nothing of its work is counted below" in text
+    assert "note: pictures is not there" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(12, "12 s"), (200, "3 min 20 s"), (3900, "1 h 05 min"), (363_000, "4.2 days")],
+)
+def test_times_are_said_in_words(seconds, words):
+    assert in_time(seconds) == words
+
+
+def test_bytes_are_said_in_words():
+    assert [in_bytes(size) for size in (251.9e9, 3_600_000, 1.5e12, 900)] == ["251.9 GB", "3.6 MB", "1.5 TB", "0.9 kB"]
