@@ -120,7 +120,7 @@ def _convert_to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray((np.asarray(image) // 256).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         raise ImageError(f'its pixels are 32 bits wide (mode "{image.mode}") and their range is unknown')
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _list_oddities(image: Image.Image, name: str, size_px: int) -> list[str]:

@@ -12,11 +12,9 @@ from alexnet2012.data.listing import Arrays, Listing
 from alexnet2012.data.packed import MANIFEST_VERSION, SHARD_ROWS, SPLITS, digest_rows, shard_digests, whole_digest
 from alexnet2012.data.packing import Found, Run
 from alexnet2012.data.sources.source import Source
-from alexnet2012.data.statistics import Statistics, Sums, add, derive_statistics, sum_images
+from alexnet2012.data.statistics import RunningSums, Statistics, Sums, add, derive_statistics
 from alexnet2012.data.storage import open_images
 from alexnet2012.dataset_config import DatasetConfig
-
-SUMMED_AT_ONCE = 64  # images; JPEGs are decoded in such parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,18 +40,20 @@ def finish(
     run: Run,
 ) -> tuple[Statistics, str]:
     """Write labels, indices, statistics and manifest into `folder`; returns the statistics and the whole digest."""
-    digests = {}
+    shards = [
+        (folder / split, dataset.size_px, dataset.storage, first, split == "train")
+        for split, result in results.items()
+        for first in range(0, len(result.kept), SHARD_ROWS)
+    ]
+    digests: dict[str, dict[str, list[str]]] = {split: {"images": []} for split in results}
     sums: list[Sums] = []
+    for (split_folder, *_), (digest, part) in zip(shards, run(_read_shard, shards), strict=True):
+        digests[split_folder.name]["images"].append(digest)
+        sums += [part] if part is not None else []
     for split, result in results.items():
         np.save(folder / split / "labels.npy", result.labels)
         _write_index(folder / split / "index.parquet", source.classes, result)
-        shards = [
-            (folder / split, dataset.size_px, dataset.storage, first, split == "train")
-            for first in range(0, len(result.kept), SHARD_ROWS)
-        ]
-        answers = list(run(_read_shard, shards))
-        digests[split] = {"images": [digest for digest, _ in answers], "labels": shard_digests(result.labels)}
-        sums += [part for _, part in answers if part is not None]
+        digests[split]["labels"] = shard_digests(result.labels)
     statistics = derive_statistics(add(sums))
     np.savez(folder / "statistics.npz", **vars(statistics))
     return statistics, _write_manifest(folder, name, source, dataset, part, results, digests)
@@ -71,16 +71,12 @@ def describe_images(listing: Listing) -> str:
 
 
 def _read_shard(task: tuple[Path, int, str, int, bool]) -> tuple[str, Sums | None]:
+    """The digest of the shard that begins with row `first` and, if `summed`, its sums: each image is read once."""
     folder, size_px, storage, first, summed = task
     images = open_images(folder, size_px, storage)
-    digest = digest_rows(images, first)
-    if not summed:
-        return digest, None
-    end = min(first + SHARD_ROWS, len(images))
-    parts = (
-        sum_images(images[start : min(start + SUMMED_AT_ONCE, end)]) for start in range(first, end, SUMMED_AT_ONCE)
-    )
-    return digest, add(parts)
+    running = RunningSums(size_px)
+    digest = digest_rows(images, first, each=lambda row: running.add(images[row]) if summed else None)
+    return digest, running.sums if summed else None
 
 
 def _write_index(path: Path, classes: tuple[str, ...], result: SplitResult) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,15 +132,12 @@ def shard_digests(array: np.ndarray | JpegImages) -> list[str]:
         return list(pool.map(lambda first: digest_rows(array, first), range(0, len(array), SHARD_ROWS)))
 
 
-def digest_rows(array: np.ndarray | JpegImages, first: int) -> str:
-    """sha256 of the stored bytes of the shard that begins with row `first`."""
-    digest, end = hashlib.sha256(), min(first + SHARD_ROWS, len(array))
-    if isinstance(array, JpegImages):
-        for row in range(first, end):
-            digest.update(array.encoded(row))
-        return digest.hexdigest()
-    for row in range(first, end, 64):
-        digest.update(np.ascontiguousarray(array[row : min(row + 64, end)]))
+def digest_rows(array: np.ndarray | JpegImages, first: int, each: Callable[[int], object] = lambda row: None) -> str:
+    """sha256 of the stored bytes of the shard that begins with row `first`; `each` is called after every row."""
+    digest, jpeg = hashlib.sha256(), isinstance(array, JpegImages)
+    for row in range(first, min(first + SHARD_ROWS, len(array))):
+        digest.update(array.encoded(row) if jpeg else np.ascontiguousarray(array[row]))
+        each(row)
     return digest.hexdigest()
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BLOCK_IMAGES = 64
 EXACT_FLOAT32_SIDE = 258  # 258 products of at most 255^2 sum to less than 2^24
 
 # Of ILSVRC-2012's training images, as shipped with cuda-convnet2's example net: see docs/deviations.md.
@@ -35,23 +34,37 @@ class Sums:
     moment: np.ndarray
 
 
-def sum_images(images: np.ndarray) -> Sums:
-    """The sums of images uint8 (n, s, s, 3), an image at a time."""
-    side = images.shape[1]
-    exact = np.float32 if side <= EXACT_FLOAT32_SIDE else np.float64
-    total = np.zeros(images.shape[1:], np.uint64)
-    moment = np.zeros((3, 3))
-    for first in range(0, len(images), BLOCK_IMAGES):
-        block = np.zeros(images.shape[1:], np.uint32)
-        for image in images[first : first + BLOCK_IMAGES]:
-            block += image
-            planes = np.ascontiguousarray(image.transpose(2, 0, 1)).astype(exact)
-            for i in range(3):
-                for j in range(i, 3):
-                    # Row by row: each row's sum is exact, and the rows are added in float64.
-                    moment[i, j] += np.einsum("ab,ab->a", planes[i], planes[j]).sum(dtype=np.float64)
-        total += block
-    return Sums(len(images), total, moment + np.triu(moment, 1).T)
+class RunningSums:
+    """The sums of up to 16 million images (x 255 < 2^32), one after another, while each is in the processor's cache."""
+
+    def __init__(self, size_px: int) -> None:
+        self.images = 0
+        self.total = np.zeros((size_px, size_px, 3), np.uint32)
+        self.moment = np.zeros((3, 3))
+        self.exact = np.float32 if size_px <= EXACT_FLOAT32_SIDE else np.float64
+
+    def add(self, image: np.ndarray) -> None:
+        """One more image, uint8 (s, s, 3)."""
+        self.images += 1
+        self.total += image
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1)).astype(self.exact)
+        for i in range(3):
+            for j in range(i, 3):
+                # Row by row: each row's sum is exact, and the rows are added in float64.
+                self.moment[i, j] += np.einsum("ab,ab->a", planes[i], planes[j]).sum(dtype=np.float64)
+
+    @property
+    def sums(self) -> Sums:
+        return Sums(self.images, self.total.astype(np.uint64), self.moment + np.triu(self.moment, 1).T)
+
+
+def sum_images(images: Iterable[np.ndarray]) -> Sums:
+    """The sums of images uint8 (s, s, 3), of which there is at least one."""
+    running = None
+    for image in images:
+        running = running or RunningSums(len(image))
+        running.add(image)
+    return running.sums
 
 
 def add(parts: Iterable[Sums]) -> Sums:
