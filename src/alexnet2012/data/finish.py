@@ -35,7 +35,6 @@ def finish(
     name: str,
     source: Source,
     dataset: DatasetConfig,
-    part: str,
     results: dict[str, SplitResult],
     run: Run,
 ) -> tuple[Statistics, str]:
@@ -47,16 +46,16 @@ def finish(
     ]
     digests: dict[str, dict[str, list[str]]] = {split: {"images": []} for split in results}
     sums: list[Sums] = []
-    for (split_folder, *_), (digest, part) in zip(shards, run(_read_shard, shards), strict=True):
+    for (split_folder, *_), (digest, shard_sums) in zip(shards, run(_read_shard, shards), strict=True):
         digests[split_folder.name]["images"].append(digest)
-        sums += [part] if part is not None else []
+        sums += [shard_sums] if shard_sums is not None else []
     for split, result in results.items():
         np.save(folder / split / "labels.npy", result.labels)
         _write_index(folder / split / "index.parquet", source.classes, result)
         digests[split]["labels"] = shard_digests(result.labels)
     statistics = derive_statistics(add(sums))
     np.savez(folder / "statistics.npz", **vars(statistics))
-    return statistics, _write_manifest(folder, name, source, dataset, part, results, digests)
+    return statistics, _write_manifest(folder, name, source, dataset, results, digests)
 
 
 def describe_images(listing: Listing) -> str:
@@ -109,7 +108,6 @@ def _write_manifest(
     name: str,
     source: Source,
     dataset: DatasetConfig,
-    part: str,
     results: dict[str, SplitResult],
     digests: dict[str, dict[str, list[str]]],
 ) -> str:
@@ -117,7 +115,7 @@ def _write_manifest(
         "version": MANIFEST_VERSION,
         "name": name,
         "kind": dataset.kind,
-        "part": part,
+        "part": source.part,
         "digest": whole_digest(digests),
         "counts": {split: len(results[split].kept) for split in SPLITS if split in results},
         "size_px": dataset.size_px,

@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -69,8 +70,8 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
         for split, store in stores.items():
             store.finish(results[split].kept)
         print(f"{name}: measuring the mean image, the colour statistics and the digests", flush=True)
-        part = _describe_part(source, results)
-        statistics, digest = finish(work, name, source, dataset, part, results, run)
+        source = replace(source, part=_describe_part(source, results))
+        statistics, digest = finish(work, name, source, dataset, results, run)
     if dataset.digest not in (None, digest):
         raise DataError(
             f"{name}: the images of {source.folder} have digest {digest}, but the configuration expects "
