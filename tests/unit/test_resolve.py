@@ -33,8 +33,6 @@ def complaint(variants=VARIANTS, **changes) -> str:
 def test_a_plan_may_be_made_before_the_folder_is_there():
     datasets = {"photos": {"kind": "imagefolder", "folder": "nowhere"}}
     values = MINIMAL | {"datasets": datasets, "experiments": [LINE | {"dataset": "photos"}]}
-    with pytest.raises(ConfigError, match="nowhere is not a folder"):
-        make_plan(values, "some.yaml", VARIANTS)
     assert len(make_plan(values, "some.yaml", VARIANTS).runs) == 1
 
 
