@@ -21,6 +21,7 @@ STAGES = {
 NEUTRAL = frozenset(
     f"{PACKAGE}.{name}"
     for name in (
+        "allocation",
         "config",
         "dataset_config",
         "section",

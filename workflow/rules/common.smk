@@ -6,6 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from alexnet2012.allocation import KEEP_LARGE_BUFFERS
 from alexnet2012.errors import AlexNet2012Error
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.provenance import count_usable_cores, read_commit
@@ -35,10 +36,8 @@ TABLES = ("table1", "table2", "in_text", "claims")
 SPLITS = ("val", "test")
 DATASETS = PLAN.config.datasets
 
-# Told to keep large buffers, glibc spares each step its page faults: 1,600 instead of 1,390 images/s of the scaled net,
-# one thread in each of two processes.
 shell.prefix(
-    "export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456; "
+    f"export {' '.join(f'{name}={value}' for name, value in KEEP_LARGE_BUFFERS.items())}; "
 )
 
 RUNS = {str(run.folder): run for run in PLAN.runs}

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from alexnet2012.allocation import KEEP_LARGE_BUFFERS
 from alexnet2012.data.decode import ImageError, decode
 from alexnet2012.data.journal import Journal, PackedShard
 from alexnet2012.data.listing import Listing
@@ -92,9 +93,8 @@ def open_pool(images: int) -> Iterator[Run]:
     if workers == 1 or images < POOL_FROM_IMAGES:
         yield lambda function, tasks: map(function, tasks)
         return
-    # Told to keep large buffers, glibc spares every image its page faults: half as much time again without.
-    for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
-        os.environ.setdefault(name, str(2**33))
+    for name, value in KEEP_LARGE_BUFFERS.items():
+        os.environ.setdefault(name, value)  # read by the processes that are about to start
     # Spawned, not forked: the caller may have started threads.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
+from alexnet2012.allocation import KEEP_LARGE_BUFFERS
 from alexnet2012.config import FixedSchedule, RunConfig
 from alexnet2012.errors import RecordError
 from alexnet2012.files import write_json
@@ -30,12 +31,6 @@ CONFIG = {
 }
 MORE_EPOCHS = 20
 VERB = "import sys; from alexnet2012.cli import main; sys.exit(main())"
-# What the rules' shell.prefix sets: large buffers are kept instead of being given back at each step.
-JOB_ENVIRONMENT = {
-    "MALLOC_MMAP_THRESHOLD_": "8589934592",
-    "MALLOC_TRIM_THRESHOLD_": "8589934592",
-    "MALLOC_TOP_PAD_": "268435456",
-}
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ def job_environment() -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
     source = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (source, kept.get("PYTHONPATH"))))
-    return {COMMIT_VARIABLE: "0" * 40, **kept, **JOB_ENVIRONMENT, "PYTHONPATH": path}
+    return {COMMIT_VARIABLE: "0" * 40, **kept, **KEEP_LARGE_BUFFERS, "PYTHONPATH": path}
 
 
 def measure_overheads(variants_path: Path, torch_threads: int, device: str, at_once: int) -> Overheads:

@@ -1,17 +1,17 @@
 import copy
-import re
 import subprocess
 
 import numpy as np
 import pytest
-from planned import TINY, VARIANTS, plan_work
+from planned import TINY, plan_work
 
+from alexnet2012.allocation import KEEP_LARGE_BUFFERS
 from alexnet2012.data.storage import open_images
 from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import PlanError
 from alexnet2012.planning import calibrate
 from alexnet2012.planning.machine import Machine
-from alexnet2012.planning.miniature import JOB_ENVIRONMENT, job_environment
+from alexnet2012.planning.miniature import job_environment
 
 CIFAR10 = copy.deepcopy(TINY) | {
     "datasets": {"pictures": {"kind": "cifar10", "size_px": 32}},
@@ -33,7 +33,7 @@ def test_the_real_code_is_measured_in_as_many_processes_as_asked(monkeypatch):
     machine = Machine(cores=2, cards=None, memory_bytes=10**9, hardware="some processor")
     (rates,) = calibrate.calibrate(work, machine, window_s=0.1).values()
     assert len(started) == rates.processes == 2
-    assert all(JOB_ENVIRONMENT.items() <= environment.items() for environment in started)
+    assert all(KEEP_LARGE_BUFFERS.items() <= environment.items() for environment in started)
     assert min(rates.step_s, rates.centre_s, rates.ten_crop_s, rates.epoch_start_s, rates.checkpoint_s) > 0
     assert rates.ten_crop_s > rates.centre_s
     assert (rates.device, rates.origin, rates.batch_size) == ("cpu", "measured", 8)
@@ -69,9 +69,3 @@ def test_the_random_images_are_stored_as_the_datasets_are(storage):
 def test_each_probe_gets_a_card_of_its_own_among_those_that_are_visible():
     assert calibrate.visible_card({}, 1) == "1"
     assert calibrate.visible_card({"CUDA_VISIBLE_DEVICES": "4,7"}, 1) == "7"
-
-
-def test_the_prefix_of_the_rules_is_the_environment_of_the_probes():
-    rules = (VARIANTS.parents[1] / "workflow" / "rules" / "common.smk").read_text()
-    exported = re.search(r'"export (MALLOC.*); "', rules).group(1)
-    assert dict(setting.split("=") for setting in exported.split()) == JOB_ENVIRONMENT
