@@ -14,7 +14,7 @@ RELEASES = ("fall2009", "fall2011")
 KINDS_IN_ARCHIVES = (*EDITIONS, *RELEASES)
 
 # What says where the images lie, or what to do with bad ones: the images that are packed are the same.
-PLACE = {"folder", "layout", "class_list"}
+PLACE = {"folder", "layout"}
 TOLERANCE = {"bad_images", "max_bad_images"}
 
 
@@ -94,9 +94,15 @@ class DatasetConfig(Section):
         return CIFAR10_DIGEST if self.kind == "cifar10" else self.digest
 
     @property
+    def packing(self) -> dict[str, Any]:
+        """Plain data of all that decides what a packed image is, but for the images themselves."""
+        return self.model_dump(exclude_defaults=True, exclude={*PLACE, *TOLERANCE, "digest"})
+
+    @property
     def identity(self) -> dict[str, Any]:
         """Plain data that change whenever other images, or the same ones differently, are to be packed."""
         if self.known_digest:
-            return {"digest": self.known_digest, "size_px": self.size_px, "split_seed": self.split_seed}
+            stored = {} if self.storage == "raw" else {"storage": self.storage, "jpeg_quality": self.jpeg_quality}
+            return {"digest": self.known_digest, "size_px": self.size_px, "split_seed": self.split_seed, **stored}
         place = PLACE if self.kind in KINDS_IN_ARCHIVES else PLACE - {"folder"}
         return self.model_dump(exclude_defaults=True, exclude=place | TOLERANCE)

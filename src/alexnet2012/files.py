@@ -79,3 +79,11 @@ def read_json(path: Path) -> Any:
         raise RecordError(f"{path} cannot be read: {error.strerror}; run snakemake to make it") from None
     except ValueError as error:
         raise RecordError(f"{path} is not JSON ({error}); remove it and run snakemake to make it anew") from None
+
+
+def in_bytes(count: float) -> str:
+    """A size with the unit that suits: 251.9 GB."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{count / 1e3:,.1f} kB"

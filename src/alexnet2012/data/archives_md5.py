@@ -24,13 +24,19 @@ def measured_beside(expected: tuple[Checksum, ...]) -> Iterator[Measured]:
 
     def measure() -> None:
         for each in expected:
-            found = measured.md5[each.path.name] = checksum(each.path, "md5")
-            if found != each.md5:
-                measured.warnings.append(
-                    f"warning: {each.path} has md5 {found}, its publisher says {each.md5}: it is another packing of "
-                    "the images, or a damaged one"
+            try:
+                found = measured.md5[each.path.name] = checksum(each.path, "md5")
+            except OSError as error:
+                warning = f"the md5 of {each.path} could not be measured: {error.strerror}"
+            else:
+                warning = (
+                    f"{each.path} has md5 {found}, its publisher says {each.md5}: it is another packing of the images, "
+                    "or a damaged one"
                 )
-                print(measured.warnings[-1], flush=True)
+                if found == each.md5:
+                    continue
+            measured.warnings.append(warning)
+            print(f"warning: {warning}", flush=True)
 
     thread = threading.Thread(target=measure, daemon=True)
     thread.start()

@@ -32,6 +32,8 @@ MAX_PIXELS = 89_478_485  # Pillow's own limit; the largest photographs of ImageN
 MAX_UNZIPPED_BYTES = 2**28
 GZIP_MAGIC = b"\x1f\x8b"
 EXIF_ORIENTATION = 0x0112
+JPEG_END = b"\xff\xd9"
+HOLE = bytes(4096)  # zeros as a block of a file that was never written; no photograph's code has so many in a row
 MODES = {"L": "greyscale", "1": "black and white", "P": "palette", "RGBA": "alpha ignored", "LA": "alpha ignored"}
 
 
@@ -72,9 +74,10 @@ def decode(content: bytes, name: str, size_px: int) -> DecodedImage:
             )
         image.load()
         notes += _list_oddities(image, name, size_px)
+        notes += _list_damages(image, content)
         pixels = np.asarray(fit_square(_convert_to_rgb(image), size_px))
         return DecodedImage(pixels, image.width, image.height, "; ".join(notes))
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     # A damaged file can raise anything from within a decoder; each is reported, and prepare then stops.
     except Exception as error:
@@ -135,6 +138,14 @@ def _list_oddities(image: Image.Image, name: str, size_px: int) -> list[str]:
     if min(image.size) < size_px:
         notes.append("enlarged")
     return notes
+
+
+def _list_damages(image: Image.Image, content: bytes) -> list[str]:
+    """What a JPEG decoder reads without complaint, filling in grey."""
+    if image.format != "JPEG":
+        return []
+    damages = [] if JPEG_END in content else ["without its end mark"]
+    return damages + (["a hole of zeros, perhaps damaged"] if HOLE in content else [])
 
 
 def _reason(error: Exception) -> str:

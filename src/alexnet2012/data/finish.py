@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,9 +59,12 @@ def finish(
     return statistics, _write_manifest(folder, name, source, dataset, results, digests)
 
 
-def describe_images(listing: Listing) -> str:
-    """sha256 over names, places and labels: the same source, as far as can be told without decoding."""
+def describe_images(listing: Listing, folder: Path) -> str:
+    """sha256 over names, places, labels, and the times of archives: the same source, as far as its files tell."""
     digest = hashlib.sha256(listing.container.encode())
+    if len(listing.files) < len(listing):  # of a file for each image the listing knows the size, which must do
+        for path in listing.files.to_pylist():
+            digest.update(str((folder / os.fsdecode(path)).stat().st_mtime_ns).encode())
     for column in (listing.file, listing.offset, listing.size, listing.labels):
         digest.update(np.ascontiguousarray(column))
     for texts in (listing.files, listing.names):

@@ -5,10 +5,14 @@ A shard is 4,096 images in the order of the source's files; the shards of a spli
 
 import json
 import os
+import shutil
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from alexnet2012.files import replacing
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,10 @@ class Journal:
 
     def begin(self, identity: dict, shards: list[PackedShard]) -> None:
         """Write the journal anew for the work that `identity` describes, with `shards` finished."""
-        self.path.unlink(missing_ok=True)
         (self.folder / "sizes").mkdir(exist_ok=True)
-        self.identity, self.finished = identity, []
-        self._append({"identity": identity})
-        for shard in shards:
-            self._append(asdict(shard))
-            self.finished.append(shard)
+        with replacing(self.path) as temporary:
+            temporary.write_text("".join(_line(each) for each in ({"identity": identity}, *map(asdict, shards))))
+        self.identity, self.finished = identity, list(shards)
 
     def add(self, shard: PackedShard, **numbers: np.ndarray) -> None:
         """Note a shard whose images are on disk; returns when the note is, too."""
@@ -72,12 +73,11 @@ class Journal:
         kept = [shard for shard in self.finished if shard.split != split or shard.number < first]
         self.begin(self.identity or {}, kept)
 
-    def remove(self) -> None:
-        """Leave nothing of the journal."""
-        for path in (self.folder / "sizes").glob("*"):
-            path.unlink()
-        (self.folder / "sizes").rmdir()
-        self.path.unlink()
+    @staticmethod
+    def remove_from(folder: Path) -> None:
+        """Leave nothing of a journal in a finished folder."""
+        shutil.rmtree(folder / "sizes")
+        (folder / "journal.jsonl").unlink()
 
     def _sizes_file(self, shard: PackedShard) -> Path:
         return self.folder / "sizes" / f"{shard.split}-{shard.number:05d}.npz"
@@ -101,11 +101,16 @@ class Journal:
 
     def _append(self, values: dict) -> None:
         with self.path.open("a") as file:
-            file.write(json.dumps(values) + "\n")
+            file.write(_line(values))
             file.flush()
             os.fsync(file.fileno())
 
 
+def _line(values: dict) -> str:
+    return json.dumps(values) + "\n"
+
+
 def _read_shard(values: dict) -> PackedShard:
-    rows = {key: {int(row): text for row, text in values[key].items()} for key in ("odd", "failed")}
+    # A few notes stand for many images: one object each.
+    rows = {key: {int(row): sys.intern(text) for row, text in values[key].items()} for key in ("odd", "failed")}
     return PackedShard(values["split"], values["number"], values["sha256"], values["end"], **rows)

@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +24,7 @@ from alexnet2012.data.journal import Journal, PackedShard
 from alexnet2012.data.listing import Listing
 from alexnet2012.data.packed import SHARD_ROWS
 from alexnet2012.data.reading import Chunk, cut_chunks, read_chunk
-from alexnet2012.data.storage import Store, Target, encode
+from alexnet2012.data.storage import Store, Target, encode, write_at
 from alexnet2012.errors import DataError
 from alexnet2012.provenance import count_usable_cores
 
@@ -78,7 +79,7 @@ class Progress:
             return
         self.said = now
         rate = self.counted / max(now - self.began, 1e-9)
-        left = time.strftime("%H:%M:%S", time.gmtime((self.images - self.done) / rate))
+        left = timedelta(seconds=round((self.images - self.done) / rate))
         unreadable = f", {self.bad:,} unreadable" if self.bad else ""
         print(
             f"{self.name}: {self.done:,} of {self.images:,} images, {rate:,.0f} images/s, {left} left{unreadable}",
@@ -117,7 +118,7 @@ def pack_listing(
     """
     found = Found(np.zeros(len(listing), np.int32), np.zeros(len(listing), np.int32), {}, {})
     shards = list_shards(listing)
-    done = _take_over(split, shards, store, journal, found)
+    done = _take_over(split, listing, shards, folder, store, journal, found)
     progress.skip(sum(len(rows) for rows in shards[:done]))
     tasks = ((chunk, folder, store.target) for rows in shards[done:] for chunk in cut_chunks(listing, rows, folder))
     answers = run(_pack_chunk, tasks)
@@ -140,7 +141,15 @@ def list_shards(listing: Listing) -> list[np.ndarray]:
     return [order[first : first + SHARD_ROWS] for first in range(0, len(order), SHARD_ROWS)]
 
 
-def _take_over(split: str, shards: list[np.ndarray], store: Store, journal: Journal, found: Found) -> int:
+def _take_over(
+    split: str,
+    listing: Listing,
+    shards: list[np.ndarray],
+    folder: Path,
+    store: Store,
+    journal: Journal,
+    found: Found,
+) -> int:
     """How many shards are packed already; the first whose bytes are not as the journal says, and all after it, do not
     count."""
     claimed = journal.of_split(split)
@@ -152,14 +161,30 @@ def _take_over(split: str, shards: list[np.ndarray], store: Store, journal: Jour
             intact = _digest_stored(rows, store, shard.failed) == shard.sha256
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             intact = False
-        if not intact:
-            print(f"shard {number} of {split} is not as the journal says; it is read again", flush=True)
+        why = None if intact else "is not as the journal says"
+        if intact and shard.failed and _some_can_be_read(listing, shard, folder, store.target.size_px):
+            why = "has images that could not be read before and now can"
+        if why:
+            print(f"shard {number} of {split} {why}; it is read again", flush=True)
             journal.drop(split, number)
             return number
         found.width[rows], found.height[rows] = numbers["width"], numbers["height"]
         found.odd.update(shard.odd)
         found.failed.update(shard.failed)
     return len(claimed)
+
+
+def _some_can_be_read(listing: Listing, shard: PackedShard, folder: Path, size_px: int) -> bool:
+    """Whether a fault has passed: a disk that was away, an archive that was fetched again."""
+    failed = np.array(sorted(shard.failed))
+    in_source_order = failed[listing.take(failed).source_order]
+    for chunk in cut_chunks(listing, in_source_order, folder):
+        for name, content in zip(chunk.names, read_chunk(chunk, folder), strict=True):
+            with suppress(ImageError):
+                if not isinstance(content, OSError):
+                    decode(content, name, size_px)
+                    return True
+    return False
 
 
 def _digest_stored(rows: np.ndarray, store: Store, failed: dict[int, str]) -> str:
@@ -213,6 +238,7 @@ def _pack_chunk(task: tuple[Chunk, Path, Target]) -> PackedChunk:
         for row, name, content in zip(chunk.rows.tolist(), chunk.names, read_chunk(chunk, folder), strict=True):
             try:
                 if isinstance(content, OSError):
+                    refuse_lost_source(folder)
                     raise ImageError(content.strerror or str(content))
                 image = decode(content, name, target.size_px)
             except ImageError as error:
@@ -229,13 +255,22 @@ def _pack_chunk(task: tuple[Chunk, Path, Target]) -> PackedChunk:
             stored = image.pixels.data if encoded is None else encode(image.pixels, target.jpeg_quality)
             digests += hashlib.sha256(stored).digest()
             if encoded is None:
-                os.pwrite(descriptor, stored, target.first_byte + row * image.pixels.nbytes)
+                write_at(descriptor, stored, target.first_byte + row * image.pixels.nbytes)
             else:
                 encoded.append(stored)
     finally:
         if descriptor is not None:
             os.close(descriptor)
     return PackedChunk(bytes(digests), width, height, odd, failed, encoded)
+
+
+def refuse_lost_source(folder: Path) -> None:
+    """A folder that is not there any more makes no image unreadable: it stops the run, to go on when it is back."""
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder} is not there any more, perhaps a disk that was unmounted; the finished shards are kept: run the "
+            "same command again when it is back"
+        )
 
 
 def _in_order(

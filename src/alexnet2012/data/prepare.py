@@ -29,7 +29,7 @@ from alexnet2012.data.statistics import compare_with_authors
 from alexnet2012.data.storage import JpegStore, RawStore, Store
 from alexnet2012.dataset_config import EDITIONS, DatasetConfig
 from alexnet2012.errors import DataError
-from alexnet2012.files import LockTaken, locked, write_json
+from alexnet2012.files import LockTaken, in_bytes, locked, write_json
 
 LISTED_UNREADABLE = 20
 FOLDERS_OF_OTHERS = ("archives", "configs", "downloads", "logs")
@@ -55,12 +55,19 @@ def prepare(name: str, dataset: DatasetConfig, data_folder: Path = Path("data"))
             f"{data_folder / name} is being prepared by process {holder}. Wait for it, or end it; then run the same "
             "command again and it goes on."
         ) from None
+    except OSError as error:
+        where = error.filename or data_folder
+        raise DataError(
+            f"{name}: {where}: {error.strerror or error}. {in_bytes(shutil.disk_usage(data_folder).free)} are free in "
+            f"{data_folder}. The finished shards are kept: mend this and run the same command again."
+        ) from error
 
 
 def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     began = time.monotonic()
+    work, target = data_folder / f".{name}.partial", data_folder / name
+    _take_back(target)
     source = find_source(dataset, data_folder / "downloads")
-    work = data_folder / f".{name}.partial"
     images = sum(len(split) for split in source.splits.values())
     refuse_full_disk(images, dataset, data_folder, _size_of(work))
     journal = _open_work(name, work, dataset, source)
@@ -70,7 +77,7 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
         for split, store in stores.items():
             store.finish(results[split].kept)
         print(f"{name}: measuring the mean image, the colour statistics and the digests", flush=True)
-        source = replace(source, part=_describe_part(source, results))
+        source = replace(source, part=_describe_part(source, dataset, results))
         statistics, digest = finish(work, name, source, dataset, results, run)
     if dataset.digest not in (None, digest):
         raise DataError(
@@ -86,6 +93,7 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
         "dataset": dataset.model_dump(),
         "oddities": {split: _count_oddities(result) for split, result in results.items()},
         "left_out": {split: len(result.split) - len(result.kept) for split, result in results.items()},
+        "not_taken": [f"{problem.path}: {problem.reason}" for problem in source.problems],
         "colours": colours,
         "md5": measured.md5,
         "warnings": measured.warnings,
@@ -94,19 +102,20 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
         "numpy": np.__version__,
     }
     write_json(work / "preparation.json", preparation)
-    journal.remove()
-    _publish(work, data_folder / name)
-    print(f"{name}: packed in {data_folder / name}, digest {digest}", flush=True)
-    return data_folder / name / "manifest.json"
+    _publish(work, target)
+    print(f"{name}: packed in {target}, digest {digest}", flush=True)
+    return target / "manifest.json"
 
 
 def _open_work(name: str, work: Path, dataset: DatasetConfig, source: Source) -> Journal:
     """The folder to work in: that of an earlier run, if it was of the same work, else a new one."""
     identity = {
-        "dataset": dataset.identity,
+        "dataset": dataset.packing,
         "decoder": describe_decoder(),
         "images": {
-            split: describe_images(listing) for split, listing in source.splits.items() if isinstance(listing, Listing)
+            split: describe_images(listing, source.folder)
+            for split, listing in source.splits.items()
+            if isinstance(listing, Listing)
         },
     }
     journal = Journal(work)
@@ -164,7 +173,9 @@ def _refuse_unreadable(
     name: str, source: Source, dataset: DatasetConfig, results: dict[str, SplitResult], report: Path
 ) -> None:
     """Write every image that cannot be taken into one report; raises DataError unless so many may be left out."""
-    lines = [f"{problem.path}: {problem.reason}" for problem in source.problems]
+    lines = [
+        f"{problem.path}: {problem.reason}" for problem in source.problems
+    ]  # one line each, whatever a reason holds
     for result in results.values():
         lines += [
             f"{source.folder / describe_place(result.split, row)}: {reason}"
@@ -173,6 +184,7 @@ def _refuse_unreadable(
     report.unlink(missing_ok=True)
     if not lines:
         return
+    lines = [" ".join(line.split()) for line in lines]
     report.write_text("".join(f"{line}\n" for line in lines))
     listed = "\n".join(f"  - {line}" for line in lines[:LISTED_UNREADABLE])
     more = "\n  - ..." if len(lines) > LISTED_UNREADABLE else ""
@@ -187,14 +199,18 @@ def _refuse_unreadable(
     )
 
 
-def _describe_part(source: Source, results: dict[str, SplitResult]) -> str:
-    """What keeps the packed images from being the whole edition."""
+def _describe_part(source: Source, dataset: DatasetConfig, results: dict[str, SplitResult]) -> str:
+    """What keeps the packed images from being the whole of their source."""
     left_out = [
         f"{len(result.split) - len(result.kept):,} of {split}"
         for split, result in results.items()
         if len(result.kept) < len(result.split)
     ]
-    return "; ".join(filter(None, [source.part, f"unreadable and left out: {', '.join(left_out)}" if left_out else ""]))
+    parts = [source.part, f"unreadable and left out: {', '.join(left_out)}" if left_out else ""]
+    # Of an edition every image is counted: its problems are second copies, or are missing in the counts.
+    if source.problems and dataset.kind not in EDITIONS:
+        parts.append(f"not taken: {len(source.problems):,} of the source")
+    return "; ".join(filter(None, parts))
 
 
 def _count_oddities(result: SplitResult) -> dict[str, int]:
@@ -206,11 +222,21 @@ def _size_of(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
+def _take_back(target: Path) -> None:
+    """The old dataset, if a kill came between its two renamings."""
+    if not target.exists() and _old(target).exists():
+        _old(target).rename(target)
+
+
 def _publish(work: Path, target: Path) -> None:
-    """Give the finished folder its name, in place of what bore it."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    """Give the finished folder its name, in place of what bore it; the journal goes last, for a kill costs it all."""
+    shutil.rmtree(_old(target), ignore_errors=True)
     if target.exists():
-        target.rename(old)
+        target.rename(_old(target))
     work.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    Journal.remove_from(target)
+    shutil.rmtree(_old(target), ignore_errors=True)
+
+
+def _old(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")

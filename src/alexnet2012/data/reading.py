@@ -10,7 +10,8 @@ import numpy as np
 from alexnet2012.data.listing import Listing
 
 CHUNK_IMAGES = 64
-PARQUET_BATCH = 16  # rows held at once, however large the row groups are
+MAX_CHUNK_IMAGES = 512  # of a large row group, whose beginning is then read again for each chunk
+PARQUET_BATCH, PARQUET_BUFFER = 16, 2**20  # rows and bytes held at once, however large the row groups are
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def _read_parquet(chunk: Chunk, folder: Path) -> Iterator[bytes | OSError]:
 
     path, wanted, given = chunk.files[0], chunk.offsets, 0
     try:
-        with pq.ParquetFile(folder / path, pre_buffer=False) as file:
+        with pq.ParquetFile(folder / path, pre_buffer=False, buffer_size=PARQUET_BUFFER) as file:
             ends = _row_group_ends(file)
             first, last = np.searchsorted(ends, [wanted[0], wanted[-1]], side="right")
             row = int(ends[first - 1]) if first else 0
@@ -107,13 +108,17 @@ def _cut_row_groups(listing: Listing, rows: np.ndarray, folder: Path) -> list[in
         own = listing.file[rows] == number
         with pq.ParquetFile(folder / os.fsdecode(listing.files[int(number)].as_py())) as file:
             group[own] = np.searchsorted(_row_group_ends(file), listing.offset[rows][own], side="right")
-    new_file = np.flatnonzero(np.diff(listing.file[rows])) + 1
-    new_group = np.flatnonzero(np.diff(group)) + 1
+    new_file = set((np.flatnonzero(np.diff(listing.file[rows])) + 1).tolist())
+    new_group = set((np.flatnonzero(np.diff(group)) + 1).tolist())
     cuts = [0]
-    for place in sorted({*new_file.tolist(), *new_group.tolist()}):
+    for place in sorted(new_file | new_group):
         if place in new_file or place - cuts[-1] >= CHUNK_IMAGES:
             cuts.append(place)
-    return cuts
+    return [
+        place
+        for first, end in zip(cuts, [*cuts[1:], len(rows)], strict=True)
+        for place in range(first, end, MAX_CHUNK_IMAGES)
+    ]
 
 
 def _row_group_ends(file) -> np.ndarray:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
+from alexnet2012.files import in_bytes
 
 JPEG_SHARE = 0.2  # of raw pixels: photographs at 256x256, quality 95, full colour resolution
 
@@ -17,19 +18,19 @@ def bytes_per_image(dataset: DatasetConfig) -> float:
 
 def refuse_full_disk(images: int, dataset: DatasetConfig, folder: Path, already_bytes: int) -> None:
     """Raises DataError when `folder` lacks the room, and explains both kinds of storage, as it does for large data."""
-    needed = images * bytes_per_image(dataset) - already_bytes
-    free = shutil.disk_usage(folder).free
+    needed, free = max(0.0, images * bytes_per_image(dataset) - already_bytes), shutil.disk_usage(folder).free
     raw, jpeg = (
-        images * bytes_per_image(dataset.model_copy(update={"storage": storage})) for storage in ("raw", "jpeg")
+        in_bytes(images * bytes_per_image(dataset.model_copy(update={"storage": storage})))
+        for storage in ("raw", "jpeg")
     )
     choice = (
-        f"storage: raw takes {raw / 1e9:,.2f} GB and is read without decoding; storage: jpeg takes about "
-        f"{jpeg / 1e9:,.2f} GB, re-encodes each image (quality {dataset.jpeg_quality}) and decodes it at every use"
+        f"storage: raw takes {raw} and is read without decoding; storage: jpeg takes about {jpeg}, re-encodes each "
+        f"image (quality {dataset.jpeg_quality}) and decodes it at every use"
     )
     if free < needed:
         raise DataError(
-            f"The packed images need {needed / 1e9:,.2f} GB more, but {folder.resolve()} has {free / 1e9:,.2f} GB "
-            f"free. Make room, link that folder to a larger disk, or choose another storage: {choice}."
+            f"The packed images need {in_bytes(needed)} more, but {folder.resolve()} has {in_bytes(free)} free. Make "
+            f"room, link that folder to a larger disk, or choose another storage: {choice}."
         )
     if needed > 1e9:
-        print(f"{images:,} images as {dataset.storage}; {free / 1e9:,.0f} GB are free. {choice}.", flush=True)
+        print(f"{images:,} images as {dataset.storage}; {in_bytes(free)} are free. {choice}.", flush=True)

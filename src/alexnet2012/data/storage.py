@@ -26,14 +26,9 @@ class RawStore:
     def __init__(self, folder: Path, images: int, size_px: int) -> None:
         self.path, self.shape = folder / "images.npy", (images, size_px, size_px, 3)
         self.image_bytes = size_px * size_px * 3
-        if not self.path.exists():
-            np.lib.format.open_memmap(self.path, mode="w+", dtype=np.uint8, shape=self.shape)
-        with self.path.open("rb") as file:
-            np.lib.format.read_magic(file)
-            np.lib.format.read_array_header_1_0(file)
-            self.first_byte = file.tell()
-        # A kill after the last images were cut off, and before the dataset got its name, leaves a shorter file.
-        os.truncate(self.path, self.first_byte + images * self.image_bytes)
+        self.path.touch()
+        # Whatever a kill left of header and length: numpy pads every header of this kind to one length.
+        self.first_byte = self._write_header(images)
         self.target = Target(size_px, str(self.path), self.first_byte)
         self.end = 0
 
@@ -55,17 +50,21 @@ class RawStore:
 
     def finish(self, kept: np.ndarray) -> None:
         """Make row k what row kept[k] was; only rows from behind the end move, so that a kill can repeat it."""
-        images = np.lib.format.open_memmap(self.path, mode="r+")
-        for row in np.flatnonzero(kept != np.arange(len(kept))):
-            images[row] = images[kept[row]]
-        images.flush()
-        del images
-        if len(kept) < self.shape[0]:
-            with self.path.open("r+b") as file:
-                header = {"descr": "|u1", "fortran_order": False, "shape": (len(kept), *self.shape[1:])}
-                np.lib.format.write_array_header_1_0(file, header)
-                assert file.tell() == self.first_byte, "numpy pads its header to one length"
-            os.truncate(self.path, self.first_byte + len(kept) * self.image_bytes)
+        moved = np.flatnonzero(kept != np.arange(len(kept)))
+        with self.path.open("r+b", buffering=0) as file:
+            for row in moved.tolist():
+                write_at(file.fileno(), self.stored(int(kept[row])), self.first_byte + row * self.image_bytes)
+            os.fsync(file.fileno())
+        self._write_header(len(kept))
+
+    def _write_header(self, images: int) -> int:
+        """Make the file an array of so many images, whose bytes begin where this returns."""
+        with self.path.open("r+b") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": (images, *self.shape[1:])}
+            np.lib.format.write_array_header_1_0(file, header)
+            first_byte = file.tell()
+            file.truncate(first_byte + images * self.image_bytes)
+        return first_byte
 
 
 class JpegStore:
@@ -155,6 +154,14 @@ def open_images(folder: Path, size_px: int, storage: str) -> np.ndarray | JpegIm
         return JpegImages(folder, size_px)
     # As a plain array: an index into a memmap makes a memmap, which costs more than the index.
     return np.asarray(np.load(folder / "images.npy", mmap_mode="r"))
+
+
+def write_at(descriptor: int, content: bytes | memoryview, first_byte: int) -> None:
+    """Write all of `content`: the system may take a part of it, when a disk is full for a moment."""
+    rest = memoryview(content).cast("B")
+    while len(rest):
+        written = os.pwrite(descriptor, rest, first_byte)
+        rest, first_byte = rest[written:], first_byte + written
 
 
 def encode(pixels: np.ndarray, quality: int) -> bytes:

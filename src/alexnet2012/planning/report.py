@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from alexnet2012.files import in_bytes
+
 JPEG_NOTE = "JPEG storage is taken as a fifth of raw pixels, 39 kB an image at 256 pixels: photographs at quality 95"
 
 BUSY_CORES = 0.5  # the load of the last minute from which a note is due
@@ -153,13 +155,6 @@ def done(count: int, of: int) -> str:
 
 def left(count: int, of: int) -> str:
     return "" if count == of else f", of which {count:,} are left"
-
-
-def in_bytes(count: float) -> str:
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if count >= size:
-            return f"{count / size:,.1f} {unit}"
-    return f"{count / 1e3:,.1f} kB"
 
 
 def in_time(seconds: float) -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -226,7 +227,7 @@ def test_bad_images_are_left_out_up_to_the_stated_number(tmp_path, pictures, kin
     with pytest.raises(DataError, match="more than max_bad_images: 1"):
         prepare("set", folder_config(pictures, max_bad_images=1, **settings), data)
     manifest = prepare("set", folder_config(pictures, max_bad_images=2, **settings), data)
-    assert decoded == []  # all that could be read was kept
+    assert decoded == ["a/007.png", "b/020.png"] * 2  # once more, in case they can be read now; the others were kept
     assert digest_of(manifest) == digest_of(
         prepare("set", folder_config(pictures, max_bad_images=2, **settings), tmp_path / "other")
     )
@@ -243,6 +244,139 @@ def test_bad_images_are_left_out_up_to_the_stated_number(tmp_path, pictures, kin
             pixels = np.asarray(Image.open(pictures / path).resize((10, 8), Image.Resampling.BILINEAR))[:, 1:9]
             limit = 1 if kind == "raw" else 90  # noise does not survive JPEG well, but no other image is as near
             assert np.abs(images[row].astype(int) - pixels).max() <= limit
+
+
+FINISHING = ("measure_and_sum", "write_manifest", "publish", "remove_journal")
+
+
+def kill_at(moment: str, monkeypatch) -> None:
+    """An interruption in the last minutes of a preparation: nothing after it runs, as after kill -9."""
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    places = {
+        "measure_and_sum": "alexnet2012.data.finish.derive_statistics",
+        "write_manifest": "alexnet2012.data.finish._write_manifest",
+        "publish": "alexnet2012.data.prepare._publish",
+        "remove_journal": "alexnet2012.data.journal.Journal.remove_from",
+    }
+    monkeypatch.setattr(places[moment], stop)
+
+
+@pytest.mark.parametrize("kind", ["raw", "jpeg"])
+@pytest.mark.parametrize("moment", FINISHING)
+def test_a_kill_in_the_last_minutes_costs_no_image(tmp_path, pictures, moment, kind, monkeypatch):
+    """With gaps that were filled and a file that was shortened."""
+    (pictures / "a" / "007.png").write_text("not an image")
+    config = folder_config(pictures, storage=kind, bad_images="skip", max_bad_images=1)
+    with monkeypatch.context() as patch:
+        kill_at(moment, patch)
+        with pytest.raises(KeyboardInterrupt):
+            prepare("set", config, tmp_path / "data")
+    decoded = count_decoded(monkeypatch)
+    resumed = digest_of(prepare("set", config, tmp_path / "data"))
+    if moment != "remove_journal":  # after that the dataset is published, and only a new call prepares it again
+        # The last shard of each kind of gap holds rows that were moved; no other image is read again.
+        assert set(decoded) == {"a/007.png"}
+    assert resumed == digest_of(prepare("set", config, tmp_path / "other"))
+
+
+def test_a_kill_between_the_two_renamings_leaves_the_old_dataset(tmp_path, pictures, monkeypatch):
+    prepare("set", folder_config(pictures), tmp_path / "data")
+    (tmp_path / "data" / "set").rename(tmp_path / "data" / ".set.old")
+    monkeypatch.setattr("alexnet2012.data.prepare.find_source", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        prepare("set", folder_config(pictures), tmp_path / "data")
+    assert digest_of(tmp_path / "data" / "set" / "manifest.json")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00"])
+def test_an_array_that_a_kill_left_without_its_header_is_made_anew(tmp_path, pictures, content, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_after(5, patch)
+        with pytest.raises(KeyboardInterrupt):
+            prepare("set", folder_config(pictures), tmp_path / "data")
+    (tmp_path / "data" / ".set.partial" / "train" / "images.npy").write_bytes(content)
+    assert digest_of(prepare("set", folder_config(pictures), tmp_path / "data"))
+
+
+@pytest.mark.parametrize("kind", ["raw", "jpeg"])
+def test_what_could_not_be_read_is_tried_again(tmp_path, pictures, kind, capsys):
+    good = (pictures / "b" / "020.png").read_bytes()
+    (pictures / "b" / "020.png").write_bytes(bytes(len(good)))
+    config = folder_config(pictures, storage=kind)
+    with pytest.raises(DataError, match="1 images cannot be read"):
+        prepare("set", config, tmp_path / "data")
+    (pictures / "b" / "020.png").write_bytes(good)
+    manifest = prepare("set", config, tmp_path / "data")
+    assert "could not be read before and now can" in capsys.readouterr().out
+    assert digest_of(manifest) == digest_of(prepare("set", config, tmp_path / "other"))
+
+
+def test_a_source_that_goes_away_makes_no_image_unreadable(tmp_path, pictures, monkeypatch):
+    decoded = count_decoded(monkeypatch)
+    counting = packing.decode
+
+    def decode(*arguments):
+        if len(decoded) == 25 and pictures.is_dir():
+            pictures.rename(tmp_path / "unmounted")
+        return counting(*arguments)
+
+    monkeypatch.setattr(packing, "decode", decode)
+    with pytest.raises(DataError, match="is not there any more.*finished shards are kept"):
+        prepare("set", folder_config(pictures), tmp_path / "data")
+    (tmp_path / "unmounted").rename(pictures)
+    monkeypatch.setattr(packing, "decode", counting)
+    decoded.clear()
+    assert digest_of(prepare("set", folder_config(pictures), tmp_path / "data")) and len(decoded) == 80
+
+
+def test_an_image_that_is_too_large_for_the_memory_stops_the_run(tmp_path, pictures, monkeypatch):
+    def fit_square(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("alexnet2012.data.decode.fit_square", fit_square)
+    with pytest.raises(MemoryError):
+        prepare("set", folder_config(pictures), tmp_path / "data")
+
+
+def test_a_part_that_the_system_did_not_take_is_written_again(tmp_path, monkeypatch):
+    whole = os.pwrite
+    monkeypatch.setattr(storage.os, "pwrite", lambda file, content, place: whole(file, content[:7], place))
+    with (tmp_path / "x").open("w+b") as file:
+        storage.write_at(file.fileno(), bytes(range(40)), 3)
+        assert (tmp_path / "x").read_bytes() == bytes(3) + bytes(range(40))
+
+
+def test_a_disk_that_fills_up_is_named_and_what_was_packed_kept(tmp_path, pictures, monkeypatch):
+    def sync(path):
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "_sync", sync)
+        with pytest.raises(
+            DataError, match=r"images.npy: No space left on device. .* free .* run the same command again"
+        ):
+            prepare("set", folder_config(pictures), tmp_path / "data")
+    assert digest_of(prepare("set", folder_config(pictures), tmp_path / "data"))
+
+
+def test_a_digest_that_is_corrected_packs_nothing_again(tmp_path, pictures, monkeypatch):
+    with pytest.raises(DataError, match="have digest [0-9a-f]{64}") as raised:
+        prepare("set", folder_config(pictures, digest="0" * 64), tmp_path / "data")
+    measured = re.search("have digest ([0-9a-f]{64})", str(raised.value)).group(1)
+    decoded = count_decoded(monkeypatch)
+    assert digest_of(prepare("set", folder_config(pictures, digest=measured), tmp_path / "data")) == measured
+    assert decoded == []
+
+
+def test_the_time_left_may_be_days(capsys):
+    progress = packing.Progress("set", 15_000_000)
+    progress.began -= 100
+    progress.said -= 100
+    progress.add(12_000, 3)
+    assert "set: 12,000 of 15,000,000 images, 120 images/s, 1 day, 10:41:4" in capsys.readouterr().out
 
 
 def write_shard(path: Path, contents: list[bytes], row_group: int) -> None:

@@ -157,7 +157,7 @@ def test_cifar10_is_packed_as_it_is(tmp_path, cifar10):
 
 def test_a_full_disk_is_refused_with_numbers(tmp_path, pictures, monkeypatch):
     monkeypatch.setattr(space.shutil, "disk_usage", lambda _: space.shutil._ntuple_diskusage(10, 9, 1))
-    with pytest.raises(DataError, match="need 0.02 GB more, but .* has 0.00 GB free.*raw takes 0.02 GB.*about 0.00 GB"):
+    with pytest.raises(DataError, match="need 15.7 MB more, but .* has 0.0 kB free.*raw takes 15.7 MB.*about 3.1 MB"):
         prepare("set", folder_config(pictures, size_px=512), tmp_path / "data")
     assert list_visible(tmp_path / "data") == []
 
