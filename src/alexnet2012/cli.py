@@ -64,6 +64,7 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("name")
     verb.add_argument("dataset", help="the dataset's section of the configuration, as JSON; or @FILE that holds it")
     verb.add_argument("--data", type=Path, default=Path("data"))
+    verb.add_argument("--check", action="store_true", help="only list the images and compare them with the edition")
     verb.set_defaults(run=run_prepare)
 
     verb = verbs.add_parser("resolve", help="write a run's resolved configuration")
@@ -201,11 +202,15 @@ def run_track(options: argparse.Namespace) -> None:
 
 def run_prepare(options: argparse.Namespace) -> None:
     from alexnet2012.config import DatasetConfig
-    from alexnet2012.data.prepare import prepare
+    from alexnet2012.data.prepare import check, prepare
     from alexnet2012.validation import validate
 
     source = f"dataset {options.name}"
-    prepare(options.name, validate(DatasetConfig, parse_json(options.dataset, source), source), options.data)
+    dataset = validate(DatasetConfig, parse_json(options.dataset, source), source)
+    if options.check:
+        check(options.name, dataset, options.data)
+    else:
+        prepare(options.name, dataset, options.data)
 
 
 def run_resolve(options: argparse.Namespace) -> None:

@@ -26,6 +26,7 @@ NEUTRAL = frozenset(
         "dataset_config",
         "section",
         "resolve",
+        "preflight",
         "validation",
         "errors",
         "tracking",

@@ -19,7 +19,6 @@ from alexnet2012.config import (
     VariantsFile,
     digest8,
 )
-from alexnet2012.data.sources.layouts import check_source
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import list_layers
 from alexnet2012.validation import Model, check_known, describe_item, reaches, read_yaml, validate
@@ -273,14 +272,3 @@ def check_calibration(config: Config, where: str) -> None:
         )
     if weights is not None and not Path(weights).expanduser().is_file():
         raise ConfigError(f"{where}.weights: {weights} is not a file; give torchvision's weights, or remove the line")
-
-
-def list_missing(config: Config, source: str, data_folder: Path) -> list[str]:
-    """A sentence for each file or folder that an unprepared dataset needs and that is not there; nothing is opened."""
-    return [
-        f"{source}: datasets.{name}: {sentence}"
-        for name, dataset in config.datasets.items()
-        if name in {experiment.dataset for experiment in config.experiments}
-        and not (data_folder / name / "manifest.json").exists()
-        for sentence in check_source(dataset)
-    ]

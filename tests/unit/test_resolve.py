@@ -6,7 +6,7 @@ import yaml
 
 from alexnet2012.config import NetConfig, TrainingConfig
 from alexnet2012.errors import ConfigError
-from alexnet2012.resolve import describe_target, list_missing, load_variants, make_plan, merge, read_run
+from alexnet2012.resolve import describe_target, load_variants, make_plan, merge, read_run
 from alexnet2012.validation import read_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -286,19 +286,6 @@ def test_sizes_that_build_no_net_are_refused():
     assert "net.conv1: 3 kernels cannot be split over 2 towers" in complaint(
         net={"crop_px": 28, "conv1": {"kernels": 3, "kernel_px": 5, "stride": 1}}
     )
-
-
-def test_a_folder_that_is_not_there_is_missing_until_the_dataset_is_packed(tmp_path):
-    dataset = {"kind": "imagefolder", "folder": str(tmp_path / "none"), "size_px": 32}
-    unused = {"kind": "imagefolder", "folder": str(tmp_path / "unused"), "size_px": 32}
-    config = plan(datasets={"cifar10": dataset, "unused": unused}).config
-    assert list_missing(config, "some.yaml", tmp_path) == [
-        f"some.yaml: datasets.cifar10: the folder {tmp_path}/none does not exist; name an existing one as the "
-        "dataset's folder"
-    ]
-    (tmp_path / "cifar10").mkdir()
-    (tmp_path / "cifar10" / "manifest.json").touch()
-    assert list_missing(config, "some.yaml", tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,22 @@
 """The configuration files that come with the project, and that each stands alone."""
 
 import json
-import re
-import shlex
 
 import pytest
 import yaml
 from workflow_copy import REPOSITORY
 
 from alexnet2012.config import Config, NetConfig, RunConfig, RuntimeConfig, TrainingConfig
+from alexnet2012.resolve import read_run
 
 CONFIGS = sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml") if path.name != "variants.yaml")
 
 
 def resolved_runs(project, config: str | None) -> list[RunConfig]:
-    """The runs as the rules get them, from the commands of a dry run."""
-    done = project.snakemake("-n", "--printshellcmds", config=config)
+    """The runs as the jobs get them: what is written before the first of them."""
+    done = project.snakemake("--cores", "1", "--until", "list_experiments", config=config)
     assert done.returncode == 0, done.stdout
-    commands = re.findall(r"alexnet2012 resolve (.+)", done.stdout)
-    return [RunConfig.model_validate_json(shlex.split(command)[0]) for command in commands]
+    return [read_run(path) for path in sorted(project.root.glob("results/*/runs/*/*/*/config.yaml"))]
 
 
 @pytest.fixture

@@ -36,6 +36,26 @@ def project(tmp_path_factory) -> Project:
     return project
 
 
+def test_a_damaged_archive_of_one_edition_stops_the_run_before_the_other_is_packed(fresh):
+    archives = fresh.root / "archives"
+    write_ilsvrc2010_tars(archives / "2010", Edition.draw(2010, 4, 3, 1, 1))
+    write_ilsvrc2012_tars(archives / "2012", Edition.draw(2012, 4, 3, 1, 1))
+    train = archives / "2012" / "ILSVRC2012_img_train.tar"
+    train.write_bytes(train.read_bytes()[: train.stat().st_size // 2])
+    values = yaml.safe_load((REPOSITORY / "config" / "ilsvrc.yaml").read_text())
+    for year in (2010, 2012):
+        values["datasets"][f"ilsvrc{year}"] |= {"folder": f"archives/{year}", "size_px": 40, "complete": False}
+    values["experiments"][2]["seeds"] = [0, 1]
+    values["net"] = {**TINY["net"], "crop_px": 32}
+    fresh.configure(values)
+
+    done = fresh.snakemake("--cores", "2")
+
+    assert done.returncode != 0 and "nothing was run" in done.stdout
+    assert "ILSVRC2012_img_train.tar" in done.stdout and "cut short" in done.stdout
+    assert not (fresh.root / "data" / "ilsvrc2010").exists()
+
+
 def read_table(project: Project, name: str) -> str:
     return (project.root / "results" / "ilsvrc" / "tables" / f"{name}.md").read_text()
 
@@ -88,7 +108,7 @@ def test_archives_may_move_or_go_once_they_are_packed(project):
     for year in (2010, 2012):
         values["datasets"][f"ilsvrc{year}"]["folder"] = f"elsewhere/{year}"
     project.configure(values)
-    assert project.plan() == {"describe_dataset": 2, "resolve_run": 4}
+    assert project.plan() == {}
 
 
 def test_the_submission_has_five_official_labels_for_every_test_image(project):

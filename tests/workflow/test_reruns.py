@@ -95,28 +95,45 @@ def test_comments_and_layout_of_a_configuration_rerun_nothing(twin):
     assert twin.plan() == {}
 
 
-@pytest.mark.slow
 def test_how_a_run_is_carried_out_retrains_nothing(twin):
-    """`runtime:` is written into config.yaml again, and no net is trained or evaluated for it."""
+    """`runtime:` is in no hash and no param: a finished run keeps the config.yaml that it was run with."""
     twin.configure(changed(runtime={"checkpoint_every_s": 60.0}))
-    planned = twin.plan()
-    models = {path: path.stat().st_mtime_ns for path in twin.root.glob("results/tiny/runs/**/model.safetensors")}
+
+    assert twin.plan() == {}
+
+
+@pytest.mark.slow
+def test_settings_that_change_in_the_middle_hide_no_work(twin):
+    """A net and the tables are still to be made when `runtime:` and the dataset's tolerance are edited."""
+    for path in twin.root.glob("results/tiny/runs/*/one-gpu-*/seed0/*.*"):
+        path.unlink()
+    for path in twin.root.glob("results/tiny/tables/*"):
+        path.unlink()
+    values = changed(runtime={"checkpoint_every_s": 60.0})
+    values["datasets"]["pictures"] |= {"bad_images": "skip", "max_bad_images": 3}
+    twin.configure(values)
 
     twin.run()
 
-    assert planned == {"resolve_run": TRAININGS}
-    assert len(models) == TRAININGS
-    assert all(path.stat().st_mtime_ns == before for path, before in models.items())
-    configs = list(twin.root.glob("results/tiny/runs/**/config.yaml"))
-    assert all("checkpoint_every_s: 60.0" in path.read_text() for path in configs)
+    assert len(list(twin.root.glob("results/tiny/tables/*.md"))) == 4
+    (config,) = twin.root.glob("results/tiny/runs/*/one-gpu-*/seed0/config.yaml")
+    assert "checkpoint_every_s: 60.0" in config.read_text() and "max_bad_images: 3" in config.read_text()
     assert twin.plan() == {}
+
+
+def test_another_part_of_the_images_is_packed_and_trained_on(twin):
+    values = changed()
+    values["datasets"]["pictures"]["subset"] = {"classes": 5}
+    twin.configure(values)
+
+    assert twin.plan() == {"list_experiments": 1, "prepare_dataset": 1, **FROM_TRAINING}
 
 
 def test_a_setting_that_decides_the_weights_is_another_run_beside_the_old(twin):
     before = set(twin.root.glob("results/tiny/runs/*/*"))
     twin.configure(changed(training={"momentum": 0.8}))
 
-    assert twin.plan() == {"list_experiments": 1, "resolve_run": TRAININGS, **FROM_TRAINING}
+    assert twin.plan() == {"list_experiments": 1, **FROM_TRAINING}
     assert set(twin.root.glob("results/tiny/runs/*/*")) == before
 
 
@@ -125,7 +142,7 @@ def test_a_new_seed_trains_that_seed_alone(twin):
     values["experiments"][0]["seeds"] = [0, 1, 2]
     twin.configure(values)
 
-    assert twin.plan() == {"list_experiments": 1, "resolve_run": 1, "train_net": 1, "predict": 2, **TO_THE_TABLES}
+    assert twin.plan() == {"list_experiments": 1, "train_net": 1, "predict": 2, **TO_THE_TABLES}
     output = twin.snakemake("-n").stdout
     assert set(re.findall(r"rule train_net:\n.*?seed(\d+)", output, re.DOTALL)) == {"2"}
 

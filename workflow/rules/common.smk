@@ -1,6 +1,7 @@
 # What all rules share: the plan, made and checked from the configuration before anything runs, and names of files.
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +11,13 @@ from alexnet2012.allocation import KEEP_LARGE_BUFFERS
 from alexnet2012.errors import AlexNet2012Error
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.provenance import count_usable_cores, read_commit
-from alexnet2012.resolve import list_missing, make_plan
+from alexnet2012.preflight import (
+    list_archived,
+    list_missing,
+    settings_file,
+    write_settings,
+)
+from alexnet2012.resolve import make_plan
 
 HERE = f"{os.getcwd()}/"
 SOURCE = ", ".join(str(path).removeprefix(HERE) for path in workflow.configfiles)
@@ -21,7 +28,8 @@ except AlexNet2012Error as error:
     sys.exit(f"error: {error}")
 
 # A dry run may plan what is not here yet; a real one stops before its first job, see the Snakefile's onstart.
-MISSING = list_missing(PLAN.config, SOURCE, Path("data"))
+DATA = Path("data")
+MISSING = list_missing(PLAN.config, SOURCE, DATA)
 for sentence in MISSING:
     print(f"missing: {sentence}", file=sys.stderr)
 
@@ -104,3 +112,16 @@ def claim_cores(torch_threads):
     """
     offered = workflow.resource_settings.cores or 1
     return torch_threads * max(1, offered // count_usable_cores())
+
+
+def start():
+    """Before the first job, and not in a dry run: no image may be missing, and every archive is listed once."""
+    if MISSING:
+        raise WorkflowError("Images are missing, and nothing was run:", *MISSING)
+    write_settings(PLAN, DATA)
+    for name in list_archived(PLAN.config, DATA):
+        arguments = ["prepare", name, f"@{settings_file(name, DATA)}", "--check"]
+        if subprocess.run(["alexnet2012", *arguments], check=False).returncode:
+            raise WorkflowError(
+                f"The archives of {name} are not as they should be, and nothing was run."
+            )

@@ -23,7 +23,6 @@ rule calibrate:
 
 rule predict:
     input:
-        config=ancient(f"{RUN}/config.yaml"),
         model=f"{RUN}/model.safetensors",
         record=f"{RUN}/record.json",
         manifest="data/{dataset}/manifest.json",
@@ -43,7 +42,7 @@ rule predict:
         gpu=1,
     params:
         code=fingerprint("predict"),
-        run=lambda wildcards, input: os.path.dirname(input.config),
+        run=lambda wildcards, input: os.path.dirname(input.model),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "alexnet2012 predict {params.run:q} {params.folder:q} --split {wildcards.split} --tracking {input.tracking:q}"

@@ -1,24 +1,8 @@
 # Packed datasets become nets.
 
 
-rule resolve_run:
-    output:
-        f"{RUN}/config.yaml",
-    log:
-        f"{RESULTS}/logs/resolve/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.log",
-    conda:
-        ENVIRONMENT
-    threads: claim_cores(1)
-    params:
-        values=lambda wildcards: run_of(wildcards).model_dump_json(),
-    shell:
-        "alexnet2012 resolve {params.values:q} {output:q} > {log:q} 2>&1"
-
-
 rule train_net:
     input:
-        # All that decides the result is in the hash of the path; what else config.yaml holds must not retrain.
-        config=ancient(f"{RUN}/config.yaml"),
         manifest="data/{dataset}/manifest.json",
         tracking=ancient(TRACKING),
     output:
@@ -36,6 +20,6 @@ rule train_net:
         gpu=lambda wildcards: run_of(wildcards).runtime.gpus_per_training,
     params:
         code=fingerprint("train"),
-        folder=lambda wildcards, input: os.path.dirname(input.config),
+        folder=lambda wildcards, output: os.path.dirname(output.model),
     shell:
         "alexnet2012 train {params.folder:q} --tracking {input.tracking:q} > {log:q} 2>&1"

@@ -41,7 +41,7 @@ def finish(
 ) -> tuple[Statistics, str]:
     """Write labels, indices, statistics and manifest into `folder`; returns the statistics and the whole digest."""
     shards = [
-        (folder / split, dataset.size_px, dataset.storage, first, split == "train")
+        (folder / split, len(result.kept), dataset.size_px, dataset.storage, first, split == "train")
         for split, result in results.items()
         for first in range(0, len(result.kept), SHARD_ROWS)
     ]
@@ -73,12 +73,12 @@ def describe_images(listing: Listing, folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _read_shard(task: tuple[Path, int, str, int, bool]) -> tuple[str, Sums | None]:
+def _read_shard(task: tuple[Path, int, int, str, int, bool]) -> tuple[str, Sums | None]:
     """The digest of the shard that begins with row `first` and, if `summed`, its sums: each image is read once."""
-    folder, size_px, storage, first, summed = task
+    folder, count, size_px, storage, first, summed = task
     images = open_images(folder, size_px, storage)
     running = RunningSums(size_px)
-    digest = digest_rows(images, first, each=lambda row: running.add(images[row]) if summed else None)
+    digest = digest_rows(images, first, count, each=lambda row: running.add(images[row]) if summed else None)
     return digest, running.sums if summed else None
 
 

@@ -129,13 +129,15 @@ def shard_digests(array: np.ndarray | JpegImages) -> list[str]:
     """sha256 of the stored bytes of every 4,096 rows, the last shard being shorter."""
     # hashlib works outside the interpreter lock, so threads are enough.
     with ThreadPoolExecutor(count_usable_cores()) as pool:
-        return list(pool.map(lambda first: digest_rows(array, first), range(0, len(array), SHARD_ROWS)))
+        return list(pool.map(lambda first: digest_rows(array, first, len(array)), range(0, len(array), SHARD_ROWS)))
 
 
-def digest_rows(array: np.ndarray | JpegImages, first: int, each: Callable[[int], object] = lambda row: None) -> str:
-    """sha256 of the stored bytes of the shard that begins with row `first`; `each` is called after every row."""
+def digest_rows(
+    array: np.ndarray | JpegImages, first: int, count: int, each: Callable[[int], object] = lambda row: None
+) -> str:
+    """sha256 of the stored bytes of the shard that begins with row `first` of `count`; after each row calls `each`."""
     digest, jpeg = hashlib.sha256(), isinstance(array, JpegImages)
-    for row in range(first, min(first + SHARD_ROWS, len(array))):
+    for row in range(first, min(first + SHARD_ROWS, count)):
         digest.update(array.encoded(row) if jpeg else np.ascontiguousarray(array[row]))
         each(row)
     return digest.hexdigest()

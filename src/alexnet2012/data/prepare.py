@@ -63,6 +63,16 @@ def prepare(name: str, dataset: DatasetConfig, data_folder: Path = Path("data"))
         ) from error
 
 
+def check(name: str, dataset: DatasetConfig, data_folder: Path = Path("data")) -> None:
+    """The first pass alone: list every image, compare with the edition, and say what there is.
+
+    Raises DataError as `prepare` does for what can be told without decoding.
+    """
+    source = find_source(dataset, data_folder / "downloads")
+    counts = ", ".join(f"{len(split):,} {split_name}" for split_name, split in source.splits.items())
+    print(f"{name}: {counts} images in {len(source.classes):,} classes; {source.part or 'whole'}", flush=True)
+
+
 def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     began = time.monotonic()
     work, target = data_folder / f".{name}.partial", data_folder / name
@@ -75,7 +85,7 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
         results, stores = _pack(name, source, dataset, work, journal, run)
         _refuse_unreadable(name, source, dataset, results, data_folder / f"{name}.unreadable.txt")
         for split, store in stores.items():
-            store.finish(results[split].kept)
+            store.fill(results[split].kept)
         print(f"{name}: measuring the mean image, the colour statistics and the digests", flush=True)
         source = replace(source, part=_describe_part(source, dataset, results))
         statistics, digest = finish(work, name, source, dataset, results, run)
@@ -102,6 +112,8 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
         "numpy": np.__version__,
     }
     write_json(work / "preparation.json", preparation)
+    for split, store in stores.items():
+        store.cut(len(results[split].kept))
     _publish(work, target)
     print(f"{name}: packed in {target}, digest {digest}", flush=True)
     return target / "manifest.json"

@@ -48,14 +48,17 @@ class RawStore:
         """Return when all that was stored is on disk."""
         _sync(self.path)
 
-    def finish(self, kept: np.ndarray) -> None:
+    def fill(self, kept: np.ndarray) -> None:
         """Make row k what row kept[k] was; only rows from behind the end move, so that a kill can repeat it."""
         moved = np.flatnonzero(kept != np.arange(len(kept)))
         with self.path.open("r+b", buffering=0) as file:
             for row in moved.tolist():
                 write_at(file.fileno(), self.stored(int(kept[row])), self.first_byte + row * self.image_bytes)
             os.fsync(file.fileno())
-        self._write_header(len(kept))
+
+    def cut(self, images: int) -> None:
+        """Keep so many images; a resumed preparation would miss the others."""
+        self._write_header(images)
 
     def _write_header(self, images: int) -> int:
         """Make the file an array of so many images, whose bytes begin where this returns."""
@@ -104,10 +107,13 @@ class JpegStore:
         """Return when all that was stored is on disk."""
         _sync(self.path)
 
-    def finish(self, kept: np.ndarray) -> None:
+    def fill(self, kept: np.ndarray) -> None:
         """Make row k what row kept[k] was, and write the places."""
         os.truncate(self.path, self.end)
         np.save(self.offsets_path, self.offsets[kept])
+
+    def cut(self, images: int) -> None:
+        """Nothing to be cut: the places are as many as the images."""
 
 
 Store = RawStore | JpegStore

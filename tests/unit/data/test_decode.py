@@ -124,7 +124,7 @@ def test_extraneous_bytes_after_an_image_do_no_harm():
 
 def test_a_jpeg_with_a_hole_or_without_its_end_is_read_and_noted():
     """libjpeg fills such images up in silence; a file that was fetched in parts has holes of whole blocks."""
-    content = save(Image.fromarray(np.random.default_rng(0).integers(0, 256, (99, 99, 3), dtype=np.uint8)), "JPEG")
+    content = save(Image.fromarray(np.random.default_rng(0).integers(0, 256, (299, 299, 3), dtype=np.uint8)), "JPEG")
     holed = content[:3000] + bytes(5000) + content[8000:]
     assert decode(holed, "x.jpg", 16).notes == "a hole of zeros, perhaps damaged"
     endless = content[:-2] + bytes(2)

@@ -1,0 +1,51 @@
+"""What a run of the workflow does before its first job: look for the images, write down settings, list archives.
+
+Settings are written here and by no rule: a rule that reruns hides from Snakemake what its downstream jobs lack.
+"""
+
+from pathlib import Path
+
+import yaml
+
+from alexnet2012.config import Config
+from alexnet2012.data.sources.layouts import check_source
+from alexnet2012.dataset_config import KINDS_IN_ARCHIVES
+from alexnet2012.files import write_text
+from alexnet2012.resolve import Plan
+
+
+def list_missing(config: Config, source: str, data_folder: Path) -> list[str]:
+    """A sentence for each file or folder that an unprepared dataset needs and that is not there; nothing is opened."""
+    return [
+        f"{source}: datasets.{name}: {sentence}"
+        for name in list_unprepared(config, data_folder)
+        for sentence in check_source(config.datasets[name])
+    ]
+
+
+def list_archived(config: Config, data_folder: Path) -> list[str]:
+    """The unprepared datasets whose archives are worth a look before anything is packed or trained."""
+    return [name for name in list_unprepared(config, data_folder) if config.datasets[name].kind in KINDS_IN_ARCHIVES]
+
+
+def write_settings(plan: Plan, data_folder: Path) -> None:
+    """config.yaml in the folder of each run that has no result yet, and <data>/configs/<dataset>.json; as they are now.
+
+    A finished run keeps the settings that it was run with.
+    """
+    for name, dataset in plan.config.datasets.items():
+        write_text(settings_file(name, data_folder), dataset.model_dump_json())
+    for run in plan.runs:
+        if not (run.folder / "record.json").exists():
+            write_text(run.folder / "config.yaml", yaml.safe_dump(run.model_dump(), sort_keys=False))
+
+
+def settings_file(dataset_name: str, data_folder: Path) -> Path:
+    """A dataset's section as JSON on one line, as `alexnet2012 prepare` takes it."""
+    return data_folder / "configs" / f"{dataset_name}.json"
+
+
+def list_unprepared(config: Config, data_folder: Path) -> list[str]:
+    """The datasets of the experiments that are not packed."""
+    names = dict.fromkeys(experiment.dataset for experiment in config.experiments)
+    return [name for name in names if not (data_folder / name / "manifest.json").exists()]

@@ -1,0 +1,66 @@
+"""What happens before the first job: missing images are named, settings written, archives chosen to be listed."""
+
+import json
+from pathlib import Path
+
+import yaml
+
+from alexnet2012.config import RunConfig
+from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.preflight import list_archived, list_missing, settings_file, write_settings
+from alexnet2012.resolve import Plan, make_plan
+
+VARIANTS = Path(__file__).parents[2] / "config" / "variants.yaml"
+
+
+def plan(root: Path, **datasets: dict) -> Plan:
+    """One experiment on each dataset but those called unused."""
+    values = {
+        "name": "some",
+        "datasets": {name: {"folder": str(root / name), **section} for name, section in datasets.items()},
+        "experiments": [
+            {"dataset": name, "variant": "cnn", "seeds": [0], "tables": ["table1"]}
+            for name in datasets
+            if name != "unused"
+        ],
+        "training": {"batch_size": 7},
+    }
+    return make_plan(values, "some.yaml", VARIANTS)
+
+
+def pack(root: Path, name: str) -> None:
+    (root / "data" / name).mkdir(parents=True)
+    (root / "data" / name / "manifest.json").touch()
+
+
+def test_images_are_missing_until_they_are_packed_and_only_where_they_are_used(tmp_path):
+    config = plan(tmp_path, photos={"kind": "imagefolder"}, unused={"kind": "imagefolder"}).config
+    assert list_missing(config, "some.yaml", tmp_path / "data") == [
+        f"some.yaml: datasets.photos: the folder {tmp_path}/photos does not exist; name an existing one as the "
+        "dataset's folder"
+    ]
+    pack(tmp_path, "photos")
+    assert list_missing(config, "some.yaml", tmp_path / "data") == []
+
+
+def test_archives_are_listed_until_they_are_packed(tmp_path):
+    config = plan(
+        tmp_path, photos={"kind": "imagefolder"}, old={"kind": "ilsvrc2010"}, new={"kind": "ilsvrc2012"}
+    ).config
+    assert list_archived(config, tmp_path / "data") == ["old", "new"]
+    pack(tmp_path, "old")
+    assert list_archived(config, tmp_path / "data") == ["new"]
+
+
+def test_settings_are_written_as_jobs_read_them_and_a_finished_run_keeps_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = plan(tmp_path, photos={"kind": "imagefolder"})
+    write_settings(made, Path("data"))
+    text = settings_file("photos", Path("data")).read_text()
+    assert "\n" not in text and DatasetConfig(**json.loads(text)) == made.config.datasets["photos"]
+    (run,) = made.runs
+    assert RunConfig(**yaml.safe_load((run.folder / "config.yaml").read_text())) == run
+    (run.folder / "record.json").touch()
+    (run.folder / "config.yaml").write_text("as it was run")
+    write_settings(made, Path("data"))
+    assert (run.folder / "config.yaml").read_text() == "as it was run"
