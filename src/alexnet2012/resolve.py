@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from alexnet2012.config import (
     NAME_PATTERN,
     Config,
+    DatasetConfig,
     Ensemble,
     NetConfig,
     RunConfig,
@@ -21,7 +22,11 @@ from alexnet2012.config import (
 )
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import list_layers
+from alexnet2012.section import Section
 from alexnet2012.validation import Model, check_known, describe_item, reaches, read_yaml, validate
+
+# Settings that change no error, or by so little as another seed would.
+NO_DEPARTURES = ("measured_train_images", "torch_threads")
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Plan:
                 "dataset": each.dataset,
                 "kind": dataset.kind,
                 "splits": list(dataset.evaluated_splits),
+                "departures": list_departures(self.config, dataset),
                 "tables": list(each.tables),
             }
             if each.ensemble is not None:
@@ -177,6 +183,26 @@ def resolve_section(
             for item in error.errors()
         ]
         raise ConfigError("\n".join(messages)) from None
+
+
+def list_departures(config: Config, dataset: DatasetConfig) -> list[str]:
+    """The settings of the base net, its training and its images that are not the paper's: such errors do not compare.
+
+    What a variant changes on top is what the variant is about.
+    """
+    found = [f"datasets.{key}" for key in ("size_px", "storage") if getattr(dataset, key) != default_of(dataset, key)]
+    for model, section, base in ((NetConfig, "net", config.net), (TrainingConfig, "training", config.training)):
+        own, papers = model.model_validate(merge(model().model_dump(), base)), model()
+        found += [
+            f"{section}.{key}"
+            for key in model.model_fields
+            if key not in NO_DEPARTURES and getattr(own, key) != getattr(papers, key)
+        ]
+    return found
+
+
+def default_of(section: Section, key: str) -> Any:
+    return type(section).model_fields[key].default
 
 
 def resolve_ensemble(

@@ -75,6 +75,23 @@ def test_the_rehearsal_plans_six_trainings_and_one_average():
     assert (found.runs[5].net.towers, found.runs[5].net.halved) == (1, ["conv1", "conv2", "conv3", "conv4"])
 
 
+SCALED = ("crop_px", *(f"conv{k}" for k in range(1, 6)), "fc_neurons")
+
+
+def test_the_papers_own_configuration_departs_in_nothing():
+    listed = committed("ilsvrc.yaml").list_experiments()["experiments"]
+    assert len(listed) == 4 and all(each["departures"] == [] for each in listed)
+
+
+def test_what_a_variant_changes_is_no_departure_but_the_base_is():
+    experiments = [{"dataset": "cifar10", "variant": "one-gpu", "seeds": [0], "tables": ["in_text"]}]
+    net = MINIMAL["net"] | {"dropout": 0.0}
+    made = plan(net=net, training={"batch_size": 64, "torch_threads": 2}, experiments=experiments)
+    (listed,) = made.list_experiments()["experiments"]
+    of_net = ["net.crop_px", "net.conv1", "net.dropout"]
+    assert listed["departures"] == ["datasets.size_px", *of_net, "training.batch_size"]
+
+
 def test_the_list_of_experiments_names_every_folder():
     listed = committed("config.yaml").list_experiments()
     cnn, one_gpu, ensemble = listed["experiments"]
@@ -85,6 +102,7 @@ def test_the_list_of_experiments_names_every_folder():
         "dataset": "cifar10",
         "kind": "cifar10",
         "splits": ["val", "test"],
+        "departures": ["datasets.size_px", *(f"net.{key}" for key in SCALED), "training.schedule"],
         "tables": ["table2", "in_text"],
         "ensemble": "5-cnns",
         "predictions": ["results/rehearsal/predictions/cifar10/5-cnns-9d37d2e4/average"],

@@ -55,8 +55,8 @@ def calibrate_torchvision(folder: Path, output: Path, weights: Path | None, down
     when there are no weights, when the data cannot be calibrated, and as `calibrate` does; then nothing is written.
     """
     dataset = open_packed(folder)
-    check_edition(dataset)
     check_whole(dataset)
+    check_edition(dataset)
     path = find_weights(weights, download)
     digest = file_digest(path)
     if not digest.startswith(WEIGHTS_SHA256):

@@ -18,8 +18,11 @@ def check_submittable(dataset: PackedDataset, split: str) -> None:
             f"a submission lists the {LABELS} most probable classes of each image, but {dataset.folder} has only "
             f"{len(dataset.classes)}; submit for a dataset of more classes"
         )
-    if len(dataset.split(split)) == 0:
-        raise DataError(f"{dataset.folder} has no images of {split}; put the edition's {split} archive to the others")
+    if not dataset.counts.get(split):
+        raise DataError(
+            f"{dataset.folder} has no images of {split}; put the edition's {split} archive to the others and prepare "
+            "the whole of it again, under another name if this is a subset"
+        )
     if dataset.official_ids is None:
         raise DataError(
             f"{dataset.folder} does not know the edition's own ids of its classes, and a submission is written in "

@@ -47,7 +47,8 @@ class Net:
 class Experiment:
     """One line of the configuration with its nets; `key` is the variant's or the ensemble's name.
 
-    `splits` are those that were evaluated: ILSVRC-2012's test labels are withheld.
+    `splits` are those that were evaluated: ILSVRC-2012's test labels are withheld. `departures`: the settings of the
+    configuration that are not the paper's.
     """
 
     key: str
@@ -56,6 +57,7 @@ class Experiment:
     splits: tuple[str, ...]
     tables: tuple[str, ...]
     nets: tuple[Net, ...]
+    departures: tuple[str, ...] = ()
 
     @property
     def _record(self) -> dict:
@@ -85,8 +87,8 @@ class Experiment:
 
     @property
     def edition(self) -> str | None:
-        """The paper's dataset that this one is, and is as a whole; None for a part of it and for all others."""
-        return None if self.part else EDITIONS.get(self.kind)
+        """The paper's dataset that this one is, as a whole and with the paper's net and training; None for others."""
+        return None if self.part or self.departures else EDITIONS.get(self.kind)
 
     @property
     def seeds(self) -> list[int]:
@@ -151,7 +153,8 @@ def load_results(folder: Path, data_folder: Path) -> Results:
                 check_record(path, training, [("seed", "its seed"), ("dataset.digest", "the digest of its data")])
             nets.append(load_net(training, Path(predictions), data_folder, splits))
         key, tables = entry.get("variant") or entry["ensemble"], tuple(entry["tables"])
-        experiments.append(Experiment(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets)))
+        departures = tuple(entry.get("departures", ()))
+        experiments.append(Experiment(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets), departures))
     results = Results(plan["name"], tuple(experiments))
     return replace(results, calibrations=load_calibrations(folder / "calibration", results))
 

@@ -205,9 +205,11 @@ def rehearsal_note(experiment: Experiment, *editions: str) -> str:
         return ""
     papers = editions[0] if len(editions) == 1 else "the paper's datasets"
     classes, images = experiment.classes, experiment.counts["train"]
+    size = experiment.part or f"{classes:,} classes, {images:,} training images"
     text = f"**This is a rehearsal**: the paper's numbers are errors on {papers}, the measured ones errors on "
-    text += f"{experiment.dataset} ({f'{experiment.part}; ' if experiment.part else ''}"
-    text += f"{classes} classes, {images:,} training images). They do not compare."
+    text += f"{experiment.dataset} ({size}). They do not compare."
+    if experiment.departures:
+        text += f" These settings are not the paper's: {', '.join(experiment.departures)}."
     if classes < 100:
         chance = max(0.0, 1 - 5 / classes)
         text += f" Top-5 of {classes} classes has a chance level of {percent(chance)}."

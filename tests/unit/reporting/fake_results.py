@@ -25,7 +25,7 @@ PROVENANCE = {
 class FakeResults:
     """Writes results/some below `root` as the workflow would; `data` is beside it.
 
-    `kind`, `part` and `splits` hold for what is added next.
+    `kind`, `part`, `splits` and `departures` hold for what is added next.
     """
 
     root: Path
@@ -34,6 +34,7 @@ class FakeResults:
     kind: str = "imagefolder"
     part: str = ""
     splits: tuple[str, ...] = ("val", "test")
+    departures: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -96,7 +97,8 @@ class FakeResults:
         return self
 
     def describe_entry(self, dataset: str, tables: tuple[str, ...]) -> dict:
-        return {"dataset": dataset, "kind": self.kind, "splits": list(self.splits), "tables": list(tables)}
+        own = {"kind": self.kind, "splits": list(self.splits), "departures": list(self.departures)}
+        return {"dataset": dataset, **own, "tables": list(tables)}
 
     def predict(self, folder: Path, key: str, dataset: str, wrong: dict, own: dict) -> None:
         """`wrong` maps (split, crops) to (top-1, top-5) numbers of wrong answers; what is not named is all right."""

@@ -186,6 +186,12 @@ def test_a_part_of_an_edition_is_a_rehearsal(fake):
     assert settled(fake, "C01") == NotMeasured("needs ILSVRC-2010; photos is a rehearsal")
 
 
+def test_another_net_on_a_whole_edition_is_a_rehearsal(fake):
+    fake.kind, fake.departures = "ilsvrc2010", ("net.fc_neurons",)
+    fake.add("cnn", {0: wrong((8, 2))}, TABLES)
+    assert settled(fake, "C01") == NotMeasured("needs ILSVRC-2010; photos is a rehearsal")
+
+
 @pytest.mark.parametrize("claim", ["C13", "C14"])
 def test_table_2s_claims_need_their_nets(fake, claim):
     fake.kind, fake.splits = "ilsvrc2012", ("val",)

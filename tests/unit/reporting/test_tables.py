@@ -307,7 +307,7 @@ def test_the_text_of_an_edition_whose_labels_are_withheld_says_so(editions):
     assert [(name[:4], cell) for name, cell in zip(header, cnn, strict=True)][5:] == [("test", "labels withheld")] * 4
     assert "rehearsal" not in imagenet2012
     (pilot,) = (part for part in text if part.startswith("pilot2012 (10 of 1000 classes"))
-    assert "errors on pilot2012 (10 of 1000 classes, at most 112 images each, seed 2012; 10 classes, 1,120" in pilot
+    assert "errors on pilot2012 (10 of 1000 classes, at most 112 images each, seed 2012). They" in pilot
 
 
 def test_the_recipe_of_its_members_decides_whether_an_average_compares(fake):
@@ -317,6 +317,14 @@ def test_the_recipe_of_its_members_decides_whether_an_average_compares(fake):
     fake.average("5-cnns", {("val", "ten_crop"): (4, 0)}, ("table2",))
     rows = read_grid(render_table2(load(fake)))
     assert [row[8] for row in rows[2:4]] == ["–", "–"]
+
+
+def test_a_scaled_net_on_a_whole_edition_compares_with_nothing(fake):
+    fake.kind, fake.departures = "ilsvrc2010", ("net.conv1", "training.schedule")
+    fake.add("cnn", {0: {("test", "ten_crop"): (5, 1)}}, ALL)
+    table = render_table1(load(fake))
+    assert read_grid(table)[3][5] == "–"
+    assert "rehearsal" in table and "These settings are not the paper's: net.conv1, training.schedule." in table
 
 
 def test_a_calibration_of_other_data_is_refused(editions):
