@@ -9,33 +9,37 @@ import numpy as np
 from alexnet2012.data.listing import Listing
 from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.devkit import read_devkit
-from alexnet2012.data.sources.ilsvrc import compare_truth, list_numbered_tar, list_train_tar
-from alexnet2012.data.sources.rows import list_some, stems_of
+from alexnet2012.data.sources.ilsvrc import list_numbered_tar, list_train_tar
+from alexnet2012.data.sources.labels import Truth
+from alexnet2012.data.sources.names import list_some, stems_of
 from alexnet2012.data.sources.source import Source
 from alexnet2012.data.sources.tars import walk_tar
 from alexnet2012.data.sources.verify import ILSVRC2010, Inventory, verify
 from alexnet2012.dataset_config import DatasetConfig
 
-EDITION = "ILSVRC2010"
-NUMBERED = re.compile(rf"{EDITION}_(val|test)_\d{{8}}")
+NUMBERED = re.compile(rf"{layouts.EDITION_2010}_(val|test)_\d{{8}}")
 OF_CLASS = re.compile(r"(n\d{8})_.+")
 
 
 def find_ilsvrc2010(dataset: DatasetConfig) -> Source:
-    """Every image in canonical order, patched. Raises DataError when some are missing (unless `complete` is false)."""
+    """Every image in canonical order, patched.
+
+    Raises DataError when some are missing (unless `complete` is false) or labels contradict each other.
+    """
     folder = layouts.source_folder(dataset)
-    devkit = read_devkit(folder / layouts.DEVKIT_2010, EDITION)
+    devkit = read_devkit(folder / layouts.DEVKIT_2010, layouts.EDITION_2010)
     test_truth_file = folder / layouts.TEST_TRUTH_2010
     test_truth = devkit.read_truth(test_truth_file.read_text(encoding="ascii", errors="replace"), str(test_truth_file))
+    val_truth_name = f"the validation ground truth of {layouts.DEVKIT_2010}"
     truths = {
-        "val": (layouts.VAL_2010, devkit.val_truth, f"the validation ground truth of {layouts.DEVKIT_2010}"),
-        "test": (layouts.TEST_2010, test_truth, str(test_truth_file)),
+        "val": (layouts.VAL_2010, Truth(devkit.val_truth, devkit.classes, val_truth_name)),
+        "test": (layouts.TEST_2010, Truth(test_truth, devkit.classes, str(test_truth_file))),
     }
     splits, problems, differences = {}, [], []
-    for split, (archive, truth, truth_name) in truths.items():
-        splits[split], split_problems = list_numbered_tar(folder / archive, split, EDITION, truth, truth_name)
+    for split, (archive, truth) in truths.items():
+        splits[split], split_problems = list_numbered_tar(folder / archive, split, layouts.EDITION_2010, truth)
         problems += split_problems
-        differences += compare_truth(truth, ILSVRC2010.counts[split], truth_name)
+        differences += truth.compare_length(ILSVRC2010.counts[split])
     train, train_problems, strangers = list_train_tar(folder / layouts.TRAIN_2010, devkit.classes)
     found = Inventory(
         description=f"ILSVRC-2010 from the official tars in {folder}",

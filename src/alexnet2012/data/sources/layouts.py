@@ -5,6 +5,7 @@ from pathlib import Path
 
 from alexnet2012.dataset_config import RELEASES, DatasetConfig
 
+EDITION_2010, EDITION_2012 = "ILSVRC2010", "ILSVRC2012"  # as their files and images are named
 TRAIN_2012 = "ILSVRC2012_img_train.tar"
 VAL_2012 = "ILSVRC2012_img_val.tar"
 TESTS_2012 = ("ILSVRC2012_img_test_v10102019.tar", "ILSVRC2012_img_test.tar")

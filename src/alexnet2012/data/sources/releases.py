@@ -13,8 +13,10 @@ import numpy as np
 from alexnet2012.data.listing import Listing, Problem
 from alexnet2012.data.packed import SPLITS
 from alexnet2012.data.sources import layouts
+from alexnet2012.data.sources.class_list import read_class_list
 from alexnet2012.data.sources.draw import count_splits, draw_splits
-from alexnet2012.data.sources.rows import Files, arrange_train, list_some
+from alexnet2012.data.sources.names import list_some
+from alexnet2012.data.sources.rows import Files, arrange_train
 from alexnet2012.data.sources.source import Source
 from alexnet2012.data.sources.tars import (
     PROGRESS_EVERY_S,
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 TITLES = {"fall2009": "the Fall 2009 release", "fall2011": "the Fall 2011 release"}
 WHOLE = re.compile(r".*whole.*\.tar")  # fall11_whole.tar: the synsets' tars in one
-WNID = re.compile(r"n\d{8}")
 CHUNK_CLASSES = 256
 
 
@@ -66,22 +67,6 @@ def find_release(dataset: DatasetConfig) -> Source:
     splits = {name: parts.pop(name).join(files) for name in SPLITS}
     description = f"{TITLES[dataset.kind]}, {len(classes):,} classes from {folder}"
     return Source(description, folder, classes, splits, tuple(problems))
-
-
-def read_class_list(path: Path) -> tuple[str, ...]:
-    """The WordNet ids that begin the lines of a file, sorted; # begins a comment. Raises DataError for another word."""
-    wnids = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        words = line.partition("#")[0].split()
-        if words and not WNID.fullmatch(words[0]):
-            raise DataError(f"{path}, line {number}: {words[0]!r} is no WordNet id; n and eight digits were expected.")
-        wnids += words[:1]
-    if len(wnids) < 2 or len(set(wnids)) != len(wnids):
-        raise DataError(
-            f"{path} names {len(wnids)} classes, {len(set(wnids))} of them different; two or more were expected, each "
-            "once."
-        )
-    return tuple(sorted(wnids))
 
 
 def _find_tars(folder: Path, classes: tuple[str, ...]) -> tuple[list[Path], dict[str, tuple[int, InnerTar]]]:
@@ -127,7 +112,9 @@ def _list_classes(
     for wnid in classes:
         number, inner = tar_of[wnid]
         walked = walk_inner_tar(archives[number], inner, str(archives[number].relative_to(folder)))
-        listing, duplicates = arrange_train(walked.images.in_file(number), (wnid,), files, prefix="")
+        listing, duplicates = arrange_train(
+            walked.images.in_file(number), (wnid,), files, prefix="", official_names=False
+        )
         images, others = images + len(listing), others + walked.others
         yield listing, (*walked.problems, *duplicates)
         if time.monotonic() - said >= PROGRESS_EVERY_S:

@@ -11,7 +11,8 @@ from typing import IO
 import numpy as np
 
 from alexnet2012.data.listing import Problem
-from alexnet2012.data.sources.rows import IMAGE_NAME, Rows, as_text
+from alexnet2012.data.sources.names import IMAGE_NAME, as_text
+from alexnet2012.data.sources.rows import Rows
 from alexnet2012.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"

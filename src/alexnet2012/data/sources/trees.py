@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from alexnet2012.data.listing import Problem
-from alexnet2012.data.sources.rows import IMAGE_NAME, Files, Rows, as_text, list_some
+from alexnet2012.data.sources.names import IMAGE_NAME, as_text, list_some
+from alexnet2012.data.sources.rows import Files, Rows
 from alexnet2012.data.sources.tars import report_listed
 
 NO_CLASS = -2
