@@ -8,7 +8,7 @@ import numpy as np
 
 from alexnet2012.data.listing import WITHHELD, Listing, Problem
 from alexnet2012.data.sources.labels import Truth
-from alexnet2012.data.sources.names import numbers_of
+from alexnet2012.data.sources.names import list_some, numbers_of
 from alexnet2012.data.sources.rows import (
     Files,
     Rows,
@@ -18,29 +18,39 @@ from alexnet2012.data.sources.rows import (
     label_by_number,
     refuse_added_wnids,
 )
-from alexnet2012.data.sources.tars import walk_tar, walk_tar_of_tars
+from alexnet2012.data.sources.tars import InnerTars, list_inner_tars, walk_tar, walk_tar_of_tars
 from alexnet2012.data.sources.trees import list_tree
 from alexnet2012.errors import DataError
 
 
 def list_train_tar(archive: Path, classes: tuple[str, ...]) -> tuple[Listing, tuple[Problem, ...], tuple[str, ...]]:
-    """The training images of a tar of tars, problems, and a sentence for each inner tar that is of no class."""
+    """The training images of a tar of tars, problems, and sentences on inner tars that are of no class or unusable."""
     label_of = {wnid: label for label, wnid in enumerate(classes)}
-    pieces, problems, strangers, inner = [], [], [], 0
-    for wnid, walked in walk_tar_of_tars(archive):
-        inner += 1
+    found = list_inner_tars(archive)
+    pieces, problems, strangers = [], [*found.problems], _describe_unusable(archive, found)
+    if not found.tars:
+        raise DataError(
+            f"{archive} holds no nXXXXXXXX.tar, though a tar of them, one for each class, was expected. "
+            f"{''.join(f'{line}. ' for line in strangers)}Use the official archive."
+        )
+    for wnid, walked in walk_tar_of_tars(archive, found):
         problems += walked.problems
         if wnid in label_of:
             pieces.append(walked.images.labelled(label_of[wnid]))
         else:
             strangers.append(f"train: {wnid}.tar, {len(walked.images):,} images, is of no class of the edition")
-    if not inner:
-        raise DataError(
-            f"{archive} holds no nXXXXXXXX.tar, though a tar of them, one for each class, was expected. Use the "
-            "official archive."
-        )
-    listing, duplicates = arrange_train(join_rows(pieces), classes, Files.of([archive.name.encode()]))
+    listing, duplicates = arrange_train(join_rows(pieces), classes, Files.of([os.fsencode(archive.name)]))
     return listing, (*problems, *duplicates), tuple(strangers)
+
+
+def _describe_unusable(archive: Path, found: InnerTars) -> list[str]:
+    if not found.unusable:
+        return []
+    named = list_some([f"{name} ({reason})" for _, name, reason in found.unusable])
+    return [
+        f"train: {len(found.unusable):,} members of {archive.name} are named like the tars of classes and cannot be "
+        f"read: {named}"
+    ]
 
 
 def list_numbered_tar(archive: Path, split: str, edition: str, truth: Truth) -> tuple[Listing, tuple[Problem, ...]]:

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # .JPEG in any case, and what gzip makes of it; a name that starts with a dot is some system's own.
-IMAGE_NAME = re.compile(r"(?i)(?:^|/)[^./][^/]*\.(?:jpe?g|png)(?:\.gz)?$")
+IMAGE_NAME = re.compile(r"(?i)(?:^|/)[^./][^/]*\.(?:jpe?g|png)(?:\.gz)?\Z")
 EXTENSION = r"(?i)\.(jpe?g|png)(\.gz)?$"
+CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 WNID = re.compile(r"n\d{8}", re.ASCII)
 OWN_WNID = r"^(?P<wnid>n\d{8})_"
 ADDED_WNID = r"_(?P<wnid>n\d{8})$"  # the Hugging Face copy adds it: n01440764_10026_n01440764.JPEG
@@ -54,12 +55,15 @@ def numbers_of(names: "pa.Array") -> np.ndarray:
 
 
 def as_text(name: str | bytes) -> str:
-    """A name that is not UTF-8, with backslashes in place of its odd bytes: Arrow's strings hold no others."""
+    """A name in one line, with backslashes in place of line breaks and of bytes that are not UTF-8.
+
+    Arrow's strings hold no others, and lists of problems have a line for each.
+    """
     raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
-    return raw.decode("utf-8", "backslashreplace")
+    return CONTROL.sub(lambda odd: odd[0].encode("unicode_escape").decode(), raw.decode("utf-8", "backslashreplace"))
 
 
 def list_some(items: Sequence[str], limit: int = LISTED) -> str:
     """The first of them in a line, and how many more there are."""
     more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
-    return ", ".join(items[:limit]) + more
+    return ", ".join(as_text(item) for item in items[:limit]) + more

@@ -176,7 +176,9 @@ def _listing_of_first(
         first = firsts[np.searchsorted(firsts, k) - 1]
         other = _where(rows, order[first], files)
         problems.append(
-            Problem(_where(rows, order[k], files), f"{other} is {names[k]} already; only that one is taken")
+            Problem(
+                _where(rows, order[k], files), f"{other} is {as_text(names[k].as_py())} already; only that one is taken"
+            )
         )
     taken = order[firsts]
     listing = Listing(
@@ -193,7 +195,7 @@ def _listing_of_first(
 
 def _where(rows: Rows, k: int, files: Files) -> str:
     """Row k as `archive!member`, or as the path of a file of its own."""
-    file, path = as_text(files.paths[int(rows.file[k])].as_py()), rows.paths[int(k)].as_py()
+    file, path = as_text(files.paths[int(rows.file[k])].as_py()), as_text(rows.paths[int(k)].as_py())
     return file if file.endswith(path) else f"{file}!{path}"
 
 
