@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.ilsvrc import arrange_withheld
-from alexnet2012.data.sources.names import IMAGE_NAME, list_some, own_wnids_of
+from alexnet2012.data.sources.names import IMAGE_NAME, as_text, list_some, own_wnids_of
 from alexnet2012.data.sources.rows import (
     Files,
     Rows,
@@ -18,6 +18,7 @@ from alexnet2012.data.sources.rows import (
     join_rows,
     refuse_added_wnids,
 )
+from alexnet2012.data.sources.shards import find_shards
 from alexnet2012.data.sources.tars import report_listed
 from alexnet2012.data.sources.verify import Inventory
 from alexnet2012.errors import DataError
@@ -26,20 +27,24 @@ NO_LABEL = -1
 
 
 def list_parquet(folder: Path) -> Inventory:
-    """Only names and labels are read. Raises DataError when the labels do not number the sorted WordNet ids."""
+    """Only names and labels are read.
+
+    Raises DataError when the labels do not number the sorted WordNet ids or contradict the names.
+    """
     train, train_files = _read_split(folder, "train")
     classes, numbers = _read_classes(train, folder)
     train = replace(train, labels=np.searchsorted(numbers, train.labels))
     train_listing, train_problems = arrange_train(train, classes, train_files)
     val, val_files = _read_split(folder, "validation")
     known = np.isin(val.labels, numbers)
-    differences = _describe_unknown(val.labels[~known])
+    lacking = (find_shards(folder, split).missing for split in layouts.PARQUET_SPLITS)
+    differences = (*filter(None, lacking), *_describe_unknown(val.labels[~known]))
     val = val.take(np.flatnonzero(known))
     val = replace(val, labels=np.searchsorted(numbers, val.labels))
     val_listing, val_problems = arrange_numbered(val, "val", layouts.EDITION_2012, val_files)
     refuse_added_wnids(val, val_listing, classes, "val", val_files)
     splits, problems = {"train": train_listing, "val": val_listing}, (*train_problems, *val_problems)
-    if layouts.parquet_shards(folder, "test"):
+    if find_shards(folder, "test").paths:
         test, test_files = _read_split(folder, "test")
         splits["test"], test_problems = arrange_withheld(test, layouts.EDITION_2012, test_files)
         problems += test_problems
@@ -48,7 +53,7 @@ def list_parquet(folder: Path) -> Inventory:
 
 def _read_split(folder: Path, split: str) -> tuple[Rows, Files]:
     began = time.monotonic()
-    shards = layouts.parquet_shards(folder, split)
+    shards = find_shards(folder, split).paths
     rows = join_rows([_read_shard(shard).in_file(number) for number, shard in enumerate(shards)])
     report_listed(f"{len(shards)} shards {split}-*.parquet", len(rows), 0, began)
     return rows, Files.of([os.fsencode(shard.relative_to(folder)) for shard in shards], "parquet")
@@ -102,7 +107,9 @@ def _read_classes(train: Rows, folder: Path) -> tuple[tuple[str, ...], np.ndarra
     wnids = own_wnids_of(train.paths)
     if wnids.null_count:
         k = int(np.flatnonzero(wnids.is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(f"{folder}: the training image {train.paths[k].as_py()} was expected to be named nXXXXXXXX_...")
+        raise DataError(
+            f"{folder}: the training image {as_text(train.paths[k].as_py())} was expected to be named nXXXXXXXX_..."
+        )
     pairs = pa.table({"wnid": wnids, "label": train.labels}).group_by(["wnid", "label"]).aggregate([]).sort_by("wnid")
     classes, numbers = pairs["wnid"].to_pylist(), pairs["label"].to_numpy()
     odd = [k for k in range(1, len(classes)) if classes[k] == classes[k - 1] or numbers[k] <= numbers[k - 1]]
