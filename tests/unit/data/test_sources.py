@@ -166,6 +166,7 @@ def test_links_to_nowhere_are_problems_of_an_image_folder(tmp_path):
     write_pictures(tmp_path / "train" / "a", 5)
     (tmp_path / "train" / "a" / "broken.png").symlink_to("nowhere.png")
     (tmp_path / "train" / "a" / "loop.png").symlink_to("loop.png")
+    (tmp_path / "train" / "loop").symlink_to("loop")
     source = scan_image_folder(folder_config(tmp_path))
     reason = "it is no file, or a link to one that does not exist"
     assert source.problems == (Problem("train/a/broken.png", reason), Problem("train/a/loop.png", reason))

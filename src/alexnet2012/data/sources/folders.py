@@ -13,7 +13,7 @@ from alexnet2012.data.sources.draw import count_splits, draw_splits, share_of
 from alexnet2012.data.sources.names import as_text, list_some
 from alexnet2012.data.sources.rows import Files, Rows
 from alexnet2012.data.sources.source import Source, as_list
-from alexnet2012.data.sources.trees import list_tree
+from alexnet2012.data.sources.trees import holds, list_tree
 from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
 
@@ -62,7 +62,7 @@ class _Folder:
 
 def _scan_classes(folder: Path, root: Path) -> _Folder:
     with os.scandir(root) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        names = sorted(entry.name for entry in entries if holds(entry.is_dir) and not entry.name.startswith("."))
     if not names:
         raise DataError(f"{root} holds no class folders; put the images of each class into a folder of its own there.")
     classes = tuple(as_text(os.fsencode(name)) for name in names)

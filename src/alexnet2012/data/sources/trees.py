@@ -39,7 +39,7 @@ def list_tree(folder: Path, root: Path, is_image: Callable[[str], object] = IMAG
         path = os.path.relpath(entry.path, folder)
         if not is_image(path):
             others, other = others + 1, other or as_text(os.fsencode(path))
-        elif not _holds(entry.is_file):
+        elif not holds(entry.is_file):
             problems.append(Problem(as_text(os.fsencode(path)), "it is no file, or a link to one that does not exist"))
         else:
             paths.append(os.fsencode(path))
@@ -81,16 +81,17 @@ def _walk(root: Path) -> Iterator[os.DirEntry]:
     for entry in ordered:
         if entry.name.startswith("."):
             continue
-        if _holds(entry.is_dir):
+        if holds(entry.is_dir):
             yield from _walk(Path(entry.path))
         else:
             yield entry
 
 
-def _holds(test: Callable[[], bool]) -> bool:
+def holds(test: Callable[[], bool]) -> bool:
+    """Whether an entry's is_dir or is_file says so; a link that leads to itself is neither."""
     try:
         return test()
     except OSError as error:
-        if error.errno == errno.ELOOP:  # a link that leads to itself is neither a file nor a folder
+        if error.errno == errno.ELOOP:
             return False
         raise
