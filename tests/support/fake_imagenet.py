@@ -222,6 +222,28 @@ LAYOUTS_2012: dict[str, Callable[[Path, Edition], None]] = {
 }
 
 
+def rewrite_val_names(folder: Path, layout: str, edition: Edition, wrong: dict[int, str]) -> None:
+    """The validation images again, each with its class's WordNet id added to its name, or with that of `wrong`."""
+    added = [wrong.get(k, wnid) for k, wnid in enumerate(edition.val_wnids, 1)]
+    stems = edition.numbered("val")
+    names = {stem: f"{stem}_{wnid}.JPEG" for stem, wnid in zip(stems, added, strict=True)}
+    if layout == "tars":
+        write_tar(folder / "ILSVRC2012_img_val.tar", {names[stem]: photo for stem, photo in stems.items()})
+    elif layout == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        for shard in (folder / "data").glob("validation-*"):
+            rows = pq.ParquetFile(shard).read().to_pylist()
+            for row in rows:
+                row["image"]["path"] = names[row["image"]["path"][:23]]
+            pq.write_table(pa.Table.from_pylist(rows), shard)
+    else:
+        root = folder / ("ILSVRC/Data/CLS-LOC/val" if layout == "kaggle" else "val")
+        for path in list(root.rglob("*.JPEG")):
+            path.rename(path.with_name(names[path.name[:23]]))
+
+
 def write_release(folder: Path, edition: Edition, whole: bool = False) -> None:
     """The training images as nXXXXXXXX.tar of each class, half of them in a sub-folder; or all in fall11_whole.tar."""
     (folder / "more").mkdir(parents=True, exist_ok=True)

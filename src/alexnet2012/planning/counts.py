@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alexnet2012.data.decode import IMAGE_FORMATS
 from alexnet2012.data.packed import SPLITS
+from alexnet2012.data.sources.class_list import read_class_list
 from alexnet2012.data.sources.draw import share_of
 from alexnet2012.data.sources.verify import ILSVRC2010, ILSVRC2012
 from alexnet2012.dataset_config import DatasetConfig
@@ -72,10 +73,13 @@ def read_manifest(folder: Path, size_px: int) -> ImageCounts | None:
 
 
 def estimate_release(dataset: DatasetConfig) -> ImageCounts:
-    """The share of a release's images that the classes of the list have on average, split by the fractions."""
+    """The share of a release's images that the classes of the list have on average, split by the fractions.
+
+    A list that is not there is taken for one of all classes. Raises DataError for one that cannot be read.
+    """
     images, classes = RELEASE_IMAGES[dataset.kind]
     try:
-        listed = len(set(Path(str(dataset.class_list)).expanduser().read_text().split()))
+        listed = len(read_class_list(Path(str(dataset.class_list)).expanduser()))
     except OSError:
         listed = classes
     total = round(images * min(1.0, listed / classes))

@@ -9,6 +9,7 @@ from fake_images import write_npm, write_official, write_pictures
 
 from alexnet2012.config import DatasetConfig
 from alexnet2012.data import downloads
+from alexnet2012.data.listing import Problem
 from alexnet2012.data.sources.cifar10 import draw_per_class, find_cifar10
 from alexnet2012.data.sources.folders import scan_image_folder
 from alexnet2012.errors import DataError
@@ -147,7 +148,29 @@ def test_suffixes_in_any_case_are_images_and_other_files_are_named(tmp_path, cap
         (tmp_path / "class" / name).touch()
     source = scan_image_folder(folder_config(tmp_path))
     assert sum(len(split.names) for split in source.splits.values()) == 8
-    assert "1 entries are no images by their names, such as class/notes.txt" in capsys.readouterr().out
+    assert "8 images listed in 0 s; 1 other files ignored, such as class/notes.txt" in capsys.readouterr().out
+
+
+def test_images_below_a_class_folder_are_refused_and_loose_ones_are_told(tmp_path, capsys):
+    write_pictures(tmp_path / "a", 5)
+    write_pictures(tmp_path / "b", 5)
+    (tmp_path / "loose.png").touch()
+    scan_image_folder(folder_config(tmp_path))
+    assert "1 images lie beside the class folders and are left out: loose.png" in capsys.readouterr().out
+    write_pictures(tmp_path / "a" / "more" / "still", 2)
+    with pytest.raises(DataError, match=r"2 images lie in sub-folders .*: a/more/still/000.png, a/more/still/001.png"):
+        scan_image_folder(folder_config(tmp_path))
+
+
+def test_links_to_nowhere_are_problems_of_an_image_folder(tmp_path):
+    write_pictures(tmp_path / "train" / "a", 5)
+    (tmp_path / "train" / "a" / "broken.png").symlink_to("nowhere.png")
+    (tmp_path / "train" / "a" / "loop.png").symlink_to("loop.png")
+    (tmp_path / "train" / "loop").symlink_to("loop")
+    source = scan_image_folder(folder_config(tmp_path))
+    reason = "it is no file, or a link to one that does not exist"
+    assert source.problems == (Problem("train/a/broken.png", reason), Problem("train/a/loop.png", reason))
+    assert sum(len(split) for split in source.splits.values()) == 5
 
 
 def test_differing_classes_are_listed(tmp_path):

@@ -1,15 +1,19 @@
 """A folder of class folders of image files as a source."""
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from alexnet2012.data.decode import IMAGE_FORMATS
-from alexnet2012.data.listing import Listing
+from alexnet2012.data.listing import Listing, Problem
 from alexnet2012.data.packed import SPLITS
 from alexnet2012.data.sources.draw import count_splits, draw_splits, share_of
+from alexnet2012.data.sources.names import as_text, list_some
+from alexnet2012.data.sources.rows import Files, Rows
 from alexnet2012.data.sources.source import Source, as_list
+from alexnet2012.data.sources.trees import holds, list_tree
 from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
 
@@ -18,7 +22,8 @@ def scan_image_folder(dataset: DatasetConfig) -> Source:
     """Images from `train/<class>/`, `val/<class>/`, `test/<class>/`, or from `<class>/` folders alone.
 
     A split that has no folder is drawn from the training images, class by class, with `split_seed`. Order: by class,
-    then by file name. Raises DataError when a class is empty, missing from a split, or too small to be split.
+    then by file name. Raises DataError when a class is empty, missing from a split, too small to be split, or has
+    images in sub-folders.
     """
     folder = Path(str(dataset.folder)).expanduser()
     if not folder.is_dir():
@@ -27,39 +32,72 @@ def scan_image_folder(dataset: DatasetConfig) -> Source:
     if given and "train" not in given:
         raise DataError(f"{folder} has {given[0]}/ but no train/; name the folder of training images train/.")
     roots = {name: folder / name for name in given} or {"train": folder}
-    found = {name: _scan_classes(root) for name, root in roots.items()}
-    _refuse_differing_classes(folder, found)
+    found = {name: _scan_classes(folder, root) for name, root in roots.items()}
+    _refuse_differing_classes(folder, {name: split.classes for name, split in found.items()})
     fractions = {"val": dataset.val_fraction, "test": dataset.test_fraction}
     drawn = {name: fraction for name, fraction in fractions.items() if name not in found}
-    found |= _draw_splits(found["train"], drawn, dataset.split_seed)
-    splits = {name: _flatten(folder, roots.get(name, roots["train"]), found[name]) for name in SPLITS}
+    train = found["train"]
+    rows = {name: np.arange(len(split.images)) for name, split in found.items()}
+    rows |= _draw_splits(train, drawn, dataset.split_seed)
+    splits = {name: _list_rows(found.get(name, train), rows[name]) for name in SPLITS}
     how = ", ".join(f"{name} {'drawn from train' if name in drawn else 'as given'}" for name in ("val", "test"))
-    return Source(f"image files of {dataset.folder} ({how})", folder, tuple(found["train"]), splits)
+    return Source(
+        description=f"image files of {dataset.folder} ({how})",
+        folder=folder,
+        classes=train.classes,
+        splits=splits,
+        problems=tuple(problem for split in found.values() for problem in split.problems),
+    )
 
 
-def _scan_classes(root: Path) -> dict[str, list[str]]:
-    """Class -> sorted file names."""
+@dataclass(frozen=True, eq=False)
+class _Folder:
+    """The images of `train/`, `val/` or `test/`, class by class and by name; labels number `classes`."""
+
+    classes: tuple[str, ...]
+    images: Rows
+    files: Files
+    problems: tuple[Problem, ...]
+
+
+def _scan_classes(folder: Path, root: Path) -> _Folder:
     with os.scandir(root) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        names = sorted(entry.name for entry in entries if holds(entry.is_dir) and not entry.name.startswith("."))
     if not names:
         raise DataError(f"{root} holds no class folders; put the images of each class into a folder of its own there.")
-    classes, ignored = {}, []
-    for name in names:
-        with os.scandir(root / name) as entries:
-            files = [entry.name for entry in entries if not entry.name.startswith(".")]
-        classes[name] = sorted(file for file in files if Path(file).suffix.lower() in IMAGE_FORMATS)
-        ignored += [f"{name}/{file}" for file in files if Path(file).suffix.lower() not in IMAGE_FORMATS]
-    if ignored:
-        print(f"{root}: {len(ignored):,} entries are no images by their names, such as {min(ignored)}", flush=True)
-    if empty := [name for name, files in classes.items() if not files]:
+    classes = tuple(as_text(os.fsencode(name)) for name in names)
+    tree = list_tree(folder, root, _is_image)
+    below = "" if root == folder else f"{root.name}/"
+    parts = [path.removeprefix(below).split("/") for path in tree.rows.paths.to_pylist()]
+    _refuse_deep_images(root, ["/".join(part) for part in parts if len(part) > 2])
+    if loose := [part[0] for part in parts if len(part) == 1]:
+        named = list_some(loose)
+        print(f"{root}: {len(loose):,} images lie beside the class folders and are left out: {named}", flush=True)
+    label_of = {name: label for label, name in enumerate(classes)}
+    rows = np.array([k for k, part in enumerate(parts) if len(part) == 2], np.int64)
+    labels = np.array([label_of[part[0]] for part in parts if len(part) == 2], np.int64)
+    counts = np.bincount(labels, minlength=len(classes))
+    if empty := [classes[label] for label in np.flatnonzero(counts == 0).tolist()]:
         raise DataError(
             f"{root}: these classes have no image ({', '.join(IMAGE_FORMATS)}): {', '.join(empty)}. "
             "Add images to them or remove their folders."
         )
-    return classes
+    return _Folder(classes, replace(tree.rows.take(rows), labels=labels), tree.files, tree.problems)
 
 
-def _refuse_differing_classes(folder: Path, found: dict[str, dict[str, list[str]]]) -> None:
+def _is_image(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in IMAGE_FORMATS  # noqa: PTH122 (a Path for each of millions is slow)
+
+
+def _refuse_deep_images(root: Path, deep: list[str]) -> None:
+    if deep:
+        raise DataError(
+            f"{root}: {len(deep):,} images lie in sub-folders of class folders: {list_some(deep)}. The folder of a "
+            "class must hold its images directly; move them there or remove the sub-folders."
+        )
+
+
+def _refuse_differing_classes(folder: Path, found: dict[str, tuple[str, ...]]) -> None:
     expected = set(found["train"])
     differences = []
     for split, classes in found.items():
@@ -74,38 +112,32 @@ def _refuse_differing_classes(folder: Path, found: dict[str, dict[str, list[str]
         )
 
 
-def _draw_splits(
-    train: dict[str, list[str]], fractions: dict[str, float], seed: int
-) -> dict[str, dict[str, list[str]]]:
-    """The splits of `fractions`, and train without them; at least one image of each class in each."""
+def _draw_splits(train: _Folder, fractions: dict[str, float], seed: int) -> dict[str, np.ndarray]:
+    """Row numbers of the splits of `fractions`, and of train without them; at least one of each class in each."""
     generator = np.random.default_rng(seed)
-    splits: dict[str, dict[str, list[str]]] = {name: {} for name in ("train", *fractions)}
-    for class_name, files in train.items():
-        counts = count_splits(len(files), fractions)
-        if counts is None:
-            wanted = ", ".join(f"{share_of(len(files), fraction)} for {name}" for name, fraction in fractions.items())
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("train", *fractions)}
+    counts = np.bincount(train.images.labels, minlength=len(train.classes))
+    for class_name, count, end in zip(train.classes, counts.tolist(), np.cumsum(counts).tolist(), strict=True):
+        taken = count_splits(count, fractions)
+        if taken is None:
+            wanted = ", ".join(f"{share_of(count, fraction)} for {name}" for name, fraction in fractions.items())
             raise DataError(
-                f"Class {class_name} has only {len(files)} images: with {wanted} none would be left for train. Add "
+                f"Class {class_name} has only {count} images: with {wanted} none would be left for train. Add "
                 "images to it, remove it, or lower val_fraction and test_fraction."
             )
-        for name, rows in draw_splits(len(files), counts, generator).items():
-            splits[name][class_name] = [files[k] for k in rows.tolist()]
-    return splits
+        for name, rows in draw_splits(count, taken, generator).items():
+            parts[name].append(end - count + rows)
+    return {name: np.concatenate(rows) for name, rows in parts.items()}
 
 
-def _flatten(folder: Path, root: Path, classes: dict[str, list[str]]) -> Listing:
-    import pyarrow as pa
-
-    prefix = "" if root == folder else f"{root.name}/"
-    names = [f"{prefix}{name}/{file}" for name, files in classes.items() for file in files]
-    # A file name that is not UTF-8 keeps its bytes: Arrow's strings hold no others, its binaries hold all.
-    paths = pa.array([os.fsencode(name) for name in names], pa.binary())
-    count = len(names)
+def _list_rows(split: _Folder, rows: np.ndarray) -> Listing:
+    """Each image is a file of its own, and the listing knows no other files."""
+    images = split.images.take(rows)
     return Listing(
-        files=paths,
-        file=np.arange(count, dtype=np.int32),
-        offset=np.zeros(count, dtype=np.int64),
-        size=np.array([(folder / name).stat().st_size for name in names], dtype=np.int64),
-        names=pa.array([os.fsencode(name).decode("utf-8", "backslashreplace") for name in names], pa.string()),
-        labels=np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()]),
+        files=split.files.paths.take(images.file),
+        file=np.arange(len(rows), dtype=np.int32),
+        offset=images.offset,
+        size=images.size,
+        names=images.paths,
+        labels=images.labels,
     )

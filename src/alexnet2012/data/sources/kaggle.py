@@ -7,15 +7,10 @@ import numpy as np
 
 from alexnet2012.data.listing import Listing
 from alexnet2012.data.sources import layouts
-from alexnet2012.data.sources.ilsvrc import withhold
-from alexnet2012.data.sources.rows import (
-    arrange_numbered,
-    arrange_train,
-    label_by_number,
-    list_some,
-    numbers_of,
-    stems_of,
-)
+from alexnet2012.data.sources.class_list import read_class_list
+from alexnet2012.data.sources.ilsvrc import list_withheld_tree
+from alexnet2012.data.sources.names import list_some, numbers_of, stems_of
+from alexnet2012.data.sources.rows import arrange_numbered, arrange_train, label_by_number, refuse_added_wnids
 from alexnet2012.data.sources.trees import NO_CLASS, label_by_folder, list_tree
 from alexnet2012.data.sources.verify import Inventory
 from alexnet2012.errors import DataError
@@ -23,13 +18,11 @@ from alexnet2012.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-EDITION = "ILSVRC2012"
-
 
 def list_kaggle(folder: Path) -> Inventory:
-    """Raises DataError when a CSV is not what it should be or contradicts the folders of the training images."""
+    """Raises DataError when a CSV is not what it should be or contradicts the images' folders or names."""
     images = layouts.kaggle_root(folder) / layouts.KAGGLE_IMAGES
-    classes = _read_mapping(_table(folder, layouts.KAGGLE_MAPPING))
+    classes = read_class_list(_table(folder, layouts.KAGGLE_MAPPING))
     tree = list_tree(folder, images / "train")
     rows, differences = label_by_folder(tree, images / "train", folder, classes, "train")
     train, problems = arrange_train(rows, classes, tree.files)
@@ -38,14 +31,13 @@ def list_kaggle(folder: Path) -> Inventory:
         differences += _compare_train(train, classes, train_csv)
     val_csv = _table(folder, layouts.KAGGLE_VAL)
     tree = list_tree(folder, images / "val")
-    val, val_problems = arrange_numbered(tree.rows, "val", EDITION, tree.files)
+    val, val_problems = arrange_numbered(tree.rows, "val", layouts.EDITION_2012, tree.files)
     val, unlabelled = label_by_number(val, _read_val_truth(val_csv, classes), val_csv.name)
+    refuse_added_wnids(tree.rows, val, classes, "val", tree.files)
     splits, problems = {"train": train, "val": val}, (*problems, *tree.problems, *val_problems, *unlabelled)
     if (images / "test").is_dir():
-        tree = list_tree(folder, images / "test")
-        test, test_problems = arrange_numbered(tree.rows, "test", EDITION, tree.files)
-        splits["test"] = withhold(test)
-        problems += (*tree.problems, *test_problems)
+        splits["test"], test_problems = list_withheld_tree(folder, images / "test", layouts.EDITION_2012)
+        problems += test_problems
     return Inventory(f"ILSVRC-2012 from Kaggle's tree in {folder}", folder, classes, splits, problems, differences)
 
 
@@ -54,17 +46,6 @@ def _table(folder: Path, name: str) -> Path:
     if path is None:
         raise DataError(f"{layouts.kaggle_root(folder).parent / name} is missing; it is part of Kaggle's download.")
     return path
-
-
-def _read_mapping(path: Path) -> tuple[str, ...]:
-    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    wnids = [line.split()[0] for line in lines]
-    if len(set(wnids)) != len(wnids) or not wnids:
-        raise DataError(
-            f"{path} was expected to name each class once, on a line of its own; it names {len(wnids)} "
-            f"classes, {len(set(wnids))} of them different. Fetch it again."
-        )
-    return tuple(sorted(wnids))
 
 
 def _read_solution(path: Path, classes: tuple[str, ...]) -> tuple["pa.Array", np.ndarray]:
@@ -97,11 +78,13 @@ def _read_val_truth(path: Path, classes: tuple[str, ...]) -> np.ndarray:
     import pyarrow.compute as pc
 
     ids, labels = _read_solution(path, classes)
-    known = pc.match_substring_regex(ids, rf"^{EDITION}_val_\d{{8}}$").to_numpy(zero_copy_only=False)
+    edition = layouts.EDITION_2012
+    numbered = pc.match_substring_regex(ids, rf"^{edition}_val_\d{{8}}$")
+    known = pc.and_not(numbered, pc.ends_with(ids, "_00000000")).to_numpy(zero_copy_only=False)
     for k in np.flatnonzero(~known)[:1].tolist():
         raise DataError(
             f"{path}, line {k + 2}: {ids[k].as_py()!r} is not the name of a validation image, such as "
-            f"{EDITION}_val_00000001. Fetch the file again."
+            f"{edition}_val_00000001. Fetch the file again."
         )
     numbers = numbers_of(ids)
     truth = np.full(numbers.max(initial=0), NO_CLASS)

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet2012.data.sources.shards import find_shards
 from alexnet2012.dataset_config import RELEASES, DatasetConfig
 
+EDITION_2010, EDITION_2012 = "ILSVRC2010", "ILSVRC2012"  # as their files and images are named
 TRAIN_2012 = "ILSVRC2012_img_train.tar"
 VAL_2012 = "ILSVRC2012_img_val.tar"
 TESTS_2012 = ("ILSVRC2012_img_test_v10102019.tar", "ILSVRC2012_img_test.tar")
@@ -13,6 +15,7 @@ TRAIN_2010, VAL_2010, TEST_2010 = (f"ILSVRC2010_images_{split}.tar" for split in
 DEVKIT_2010 = "ILSVRC2010_devkit-1.0.tar.gz"
 TEST_TRUTH_2010 = "ILSVRC2010_test_ground_truth.txt"
 PATCHES_2010 = "patch_images.tar"
+PARQUET_SPLITS = ("train", "validation", "test")
 KAGGLE_IMAGES = Path("Data") / "CLS-LOC"
 KAGGLE_MAPPING = "LOC_synset_mapping.txt"
 KAGGLE_VAL = "LOC_val_solution.csv"
@@ -34,10 +37,17 @@ TARS_2010 = {
 
 @dataclass(frozen=True)
 class Found:
-    """What of one layout lies in a folder: the files that mark it, and a sentence for each that is missing."""
+    """What of one layout lies in a folder: the files that mark it, and a sentence for each that is missing.
+
+    `parts`: sentences on what a whole edition would need besides, but complete: false does not.
+    """
 
     marks: tuple[str, ...]
     missing: tuple[str, ...]
+    parts: tuple[str, ...] = ()
+
+    def lacks(self, complete: bool) -> list[str]:
+        return [*self.missing, *(self.parts if complete else ())]
 
 
 def check_source(dataset: DatasetConfig) -> list[str]:
@@ -52,7 +62,7 @@ def check_source(dataset: DatasetConfig) -> list[str]:
     if dataset.kind == "ilsvrc2010":
         return list(_find_files(folder, TARS_2010).missing)
     if dataset.kind == "ilsvrc2012":
-        return _check_2012(folder, dataset.layout)
+        return _check_2012(folder, dataset.layout, dataset.complete)
     if dataset.kind in RELEASES:
         return _check_release(folder, Path(str(dataset.class_list)).expanduser())
     return []
@@ -78,22 +88,17 @@ def kaggle_table(folder: Path, name: str) -> Path | None:
     return next((place / name for place in (root.parent, root) if (place / name).is_file()), None)
 
 
-def parquet_shards(folder: Path, split: str) -> list[Path]:
-    """The split's shards by name, from data/ or from the folder itself."""
-    return sorted((folder / "data").glob(f"{split}-*.parquet")) or sorted(folder.glob(f"{split}-*.parquet"))
-
-
 def first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def _check_2012(folder: Path, layout: str) -> list[str]:
+def _check_2012(folder: Path, layout: str, complete: bool) -> list[str]:
     if layout != "auto":
-        return list(LAYOUTS_2012[layout](folder).missing)
+        return LAYOUTS_2012[layout](folder).lacks(complete)
     looked = {name: look(folder) for name, look in LAYOUTS_2012.items()}
     present = [name for name, found in looked.items() if found.marks]
     if len(present) == 1:
-        return list(looked[present[0]].missing)
+        return looked[present[0]].lacks(complete)
     if present:
         found = "; ".join(f"{name} ({', '.join(looked[name].marks)})" for name in present)
         return [f"{folder} holds ILSVRC-2012 in several layouts: {found}; set layout: to the one that is to be read"]
@@ -105,7 +110,9 @@ def _check_2012(folder: Path, layout: str) -> list[str]:
 
 def _check_release(folder: Path, class_list: Path) -> list[str]:
     missing = []
-    if not class_list.is_file():
+    if class_list.is_dir():
+        missing.append(f"the class list {class_list} is a folder; name a file with a WordNet id on each of its lines")
+    elif not class_list.is_file():
         missing.append(f"the class list {class_list} does not exist; write a WordNet id on each of its lines")
     if next(folder.rglob("*.tar"), None) is None:
         missing.append(f"{folder} holds no .tar; the release's nXXXXXXXX.tar were expected there or in its sub-folders")
@@ -134,10 +141,17 @@ def _find_kaggle(folder: Path) -> Found:
 
 
 def _find_parquet(folder: Path) -> Found:
-    shards = {split: parquet_shards(folder, split) for split in ("train", "validation")}
-    missing = (f"{folder / 'data' / name}-*.parquet are missing" for name, found in shards.items() if not found)
-    marks = (f"{found[0].relative_to(folder)}, ..." for found in shards.values() if found)
-    return Found(tuple(marks), tuple(missing))
+    needed = ("train", "validation")
+    shards = {split: find_shards(folder, split) for split in PARQUET_SPLITS}
+    missing = [f"{folder / 'data' / split}-*.parquet are missing" for split in needed if not shards[split].paths]
+    mixed = (found.mixed for found in shards.values() if found.mixed)
+    marks = (f"{shards[split].paths[0].relative_to(folder)}, ..." for split in needed if shards[split].paths)
+    parts = (
+        f"{found.missing}; fetch them, or set complete: false to accept the images that are there"
+        for found in shards.values()
+        if found.missing
+    )
+    return Found(tuple(marks), (*missing, *mixed), tuple(parts))
 
 
 def _find_folders(folder: Path) -> Found:

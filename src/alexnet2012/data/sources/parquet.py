@@ -8,53 +8,52 @@ from pathlib import Path
 import numpy as np
 
 from alexnet2012.data.sources import layouts
-from alexnet2012.data.sources.ilsvrc import withhold
+from alexnet2012.data.sources.ilsvrc import arrange_withheld
+from alexnet2012.data.sources.names import IMAGE_NAME, as_text, list_some, own_wnids_of
 from alexnet2012.data.sources.rows import (
-    IMAGE_NAME,
     Files,
     Rows,
     arrange_numbered,
     arrange_train,
     join_rows,
-    list_some,
-    stems_of,
+    refuse_added_wnids,
 )
+from alexnet2012.data.sources.shards import find_shards
 from alexnet2012.data.sources.tars import report_listed
 from alexnet2012.data.sources.verify import Inventory
 from alexnet2012.errors import DataError
 
-EDITION = "ILSVRC2012"
 NO_LABEL = -1
 
 
 def list_parquet(folder: Path) -> Inventory:
-    """Only names and labels are read. Raises DataError when the labels do not number the sorted WordNet ids."""
+    """Only names and labels are read.
+
+    Raises DataError when the labels do not number the sorted WordNet ids or contradict the names.
+    """
     train, train_files = _read_split(folder, "train")
     classes, numbers = _read_classes(train, folder)
     train = replace(train, labels=np.searchsorted(numbers, train.labels))
     train_listing, train_problems = arrange_train(train, classes, train_files)
     val, val_files = _read_split(folder, "validation")
     known = np.isin(val.labels, numbers)
-    differences = _describe_unknown(val.labels[~known])
+    lacking = (find_shards(folder, split).missing for split in layouts.PARQUET_SPLITS)
+    differences = (*filter(None, lacking), *_describe_unknown(val.labels[~known]))
     val = val.take(np.flatnonzero(known))
     val = replace(val, labels=np.searchsorted(numbers, val.labels))
-    val_listing, val_problems = arrange_numbered(val, "val", EDITION, val_files)
+    val_listing, val_problems = arrange_numbered(val, "val", layouts.EDITION_2012, val_files)
+    refuse_added_wnids(val, val_listing, classes, "val", val_files)
     splits, problems = {"train": train_listing, "val": val_listing}, (*train_problems, *val_problems)
-    if layouts.parquet_shards(folder, "test"):
-        test_listing, test_problems = arrange_numbered(*_read_test(folder))
-        splits["test"] = withhold(test_listing)
+    if find_shards(folder, "test").paths:
+        test, test_files = _read_split(folder, "test")
+        splits["test"], test_problems = arrange_withheld(test, layouts.EDITION_2012, test_files)
         problems += test_problems
     return Inventory(f"ILSVRC-2012 from the parquet shards in {folder}", folder, classes, splits, problems, differences)
 
 
-def _read_test(folder: Path) -> tuple[Rows, str, str, Files]:
-    rows, files = _read_split(folder, "test")
-    return rows, "test", EDITION, files
-
-
 def _read_split(folder: Path, split: str) -> tuple[Rows, Files]:
     began = time.monotonic()
-    shards = layouts.parquet_shards(folder, split)
+    shards = find_shards(folder, split).paths
     rows = join_rows([_read_shard(shard).in_file(number) for number, shard in enumerate(shards)])
     report_listed(f"{len(shards)} shards {split}-*.parquet", len(rows), 0, began)
     return rows, Files.of([os.fsencode(shard.relative_to(folder)) for shard in shards], "parquet")
@@ -104,12 +103,13 @@ def _refuse_other_columns(shard: Path, schema) -> None:
 def _read_classes(train: Rows, folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
     """The sorted WordNet ids in the names of the training images, and the number that the label column gives each."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    wnids = pc.struct_field(pc.extract_regex(stems_of(train.paths), r"^(?P<wnid>n\d{8})_"), "wnid")
+    wnids = own_wnids_of(train.paths)
     if wnids.null_count:
         k = int(np.flatnonzero(wnids.is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(f"{folder}: the training image {train.paths[k].as_py()} was expected to be named nXXXXXXXX_...")
+        raise DataError(
+            f"{folder}: the training image {as_text(train.paths[k].as_py())} was expected to be named nXXXXXXXX_..."
+        )
     pairs = pa.table({"wnid": wnids, "label": train.labels}).group_by(["wnid", "label"]).aggregate([]).sort_by("wnid")
     classes, numbers = pairs["wnid"].to_pylist(), pairs["label"].to_numpy()
     odd = [k for k in range(1, len(classes)) if classes[k] == classes[k - 1] or numbers[k] <= numbers[k - 1]]

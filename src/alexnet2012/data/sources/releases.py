@@ -13,13 +13,18 @@ import numpy as np
 from alexnet2012.data.listing import Listing, Problem
 from alexnet2012.data.packed import SPLITS
 from alexnet2012.data.sources import layouts
+from alexnet2012.data.sources.class_list import read_class_list
 from alexnet2012.data.sources.draw import count_splits, draw_splits
-from alexnet2012.data.sources.rows import Files, arrange_train, list_some
+from alexnet2012.data.sources.names import as_text, list_some
+from alexnet2012.data.sources.rows import Files, arrange_train
 from alexnet2012.data.sources.source import Source
 from alexnet2012.data.sources.tars import (
+    LIKE_SYNSET_TAR,
+    NO_TAR_NAME,
     PROGRESS_EVERY_S,
     SYNSET_TAR,
     InnerTar,
+    InnerTars,
     list_inner_tars,
     report_listed,
     walk_inner_tar,
@@ -32,7 +37,6 @@ if TYPE_CHECKING:
 
 TITLES = {"fall2009": "the Fall 2009 release", "fall2011": "the Fall 2011 release"}
 WHOLE = re.compile(r".*whole.*\.tar")  # fall11_whole.tar: the synsets' tars in one
-WNID = re.compile(r"n\d{8}")
 CHUNK_CLASSES = 256
 
 
@@ -68,38 +72,23 @@ def find_release(dataset: DatasetConfig) -> Source:
     return Source(description, folder, classes, splits, tuple(problems))
 
 
-def read_class_list(path: Path) -> tuple[str, ...]:
-    """The WordNet ids that begin the lines of a file, sorted; # begins a comment. Raises DataError for another word."""
-    wnids = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        words = line.partition("#")[0].split()
-        if words and not WNID.fullmatch(words[0]):
-            raise DataError(f"{path}, line {number}: {words[0]!r} is no WordNet id; n and eight digits were expected.")
-        wnids += words[:1]
-    if len(wnids) < 2 or len(set(wnids)) != len(wnids):
-        raise DataError(
-            f"{path} names {len(wnids)} classes, {len(set(wnids))} of them different; two or more were expected, each "
-            "once."
-        )
-    return tuple(sorted(wnids))
-
-
 def _find_tars(folder: Path, classes: tuple[str, ...]) -> tuple[list[Path], dict[str, tuple[int, InnerTar]]]:
     """The archives, and for each class the number of its archive and where in it the class lies.
 
     A tar of the class's own goes before one inside a tar of the whole release.
     """
-    archives, tar_of, wanted, ignored = [], {}, set(classes), set()
-    paths = sorted(folder.rglob("*.tar"), key=lambda path: (bool(WHOLE.fullmatch(path.name)), path))
-    for path in paths:
-        if WHOLE.fullmatch(path.name):
-            inner_tars = list_inner_tars(path)
-        elif match := SYNSET_TAR.fullmatch(path.name):
-            inner_tars = [InnerTar(match[1], "", 0, path.stat().st_size)]
-        else:
-            continue
-        archives.append(path)
-        for inner in inner_tars:
+    archives, tar_of, wanted, ignored, unusable = [], {}, set(classes), set(), {}
+    for path in _find_archives(folder):
+        found = _look_into(path)
+        place = as_text(os.fsencode(path.relative_to(folder)))
+        for wnid, name, reason in found.unusable:
+            unusable[wnid] = f"{place}!{name} ({reason})" if name else f"{place} ({reason})"
+        if found.problems:
+            named = list_some([problem.path for problem in found.problems])
+            count = len(found.problems)
+            print(f"{place}: {count:,} images lie beside the tars of the classes and are left out: {named}", flush=True)
+        archives += [path] if found.tars else []
+        for inner in found.tars:
             if inner.wnid not in wanted:
                 ignored.add(inner.wnid)
             elif inner.wnid not in tar_of:
@@ -108,13 +97,33 @@ def _find_tars(folder: Path, classes: tuple[str, ...]) -> tuple[list[Path], dict
                 first = archives[tar_of[inner.wnid][0]]
                 raise DataError(f"{folder} holds two tars of {inner.wnid}, {first} and {path}; remove one of them.")
     if missing := [wnid for wnid in classes if wnid not in tar_of]:
+        seen = [unusable[wnid] for wnid in missing if wnid in unusable]
         raise DataError(
             f"{folder} holds no tar of {len(missing):,} of the {len(classes):,} listed classes: {list_some(missing)}. "
-            "Put their nXXXXXXXX.tar there or remove them from the class list."
+            + (f"These cannot be read: {list_some(seen)}. " if seen else "")
+            + "Put their nXXXXXXXX.tar there or remove them from the class list."
         )
     if ignored:
         print(f"{folder}: {len(ignored):,} tars of classes that are not listed are ignored", flush=True)
     return archives, tar_of
+
+
+def _find_archives(folder: Path) -> list[Path]:
+    """All that is named like a tar of a class, then all that is named like one of the whole release."""
+    paths = folder.rglob("*")
+    named = [path for path in paths if LIKE_SYNSET_TAR.fullmatch(path.name) or WHOLE.fullmatch(path.name)]
+    return sorted(named, key=lambda path: (bool(WHOLE.fullmatch(path.name)), path))
+
+
+def _look_into(path: Path) -> InnerTars:
+    match = LIKE_SYNSET_TAR.fullmatch(path.name)
+    if match is None:
+        return list_inner_tars(path)
+    if not SYNSET_TAR.fullmatch(path.name):
+        return InnerTars(unusable=((match[1].lower(), "", NO_TAR_NAME),))
+    if not path.is_file():
+        return InnerTars(unusable=((match[1], "", "it is no file, or a link to one that does not exist"),))
+    return InnerTars(tars=(InnerTar(match[1], "", 0, path.stat().st_size),))
 
 
 def _list_classes(
@@ -127,7 +136,9 @@ def _list_classes(
     for wnid in classes:
         number, inner = tar_of[wnid]
         walked = walk_inner_tar(archives[number], inner, str(archives[number].relative_to(folder)))
-        listing, duplicates = arrange_train(walked.images.in_file(number), (wnid,), files, prefix="")
+        listing, duplicates = arrange_train(
+            walked.images.in_file(number), (wnid,), files, prefix="", official_names=False
+        )
         images, others = images + len(listing), others + walked.others
         yield listing, (*walked.problems, *duplicates)
         if time.monotonic() - said >= PROGRESS_EVERY_S:

@@ -1,6 +1,5 @@
 """From images as they lie in a source to a Listing: canonical names, canonical order, each name once."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -8,15 +7,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from alexnet2012.data.listing import Listing, Problem
+from alexnet2012.data.sources.labels import refuse_other_classes
+from alexnet2012.data.sources.names import added_wnids_of, as_text, numbers_of, own_wnids_of, stems_of
+from alexnet2012.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# .JPEG in any case, and what gzip makes of it; a name that starts with a dot is some system's own.
-IMAGE_NAME = re.compile(r"(?i)(?:^|/)[^./][^/]*\.(?:jpe?g|png)(?:\.gz)?$")
-EXTENSION = r"(?i)\.(jpe?g|png)(\.gz)?$"
-ADDED_WNID = r"_n\d{8}$"  # the Hugging Face copy adds it: n01440764_10026_n01440764.JPEG
-LISTED = 20
+OFFICIAL_STEM = r"^n\d{8}_\d+$"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +74,22 @@ def join_rows(pieces: Sequence[Rows]) -> Rows:
 
 
 def arrange_train(
-    rows: Rows, classes: Sequence[str], files: Files, prefix: str = "train/"
+    rows: Rows, classes: Sequence[str], files: Files, prefix: str = "train/", official_names: bool = True
 ) -> tuple[Listing, tuple[Problem, ...]]:
-    """Named train/<wnid>/<stem> and ordered by (wnid, stem); of several with one name, the source's first is taken."""
+    """Named train/<wnid>/<stem> and ordered by (wnid, stem); of several with one name, the source's first is taken.
+
+    Raises DataError for a WordNet id in a name that is not the image's class. With `official_names` every stem is to be
+    a WordNet id and a number, and any other is a Problem.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    for wnids in (own_wnids_of(rows.paths), added_wnids_of(rows.paths)):
+        refuse_other_classes(wnids, classes, rows.labels, lambda k: _where(rows, k, files), "training images")
+    strangers: tuple[Problem, ...] = ()
+    if official_names:
+        reason = "its name is not nXXXXXXXX_ and a number, as every training image of the edition is named"
+        rows, strangers = _take_named(rows, OFFICIAL_STEM, reason, files)
     stems = stems_of(rows.paths)
     table = pa.table({"label": rows.labels, "stem": stems, "row": np.arange(len(rows))})
     order = pc.sort_indices(table, [(name, "ascending") for name in table.column_names]).to_numpy()
@@ -90,47 +98,53 @@ def arrange_train(
     again[1:] = pc.equal(stems[1:], stems[:-1]).to_numpy(zero_copy_only=False) & (labels[1:] == labels[:-1])
     folders = pa.array([prefix + wnid for wnid in classes], pa.string()).take(pa.array(labels))
     names = pc.binary_join_element_wise(folders, stems, "/")
-    return _listing_of_first(rows, order, again, names, files)
+    listing, problems = _listing_of_first(rows, order, again, names, files)
+    return listing, strangers + problems
 
 
 def arrange_numbered(rows: Rows, split: str, edition: str, files: Files) -> tuple[Listing, tuple[Problem, ...]]:
     """Named <split>/<stem>, ordered by the number in the name; one without a number is a Problem.
 
-    `edition` as in the names: ILSVRC2012_val_00000001.
+    `edition` as in the names: ILSVRC2012_val_00000001. Raises DataError for one number under two labels.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    stems = stems_of(rows.paths)
-    known = pc.match_substring_regex(stems, rf"^{edition}_{split}_\d{{8}}$").to_numpy(zero_copy_only=False)
     reason = f"its name is not {edition}_{split}_ and eight digits, so nothing tells its label or its place"
-    strangers = tuple(Problem(_where(rows, k, files), reason) for k in np.flatnonzero(~known).tolist())
-    numbered = np.flatnonzero(known)
-    rows, stems = rows.take(numbered), stems.take(numbered)
+    rows, strangers = _take_named(rows, rf"^{edition}_{split}_\d{{8}}$", reason, files)
+    stems = stems_of(rows.paths)
     numbers = numbers_of(stems)
     order = np.argsort(numbers, kind="stable")
-    numbers, stems = numbers[order], stems.take(order)
+    numbers, stems, labels = numbers[order], stems.take(order), rows.labels[order]
     again = np.zeros(len(rows), bool)
     again[1:] = numbers[1:] == numbers[:-1]
+    if len(odd := np.flatnonzero(again[1:] & (labels[1:] != labels[:-1]))):
+        first, second = (_where(rows, order[odd[0] + k], files) for k in (0, 1))
+        raise DataError(
+            f"{len(odd):,} images come again with other labels, such as {first} and {second}; only one of them can be "
+            "right. Fetch them again."
+        )
     names = pc.binary_join_element_wise(pa.scalar(split), stems, "/")
     listing, problems = _listing_of_first(rows, order, again, names, files)
     return listing, strangers + problems
 
 
-def stems_of(paths: "pa.Array") -> "pa.Array":
-    """The edition's own names of images: no folder, no extension, no WordNet id that a copy has added."""
-    import pyarrow.compute as pc
+def refuse_added_wnids(rows: Rows, listing: Listing, classes: Sequence[str], split: str, files: Files) -> None:
+    """Raises DataError if the WordNet id that a copy has added to a numbered image's name is not its label's.
 
-    names = pc.replace_substring_regex(pc.replace_substring_regex(paths, "^.*/", ""), EXTENSION, "")
-    return pc.replace_substring_regex(names, ADDED_WNID, "")
-
-
-def numbers_of(names: "pa.Array") -> np.ndarray:
-    """The eight digits that each name ends with, int64."""
+    `listing` holds those of `rows` that have a label.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.cast(pc.utf8_slice_codeunits(names, -8), pa.int64()).to_numpy()
+    added = added_wnids_of(rows.paths)
+    told = np.flatnonzero(added.is_valid().to_numpy(zero_copy_only=False))
+    names = pc.binary_join_element_wise(pa.scalar(split), stems_of(rows.paths.take(told)), "/")
+    at = pc.index_in(names, listing.names)
+    there = at.is_valid().to_numpy(zero_copy_only=False)
+    told, labels = told[there], listing.labels[pc.drop_null(at).to_numpy()]
+    what = {"val": "validation images", "test": "test images"}[split]
+    refuse_other_classes(added.take(told), classes, labels, lambda k: _where(rows, told[k], files), what)
 
 
 def label_by_number(listing: Listing, truth: np.ndarray, where: str) -> tuple[Listing, tuple[Problem, ...]]:
@@ -144,16 +158,13 @@ def label_by_number(listing: Listing, truth: np.ndarray, where: str) -> tuple[Li
     return replace(listing.take(rows), labels=truth[numbers[rows] - 1]), problems
 
 
-def as_text(name: str | bytes) -> str:
-    """A name that is not UTF-8, with backslashes in place of its odd bytes: Arrow's strings hold no others."""
-    raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
-    return raw.decode("utf-8", "backslashreplace")
+def _take_named(rows: Rows, pattern: str, reason: str, files: Files) -> tuple[Rows, tuple[Problem, ...]]:
+    """The rows whose stems match; a Problem for each of the others."""
+    import pyarrow.compute as pc
 
-
-def list_some(items: Sequence[str], limit: int = LISTED) -> str:
-    """The first of them in a line, and how many more there are."""
-    more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
-    return ", ".join(items[:limit]) + more
+    known = pc.match_substring_regex(stems_of(rows.paths), pattern).to_numpy(zero_copy_only=False)
+    strangers = tuple(Problem(_where(rows, k, files), reason) for k in np.flatnonzero(~known).tolist())
+    return (rows.take(np.flatnonzero(known)) if strangers else rows), strangers
 
 
 def _listing_of_first(
@@ -165,7 +176,9 @@ def _listing_of_first(
         first = firsts[np.searchsorted(firsts, k) - 1]
         other = _where(rows, order[first], files)
         problems.append(
-            Problem(_where(rows, order[k], files), f"{other} is {names[k]} already; only that one is taken")
+            Problem(
+                _where(rows, order[k], files), f"{other} is {as_text(names[k].as_py())} already; only that one is taken"
+            )
         )
     taken = order[firsts]
     listing = Listing(
@@ -182,7 +195,7 @@ def _listing_of_first(
 
 def _where(rows: Rows, k: int, files: Files) -> str:
     """Row k as `archive!member`, or as the path of a file of its own."""
-    file, path = as_text(files.paths[int(rows.file[k])].as_py()), rows.paths[int(k)].as_py()
+    file, path = as_text(files.paths[int(rows.file[k])].as_py()), as_text(rows.paths[int(k)].as_py())
     return file if file.endswith(path) else f"{file}!{path}"
 
 

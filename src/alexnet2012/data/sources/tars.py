@@ -11,12 +11,15 @@ from typing import IO
 import numpy as np
 
 from alexnet2012.data.listing import Problem
-from alexnet2012.data.sources.rows import IMAGE_NAME, Rows, as_text
+from alexnet2012.data.sources.names import IMAGE_NAME, as_text
+from alexnet2012.data.sources.rows import Rows
 from alexnet2012.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
 BLOCK = tarfile.BLOCKSIZE
 SYNSET_TAR = re.compile(r"(?:.*/)?(n\d{8})\.tar")
+LIKE_SYNSET_TAR = re.compile(r"(?i)(?:.*/)?(n\d{8})\.(?:tar(?:\.\w+)?|tgz|tbz2?|txz)")
+NO_TAR_NAME = "its name does not end with .tar; an uncompressed tar was expected"
 PROGRESS_EVERY_S = 10.0
 
 
@@ -39,6 +42,19 @@ class InnerTar:
     end: int
 
 
+@dataclass(frozen=True)
+class InnerTars:
+    """What lies in a tar of tars. `unusable`: (WordNet id, member, why) of what is named like a synset's tar only.
+
+    `problems`: images beside the tars. `others` counts the members that are none of these.
+    """
+
+    tars: tuple[InnerTar, ...] = ()
+    unusable: tuple[tuple[str, str, str], ...] = ()
+    problems: tuple[Problem, ...] = ()
+    others: int = 0
+
+
 def walk_tar(archive: Path) -> Walked:
     """The images of a flat tar. Raises DataError when it is compressed, cut short or damaged."""
     began = time.monotonic()
@@ -48,14 +64,14 @@ def walk_tar(archive: Path) -> Walked:
     return walked
 
 
-def walk_tar_of_tars(archive: Path) -> Iterator[tuple[str, Walked]]:
-    """(WordNet id, images) of each nXXXXXXXX.tar inside `archive`; offsets are those of `archive` itself.
+def walk_tar_of_tars(archive: Path, found: InnerTars) -> Iterator[tuple[str, Walked]]:
+    """(WordNet id, images) of each of the tars `found` in `archive`; offsets are those of `archive` itself.
 
     Raises DataError as walk_tar does.
     """
     began = said = time.monotonic()
-    images = others = 0
-    for inner in list_inner_tars(archive):
+    images, others = 0, found.others
+    for inner in found.tars:
         walked = walk_inner_tar(archive, inner, archive.name)
         images, others = images + len(walked.images), others + walked.others
         yield inner.wnid, walked
@@ -65,14 +81,24 @@ def walk_tar_of_tars(archive: Path) -> Iterator[tuple[str, Walked]]:
     report_listed(archive.name, images, others, began)
 
 
-def list_inner_tars(archive: Path) -> Iterator[InnerTar]:
-    """The synsets' tars inside a tar; other members are passed over."""
+def list_inner_tars(archive: Path) -> InnerTars:
+    """The synsets' tars inside a tar, in its order. Raises DataError as walk_tar does."""
+    tars, unusable, problems, others = [], [], [], 0
     with _open(archive) as file:
         for member in _walk(file, 0, archive.stat().st_size, archive):
-            match = SYNSET_TAR.fullmatch(member.name)
-            if match and member.isreg() and not member.issparse():
-                start = member.offset_data
-                yield InnerTar(match[1], as_text(member.name), start, start + member.size)
+            name, start = as_text(member.name), member.offset_data
+            if match := LIKE_SYNSET_TAR.fullmatch(member.name):
+                reason = _why_unreadable(member) if SYNSET_TAR.fullmatch(member.name) else NO_TAR_NAME
+                if reason:
+                    unusable.append((match[1].lower(), name, reason))
+                else:
+                    tars.append(InnerTar(match[1], name, start, start + member.size))
+            elif IMAGE_NAME.search(member.name) and not member.isdir():
+                reason = _why_not(member) or "it lies beside the tars of the classes, not in one of them"
+                problems.append(Problem(f"{archive.name}!{name}", reason))
+            elif not member.isdir():
+                others += 1
+    return InnerTars(tuple(tars), tuple(unusable), tuple(problems), others)
 
 
 def walk_inner_tar(archive: Path, inner: InnerTar, archive_name: str) -> Walked:
@@ -82,8 +108,8 @@ def walk_inner_tar(archive: Path, inner: InnerTar, archive_name: str) -> Walked:
         return _collect(file, inner.start, inner.end, place, archive_name, prefix)
 
 
-def report_listed(name: str, images: int, others: int, began: float) -> None:
-    ignored = f"; {others:,} other files ignored" if others else ""
+def report_listed(name: str, images: int, others: int, began: float, such_as: str = "") -> None:
+    ignored = f"; {others:,} other files ignored{such_as and f', such as {such_as}'}" if others else ""
     print(f"{name}: {images:,} images listed in {time.monotonic() - began:.0f} s{ignored}", flush=True)
 
 
@@ -109,14 +135,20 @@ def _collect(file: IO[bytes], start: int, end: int, place: Path | str, archive_n
 
 
 def _why_not(member: tarfile.TarInfo) -> str:
+    if reason := _why_unreadable(member):
+        return reason
+    if member.name.startswith("/") or ".." in member.name.split("/"):
+        return "its path leads out of the archive"
+    return ""
+
+
+def _why_unreadable(member: tarfile.TarInfo) -> str:
     if member.issym() or member.islnk():
         return f"it is a link (to {as_text(member.linkname)}), and links in archives are not followed"
     if member.issparse():
         return "it is stored as a sparse file, which cannot be read at an offset"
     if not member.isreg():
         return "it is no regular file but a device or a pipe"
-    if member.name.startswith("/") or ".." in member.name.split("/"):
-        return "its path leads out of the archive"
     return ""
 
 

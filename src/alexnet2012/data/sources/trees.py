@@ -1,15 +1,17 @@
 """Image files in trees of folders."""
 
+import errno
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from alexnet2012.data.listing import Problem
-from alexnet2012.data.sources.rows import IMAGE_NAME, Files, Rows, as_text, list_some
+from alexnet2012.data.sources.names import IMAGE_NAME, as_text, list_some
+from alexnet2012.data.sources.rows import Files, Rows
 from alexnet2012.data.sources.tars import report_listed
 
 NO_CLASS = -2
@@ -24,17 +26,20 @@ class Tree:
     problems: tuple[Problem, ...]
 
 
-def list_tree(folder: Path, root: Path) -> Tree:
-    """The image files below `root`, their paths relative to `folder`. A broken link is a Problem."""
+def list_tree(folder: Path, root: Path, is_image: Callable[[str], object] = IMAGE_NAME.search) -> Tree:
+    """The files below `root` that are images by their names, their paths relative to `folder`.
+
+    A broken link is a Problem.
+    """
     import pyarrow as pa
 
     began = time.monotonic()
-    paths, sizes, problems, others = [], [], [], 0
+    paths, sizes, problems, others, other = [], [], [], 0, ""
     for entry in _walk(root):
         path = os.path.relpath(entry.path, folder)
-        if not IMAGE_NAME.search(path):
-            others += 1
-        elif not entry.is_file():
+        if not is_image(path):
+            others, other = others + 1, other or as_text(os.fsencode(path))
+        elif not holds(entry.is_file):
             problems.append(Problem(as_text(os.fsencode(path)), "it is no file, or a link to one that does not exist"))
         else:
             paths.append(os.fsencode(path))
@@ -47,7 +52,7 @@ def list_tree(folder: Path, root: Path) -> Tree:
         size=np.array(sizes, np.int64),
         labels=np.zeros(count, np.int64),
     )
-    report_listed(f"{root.relative_to(folder)}/", count, others, began)
+    report_listed(f"{folder if root == folder else root.relative_to(folder)}/", count, others, began, other)
     return Tree(rows, Files.of(paths), tuple(problems))
 
 
@@ -76,7 +81,17 @@ def _walk(root: Path) -> Iterator[os.DirEntry]:
     for entry in ordered:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if holds(entry.is_dir):
             yield from _walk(Path(entry.path))
         else:
             yield entry
+
+
+def holds(test: Callable[[], bool]) -> bool:
+    """Whether an entry's is_dir or is_file says so; a link that leads to itself is neither."""
+    try:
+        return test()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise

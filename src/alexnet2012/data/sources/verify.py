@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from alexnet2012.data.listing import WITHHELD, Listing, Problem
-from alexnet2012.data.sources.rows import LISTED, list_some, numbers_of
+from alexnet2012.data.sources.layouts import EDITION_2010, EDITION_2012
+from alexnet2012.data.sources.names import LISTED, list_some, numbers_of
 from alexnet2012.data.sources.source import Checksum, Source, as_list
 from alexnet2012.errors import DataError
 
@@ -32,7 +33,7 @@ class Expected:
 
 ILSVRC2012 = Expected(
     title="ILSVRC-2012",
-    edition="ILSVRC2012",
+    edition=EDITION_2012,
     counts={"train": 1_281_167, "val": 50_000, "test": 100_000},
     per_class={"val": 50},
     train_per_class=(732, 1300),
@@ -40,7 +41,7 @@ ILSVRC2012 = Expected(
 )
 ILSVRC2010 = Expected(
     title="ILSVRC-2010",
-    edition="ILSVRC2010",
+    edition=EDITION_2010,
     counts={"train": 1_261_406, "val": 50_000, "test": 150_000},
     per_class={"val": 50, "test": 150},
     train_per_class=(668, 3047),
