@@ -225,6 +225,14 @@ def test_parquet_shards_may_lie_in_the_folder_itself_and_test_may_have_no_label(
         assert read_rows(source, split) == edition.rows(split)
 
 
+@pytest.mark.parametrize(("kind", "part"), [("fall2009", "12 of 10,184 classes"), ("fall2011", "")])
+def test_a_few_classes_are_a_part_of_fall_2009(kind, part, tmp_path, drawn):
+    """The paper's error is one over 10,184 classes; of Fall 2011 it says only that all was used."""
+    write_release(tmp_path / "fall", drawn, False)
+    (tmp_path / "classes.txt").write_text("\n".join(drawn.wnids))
+    assert find(tmp_path / "fall", kind, class_list=str(tmp_path / "classes.txt")).part == part
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_release_is_split_class_by_class(whole, tmp_path, drawn):
     write_release(tmp_path / "fall", drawn, whole)

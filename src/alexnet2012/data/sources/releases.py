@@ -35,6 +35,7 @@ from alexnet2012.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FALL_2009_CLASSES = 10_184  # §6, with 8.9 million images
 TITLES = {"fall2009": "the Fall 2009 release", "fall2011": "the Fall 2011 release"}
 WHOLE = re.compile(r".*whole.*\.tar")  # fall11_whole.tar: the synsets' tars in one
 CHUNK_CLASSES = 256
@@ -69,7 +70,16 @@ def find_release(dataset: DatasetConfig) -> Source:
     # One split after another: what one is made of is freed before the next, which counts with 15 million images.
     splits = {name: parts.pop(name).join(files) for name in SPLITS}
     description = f"{TITLES[dataset.kind]}, {len(classes):,} classes from {folder}"
-    return Source(description, folder, classes, splits, tuple(problems))
+    return Source(
+        description, folder, classes, splits, tuple(problems), part=_describe_part(dataset.kind, len(classes))
+    )
+
+
+def _describe_part(kind: str, classes: int) -> str:
+    """Empty for the classes of §6's Fall 2009, as far as their number tells; of Fall 2011 the paper gives no number."""
+    if kind != "fall2009" or classes == FALL_2009_CLASSES:
+        return ""
+    return f"{classes:,} of {FALL_2009_CLASSES:,} classes"
 
 
 def _find_tars(folder: Path, classes: tuple[str, ...]) -> tuple[list[Path], dict[str, tuple[int, InnerTar]]]:
