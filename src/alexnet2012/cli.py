@@ -181,16 +181,21 @@ def run_plan(options: argparse.Namespace) -> None:
     values = describe_work(work, machine, options.data)
     if not options.json:
         print(report.render_work(values), end="\n\n", flush=True)
-    values |= forecast.forecast_time(
-        work,
-        machine,
-        options.configfile,
-        options.variants,
-        options.data,
-        options.gpus,
-        options.images_per_second,
-    )
-    print(json.dumps(values, indent=2) if options.json else report.render_time(values))
+    try:
+        values |= forecast.forecast_time(
+            work,
+            machine,
+            options.configfile,
+            options.variants,
+            options.data,
+            options.gpus,
+            options.images_per_second,
+        )
+    finally:  # the work and the disk are known even where measuring fails
+        if options.json:
+            print(json.dumps(values, indent=2))
+    if not options.json:
+        print(report.render_time(values))
 
 
 def run_track(options: argparse.Namespace) -> None:

@@ -80,12 +80,12 @@ def measure_overheads(variants_path: Path, torch_threads: int, device: str, at_o
         track_s, prepare_s = time_verbs(root, [["track", "miniature", "tracking.json"], prepare])
         start_s = mean(time_verbs(root, resolve))
         train = [["train", str(run.folder), *tracking] for run in (first, second)]
-        train_s, longer_s = [each for k in range(0, 2, pair) for each in time_verbs(root, train[k : k + pair])]
+        train_s, longer_s = time_in_turn(root, train, pair)
         predict = [
             ["predict", str(first.folder), str(first.predictions), "--split", split, *tracking]
             for split in ("val", "test")
         ]
-        predict_s = mean(time_verbs(root, predict[:pair]))
+        predict_s = mean(time_in_turn(root, predict, pair))
         average = ["average", "some", "results/miniature/predictions/some-0/average", "--split", "val", *tracking]
         average += ["--members", str(first.predictions)]
         average_s, tables_s = time_verbs(root, [average, ["tables", "results/miniature"]])
@@ -125,6 +125,11 @@ def write_pictures(folder: Path) -> None:
         for number in range(IMAGES_PER_CLASS):
             pixels = random.integers(0, 256, (SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / f"class{k}" / f"{number}.png")
+
+
+def time_in_turn(root: Path, calls: list[list[str]], pair: int) -> list[float]:
+    """Seconds of each of `calls`, of which so many run side by side."""
+    return [each for k in range(0, len(calls), pair) for each in time_verbs(root, calls[k : k + pair])]
 
 
 def time_verbs(root: Path, calls: list[list[str]]) -> list[float]:
