@@ -13,7 +13,7 @@ CROPS = 10
 
 def describe_work(work: Work, machine: Machine, data_folder: Path) -> dict[str, Any]:
     """Everything that needs no measuring; keys carry their units."""
-    at_once = max((machine.at_once(each.run, len(work.pending)) for each in work.pending), default=0)
+    at_once = machine.most_at_once(work.pending)
     disk = measure_disk(work, data_folder, at_once)
     packed = sum(packed_bytes(dataset) for dataset in work.datasets)
     return {

@@ -1,10 +1,13 @@
 import copy
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from planned import ILSVRC, TINY, VARIANTS, finish, plan_work, write_pictures
+from planned import ILSVRC, ROOT, TINY, VARIANTS, finish, plan_work, write_pictures
 
+from alexnet2012 import cli
+from alexnet2012.errors import PlanError
 from alexnet2012.planning import calibrate, forecast
 from alexnet2012.planning.calibrate import Rates, setting_of
 from alexnet2012.planning.describe import describe_work
@@ -282,3 +285,28 @@ def test_times_are_said_in_words(seconds, words):
 
 def test_bytes_are_said_in_words():
     assert [in_bytes(size) for size in (251.9e9, 3_600_000, 1.5e12, 900)] == ["251.9 GB", "3.6 MB", "1.5 TB", "0.9 kB"]
+
+
+def test_json_keeps_the_work_and_the_disk_when_measuring_fails(capsys, monkeypatch):
+    def fail(*arguments):
+        raise PlanError("it stopped")
+
+    monkeypatch.setattr(forecast, "forecast_time", fail)
+    configured = ["--configfile", str(ROOT / "config/ilsvrc.yaml"), "--variants", str(VARIANTS)]
+    assert cli.main(["plan", "--json", *configured]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["disk"]["packed_bytes"].keys() == {"ilsvrc2010", "ilsvrc2012"}
+    assert said.err == "error: it stopped\n"
+
+
+def test_the_paper_on_fewer_cores_than_a_training_wants(measured):
+    path = ROOT / "config/ilsvrc.yaml"
+    work = forecast.survey(path, VARIANTS, Path("data"))
+    values = describe_work(work, MACHINE, Path("data"))
+    values |= forecast.forecast_time(work, MACHINE, path, VARIANTS, Path("data"), (1, 2, 8), 1500.0)
+    # Four threads on two cores: Snakemake gives a job what there is.
+    assert values["machine"]["simultaneous_trainings"] == 1
+    assert [each["simultaneous_trainings"] for each in values["schedules"]] == [1, 1, 2, 7]
+    text = render_work(values) + render_time(values)
+    assert "nothing left to train" not in text
+    assert "this machine, 1 training at once: " in text
