@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alexnet2012.data.decode import IMAGE_FORMATS
 from alexnet2012.data.packed import SPLITS
+from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.draw import share_of
 from alexnet2012.data.sources.verify import ILSVRC2010, ILSVRC2012
 from alexnet2012.dataset_config import DatasetConfig
@@ -49,7 +50,8 @@ def count_images(name: str, dataset: DatasetConfig, data_folder: Path) -> ImageC
     missing = str(folder) if folder is not None and not folder.is_dir() else None
     if dataset.kind in KNOWN:
         numbers, classes = KNOWN[dataset.kind]
-        found = ImageCounts(dict(numbers), classes, "the edition's own numbers")
+        images = dict(numbers) if dataset.kind != "ilsvrc2012" or holds_test(dataset) else {**numbers, "test": 0}
+        found = ImageCounts(images, classes, "the edition's own numbers")
     elif dataset.kind in RELEASE_IMAGES:
         found = estimate_release(dataset)
     elif missing:
@@ -69,6 +71,19 @@ def read_manifest(folder: Path, size_px: int) -> ImageCounts | None:
         return ImageCounts(counts, len(manifest["classes"]), "its manifest", packed=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def holds_test(dataset: DatasetConfig) -> bool:
+    """Whether the images of 2012's test set, which nothing needs, lie beside the others and will be packed."""
+    folder = layouts.source_folder(dataset)
+    there = {
+        "tars": layouts.first_file(folder, layouts.TESTS_2012) is not None,
+        "kaggle": (layouts.kaggle_root(folder) / layouts.KAGGLE_IMAGES / "test").is_dir(),
+        "parquet": bool(layouts.parquet_shards(folder, "test")),
+        "folder": (folder / "test").is_dir(),
+    }
+    found = [name for name, look in layouts.LAYOUTS_2012.items() if look(folder).marks]
+    return any(there[name] for name in (found if dataset.layout == "auto" else [dataset.layout]))
 
 
 def estimate_release(dataset: DatasetConfig) -> ImageCounts:

@@ -233,11 +233,11 @@ def test_the_text_says_what_the_json_says(measured):
     work = plan_work(ILSVRC)
     values = describe_work(work, MACHINE, Path("data"))
     text = render_work(values)
-    assert "1,281,167 train, 50,000 val, 100,000 test, 1,000 classes; the edition's own numbers" in text
+    assert "1,281,167 train, 50,000 val, 0 test, 1,000 classes; the edition's own numbers" in text
     assert "note: nowhere/2012 is not there" in text
     assert "at most 90 epochs of 1,281,152 images = 900,810 steps a net (10,009 an epoch)" in text
     assert "average 5-cnns on ilsvrc2012 val: 5 nets" in text
-    assert "packed ilsvrc2012: 281.4 GB (raw, 196,608 bytes an image)" in text
+    assert "packed ilsvrc2012: 261.7 GB (raw, 196,608 bytes an image)" in text
     values |= predict_time(ILSVRC, gpus=(8,))
     text = render_time(values)
     assert "in random reads of 196,608 bytes" in text

@@ -21,7 +21,7 @@ def test_the_papers_numbers_of_images_steps_and_bytes():
     work = plan_work(ILSVRC)
     older, newer = work.datasets
     assert older.counts.images == {"train": 1_261_406, "val": 50_000, "test": 150_000}
-    assert newer.counts.images == {"train": 1_281_167, "val": 50_000, "test": 100_000}
+    assert newer.counts.images == {"train": 1_281_167, "val": 50_000, "test": 0}
     assert [each.counts.missing_folder for each in work.datasets] == ["nowhere/2010", "nowhere/2012"]
     training = work.trainings[1]
     assert (training.steps_per_epoch, training.epochs, training.at_most) == (10_009, 90, True)
@@ -31,8 +31,29 @@ def test_the_papers_numbers_of_images_steps_and_bytes():
     assert training.measured_per_epoch == 10_000 + 50_000
     assert stored_image_bytes(newer.config) == 196_608
     assert round(1_281_167 * stored_image_bytes(newer.config) / 1e9, 1) == 251.9
-    # Both editions, all splits: 2,892,573 images of 196,608 bytes and a label of 8.
-    assert packed_bytes(older) + packed_bytes(newer) == 2_892_573 * (196_608 + 8)
+    # Both editions without 2012's test images: 549 GB, and a label of 8 bytes each.
+    images = 1_281_167 + 50_000 + 1_261_406 + 50_000 + 150_000
+    assert round(images * 196_608 / 1e9) == 549
+    assert packed_bytes(older) + packed_bytes(newer) == images * (196_608 + 8)
+
+
+@pytest.mark.parametrize("layout", ["auto", "named"])
+@pytest.mark.parametrize(
+    ("name", "mark", "test"),
+    [
+        ("tars", "ILSVRC2012_img_val.tar", "ILSVRC2012_img_test.tar"),
+        ("tars", "ILSVRC2012_img_val.tar", "ILSVRC2012_img_test_v10102019.tar"),
+        ("kaggle", "ILSVRC/Data/CLS-LOC/val/1.JPEG", "ILSVRC/Data/CLS-LOC/test/1.JPEG"),
+        ("parquet", "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"),
+        ("folder", "val/n01440764/1.JPEG", "test/1.JPEG"),
+    ],
+)
+def test_the_images_of_2012s_test_set_are_counted_where_they_are(layout, name, mark, test):
+    values = copy.deepcopy(ILSVRC)
+    values["datasets"]["ilsvrc2012"] |= {"folder": "2012", "layout": name if layout == "named" else "auto"}
+    for path, images in ((mark, 0), (test, 100_000)):
+        finish(Path("2012", path).parent, (Path(path).name,))
+        assert plan_work(values).datasets[1].counts.images["test"] == images
 
 
 def test_the_labels_of_2012s_test_set_are_withheld_and_so_it_is_not_evaluated():
