@@ -14,7 +14,7 @@ from alexnet2012.planning.makespan import Job, schedule
 from alexnet2012.planning.miniature import measure_overheads
 from alexnet2012.planning.small_costs import measure_small_costs, measure_snakemake, preparation_seconds
 from alexnet2012.planning.work import TrainingWork, Work, list_work
-from alexnet2012.resolve import make_plan
+from alexnet2012.resolve import list_missing, make_plan
 from alexnet2012.validation import read_yaml
 
 AS_THIS_CPU = "as fast as this machine's CPU"
@@ -22,7 +22,9 @@ AS_THIS_CPU = "as fast as this machine's CPU"
 
 def survey(configfile: Path, variants: Path, data_folder: Path) -> Work:
     """What the configuration will run. Raises ConfigError as the workflow would."""
-    return list_work(make_plan(read_yaml(configfile), str(configfile), variants), data_folder)
+    plan = make_plan(read_yaml(configfile), str(configfile), variants)
+    missing = list_missing(plan.config, str(configfile), data_folder)
+    return replace(list_work(plan, data_folder), missing=tuple(missing))
 
 
 def forecast_time(

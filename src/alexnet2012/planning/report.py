@@ -26,16 +26,17 @@ def list_work_lines(values: dict[str, Any]) -> Iterator[str]:
     yield f"{values['name']}: what will run"
     for each in values["datasets"]:
         images = each["images"]
-        about = "" if each["exact"] else "about "
-        state = "packed" if each["packed"] else "not packed yet"
+        about = "" if each["exact"] else "at most " if each["at_most"] else "about "
+        otherwise = "packed from other settings, to be packed again" if each["packed_otherwise"] else "not packed yet"
+        state = "packed" if each["packed"] else otherwise
         numbers = (
             f"{about}{images['train']:,} train, {images['val']:,} val, {images['test']:,} test, "
             f"{each['classes']:,} classes; {each['origin']}"
         )
         unknown = "how many images is not known, and nothing of its work is counted below"
         yield f"  {each['name']} ({each['kind']}, {state}): {numbers if any(images.values()) else unknown}"
-        if each["missing_folder"]:
-            yield f"    note: {each['missing_folder']} is not there; the workflow will ask for it"
+    for sentence in values["missing"]:
+        yield f"  the workflow will ask for this: {sentence}"
     for each in values["trainings"]:
         most = "at most " if each["epochs_at_most"] else ""
         yield (

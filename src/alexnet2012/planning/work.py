@@ -123,7 +123,7 @@ class PredictionWork:
 
 @dataclass(frozen=True)
 class Work:
-    """Everything of a configuration, each once, in its order."""
+    """Everything of a configuration, each once, in its order; `missing`: a sentence for each file that it lacks."""
 
     plan: Plan
     datasets: tuple[DatasetWork, ...]
@@ -131,6 +131,7 @@ class Work:
     predictions: tuple[PredictionWork, ...]
     averages: tuple[PredictionWork, ...]
     tables_done: bool
+    missing: tuple[str, ...] = ()
 
     @property
     def pending(self) -> tuple[TrainingWork, ...]:

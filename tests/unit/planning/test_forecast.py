@@ -123,6 +123,7 @@ def test_the_json_has_the_same_keys_always_with_their_units(pictures, measured):
         "name",
         "machine",
         "datasets",
+        "missing",
         "trainings",
         "evaluations",
         "averages",
@@ -234,7 +235,7 @@ def test_the_text_says_what_the_json_says(measured):
     values = describe_work(work, MACHINE, Path("data"))
     text = render_work(values)
     assert "1,281,167 train, 50,000 val, 0 test, 1,000 classes; the edition's own numbers" in text
-    assert "note: nowhere/2012 is not there" in text
+    assert "datasets.ilsvrc2012: the folder nowhere/2012 does not exist" in text
     assert "at most 90 epochs of 1,281,152 images = 900,810 steps a net (10,009 an epoch)" in text
     assert "average 5-cnns on ilsvrc2012 val: 5 nets" in text
     assert "packed ilsvrc2012: 261.7 GB (raw, 196,608 bytes an image)" in text
@@ -272,7 +273,7 @@ def test_a_busy_machine_is_said(pictures, measured, monkeypatch):
 def test_a_missing_folder_of_unknown_images_is_said():
     text = render_work(describe_work(plan_work(TINY), MACHINE, Path("data")))
     assert "how many images is not known, and nothing of its work is counted below" in text
-    assert "note: pictures is not there" in text
+    assert "the folder pictures does not exist" in text
 
 
 @pytest.mark.parametrize(
