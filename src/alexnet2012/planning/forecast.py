@@ -1,4 +1,4 @@
-"""A configuration's time as plain data: a short calibration of this machine, then a schedule of all jobs."""
+"""A configuration's time as plain data: this machine measured for seconds, then a schedule of all jobs."""
 
 import os
 import time
@@ -6,12 +6,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from alexnet2012.planning.calibrate import Rates, calibrate, setting_of
 from alexnet2012.planning.disk import stored_image_bytes
 from alexnet2012.planning.jobs import list_jobs
 from alexnet2012.planning.machine import Machine
 from alexnet2012.planning.makespan import Job, schedule
 from alexnet2012.planning.miniature import measure_overheads
+from alexnet2012.planning.rates import Rates, measure_rates, setting_of
 from alexnet2012.planning.small_costs import measure_small_costs, measure_snakemake, preparation_seconds
 from alexnet2012.planning.work import TrainingWork, Work, list_work
 from alexnet2012.resolve import list_missing, make_plan
@@ -41,10 +41,10 @@ def forecast_time(
     `images_per_second`: training images of one such card. Raises PlanError when measuring fails.
     """
     if work.tables_done:
-        return {"calibration": None, "schedules": []}
+        return {"measured": None, "schedules": []}
     busy_cores = os.getloadavg()[0]
     started = time.monotonic()
-    rates = calibrate(work, machine)
+    rates = measure_rates(work, machine)
     widest = max((training.run for training in work.trainings), key=lambda run: run.training.torch_threads)
     threads = widest.training.torch_threads
     overheads = measure_overheads(variants, threads, widest.runtime.device, machine.at_once(widest, 2))
@@ -75,7 +75,7 @@ def forecast_time(
         name = f"{cards} card{'s' if cards > 1 else ''}"
         schedules.append(describe_schedule(name, jobs, larger, snakemake_s, shown, images_per_second, origin))
     return {
-        "calibration": {
+        "measured": {
             "took_s": round(time.monotonic() - started, 1),
             "busy_cores_before": busy_cores,
             "rates": describe_rates(shown),

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from alexnet2012.planning.calibrate import Rates
 from alexnet2012.planning.makespan import Job
 from alexnet2012.planning.miniature import Overheads
+from alexnet2012.planning.rates import Rates
 from alexnet2012.planning.small_costs import SmallCosts
 from alexnet2012.planning.work import PredictionWork, TrainingWork, Work
 

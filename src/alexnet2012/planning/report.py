@@ -114,26 +114,26 @@ def list_reading_lines(values: dict[str, Any]) -> Iterator[str]:
 
 
 def list_time_lines(values: dict[str, Any]) -> Iterator[str]:
-    calibration, machine = values["calibration"], values["machine"]
+    measured, machine = values["measured"], values["machine"]
     most = "at most " if any(each["epochs_at_most"] for each in values["trainings"]) else ""
-    yield f"Time ({machine['hardware']}; calibrated for {calibration['took_s']:.0f} s)"
-    if calibration["busy_cores_before"] >= BUSY_CORES:
+    yield f"Time ({machine['hardware']}; measured for {measured['took_s']:.0f} s)"
+    if measured["busy_cores_before"] >= BUSY_CORES:
         yield (
-            f"  note: other work kept about {calibration['busy_cores_before']:.1f} cores busy before this was "
+            f"  note: other work kept about {measured['busy_cores_before']:.1f} cores busy before this was "
             "measured; without it the jobs go faster"
         )
-    for each in calibration["rates"]:
+    for each in measured["rates"]:
         yield (
             f"  {each['variant']} on {each['dataset']}: {each['images_per_s']:,.0f} images/s in training, "
             f"{each['ten_crop_images_per_s']:,.0f} in evaluation, in each of "
             f"{plural(each['processes'], 'process', 'processes')} ({each['device']}; {each['origin']})"
         )
-    overheads = calibration["overheads"]
+    overheads = measured["overheads"]
     yield (
         f"  beside its images: {overheads['train_s']:.1f} s a training, {overheads['predict_s']:.1f} s an evaluation, "
         f"{overheads['average_s']:.1f} s an average"
     )
-    for name, seconds in calibration["preparations_s"].items():
+    for name, seconds in measured["preparations_s"].items():
         yield f"  preparing {name}: {in_time(seconds)}"
     yield f"  {'on':<16}{most + 'in':>16}{'not under':>16}  images/s of the fastest training"
     for each in values["schedules"]:

@@ -8,13 +8,13 @@ from planned import ILSVRC, ROOT, TINY, VARIANTS, finish, plan_work, write_pictu
 
 from alexnet2012 import cli
 from alexnet2012.errors import PlanError
-from alexnet2012.planning import calibrate, forecast
-from alexnet2012.planning.calibrate import Rates, setting_of
+from alexnet2012.planning import forecast, rates
 from alexnet2012.planning.describe import describe_work
 from alexnet2012.planning.jobs import list_jobs
 from alexnet2012.planning.machine import Machine
 from alexnet2012.planning.makespan import schedule
 from alexnet2012.planning.miniature import Overheads
+from alexnet2012.planning.rates import Rates, setting_of
 from alexnet2012.planning.report import in_bytes, in_time, render_time, render_work
 from alexnet2012.planning.small_costs import SmallCosts, preparation_seconds
 
@@ -54,7 +54,7 @@ def pictures():
 def measured(monkeypatch):
     """Rates as above instead of those of the machine."""
     monkeypatch.setattr(
-        forecast, "calibrate", lambda work, machine: {setting_of(each): RATES for each in work.trainings}
+        forecast, "measure_rates", lambda work, machine: {setting_of(each): RATES for each in work.trainings}
     )
     monkeypatch.setattr(forecast, "measure_overheads", lambda *arguments: OVERHEADS)
     monkeypatch.setattr(forecast, "measure_small_costs", lambda *arguments: COSTS)
@@ -99,7 +99,7 @@ def test_finished_jobs_cost_nothing(pictures):
     finish(Path("results/tiny/tables"), ("claims.md",))
     work = plan_work(TINY)
     assert forecast.forecast_time(work, MACHINE, Path("plan.yaml"), VARIANTS, Path("data")) == {
-        "calibration": None,
+        "measured": None,
         "schedules": [],
     }
     values = describe_work(work, MACHINE, Path("data"))
@@ -130,7 +130,7 @@ def test_the_json_has_the_same_keys_always_with_their_units(pictures, measured):
         "totals",
         "disk",
         "memory",
-        "calibration",
+        "measured",
         "schedules",
     ]
     assert values["trainings"] == [
@@ -166,7 +166,7 @@ def test_the_json_has_the_same_keys_always_with_their_units(pictures, measured):
         "read_bytes_per_s",
     ]
     assert [each["where"] for each in values["schedules"]] == ["this machine", "1 card", "64 cards"]
-    assert list(values["calibration"]) == [
+    assert list(values["measured"]) == [
         "took_s",
         "busy_cores_before",
         "rates",
@@ -220,12 +220,12 @@ def test_a_net_that_is_not_measured_is_scaled_by_its_multiply_adds(monkeypatch, 
         calls.append((training.run.variant, processes))
         return RATES
 
-    monkeypatch.setattr(calibrate, "measure", measure)
+    monkeypatch.setattr(rates, "measure_setting", measure)
     work = plan_work(values)
-    rates = calibrate.calibrate(work, MACHINE, budget_s=0.0)
+    found = rates.measure_rates(work, MACHINE, budget_s=0.0)
     assert calls == [("cnn", 2)]
     cnn, other = work.trainings[0], work.trainings[2]
-    scaled = rates[setting_of(other)]
+    scaled = found[setting_of(other)]
     assert scaled.origin == "from cnn's by multiply-adds"
     assert scaled.step_s == pytest.approx(0.08 * other.multiply_adds / cnn.multiply_adds)
 
@@ -311,3 +311,9 @@ def test_the_paper_on_fewer_cores_than_a_training_wants(measured):
     text = render_work(values) + render_time(values)
     assert "nothing left to train" not in text
     assert "this machine, 1 training at once: " in text
+
+
+def test_calibrating_is_another_verb(pictures, measured):
+    values = describe_work(plan_work(TINY), MACHINE, Path("data")) | predict_time(TINY)
+    assert "alibrat" not in json.dumps(values) + render_work(values) + render_time(values)
+    assert "; measured for " in render_time(values)
