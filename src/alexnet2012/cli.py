@@ -48,7 +48,13 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
 
     verb = verbs.add_parser("plan", help="print what a configuration will run, its disk and its time, after a minute")
     verb.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
-    verb.add_argument("--gpus", type=positive_list, default=(), metavar="1,2,8", help="also the time on so many cards")
+    verb.add_argument(
+        "--gpus",
+        type=positive_list,
+        default=(),
+        metavar="1,2,8",
+        help="also the time on so many cards, each with torch_threads cores beside this machine's",
+    )
     verb.add_argument("--images-per-second", type=positive_rate, help="of a training on one of those cards")
     verb.add_argument("--json", action="store_true", help="print JSON")
     verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")

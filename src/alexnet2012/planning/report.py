@@ -142,6 +142,13 @@ def list_time_lines(values: dict[str, Any]) -> Iterator[str]:
             f"  {each['where']:<16}{in_time(each['makespan_s']):>16}{in_time(each['lower_bound_s']):>16}  "
             f"{speed if each['simultaneous_trainings'] else 'nothing left to train'}"
         )
+    here, *others = values["schedules"]
+    if others:
+        threads = (others[0]["cores"] - here["cores"]) // others[0]["cards"]
+        yield (
+            f"  cards are taken to come with {plural(threads, 'core')} each (torch_threads), beside this machine's "
+            f"{here['cores']}; preparing takes as long as here"
+        )
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

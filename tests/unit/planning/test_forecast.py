@@ -311,6 +311,14 @@ def test_the_paper_on_fewer_cores_than_a_training_wants(measured):
     text = render_work(values) + render_time(values)
     assert "nothing left to train" not in text
     assert "this machine, 1 training at once: " in text
+    assert [each["cores"] for each in values["schedules"]] == [2, 2 + 4, 2 + 8, 2 + 32]
+    assert "cards are taken to come with 4 cores each (torch_threads), beside this machine's 2; preparing" in text
+
+
+def test_the_help_says_the_cores_of_a_card(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["plan", "--help"])
+    assert "each with torch_threads cores beside this machine's" in " ".join(capsys.readouterr().out.split())
 
 
 def test_calibrating_is_another_verb(pictures, measured):
