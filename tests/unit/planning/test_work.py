@@ -1,5 +1,7 @@
 import copy
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from planned import ILSVRC, TINY, finish, plan_work, write_pictures
 
 from alexnet2012.data.sources.layouts import TARS_2010, TEST_2010
 from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.evaluation.run import CROPS
 from alexnet2012.planning.describe import describe_work
 from alexnet2012.planning.disk import measure_disk, packed_bytes, stored_image_bytes
 from alexnet2012.planning.machine import Machine
@@ -250,3 +253,10 @@ def test_a_checkpoint_saves_its_steps():
     folder = plan_work(TINY).trainings[0].run.folder
     finish(folder / "state", ("checkpoint-000000012.pt", "checkpoint-000000024.pt", "lock"))
     assert [each.steps_left for each in plan_work(TINY).trainings] == [12, 36]
+
+
+def test_a_prediction_is_done_with_the_arrays_that_are_written():
+    """Those kinds are listed where they are written, which a plan reads without importing torch."""
+    program = "import sys; from alexnet2012.planning import forecast, work; print('torch' in sys.modules, *work.CROPS)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", *CROPS]
