@@ -48,7 +48,13 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
 
     verb = verbs.add_parser("plan", help="print what a configuration will run, its disk and its time, after a minute")
     verb.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
-    verb.add_argument("--gpus", type=positive_list, default=(), metavar="1,2,8", help="also the time on so many cards")
+    verb.add_argument(
+        "--gpus",
+        type=positive_list,
+        default=(),
+        metavar="1,2,8",
+        help="also the time on so many cards, each with torch_threads cores beside this machine's",
+    )
     verb.add_argument("--images-per-second", type=positive_rate, help="of a training on one of those cards")
     verb.add_argument("--json", action="store_true", help="print JSON")
     verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
@@ -66,11 +72,6 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--data", type=Path, default=Path("data"))
     verb.add_argument("--check", action="store_true", help="only list the images and compare them with the edition")
     verb.set_defaults(run=run_prepare)
-
-    verb = verbs.add_parser("resolve", help="write a run's resolved configuration")
-    verb.add_argument("values", help="the resolved configuration, as JSON")
-    verb.add_argument("output", type=Path)
-    verb.set_defaults(run=run_resolve)
 
 
 def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
@@ -182,16 +183,21 @@ def run_plan(options: argparse.Namespace) -> None:
     values = describe_work(work, machine, options.data)
     if not options.json:
         print(report.render_work(values), end="\n\n", flush=True)
-    values |= forecast.forecast_time(
-        work,
-        machine,
-        options.configfile,
-        options.variants,
-        options.data,
-        options.gpus,
-        options.images_per_second,
-    )
-    print(json.dumps(values, indent=2) if options.json else report.render_time(values))
+    try:
+        values |= forecast.forecast_time(
+            work,
+            machine,
+            options.configfile,
+            options.variants,
+            options.data,
+            options.gpus,
+            options.images_per_second,
+        )
+    finally:  # the work and the disk are known even where measuring fails
+        if options.json:
+            print(json.dumps(values, indent=2))
+    if not options.json:
+        print(report.render_time(values))
 
 
 def run_track(options: argparse.Namespace) -> None:
@@ -211,17 +217,6 @@ def run_prepare(options: argparse.Namespace) -> None:
         check(options.name, dataset, options.data)
     else:
         prepare(options.name, dataset, options.data)
-
-
-def run_resolve(options: argparse.Namespace) -> None:
-    import yaml
-
-    from alexnet2012.config import RunConfig
-    from alexnet2012.files import write_text
-    from alexnet2012.validation import validate
-
-    run = validate(RunConfig, parse_json(options.values, str(options.output)), str(options.output))
-    write_text(options.output, yaml.safe_dump(run.model_dump(), sort_keys=False))
 
 
 def parse_json(text: str, source: str) -> object:

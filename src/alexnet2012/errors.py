@@ -22,7 +22,7 @@ class RecordError(AlexNet2012Error):
 
 
 class PlanError(AlexNet2012Error):
-    """A calibration that could not be carried out on this machine."""
+    """A measuring that could not be carried out on this machine."""
 
 
 class Interrupted(AlexNet2012Error):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from alexnet2012.config import Config
+from alexnet2012.config import Config, RunConfig
 from alexnet2012.data.sources.layouts import check_source
 from alexnet2012.dataset_config import KINDS_IN_ARCHIVES
 from alexnet2012.files import write_text
@@ -37,7 +37,12 @@ def write_settings(plan: Plan, data_folder: Path) -> None:
         write_text(settings_file(name, data_folder), dataset.model_dump_json())
     for run in plan.runs:
         if not (run.folder / "record.json").exists():
-            write_text(run.folder / "config.yaml", yaml.safe_dump(run.model_dump(), sort_keys=False))
+            write_run(run, Path())
+
+
+def write_run(run: RunConfig, root: Path) -> None:
+    """The config.yaml of a run, below `root`."""
+    write_text(root / run.folder / "config.yaml", yaml.safe_dump(run.model_dump(), sort_keys=False))
 
 
 def settings_file(dataset_name: str, data_folder: Path) -> Path:

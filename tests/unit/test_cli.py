@@ -4,11 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from alexnet2012 import cli
 from alexnet2012.errors import DataError, Interrupted, PlanError
-from alexnet2012.resolve import read_run
 
 ROOT = Path(__file__).parents[2]
 VARIANTS = ["--variants", str(ROOT / "config/variants.yaml")]
@@ -129,12 +127,12 @@ def test_a_plan_prints_the_work_before_it_measures(capsys, monkeypatch, tmp_path
 
     def fail(*arguments):
         assert "what will run" in capsys.readouterr().out
-        raise PlanError("the calibration stopped")
+        raise PlanError("the measuring stopped")
 
     monkeypatch.setattr(forecast, "forecast_time", fail)
     monkeypatch.chdir(tmp_path)
     assert cli.main(["plan", "--configfile", str(ROOT / "config/config.yaml"), *VARIANTS]) == 1
-    assert capsys.readouterr().err == "error: the calibration stopped\n"
+    assert capsys.readouterr().err == "error: the measuring stopped\n"
 
 
 @pytest.mark.parametrize(
@@ -195,25 +193,7 @@ def test_show_without_tables_says_which_folder_and_what_to_do(capsys, tmp_path):
     )
 
 
-def test_resolve_writes_a_configuration_that_reads_back(tmp_path):
-    values = {
-        "name": "some",
-        "variant": "cnn",
-        "seed": 3,
-        "dataset_name": "cifar10",
-        "dataset": {"kind": "cifar10", "size_px": 32},
-        "net": {"fc_neurons": 64},
-        "training": {},
-    }
-    path = tmp_path / "runs" / "config.yaml"
-    assert cli.main(["resolve", json.dumps(values), str(path)]) == 0
-    assert (read_run(path).seed, read_run(path).net.fc_neurons, read_run(path).net.dropout) == (3, 64, 0.5)
-    assert yaml.safe_load(path.read_text())["training"]["batch_size"] == 128  # the decoded file is whole
-
-
-def test_what_is_not_json_is_an_error(capsys, tmp_path):
-    assert cli.main(["resolve", "{seed: 3}", str(tmp_path / "config.yaml")]) == 1
-    assert "config.yaml: '{seed: 3}' is not JSON" in capsys.readouterr().err
+def test_what_is_not_json_is_an_error(capsys):
     assert cli.main(["prepare", "photos", "cifar10"]) == 1
     assert "dataset photos: 'cifar10' is not JSON" in capsys.readouterr().err
 

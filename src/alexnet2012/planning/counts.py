@@ -7,10 +7,12 @@ from pathlib import Path
 
 from alexnet2012.data.decode import IMAGE_FORMATS
 from alexnet2012.data.packed import SPLITS
+from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.class_list import read_class_list
 from alexnet2012.data.sources.draw import share_of
+from alexnet2012.data.sources.shards import find_shards
 from alexnet2012.data.sources.verify import ILSVRC2010, ILSVRC2012
-from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.dataset_config import EDITIONS, DatasetConfig
 
 # CIFAR-10 with 500 images a class drawn for val; the editions as they are published.
 KNOWN = {
@@ -27,8 +29,9 @@ UNKNOWN_CLASSES = 1000
 class ImageCounts:
     """`images` by split and the number of classes; `origin` says in words where they come from.
 
-    `packed`: they are those of the manifest of a packed dataset. `exact` is False for what was drawn or is only known
-    roughly. `missing_folder`: where the images should lie, if it is not there.
+    `packed`: they are those of the manifest of a packed dataset. `packed_otherwise`: what is packed there was made from
+    other settings or images, and will be packed again. `exact` is False for what was drawn, is only known roughly, or
+    may be less (`at_most`).
     """
 
     images: dict[str, int]
@@ -36,40 +39,57 @@ class ImageCounts:
     origin: str
     packed: bool = False
     exact: bool = True
-    missing_folder: str | None = None
+    packed_otherwise: bool = False
+    at_most: bool = False
 
 
 def count_images(name: str, dataset: DatasetConfig, data_folder: Path) -> ImageCounts:
     """From the manifest of the packed dataset, the edition's own numbers, or a look at the folder of images.
 
-    A folder that is not there is no error: its images are counted as none, and `missing_folder` names it.
+    A folder that is not there is no error: its images are counted as none.
     """
-    if found := read_manifest(data_folder / name, dataset.size_px):
-        return found
-    folder = Path(dataset.folder).expanduser() if dataset.folder else None
-    missing = str(folder) if folder is not None and not folder.is_dir() else None
+    packed = read_manifest(data_folder / name, dataset)
+    if packed and not packed.packed_otherwise:
+        return packed
     if dataset.kind in KNOWN:
         numbers, classes = KNOWN[dataset.kind]
-        found = ImageCounts(dict(numbers), classes, "the edition's own numbers")
+        images = dict(numbers) if dataset.kind != "ilsvrc2012" or holds_test(dataset) else {**numbers, "test": 0}
+        found = ImageCounts(images, classes, "the edition's own numbers")
+        if dataset.kind in EDITIONS and not dataset.complete:
+            found = replace(found, exact=False, at_most=True)
     elif dataset.kind in RELEASE_IMAGES:
         found = estimate_release(dataset)
-    elif missing:
+    elif not (folder := layouts.source_folder(dataset)).is_dir():
         found = ImageCounts(dict.fromkeys(SPLITS, 0), UNKNOWN_CLASSES, "the folder is not there", exact=False)
     else:
         found = count_folder(folder, dataset)
-    return replace(take_subset(found, dataset), missing_folder=missing)
+    return replace(take_subset(found, dataset), packed_otherwise=packed is not None)
 
 
-def read_manifest(folder: Path, size_px: int) -> ImageCounts | None:
-    """What a packed dataset's manifest counts; None where there is none, or one of another size."""
+def read_manifest(folder: Path, dataset: DatasetConfig) -> ImageCounts | None:
+    """What a packed dataset's manifest counts, and whether it was packed otherwise than `dataset` says; None where
+    there is none, or no note of what it was packed from."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
-        if manifest["size_px"] != size_px:
-            return None
+        made_from = DatasetConfig(**json.loads((folder / "preparation.json").read_text())["dataset"])
         counts = {name: int(manifest["counts"].get(name, 0)) for name in SPLITS}
-        return ImageCounts(counts, len(manifest["classes"]), "its manifest", packed=True)
+        same = made_from.identity == dataset.identity
+        return ImageCounts(counts, len(manifest["classes"]), "its manifest", same, packed_otherwise=not same)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def holds_test(dataset: DatasetConfig) -> bool:
+    """Whether the images of 2012's test set, which nothing needs, lie beside the others and will be packed."""
+    folder = layouts.source_folder(dataset)
+    there = {
+        "tars": layouts.first_file(folder, layouts.TESTS_2012) is not None,
+        "kaggle": (layouts.kaggle_root(folder) / layouts.KAGGLE_IMAGES / "test").is_dir(),
+        "parquet": bool(find_shards(folder, "test").paths),
+        "folder": (folder / "test").is_dir(),
+    }
+    found = [name for name, look in layouts.LAYOUTS_2012.items() if look(folder).marks]
+    return any(there[name] for name in (found if dataset.layout == "auto" else [dataset.layout]))
 
 
 def estimate_release(dataset: DatasetConfig) -> ImageCounts:
@@ -127,4 +147,5 @@ def take_subset(found: ImageCounts, dataset: DatasetConfig) -> ImageCounts:
     for name, count in found.images.items():
         share = count * classes // max(1, found.classes) if name in ("train", *dataset.evaluated_splits) else 0
         images[name] = min(share, subset.per_class * classes) if subset.per_class else share
-    return replace(found, images=images, classes=classes, origin=f"{found.origin}, less by its subset", exact=False)
+    origin = f"{found.origin}, less by its subset"
+    return replace(found, images=images, classes=classes, origin=origin, exact=False, at_most=False)

@@ -13,13 +13,14 @@ CROPS = 10
 
 def describe_work(work: Work, machine: Machine, data_folder: Path) -> dict[str, Any]:
     """Everything that needs no measuring; keys carry their units."""
-    at_once = max((machine.at_once(each.run, len(work.pending)) for each in work.pending), default=0)
+    at_once = machine.most_at_once(work.pending)
     disk = measure_disk(work, data_folder, at_once)
     packed = sum(packed_bytes(dataset) for dataset in work.datasets)
     return {
         "name": work.plan.config.name,
         "machine": {**asdict(machine), "simultaneous_trainings": at_once},
         "datasets": [describe_dataset(each) for each in work.datasets],
+        "missing": list(work.missing),
         "trainings": describe_trainings(work),
         "evaluations": describe_evaluations(work),
         "averages": [
@@ -66,8 +67,9 @@ def describe_dataset(dataset: DatasetWork) -> dict[str, Any]:
         "classes": dataset.counts.classes,
         "origin": dataset.counts.origin,
         "exact": dataset.counts.exact,
+        "at_most": dataset.counts.at_most,
         "packed": dataset.counts.packed,
-        "missing_folder": dataset.counts.missing_folder,
+        "packed_otherwise": dataset.counts.packed_otherwise,
         "evaluated_splits": list(dataset.config.evaluated_splits),
         "storage": dataset.config.storage,
         "image_bytes": stored_image_bytes(dataset.config),

@@ -1,4 +1,4 @@
-"""A configuration's time as plain data: a short calibration of this machine, then a schedule of all jobs."""
+"""A configuration's time as plain data: this machine measured for seconds, then a schedule of all jobs."""
 
 import os
 import time
@@ -6,14 +6,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from alexnet2012.planning.calibrate import Rates, calibrate, setting_of
 from alexnet2012.planning.disk import stored_image_bytes
 from alexnet2012.planning.jobs import list_jobs
 from alexnet2012.planning.machine import Machine
 from alexnet2012.planning.makespan import Job, schedule
 from alexnet2012.planning.miniature import measure_overheads
+from alexnet2012.planning.rates import Rates, measure_rates, setting_of
 from alexnet2012.planning.small_costs import measure_small_costs, measure_snakemake, preparation_seconds
 from alexnet2012.planning.work import TrainingWork, Work, list_work
+from alexnet2012.preflight import list_missing
 from alexnet2012.resolve import make_plan
 from alexnet2012.validation import read_yaml
 
@@ -22,7 +23,9 @@ AS_THIS_CPU = "as fast as this machine's CPU"
 
 def survey(configfile: Path, variants: Path, data_folder: Path) -> Work:
     """What the configuration will run. Raises ConfigError as the workflow would."""
-    return list_work(make_plan(read_yaml(configfile), str(configfile), variants), data_folder)
+    plan = make_plan(read_yaml(configfile), str(configfile), variants)
+    missing = list_missing(plan.config, str(configfile), data_folder)
+    return replace(list_work(plan, data_folder), missing=tuple(missing))
 
 
 def forecast_time(
@@ -39,12 +42,13 @@ def forecast_time(
     `images_per_second`: training images of one such card. Raises PlanError when measuring fails.
     """
     if work.tables_done:
-        return {"calibration": None, "schedules": []}
+        return {"measured": None, "schedules": []}
     busy_cores = os.getloadavg()[0]
     started = time.monotonic()
-    rates = calibrate(work, machine)
-    threads = max(training.run.training.torch_threads for training in work.trainings)
-    overheads = measure_overheads(variants, threads, work.plan.config.runtime.device, machine.cores // threads)
+    rates = measure_rates(work, machine)
+    widest = max((training.run for training in work.trainings), key=lambda run: run.training.torch_threads)
+    threads = widest.training.torch_threads
+    overheads = measure_overheads(variants, threads, widest.runtime.device, machine.at_once(widest, 2))
     size_px = max(dataset.config.size_px for dataset in work.datasets)
     costs = measure_small_costs(data_folder, size_px, machine.cores)
     snakemake_s = measure_snakemake(configfile)
@@ -65,16 +69,14 @@ def forecast_time(
     on_cuda = any(each.device != "cpu" for _, each in shown)
     origin = "as given" if images_per_second else "measured here" if on_cuda else AS_THIS_CPU
     here = list_at(None, "")
-    schedules = [
-        describe_schedule("this machine", here, machine.cores, machine.cards, snakemake_s, shown, None, "measured here")
-    ]
+    schedules = [describe_schedule("this machine", here, machine, snakemake_s, shown, None, "measured here")]
     jobs = list_at(images_per_second, origin)
     for cards in gpus:
-        cores = machine.cores + cards * threads
+        larger = replace(machine, cores=machine.cores + cards * threads, cards=cards)
         name = f"{cards} card{'s' if cards > 1 else ''}"
-        schedules.append(describe_schedule(name, jobs, cores, cards, snakemake_s, shown, images_per_second, origin))
+        schedules.append(describe_schedule(name, jobs, larger, snakemake_s, shown, images_per_second, origin))
     return {
-        "calibration": {
+        "measured": {
             "took_s": round(time.monotonic() - started, 1),
             "busy_cores_before": busy_cores,
             "rates": describe_rates(shown),
@@ -109,15 +111,14 @@ def describe_rates(shown: list[tuple[TrainingWork, Rates]]) -> list[dict[str, An
 def describe_schedule(
     name: str,
     jobs: list[Job],
-    cores: int,
-    cards: int | None,
+    machine: Machine,
     snakemake_s: float,
     shown: list[tuple[TrainingWork, Rates]],
     card_images_per_s: float | None,
     origin: str,
 ) -> dict[str, Any]:
     """One machine's schedule, and what its disk is asked for while trainings run side by side."""
-    found = schedule(jobs, cores, cards)
+    found = schedule(jobs, machine.cores, machine.cards)
     seconds: dict[str, float] = {}
     for job in jobs:
         seconds[job.kind] = seconds.get(job.kind, 0.0) + job.seconds
@@ -125,13 +126,12 @@ def describe_schedule(
     speed = [
         (card_images_per_s or each.images_per_s, stored_image_bytes(training.run.dataset)) for training, each in pending
     ]
-    slots = [cores // training.run.training.torch_threads for training, _ in pending]
-    at_once = min([len(pending), *([cards] if cards else []), *slots])
+    at_once = machine.most_at_once([training for training, _ in pending])
     per_training = max((images * size for images, size in speed), default=0.0)
     return {
         "where": name,
-        "cores": cores,
-        "cards": cards,
+        "cores": machine.cores,
+        "cards": machine.cards,
         "makespan_s": found.makespan_s + snakemake_s,
         "lower_bound_s": found.lower_bound_s + snakemake_s,
         "critical_path_s": found.critical_path_s + snakemake_s,

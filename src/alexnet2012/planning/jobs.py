@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from alexnet2012.planning.calibrate import Rates
 from alexnet2012.planning.makespan import Job
 from alexnet2012.planning.miniature import Overheads
+from alexnet2012.planning.rates import Rates
 from alexnet2012.planning.small_costs import SmallCosts
 from alexnet2012.planning.work import PredictionWork, TrainingWork, Work
 
@@ -26,8 +26,6 @@ def list_jobs(
     if not (results / "tracking.json").is_file() and not work.tables_done:
         jobs.append(Job(TRACK, "track", overheads.track_s))
     for training in work.trainings:
-        if not (training.run.folder / "config.yaml").is_file():
-            jobs.append(Job(f"resolve {training.name}", "resolve", overheads.start_s))
         if not training.done:
             jobs.append(train_job(training, rates_of(training), overheads))
     for each in work.predictions:
@@ -44,7 +42,7 @@ def list_jobs(
         needs = tuple(each.name for each in (*work.trainings, *evaluated))
         jobs.append(Job(TABLES, "tables", overheads.tables_s + SORTINGS * values * costs.value_s, needs))
         # With the tables on the screen, which come last.
-        jobs.append(Job(PUBLISH, "publish", overheads.publish_s + overheads.start_s, (TABLES, TRACK)))
+        jobs.append(Job(PUBLISH, "publish", overheads.publish_s + overheads.show_s, (TABLES, TRACK)))
     listed = {job.name for job in jobs}
     return [
         Job(job.name, job.kind, job.seconds, tuple(need for need in job.needs if need in listed), job.cores, job.cards)
@@ -58,7 +56,7 @@ def train_job(training: TrainingWork, rates: Rates, overheads: Overheads) -> Job
     epoch_s = rates.epoch_start_s + training.measured_per_epoch * rates.centre_s + rates.checkpoint_s
     epoch_s += overheads.epoch_s
     seconds = overheads.train_s + training.steps_left * rates.step_s + epochs * epoch_s
-    needs = (f"prepare {training.run.dataset_name}", f"resolve {training.name}", TRACK)
+    needs = (f"prepare {training.run.dataset_name}", TRACK)
     cards = training.run.runtime.gpus_per_training
     return Job(training.name, "train", seconds, needs, training.run.training.torch_threads, cards)
 
@@ -66,5 +64,5 @@ def train_job(training: TrainingWork, rates: Rates, overheads: Overheads) -> Job
 def predict_job(each: PredictionWork, rates: Rates, overheads: Overheads, costs: SmallCosts) -> Job:
     sorting = SORTINGS * each.dataset.counts.classes * costs.value_s
     seconds = overheads.predict_s + each.images * (rates.ten_crop_s + sorting)
-    needs = (each.training.name, f"prepare {each.dataset.name}", f"resolve {each.training.name}", TRACK)
+    needs = (each.training.name, f"prepare {each.dataset.name}", TRACK)
     return Job(each.name, "predict", seconds, needs, each.training.run.training.torch_threads, 1)

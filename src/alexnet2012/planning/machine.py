@@ -1,10 +1,11 @@
 """What this machine offers to a workflow: cores, cards, memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alexnet2012.config import RunConfig
 from alexnet2012.planning.disk import usable_memory_bytes
-from alexnet2012.planning.work import Work
+from alexnet2012.planning.work import TrainingWork, Work
 from alexnet2012.provenance import count_usable_cores, describe_hardware
 
 
@@ -17,10 +18,17 @@ class Machine:
     memory_bytes: int
     hardware: str
 
+    def most_at_once(self, pending: Sequence[TrainingWork]) -> int:
+        """How many of these trainings may run side by side at the most crowded moment."""
+        return max((self.at_once(training.run, len(pending)) for training in pending), default=0)
+
     def at_once(self, run: RunConfig, jobs: int) -> int:
-        """How many of so many jobs like `run` the workflow runs side by side: a card each, or torch_threads cores."""
+        """How many of so many jobs like `run` the workflow runs side by side: a card each, or torch_threads cores.
+
+        One at least: a job that asks for more cores than there are gets those that there are.
+        """
         slots = self.cores // run.training.torch_threads
-        if self.cards is not None and run.runtime.device != "cpu":
+        if self.cards is not None:
             slots = min(slots, self.cards)
         return max(1, min(slots, jobs))
 

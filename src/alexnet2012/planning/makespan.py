@@ -1,4 +1,4 @@
-"""How long a graph of jobs takes on so many cores and cards: list scheduling, the job with the longest road first."""
+"""How long a graph of jobs takes on so many cores and cards: list scheduling, the longest road first."""
 
 import heapq
 from collections.abc import Iterable
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Job:
-    """One job; `cores` None takes all of them, and `needs` are names of jobs that end before it starts."""
+    """One job; `needs` are names of jobs that end before it starts.
+
+    `cores` None takes all of them, and goes first: the workflow gives such jobs, its preparations, priority.
+    """
 
     name: str
     kind: str
@@ -51,8 +54,8 @@ def schedule(jobs: Iterable[Job], cores: int, cards: int | None) -> Schedule:
             followers[need].append(job.name)
     order = {name: place for place, name in enumerate(jobs)}
 
-    def urgency(name: str) -> tuple[float, int]:
-        return -roads[name], order[name]
+    def urgency(name: str) -> tuple[bool, float, int]:
+        return jobs[name].cores is not None, -roads[name], order[name]
 
     ready = sorted((name for name, count in waiting.items() if count == 0), key=urgency)
     free_cores, free_cards = cores, cards or 0

@@ -14,6 +14,7 @@ from alexnet2012.allocation import KEEP_LARGE_BUFFERS
 from alexnet2012.config import FixedSchedule, RunConfig
 from alexnet2012.errors import RecordError
 from alexnet2012.files import write_json
+from alexnet2012.preflight import write_run
 from alexnet2012.provenance import COMMIT_VARIABLE
 from alexnet2012.resolve import Plan, load_variants, make_plan
 
@@ -35,10 +36,9 @@ VERB = "import sys; from alexnet2012.cli import main; sys.exit(main())"
 
 @dataclass(frozen=True)
 class Overheads:
-    """Seconds of each verb when its work is nothing; `start_s` is that of a verb that only reads a configuration, and
-    `epoch_s` what each epoch of a training takes beside its images: to be measured, kept and sent to the tracking."""
+    """Seconds of each verb when its work is nothing; `epoch_s`: what each epoch of a training takes beside its images,
+    to be measured, kept and sent to the tracking."""
 
-    start_s: float
     track_s: float
     prepare_s: float
     train_s: float
@@ -47,6 +47,7 @@ class Overheads:
     average_s: float
     tables_s: float
     publish_s: float
+    show_s: float
 
 
 def job_environment() -> dict[str, str]:
@@ -75,24 +76,25 @@ def measure_overheads(variants_path: Path, torch_threads: int, device: str, at_o
             for key in ("seeds", "runs", "predictions"):
                 experiment[key] = experiment[key][:1]
         write_json(root / "results" / "miniature" / "experiments.json", listed)
-        resolve = [["resolve", run.model_dump_json(), f"{run.folder}/config.yaml"] for run in (first, second)]
+        for run in (first, second):
+            write_run(run, root)
         prepare = ["prepare", "miniature", first.dataset.model_dump_json()]
         track_s, prepare_s = time_verbs(root, [["track", "miniature", "tracking.json"], prepare])
-        start_s = mean(time_verbs(root, resolve))
         train = [["train", str(run.folder), *tracking] for run in (first, second)]
-        train_s, longer_s = [each for k in range(0, 2, pair) for each in time_verbs(root, train[k : k + pair])]
+        train_s, longer_s = time_in_turn(root, train, pair)
         predict = [
             ["predict", str(first.folder), str(first.predictions), "--split", split, *tracking]
             for split in ("val", "test")
         ]
-        predict_s = mean(time_verbs(root, predict[:pair]))
+        predict_s = mean(time_in_turn(root, predict, pair))
         average = ["average", "some", "results/miniature/predictions/some-0/average", "--split", "val", *tracking]
         average += ["--members", str(first.predictions)]
         average_s, tables_s = time_verbs(root, [average, ["tables", "results/miniature"]])
         tables = "results/miniature/tables/table1.md"
         (publish_s,) = time_verbs(root, [["publish", tables, *tracking, "--output", "published.txt"]])
+        (show_s,) = time_verbs(root, [["show", "results/miniature"]])
     epoch_s = max(0.0, longer_s - train_s) / MORE_EPOCHS
-    return Overheads(start_s, track_s, prepare_s, train_s, epoch_s, predict_s, average_s, tables_s, publish_s)
+    return Overheads(track_s, prepare_s, train_s, epoch_s, predict_s, average_s, tables_s, publish_s, show_s)
 
 
 def make_miniature_plan(root: Path, variants_path: Path, torch_threads: int, device: str) -> Plan:
@@ -125,6 +127,11 @@ def write_pictures(folder: Path) -> None:
         for number in range(IMAGES_PER_CLASS):
             pixels = random.integers(0, 256, (SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / f"class{k}" / f"{number}.png")
+
+
+def time_in_turn(root: Path, calls: list[list[str]], pair: int) -> list[float]:
+    """Seconds of each of `calls`, of which so many run side by side."""
+    return [each for k in range(0, len(calls), pair) for each in time_verbs(root, calls[k : k + pair])]
 
 
 def time_verbs(root: Path, calls: list[list[str]]) -> list[float]:

@@ -26,16 +26,17 @@ def list_work_lines(values: dict[str, Any]) -> Iterator[str]:
     yield f"{values['name']}: what will run"
     for each in values["datasets"]:
         images = each["images"]
-        about = "" if each["exact"] else "about "
-        state = "packed" if each["packed"] else "not packed yet"
+        about = "" if each["exact"] else "at most " if each["at_most"] else "about "
+        otherwise = "packed from other settings, to be packed again" if each["packed_otherwise"] else "not packed yet"
+        state = "packed" if each["packed"] else otherwise
         numbers = (
             f"{about}{images['train']:,} train, {images['val']:,} val, {images['test']:,} test, "
             f"{each['classes']:,} classes; {each['origin']}"
         )
         unknown = "how many images is not known, and nothing of its work is counted below"
         yield f"  {each['name']} ({each['kind']}, {state}): {numbers if any(images.values()) else unknown}"
-        if each["missing_folder"]:
-            yield f"    note: {each['missing_folder']} is not there; the workflow will ask for it"
+    for sentence in values["missing"]:
+        yield f"  the workflow will ask for this: {sentence}"
     for each in values["trainings"]:
         most = "at most " if each["epochs_at_most"] else ""
         yield (
@@ -113,26 +114,26 @@ def list_reading_lines(values: dict[str, Any]) -> Iterator[str]:
 
 
 def list_time_lines(values: dict[str, Any]) -> Iterator[str]:
-    calibration, machine = values["calibration"], values["machine"]
+    measured, machine = values["measured"], values["machine"]
     most = "at most " if any(each["epochs_at_most"] for each in values["trainings"]) else ""
-    yield f"Time ({machine['hardware']}; calibrated for {calibration['took_s']:.0f} s)"
-    if calibration["busy_cores_before"] >= BUSY_CORES:
+    yield f"Time ({machine['hardware']}; measured for {measured['took_s']:.0f} s)"
+    if measured["busy_cores_before"] >= BUSY_CORES:
         yield (
-            f"  note: other work kept about {calibration['busy_cores_before']:.1f} cores busy before this was "
+            f"  note: other work kept about {measured['busy_cores_before']:.1f} cores busy before this was "
             "measured; without it the jobs go faster"
         )
-    for each in calibration["rates"]:
+    for each in measured["rates"]:
         yield (
             f"  {each['variant']} on {each['dataset']}: {each['images_per_s']:,.0f} images/s in training, "
             f"{each['ten_crop_images_per_s']:,.0f} in evaluation, in each of "
             f"{plural(each['processes'], 'process', 'processes')} ({each['device']}; {each['origin']})"
         )
-    overheads = calibration["overheads"]
+    overheads = measured["overheads"]
     yield (
         f"  beside its images: {overheads['train_s']:.1f} s a training, {overheads['predict_s']:.1f} s an evaluation, "
         f"{overheads['average_s']:.1f} s an average"
     )
-    for name, seconds in calibration["preparations_s"].items():
+    for name, seconds in measured["preparations_s"].items():
         yield f"  preparing {name}: {in_time(seconds)}"
     yield f"  {'on':<16}{most + 'in':>16}{'not under':>16}  images/s of the fastest training"
     for each in values["schedules"]:
@@ -140,6 +141,13 @@ def list_time_lines(values: dict[str, Any]) -> Iterator[str]:
         yield (
             f"  {each['where']:<16}{in_time(each['makespan_s']):>16}{in_time(each['lower_bound_s']):>16}  "
             f"{speed if each['simultaneous_trainings'] else 'nothing left to train'}"
+        )
+    here, *others = values["schedules"]
+    if others:
+        threads = (others[0]["cores"] - here["cores"]) // others[0]["cards"]
+        yield (
+            f"  cards are taken to come with {plural(threads, 'core')} each (torch_threads), beside this machine's "
+            f"{here['cores']}; preparing takes as long as here"
         )
 
 

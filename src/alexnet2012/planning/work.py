@@ -6,11 +6,10 @@ from pathlib import Path
 
 from alexnet2012.config import RunConfig
 from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.evaluation.run import CROPS
 from alexnet2012.model.geometry import describe
 from alexnet2012.planning.counts import ImageCounts, count_images
 from alexnet2012.resolve import Plan
-
-ARRAYS = ("ten_crop", "centre")
 
 
 @dataclass(frozen=True)
@@ -118,12 +117,12 @@ class PredictionWork:
     @property
     def bytes(self) -> int:
         """float32 probabilities of the ten crops and of the centre: 50,000 x 1,000 x 4 x 2 = 400 MB."""
-        return self.images * self.dataset.counts.classes * 4 * len(ARRAYS)
+        return self.images * self.dataset.counts.classes * 4 * len(CROPS)
 
 
 @dataclass(frozen=True)
 class Work:
-    """Everything of a configuration, each once, in its order."""
+    """Everything of a configuration, each once, in its order; `missing`: a sentence for each file that it lacks."""
 
     plan: Plan
     datasets: tuple[DatasetWork, ...]
@@ -131,6 +130,7 @@ class Work:
     predictions: tuple[PredictionWork, ...]
     averages: tuple[PredictionWork, ...]
     tables_done: bool
+    missing: tuple[str, ...] = ()
 
     @property
     def pending(self) -> tuple[TrainingWork, ...]:
@@ -184,7 +184,7 @@ def is_trained(folder: Path) -> bool:
 
 
 def is_predicted(folder: Path, split: str) -> bool:
-    return all((folder / f"{split}{end}").is_file() for end in (".json", *(f"-{each}.npy" for each in ARRAYS)))
+    return all((folder / f"{split}{end}").is_file() for end in (".json", *(f"-{each}.npy" for each in CROPS)))
 
 
 def count_kept_steps(folder: Path) -> int:

@@ -7,7 +7,8 @@ import yaml
 from alexnet2012.planning.forecast import survey
 from alexnet2012.planning.work import Work
 
-VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
+ROOT = Path(__file__).parents[3]
+VARIANTS = ROOT / "config" / "variants.yaml"
 TABLES = ["table1", "table2", "in_text"]
 
 # Both editions at the paper's own sizes, and its plateau schedule of at most 90 epochs.

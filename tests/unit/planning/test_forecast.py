@@ -1,17 +1,20 @@
 import copy
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from planned import ILSVRC, TINY, VARIANTS, finish, plan_work, write_pictures
+from planned import ILSVRC, ROOT, TINY, VARIANTS, finish, plan_work, write_pictures
 
-from alexnet2012.planning import calibrate, forecast
-from alexnet2012.planning.calibrate import Rates, setting_of
+from alexnet2012 import cli
+from alexnet2012.errors import PlanError
+from alexnet2012.planning import forecast, rates
 from alexnet2012.planning.describe import describe_work
 from alexnet2012.planning.jobs import list_jobs
 from alexnet2012.planning.machine import Machine
 from alexnet2012.planning.makespan import schedule
 from alexnet2012.planning.miniature import Overheads
+from alexnet2012.planning.rates import Rates, setting_of
 from alexnet2012.planning.report import in_bytes, in_time, render_time, render_work
 from alexnet2012.planning.small_costs import SmallCosts, preparation_seconds
 
@@ -28,7 +31,6 @@ RATES = Rates(
     origin="measured",
 )
 OVERHEADS = Overheads(
-    start_s=0.0,
     track_s=0.0,
     prepare_s=1.0,
     train_s=1.0,
@@ -37,6 +39,7 @@ OVERHEADS = Overheads(
     average_s=0.0,
     tables_s=0.0,
     publish_s=0.0,
+    show_s=0.0,
 )
 COSTS = SmallCosts(0.01, 0.004, 1e-9, 1e-9, 0.0, 1e-8, 0.0)
 MACHINE = Machine(cores=2, cards=None, memory_bytes=10**10, hardware="some processor, 2 usable cores")
@@ -51,7 +54,7 @@ def pictures():
 def measured(monkeypatch):
     """Rates as above instead of those of the machine."""
     monkeypatch.setattr(
-        forecast, "calibrate", lambda work, machine: {setting_of(each): RATES for each in work.trainings}
+        forecast, "measure_rates", lambda work, machine: {setting_of(each): RATES for each in work.trainings}
     )
     monkeypatch.setattr(forecast, "measure_overheads", lambda *arguments: OVERHEADS)
     monkeypatch.setattr(forecast, "measure_small_costs", lambda *arguments: COSTS)
@@ -73,8 +76,7 @@ def test_each_jobs_seconds_are_those_of_its_images(pictures):
     assert jobs["predict pictures cnn seed1 test"].seconds == pytest.approx(28 * 0.02)
     assert jobs["predict pictures cnn seed1 test"].needs[0] == "train pictures cnn seed1"
     assert jobs["prepare pictures"].cores is None
-    assert [job.kind for job in jobs.values()].count("resolve") == 2
-    assert len(jobs) == 1 + 1 + 2 + 2 + 4 + 2  # prepare, track, resolve, train, predict, tables and publish
+    assert len(jobs) == 1 + 1 + 2 + 4 + 2  # prepare, track, train, predict, tables and publish
 
 
 def test_an_epoch_costs_something_beside_its_images(pictures):
@@ -96,7 +98,7 @@ def test_finished_jobs_cost_nothing(pictures):
     finish(Path("results/tiny/tables"), ("claims.md",))
     work = plan_work(TINY)
     assert forecast.forecast_time(work, MACHINE, Path("plan.yaml"), VARIANTS, Path("data")) == {
-        "calibration": None,
+        "measured": None,
         "schedules": [],
     }
     values = describe_work(work, MACHINE, Path("data"))
@@ -120,13 +122,14 @@ def test_the_json_has_the_same_keys_always_with_their_units(pictures, measured):
         "name",
         "machine",
         "datasets",
+        "missing",
         "trainings",
         "evaluations",
         "averages",
         "totals",
         "disk",
         "memory",
-        "calibration",
+        "measured",
         "schedules",
     ]
     assert values["trainings"] == [
@@ -162,7 +165,7 @@ def test_the_json_has_the_same_keys_always_with_their_units(pictures, measured):
         "read_bytes_per_s",
     ]
     assert [each["where"] for each in values["schedules"]] == ["this machine", "1 card", "64 cards"]
-    assert list(values["calibration"]) == [
+    assert list(values["measured"]) == [
         "took_s",
         "busy_cores_before",
         "rates",
@@ -216,12 +219,12 @@ def test_a_net_that_is_not_measured_is_scaled_by_its_multiply_adds(monkeypatch, 
         calls.append((training.run.variant, processes))
         return RATES
 
-    monkeypatch.setattr(calibrate, "measure", measure)
+    monkeypatch.setattr(rates, "measure_setting", measure)
     work = plan_work(values)
-    rates = calibrate.calibrate(work, MACHINE, budget_s=0.0)
+    found = rates.measure_rates(work, MACHINE, budget_s=0.0)
     assert calls == [("cnn", 2)]
     cnn, other = work.trainings[0], work.trainings[2]
-    scaled = rates[setting_of(other)]
+    scaled = found[setting_of(other)]
     assert scaled.origin == "from cnn's by multiply-adds"
     assert scaled.step_s == pytest.approx(0.08 * other.multiply_adds / cnn.multiply_adds)
 
@@ -230,11 +233,11 @@ def test_the_text_says_what_the_json_says(measured):
     work = plan_work(ILSVRC)
     values = describe_work(work, MACHINE, Path("data"))
     text = render_work(values)
-    assert "1,281,167 train, 50,000 val, 100,000 test, 1,000 classes; the edition's own numbers" in text
-    assert "note: nowhere/2012 is not there" in text
+    assert "1,281,167 train, 50,000 val, 0 test, 1,000 classes; the edition's own numbers" in text
+    assert "datasets.ilsvrc2012: the folder nowhere/2012 does not exist" in text
     assert "at most 90 epochs of 1,281,152 images = 900,810 steps a net (10,009 an epoch)" in text
     assert "average 5-cnns on ilsvrc2012 val: 5 nets" in text
-    assert "packed ilsvrc2012: 281.4 GB (raw, 196,608 bytes an image)" in text
+    assert "packed ilsvrc2012: 261.7 GB (raw, 196,608 bytes an image)" in text
     values |= predict_time(ILSVRC, gpus=(8,))
     text = render_time(values)
     assert "in random reads of 196,608 bytes" in text
@@ -269,7 +272,7 @@ def test_a_busy_machine_is_said(pictures, measured, monkeypatch):
 def test_a_missing_folder_of_unknown_images_is_said():
     text = render_work(describe_work(plan_work(TINY), MACHINE, Path("data")))
     assert "how many images is not known, and nothing of its work is counted below" in text
-    assert "note: pictures is not there" in text
+    assert "the folder pictures does not exist" in text
 
 
 @pytest.mark.parametrize(
@@ -282,3 +285,42 @@ def test_times_are_said_in_words(seconds, words):
 
 def test_bytes_are_said_in_words():
     assert [in_bytes(size) for size in (251.9e9, 3_600_000, 1.5e12, 900)] == ["251.9 GB", "3.6 MB", "1.5 TB", "0.9 kB"]
+
+
+def test_json_keeps_the_work_and_the_disk_when_measuring_fails(capsys, monkeypatch):
+    def fail(*arguments):
+        raise PlanError("it stopped")
+
+    monkeypatch.setattr(forecast, "forecast_time", fail)
+    configured = ["--configfile", str(ROOT / "config/ilsvrc.yaml"), "--variants", str(VARIANTS)]
+    assert cli.main(["plan", "--json", *configured]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["disk"]["packed_bytes"].keys() == {"ilsvrc2010", "ilsvrc2012"}
+    assert said.err == "error: it stopped\n"
+
+
+def test_the_paper_on_fewer_cores_than_a_training_wants(measured):
+    path = ROOT / "config/ilsvrc.yaml"
+    work = forecast.survey(path, VARIANTS, Path("data"))
+    values = describe_work(work, MACHINE, Path("data"))
+    values |= forecast.forecast_time(work, MACHINE, path, VARIANTS, Path("data"), (1, 2, 8), 1500.0)
+    # Four threads on two cores: Snakemake gives a job what there is.
+    assert values["machine"]["simultaneous_trainings"] == 1
+    assert [each["simultaneous_trainings"] for each in values["schedules"]] == [1, 1, 2, 7]
+    text = render_work(values) + render_time(values)
+    assert "nothing left to train" not in text
+    assert "this machine, 1 training at once: " in text
+    assert [each["cores"] for each in values["schedules"]] == [2, 2 + 4, 2 + 8, 2 + 32]
+    assert "cards are taken to come with 4 cores each (torch_threads), beside this machine's 2; preparing" in text
+
+
+def test_the_help_says_the_cores_of_a_card(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["plan", "--help"])
+    assert "each with torch_threads cores beside this machine's" in " ".join(capsys.readouterr().out.split())
+
+
+def test_calibrating_is_another_verb(pictures, measured):
+    values = describe_work(plan_work(TINY), MACHINE, Path("data")) | predict_time(TINY)
+    assert "alibrat" not in json.dumps(values) + render_work(values) + render_time(values)
+    assert "; measured for " in render_time(values)

@@ -73,3 +73,12 @@ def test_nothing_to_do_takes_no_time():
 def test_a_graph_that_cannot_run_is_refused(jobs, message):
     with pytest.raises(ValueError, match=message):
         schedule(jobs, cores=1, cards=None)
+
+
+def test_jobs_of_all_cores_go_first():
+    """As prepare_dataset has priority: `second` would wait for the trainings of the first dataset by its short road."""
+    jobs = [Job("second", "prepare", 5, cores=None), Job("first", "prepare", 5, cores=None)]
+    jobs += [*trainings(2, 100, ("first",)), Job("evaluate", "predict", 1, ("second",))]
+    found = schedule(jobs, cores=4, cards=1)
+    assert found.starts_s == {"first": 0, "second": 5, "train0": 10, "evaluate": 10, "train1": 110}
+    assert found.makespan_s == 210

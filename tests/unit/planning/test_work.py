@@ -1,11 +1,19 @@
 import copy
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from planned import ILSVRC, TINY, finish, plan_work, write_pictures
 
+from alexnet2012.data.sources.layouts import TARS_2010, TEST_2010
+from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.evaluation.run import CROPS
+from alexnet2012.planning.describe import describe_work
 from alexnet2012.planning.disk import measure_disk, packed_bytes, stored_image_bytes
+from alexnet2012.planning.machine import Machine
+from alexnet2012.planning.report import render_work
 
 TRAINED = ("record.json", "model.safetensors")
 
@@ -17,12 +25,24 @@ def changed(values: dict, **dataset) -> dict:
     return values
 
 
+def pack(section: dict) -> None:
+    """What a preparation of TINY's dataset with the settings `section` leaves of its notes."""
+    folder = Path("data/pictures")
+    folder.mkdir(parents=True)
+    manifest = {"counts": {"train": 80, "val": 10, "test": 20}, "classes": ["a"] * 5}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "preparation.json").write_text(json.dumps({"dataset": DatasetConfig(**section).model_dump()}))
+
+
 def test_the_papers_numbers_of_images_steps_and_bytes():
     work = plan_work(ILSVRC)
     older, newer = work.datasets
     assert older.counts.images == {"train": 1_261_406, "val": 50_000, "test": 150_000}
-    assert newer.counts.images == {"train": 1_281_167, "val": 50_000, "test": 100_000}
-    assert [each.counts.missing_folder for each in work.datasets] == ["nowhere/2010", "nowhere/2012"]
+    assert newer.counts.images == {"train": 1_281_167, "val": 50_000, "test": 0}
+    assert [each.partition(" does not exist")[0] for each in work.missing] == [
+        "plan.yaml: datasets.ilsvrc2010: the folder nowhere/2010",
+        "plan.yaml: datasets.ilsvrc2012: the folder nowhere/2012",
+    ]
     training = work.trainings[1]
     assert (training.steps_per_epoch, training.epochs, training.at_most) == (10_009, 90, True)
     assert training.steps == 10_009 * 90 == 900_810
@@ -31,8 +51,29 @@ def test_the_papers_numbers_of_images_steps_and_bytes():
     assert training.measured_per_epoch == 10_000 + 50_000
     assert stored_image_bytes(newer.config) == 196_608
     assert round(1_281_167 * stored_image_bytes(newer.config) / 1e9, 1) == 251.9
-    # Both editions, all splits: 2,892,573 images of 196,608 bytes and a label of 8.
-    assert packed_bytes(older) + packed_bytes(newer) == 2_892_573 * (196_608 + 8)
+    # Both editions without 2012's test images: 549 GB, and a label of 8 bytes each.
+    images = 1_281_167 + 50_000 + 1_261_406 + 50_000 + 150_000
+    assert round(images * 196_608 / 1e9) == 549
+    assert packed_bytes(older) + packed_bytes(newer) == images * (196_608 + 8)
+
+
+@pytest.mark.parametrize("layout", ["auto", "named"])
+@pytest.mark.parametrize(
+    ("name", "mark", "test"),
+    [
+        ("tars", "ILSVRC2012_img_val.tar", "ILSVRC2012_img_test.tar"),
+        ("tars", "ILSVRC2012_img_val.tar", "ILSVRC2012_img_test_v10102019.tar"),
+        ("kaggle", "ILSVRC/Data/CLS-LOC/val/1.JPEG", "ILSVRC/Data/CLS-LOC/test/1.JPEG"),
+        ("parquet", "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"),
+        ("folder", "val/n01440764/1.JPEG", "test/1.JPEG"),
+    ],
+)
+def test_the_images_of_2012s_test_set_are_counted_where_they_are(layout, name, mark, test):
+    values = copy.deepcopy(ILSVRC)
+    values["datasets"]["ilsvrc2012"] |= {"folder": "2012", "layout": name if layout == "named" else "auto"}
+    for path, images in ((mark, 0), (test, 100_000)):
+        finish(Path("2012", path).parent, (Path(path).name,))
+        assert plan_work(values).datasets[1].counts.images["test"] == images
 
 
 def test_the_labels_of_2012s_test_set_are_withheld_and_so_it_is_not_evaluated():
@@ -126,8 +167,24 @@ def test_given_splits_are_counted_as_given():
 
 
 def test_a_missing_folder_is_said_and_no_error():
-    counts = plan_work(TINY).datasets[0].counts
-    assert (counts.missing_folder, counts.images) == ("pictures", {"train": 0, "val": 0, "test": 0})
+    work = plan_work(TINY)
+    assert work.datasets[0].counts.images == {"train": 0, "val": 0, "test": 0}
+    assert "the folder pictures does not exist" in work.missing[0]
+
+
+def test_a_missing_file_is_said_too():
+    finish(Path("2010"), [name for name in TARS_2010 if name != TEST_2010])
+    (sentence,) = plan_work({**changed(ILSVRC, folder="2010"), "experiments": ILSVRC["experiments"][:1]}).missing
+    assert sentence == f"plan.yaml: datasets.ilsvrc2010: 2010/{TEST_2010} is missing: the test images"
+
+
+def test_an_edition_that_may_lack_images_has_at_most_its_own_number():
+    values = {**changed(ILSVRC, complete=False), "experiments": ILSVRC["experiments"][:1]}
+    work = plan_work(values)
+    counts = work.datasets[0].counts
+    assert (counts.images["train"], counts.exact, counts.at_most) == (1_261_406, False, True)
+    machine = Machine(cores=2, cards=None, memory_bytes=10**10, hardware="some processor")
+    assert "at most 1,261,406 train" in render_work(describe_work(work, machine, Path("data")))
 
 
 def test_minival_is_held_out_class_by_class():
@@ -139,9 +196,7 @@ def test_minival_is_held_out_class_by_class():
 
 
 def test_what_the_manifest_counts_is_packed_and_needs_no_disk():
-    manifest = {"counts": {"train": 80, "val": 10, "test": 20}, "classes": ["a"] * 5, "size_px": 16}
-    Path("data/pictures").mkdir(parents=True)
-    Path("data/pictures/manifest.json").write_text(json.dumps(manifest))
+    pack(TINY["datasets"]["pictures"])
     work = plan_work(TINY)
     counts = work.datasets[0].counts
     assert (counts.packed, counts.images["train"], counts.classes) == (True, 80, 5)
@@ -149,11 +204,34 @@ def test_what_the_manifest_counts_is_packed_and_needs_no_disk():
     assert (disk.packed_bytes, disk.data_needed_bytes) == ({"pictures": 110 * (16 * 16 * 3 + 8)}, 0)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"counts": {}, "classes": [], "size_px": 32}'])
-def test_a_manifest_of_other_images_is_not_taken(text):
-    Path("data/pictures").mkdir(parents=True)
-    Path("data/pictures/manifest.json").write_text(text)
-    assert not plan_work(TINY).datasets[0].counts.packed
+@pytest.mark.parametrize("name", ["manifest", "preparation"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"counts": {}, "dataset": {"kind": "none"}}'])
+def test_a_broken_manifest_is_not_taken(name, text):
+    pack(TINY["datasets"]["pictures"])
+    Path(f"data/pictures/{name}.json").write_text(text)
+    counts = plan_work(TINY).datasets[0].counts
+    assert not counts.packed
+    assert not counts.packed_otherwise
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"size_px": 32}, {"storage": "jpeg"}, {"subset": {"classes": 5}}, {"split_seed": 7}, {"folder": "others"}],
+)
+def test_what_was_packed_otherwise_is_packed_again(settings):
+    write_pictures(Path("pictures"), classes=7, images=20)
+    pack(TINY["datasets"]["pictures"] | settings)
+    work = plan_work(TINY)
+    counts = work.datasets[0].counts
+    assert (counts.packed, counts.packed_otherwise, counts.images["train"]) == (False, True, 7 * 14)
+    assert measure_disk(work, Path("data"), 1).data_needed_bytes > 0
+    machine = Machine(cores=2, cards=None, memory_bytes=10**10, hardware="some processor")
+    assert "packed from other settings, to be packed again" in render_work(describe_work(work, machine, Path("data")))
+
+
+def test_how_many_bad_images_were_allowed_makes_no_other_dataset():
+    pack(TINY["datasets"]["pictures"] | {"bad_images": "skip", "max_bad_images": 3})
+    assert plan_work(TINY).datasets[0].counts.packed
 
 
 def test_finished_jobs_are_counted_as_done():
@@ -175,3 +253,10 @@ def test_a_checkpoint_saves_its_steps():
     folder = plan_work(TINY).trainings[0].run.folder
     finish(folder / "state", ("checkpoint-000000012.pt", "checkpoint-000000024.pt", "lock"))
     assert [each.steps_left for each in plan_work(TINY).trainings] == [12, 36]
+
+
+def test_a_prediction_is_done_with_the_arrays_that_are_written():
+    """Those kinds are listed where they are written, which a plan reads without importing torch."""
+    program = "import sys; from alexnet2012.planning import forecast, work; print('torch' in sys.modules, *work.CROPS)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", *CROPS]

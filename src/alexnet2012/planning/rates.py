@@ -76,7 +76,9 @@ def setting_of(training: TrainingWork) -> str:
     )
 
 
-def calibrate(work: Work, machine: Machine, budget_s: float = BUDGET_S, window_s: float = WINDOW_S) -> dict[str, Rates]:
+def measure_rates(
+    work: Work, machine: Machine, budget_s: float = BUDGET_S, window_s: float = WINDOW_S
+) -> dict[str, Rates]:
     """Rates by `setting_of` for every training that is not done or not evaluated yet.
 
     Settings that come when the budget is spent get the rates of a measured one, by the multiply-adds of the nets.
@@ -97,12 +99,12 @@ def calibrate(work: Work, machine: Machine, budget_s: float = BUDGET_S, window_s
             continue
         share = max(1.0, min(window_s, budget_s / len(settings) / len(PHASES))) if window_s >= 1 else window_s
         pending = sum(len(each) for each in settings.values())
-        rates[setting] = measure(training, machine.at_once(training.run, pending), machine, share)
+        rates[setting] = measure_setting(training, machine.at_once(training.run, pending), machine, share)
         measured.append((training, rates[setting]))
     return rates
 
 
-def measure(training: TrainingWork, processes: int, machine: Machine, window_s: float) -> Rates:
+def measure_setting(training: TrainingWork, processes: int, machine: Machine, window_s: float) -> Rates:
     """The rates of one setting from `processes` simultaneous probes."""
     run = training.run
     with random_images(run.dataset, training.images, run.training.batch_size) as folder:
@@ -212,7 +214,7 @@ def hear(process: subprocess.Popen, phase: str | None) -> dict:
         said = None
     if said is None or (phase is not None and said != {"at": phase}):
         raise PlanError(
-            f"the calibration stopped at {phase or 'its result'} (exit code {process.poll()}); what it printed above "
+            f"the measuring stopped at {phase or 'its result'} (exit code {process.poll()}); what it printed above "
             "says why, and a training would stop in the same way"
         )
     return said
