@@ -56,10 +56,10 @@ def prepare(name: str, dataset: DatasetConfig, data_folder: Path = Path("data"))
             "command again and it goes on."
         ) from None
     except OSError as error:
-        where = error.filename or data_folder
+        free = f" {in_bytes(shutil.disk_usage(data_folder).free)} are free there." if data_folder.is_dir() else ""
         raise DataError(
-            f"{name}: {where}: {error.strerror or error}. {in_bytes(shutil.disk_usage(data_folder).free)} are free in "
-            f"{data_folder}. The finished shards are kept: mend this and run the same command again."
+            f"{name}: {error.filename or data_folder}: {error.strerror or error}.{free} The finished shards are kept: "
+            "mend this and run the same command again."
         ) from error
 
 
@@ -94,23 +94,11 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
             f"{name}: the images of {source.folder} have digest {digest}, but the configuration expects "
             f"{dataset.digest}. Use the images it was written for, or set digest to the measured one."
         )
-    colours = compare_with_authors(statistics) if dataset.kind in EDITIONS else None
-    if colours:
-        print(f"{name}: {colours}", flush=True)
-    preparation = {
-        "source": source.description,
-        "folder": str(source.folder),
-        "dataset": dataset.model_dump(),
-        "oddities": {split: _count_oddities(result) for split, result in results.items()},
-        "left_out": {split: len(result.split) - len(result.kept) for split, result in results.items()},
-        "not_taken": [f"{problem.path}: {problem.reason}" for problem in source.problems],
-        "colours": colours,
-        "md5": measured.md5,
-        "warnings": measured.warnings,
-        "seconds_of_last_run": round(time.monotonic() - began, 1),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "numpy": np.__version__,
-    }
+    preparation = _describe(source, dataset, results) | {"md5": measured.md5, "warnings": measured.warnings}
+    if dataset.kind in EDITIONS:
+        preparation["colours"] = compare_with_authors(statistics)
+        print(f"{name}: {preparation['colours']}", flush=True)
+    preparation["seconds_of_last_run"] = round(time.monotonic() - began, 1)
     write_json(work / "preparation.json", preparation)
     for split, store in stores.items():
         store.cut(len(results[split].kept))
@@ -209,6 +197,20 @@ def _refuse_unreadable(
         f"{text}Nothing was packed{allowed}. Replace these images or remove them, or leave them out with bad_images: "
         f"skip and max_bad_images: {len(lines)}; the images that were read are kept for that."
     )
+
+
+def _describe(source: Source, dataset: DatasetConfig, results: dict[str, SplitResult]) -> dict:
+    """From where, when and how, which the manifest leaves out so that the same images make the same manifest."""
+    return {
+        "source": source.description,
+        "folder": str(source.folder),
+        "dataset": dataset.model_dump(),
+        "oddities": {split: _count_oddities(result) for split, result in results.items()},
+        "left_out": {split: len(result.split) - len(result.kept) for split, result in results.items()},
+        "not_taken": [f"{problem.path}: {problem.reason}" for problem in source.problems],
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "numpy": np.__version__,
+    }
 
 
 def _describe_part(source: Source, dataset: DatasetConfig, results: dict[str, SplitResult]) -> str:

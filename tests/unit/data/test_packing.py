@@ -356,10 +356,16 @@ def test_a_disk_that_fills_up_is_named_and_what_was_packed_kept(tmp_path, pictur
     with monkeypatch.context() as patch:
         patch.setattr(storage, "_sync", sync)
         with pytest.raises(
-            DataError, match=r"images.npy: No space left on device. .* free .* run the same command again"
+            DataError, match=r"images.npy: No space left on device. .* free there.* run the same command again"
         ):
             prepare("set", folder_config(pictures), tmp_path / "data")
     assert digest_of(prepare("set", folder_config(pictures), tmp_path / "data"))
+
+
+def test_a_data_folder_that_is_a_file_is_named(tmp_path, pictures):
+    (tmp_path / "data").touch()
+    with pytest.raises(DataError, match=f"set: {tmp_path}/data: File exists. The finished"):
+        prepare("set", folder_config(pictures), tmp_path / "data")
 
 
 def test_a_digest_that_is_corrected_packs_nothing_again(tmp_path, pictures, monkeypatch):
