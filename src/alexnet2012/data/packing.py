@@ -154,7 +154,7 @@ def _take_over(
     count."""
     claimed = journal.of_split(split)
     for number, shard in enumerate(claimed):
-        rows = shards[number]
+        rows, end_before = shards[number], store.end
         try:
             numbers = journal.numbers(shard)
             store.restore(rows, numbers["places"], shard.end)
@@ -167,6 +167,7 @@ def _take_over(
         if why:
             print(f"shard {number} of {split} {why}; it is read again", flush=True)
             journal.drop(split, number)
+            store.end = end_before
             return number
         found.width[rows], found.height[rows] = numbers["width"], numbers["height"]
         found.odd.update(shard.odd)

@@ -55,6 +55,11 @@ def prepare(name: str, dataset: DatasetConfig, data_folder: Path = Path("data"))
             f"{data_folder / name} is being prepared by process {holder}. Wait for it, or end it; then run the same "
             "command again and it goes on."
         ) from None
+    except MemoryError as error:
+        raise DataError(
+            f"{name}: the memory did not suffice for an image. The finished shards are kept: run the same command "
+            "again with fewer cores."
+        ) from error
     except OSError as error:
         free = f" {in_bytes(shutil.disk_usage(data_folder).free)} are free there." if data_folder.is_dir() else ""
         raise DataError(

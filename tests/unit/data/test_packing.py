@@ -148,7 +148,10 @@ def test_a_shard_whose_bytes_changed_is_read_again(tmp_path, pictures, kind, mon
     manifest = prepare("set", config, tmp_path / "data")
     assert "shard 1 of train is not as the journal says" in capsys.readouterr().out
     assert len(decoded) == 90
-    assert digest_of(manifest) == digest_of(prepare("set", config, tmp_path / "other"))
+    other = prepare("set", config, tmp_path / "other")
+    assert digest_of(manifest) == digest_of(other)
+    sizes = [(each.parent / "train" / file.name).stat().st_size for each in (manifest, other)]
+    assert sizes[0] == sizes[1]  # nothing of the damaged shard stays
 
 
 def test_work_of_other_settings_is_begun_anew(tmp_path, pictures, monkeypatch, capsys):
@@ -337,7 +340,7 @@ def test_an_image_that_is_too_large_for_the_memory_stops_the_run(tmp_path, pictu
         raise MemoryError
 
     monkeypatch.setattr("alexnet2012.data.decode.fit_square", fit_square)
-    with pytest.raises(MemoryError):
+    with pytest.raises(DataError, match="memory did not suffice.*shards are kept"):
         prepare("set", folder_config(pictures), tmp_path / "data")
 
 
