@@ -13,8 +13,10 @@ import numpy as np
 from PIL import Image
 
 from alexnet2012.data.listing import WITHHELD, Listing
+from alexnet2012.data.sources.find import find_source
 from alexnet2012.data.sources.source import Source
 from alexnet2012.data.sources.verify import Expected
+from alexnet2012.dataset_config import DatasetConfig
 
 INNER_SYNSETS = {2010: 676, 2012: 860}  # the nodes of the hierarchy above the leaves that meta.mat lists too
 Photos = Sequence[Sequence[bytes]]
@@ -112,6 +114,19 @@ class Edition:
             classes=len(self.wnids),
             sure_of_train=self.year == 2012,
         )
+
+
+def find(folder: Path, kind: str = "ilsvrc2012", **settings) -> Source:
+    """What pass 1 finds in `folder`."""
+    return find_source(DatasetConfig(kind=kind, folder=str(folder), **settings), folder / "downloads")
+
+
+def inner_tars(edition: Edition) -> dict[str, bytes]:
+    """The members of the archive of training images."""
+    return {
+        f"{wnid}.tar": tar_bytes({f"{stem}.JPEG": photo for stem, photo in stems.items()})
+        for wnid, stems in edition.train.items()
+    }
 
 
 def crop_photographs(classes: int, per_class: int, generator: np.random.Generator) -> list[list[bytes]]:

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from fake_imagenet import Edition
 from fake_images import PER_BATCH
 
 from alexnet2012 import dataset_config
 from alexnet2012.data import downloads
 from alexnet2012.data.sources import cifar10 as module
+from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012
 
 
 @pytest.fixture
@@ -17,3 +19,29 @@ def cifar10(monkeypatch) -> downloads.Cifar10:
     monkeypatch.setattr(dataset_config, "CIFAR10_DIGEST", fake.digest)
     monkeypatch.setattr(module, "CIFAR10_VAL_PER_CLASS", 2)
     return fake
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Edition:
+    """ILSVRC-2012 in 12 classes; not to be changed."""
+    return Edition.draw()
+
+
+@pytest.fixture
+def edition(drawn, monkeypatch) -> Edition:
+    """The same, and its numbers of images take the place of the real one's."""
+    monkeypatch.setattr(ilsvrc2012, "ILSVRC2012", drawn.expected)
+    return drawn
+
+
+@pytest.fixture(scope="session")
+def drawn_2010() -> Edition:
+    """ILSVRC-2010 in 12 classes; not to be changed."""
+    return Edition.draw(year=2010)
+
+
+@pytest.fixture
+def edition_2010(drawn_2010, monkeypatch) -> Edition:
+    """The same, and its numbers of images take the place of the real one's."""
+    monkeypatch.setattr(ilsvrc2010, "ILSVRC2010", drawn_2010.expected)
+    return drawn_2010

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from fake_imagenet import Edition, write_ilsvrc2012_parquet, write_release
+from fake_imagenet import write_ilsvrc2012_parquet, write_release
 
 from alexnet2012.data.sources import ilsvrc2012
 from alexnet2012.data.sources.class_list import read_class_list
@@ -13,11 +13,6 @@ from alexnet2012.data.sources.names import list_some
 from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
 from alexnet2012.planning.counts import estimate_release
-
-
-@pytest.fixture(scope="module")
-def drawn() -> Edition:
-    return Edition.draw()
 
 
 @pytest.fixture

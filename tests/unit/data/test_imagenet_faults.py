@@ -9,6 +9,7 @@ import pytest
 from fake_imagenet import (
     LAYOUTS_2012,
     Edition,
+    find,
     read_rows,
     tar_bytes,
     write_devkit,
@@ -20,7 +21,6 @@ from fake_imagenet import (
 
 from alexnet2012.data.listing import Problem
 from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012
-from alexnet2012.data.sources.find import find_source
 from alexnet2012.data.sources.layouts import check_source
 from alexnet2012.data.sources.tars import list_inner_tars, walk_tar, walk_tar_of_tars
 from alexnet2012.data.sources.verify import ILSVRC2010, ILSVRC2012
@@ -28,21 +28,6 @@ from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
 
 TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
-
-
-@pytest.fixture(scope="module")
-def drawn() -> Edition:
-    return Edition.draw()
-
-
-@pytest.fixture
-def edition(drawn, monkeypatch) -> Edition:
-    monkeypatch.setattr(ilsvrc2012, "ILSVRC2012", drawn.expected)
-    return drawn
-
-
-def find(folder, kind="ilsvrc2012", **settings):
-    return find_source(DatasetConfig(kind=kind, folder=str(folder), **settings), folder / "downloads")
 
 
 def walk_all(archive):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fake_imagenet import (
     LAYOUTS_2012,
-    Edition,
+    find,
     read_rows,
     write_devkit,
     write_ilsvrc2010_tars,
@@ -17,37 +17,7 @@ from fake_imagenet import (
 )
 
 from alexnet2012.data.listing import Problem
-from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012
-from alexnet2012.data.sources.find import find_source
-from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
-
-
-@pytest.fixture(scope="module")
-def drawn() -> Edition:
-    return Edition.draw()
-
-
-@pytest.fixture
-def edition(drawn, monkeypatch) -> Edition:
-    """An edition of 12 classes, whose numbers take the place of the real one's."""
-    monkeypatch.setattr(ilsvrc2012, "ILSVRC2012", drawn.expected)
-    return drawn
-
-
-@pytest.fixture(scope="module")
-def drawn_2010() -> Edition:
-    return Edition.draw(year=2010)
-
-
-@pytest.fixture
-def edition_2010(drawn_2010, monkeypatch) -> Edition:
-    monkeypatch.setattr(ilsvrc2010, "ILSVRC2010", drawn_2010.expected)
-    return drawn_2010
-
-
-def find(folder, kind="ilsvrc2012", **settings):
-    return find_source(DatasetConfig(kind=kind, folder=str(folder), **settings), folder / "downloads")
 
 
 def test_the_fixture_has_what_a_wrong_reader_would_fall_for(drawn):

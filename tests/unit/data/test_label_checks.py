@@ -8,6 +8,8 @@ import pytest
 from fake_imagenet import (
     LAYOUTS_2012,
     Edition,
+    find,
+    inner_tars,
     read_rows,
     rewrite_val_names,
     tar_bytes,
@@ -22,34 +24,10 @@ from fake_imagenet import (
 )
 
 from alexnet2012.data.listing import Problem
-from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012
-from alexnet2012.data.sources.find import find_source
-from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.data.sources import ilsvrc2010
 from alexnet2012.errors import DataError
 
 TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
-
-
-@pytest.fixture(scope="module")
-def drawn() -> Edition:
-    return Edition.draw()
-
-
-@pytest.fixture
-def edition(drawn, monkeypatch) -> Edition:
-    monkeypatch.setattr(ilsvrc2012, "ILSVRC2012", drawn.expected)
-    return drawn
-
-
-def find(folder, kind="ilsvrc2012", **settings):
-    return find_source(DatasetConfig(kind=kind, folder=str(folder), **settings), folder / "downloads")
-
-
-def inner_tars(edition: Edition) -> dict[str, bytes]:
-    return {
-        f"{wnid}.tar": tar_bytes({f"{stem}.JPEG": photo for stem, photo in stems.items()})
-        for wnid, stems in edition.train.items()
-    }
 
 
 def swap_folders(root, first, second) -> None:

@@ -1,27 +1,9 @@
 import numpy as np
 import pytest
-from fake_imagenet import LAYOUTS_2012, Edition, read_rows, write_ilsvrc2012_tars
+from fake_imagenet import LAYOUTS_2012, find, read_rows, write_ilsvrc2012_tars
 from fake_images import write_pictures
 
-from alexnet2012.data.sources import ilsvrc2012
-from alexnet2012.data.sources.find import find_source
-from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
-
-
-@pytest.fixture(scope="module")
-def drawn() -> Edition:
-    return Edition.draw()
-
-
-@pytest.fixture
-def edition(drawn, monkeypatch) -> Edition:
-    monkeypatch.setattr(ilsvrc2012, "ILSVRC2012", drawn.expected)
-    return drawn
-
-
-def find(folder, kind="ilsvrc2012", **settings):
-    return find_source(DatasetConfig(kind=kind, folder=str(folder), **settings), folder / "downloads")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS_2012)

@@ -5,8 +5,9 @@ import tarfile
 import pytest
 from fake_imagenet import (
     Edition,
+    find,
+    inner_tars,
     read_rows,
-    tar_bytes,
     write_ilsvrc2010_tars,
     write_ilsvrc2012_tars,
     write_release,
@@ -14,27 +15,10 @@ from fake_imagenet import (
 )
 
 from alexnet2012.data.listing import Problem
-from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012
-from alexnet2012.data.sources.find import find_source
-from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.data.sources import ilsvrc2010
 from alexnet2012.errors import DataError
 
 TRAIN = "ILSVRC2012_img_train.tar"
-
-
-@pytest.fixture(scope="module")
-def drawn() -> Edition:
-    return Edition.draw()
-
-
-@pytest.fixture
-def edition(drawn, monkeypatch) -> Edition:
-    monkeypatch.setattr(ilsvrc2012, "ILSVRC2012", drawn.expected)
-    return drawn
-
-
-def find(folder, kind="ilsvrc2012", **settings):
-    return find_source(DatasetConfig(kind=kind, folder=str(folder), **settings), folder / "downloads")
 
 
 def add_links(archive, links: dict[str, str]) -> None:
@@ -44,13 +28,6 @@ def add_links(archive, links: dict[str, str]) -> None:
             member = tarfile.TarInfo(name)
             member.type, member.linkname = tarfile.SYMTYPE, target
             tar.addfile(member)
-
-
-def inner_tars(edition: Edition) -> dict[str, bytes]:
-    return {
-        f"{wnid}.tar": tar_bytes({f"{stem}.JPEG": photo for stem, photo in stems.items()})
-        for wnid, stems in edition.train.items()
-    }
 
 
 def test_inner_tars_that_cannot_be_read_are_told(tmp_path, edition):
