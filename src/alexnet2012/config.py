@@ -118,9 +118,9 @@ class AugmentationConfig(Section):
 
 
 class TrainingConfig(Section):
-    """§5; the defaults are recipe `paper`."""
+    """§5; the defaults are recipe `paper`. Recipe `fast` departs from its arithmetic, by `precision` and `compile`."""
 
-    recipe: Literal["paper"] = "paper"
+    recipe: Literal["paper", "fast"] = "paper"
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=0.01, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
@@ -130,8 +130,25 @@ class TrainingConfig(Section):
     minival_fraction: float = Field(default=0.05, gt=0, lt=1)
     augmentation: AugmentationConfig = AugmentationConfig()
     measured_train_images: int = Field(default=10_000, ge=1)
-    precision: Literal["fp32"] = "fp32"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
     torch_threads: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _arithmetic_of_the_recipe(self) -> "TrainingConfig":
+        departs = self.precision != "fp32" or self.compile
+        if self.recipe == "paper" and departs:
+            raise ValueError("recipe paper is float32 and not compiled; precision and compile are for recipe: fast")
+        if self.recipe == "fast" and not departs:
+            raise ValueError("recipe fast needs precision: bf16 or compile: true; without them it is recipe: paper")
+        return self
+
+    @property
+    def recipe_in_words(self) -> str:
+        """What tables say: "paper", or "fast (bf16, compiled)"."""
+        if self.recipe == "paper":
+            return self.recipe
+        return f"{self.recipe} ({', '.join([self.precision, *(['compiled'] if self.compile else [])])})"
 
 
 class RuntimeConfig(Section):

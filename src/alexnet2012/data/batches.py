@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from alexnet2012.config import AugmentationConfig
+from alexnet2012.data.cropping import crop_floats
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.data.storage import JpegImages
 
@@ -80,22 +81,10 @@ def draw_dropout_masks(seed: int, step: int, images: int, neurons: int, probabil
 def make_batch(
     images: np.ndarray | JpegImages, mean_image: np.ndarray, rows: np.ndarray, views: Views, crop_px: int
 ) -> Tensor:
-    """Float32 (len(rows), 3, crop_px, crop_px): crops minus the mean image cropped at the same place, plus colour
-    noise.
+    """Float32 (len(rows), 3, crop_px, crop_px), channels last in memory: crops minus the mean image cropped at the same
+    place, plus colour noise.
 
     `images`: uint8 (n, size, size, 3); the mean is subtracted before the reflection, so both are reflected together.
     """
-    size = images.shape[1]
-    # Rows of pixels as one contiguous run each: a third of the inner loops of (size, size, 3) slices.
-    mean_lines = mean_image.reshape(size, size * 3)
-    batch = np.empty((len(rows), crop_px, crop_px, 3), dtype=np.float32)
-    crop = np.empty((crop_px, crop_px * 3), dtype=np.float32)
-    for place, row in enumerate(rows):
-        down = slice(views.top[row], views.top[row] + crop_px)
-        across = slice(3 * views.left[row], 3 * (views.left[row] + crop_px))
-        lines = images[row].reshape(size, size * 3)
-        np.subtract(lines[down, across], mean_lines[down, across], out=crop)
-        pixels = crop.reshape(crop_px, crop_px, 3)
-        batch[place] = pixels[:, ::-1] if views.flipped[row] else pixels
-    batch += views.colour[rows, None, None, :]
-    return torch.from_numpy(batch).permute(0, 3, 1, 2).contiguous()
+    shown = (views.top[rows], views.left[rows], views.flipped[rows], views.colour[rows])
+    return torch.from_numpy(crop_floats(images, mean_image, rows, *shown, crop_px)).permute(0, 3, 1, 2)

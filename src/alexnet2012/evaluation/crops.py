@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alexnet2012.data.cropping import crop_floats
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -33,10 +35,17 @@ def centre_crop(size_px: int, crop_px: int) -> Crop:
 def cut(images: np.ndarray, mean_image: np.ndarray, crop: Crop, crop_px: int) -> Tensor:
     """One crop of each image minus the mean image cropped at the same place.
 
-    `images`: uint8 (n, size, size, 3); returns float32 (n, 3, crop_px, crop_px).
+    `images`: uint8 (n, size, size, 3); returns float32 (n, 3, crop_px, crop_px), channels last in memory.
     """
+    count = len(images)
+    place = (np.full(count, crop.top), np.full(count, crop.left), np.full(count, crop.flipped))
+    colour = np.zeros((count, 3), np.float32)
+    crops = crop_floats(images, mean_image, np.arange(count), *place, colour, crop_px)
+    return torch.from_numpy(crops).permute(0, 3, 1, 2)
+
+
+def cut_on_device(images: Tensor, mean_image: Tensor, crop: Crop, crop_px: int) -> Tensor:
+    """The same from tensors on a GPU: uint8 (n, size, size, 3) and float32 (size, size, 3)."""
     down, across = slice(crop.top, crop.top + crop_px), slice(crop.left, crop.left + crop_px)
     pixels = images[:, down, across] - mean_image[down, across]
-    if crop.flipped:
-        pixels = pixels[:, :, ::-1]
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+    return (pixels.flip(2) if crop.flipped else pixels).permute(0, 3, 1, 2)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import DataError
-from alexnet2012.evaluation.crops import CENTRE, Crop, centre_crop, cut, ten_crops
+from alexnet2012.evaluation.crops import CENTRE, Crop, centre_crop, cut, cut_on_device, ten_crops
 
 
 def predict_ten_crops(
@@ -71,10 +71,22 @@ def predict_crops(
             part = images[rows[start : start + batch]]
             # Entered anew for each part: a generator would leave its caller in inference mode at every yield.
             with torch.inference_mode():
-                outputs = [
-                    functional.softmax(net(cut(part, mean_image, crop, crop_px).to(device)), dim=1) for crop in crops
-                ]
+                views = show(part, mean_image, crops, crop_px, device)
+                outputs = [functional.softmax(net(view), dim=1) for view in views]
                 probabilities = torch.stack(outputs).float().cpu()
             yield slice(start, start + len(part)), probabilities
     finally:
         net.train(was_training)
+
+
+def show(
+    images: np.ndarray, mean_image: np.ndarray, crops: tuple[Crop, ...], crop_px: int, device: torch.device
+) -> Iterator[Tensor]:
+    """Each crop of all `images`, on `device`; a GPU gets the bytes of the images once and cuts them itself."""
+    if device.type == "cpu":
+        for crop in crops:
+            yield cut(images, mean_image, crop, crop_px)
+        return
+    pixels, mean = torch.from_numpy(images).to(device), torch.from_numpy(mean_image).to(device)
+    for crop in crops:
+        yield cut_on_device(pixels, mean, crop, crop_px)

@@ -1,4 +1,4 @@
-"""Local response normalisation across channels (§3.3), forward and closed-form backward, fast on CPUs.
+"""Local response normalisation across channels (§3.3), forward and closed-form backward.
 
     b_i = a_i / d_i^beta,   d_i = k + alpha * SUM_{j = i-n/2 .. i+n/2} a_j^2
 
@@ -8,80 +8,87 @@ torch.nn.LocalResponseNorm divides, so it equals this with its alpha set to n * 
 The backward pass, with g = dL/db and u_i = g_i * a_i * d_i^(-beta-1):
 
     dL/da_i = g_i * d_i^-beta - 2 * alpha * beta * a_i * SUM_{j = i-n/2 .. i+n/2} u_j
+
+Only a is saved between them. On a CPU compiled loops read each pixel's channels once (model.lrn_loops); elsewhere, and
+in a graph that torch.compile makes, the same formulas are tensor operations.
 """
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-# As many images at a time as keep four buffers near the core: measured best between 1 and 4 MB, shape by shape.
-CACHE_BYTES = 2 << 20
+from alexnet2012.model import lrn_loops
 
 
-def local_response_norm(maps: Tensor, n: int, k: float, alpha: float, beta: float, towers: int = 1) -> Tensor:
+def local_response_norm(
+    maps: Tensor, n: int, k: float, alpha: float, beta: float, towers: int = 1, rectify: bool = False
+) -> Tensor:
     """Normalise `maps` (images, channels, height, width) within each of `towers` equal groups of channels.
 
-    Returns a tensor of the same shape. Raises ValueError when the channels cannot be split over the towers.
+    With `rectify`, max(maps, 0) is normalised: the ReLU that comes before in §3.5, without a pass of its own. Returns
+    a tensor of the same shape, channels last in memory. bfloat16 and float16 are normalised in float32. Raises
+    ValueError when the channels cannot be split over the towers.
     """
     images, channels, height, width = maps.shape
     if channels % towers:
         raise ValueError(f"{channels} channels cannot be split over {towers} towers")
-    grouped = maps.contiguous().view(images * towers, channels // towers, height * width)
-    return _LocalResponseNorm.apply(grouped, n, k, alpha, beta).view_as(maps)
+    wide = maps.float() if maps.dtype in (torch.bfloat16, torch.float16) else maps
+    # Channels last, so that a pixel's channels are neighbours in memory.
+    rows = wide.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).reshape(-1, channels // towers)
+    on_cpu = maps.device.type == "cpu" and not torch.compiler.is_compiling()
+    norm = _LoopNorm if on_cpu else _TensorNorm
+    result = norm.apply(rows, n, k, alpha, beta, rectify)
+    return result.view(images, height, width, channels).permute(0, 3, 1, 2).to(maps.dtype)
 
 
-class _LocalResponseNorm(torch.autograd.Function):
-    """On (groups, channels, positions); saves only the input and d^-beta, recomputes d^-1 from it."""
+class _LoopNorm(torch.autograd.Function):
+    """On (rows, channels) of a CPU."""
 
     @staticmethod
-    def forward(ctx, maps: Tensor, n: int, k: float, alpha: float, beta: float) -> Tensor:
-        scale = torch.empty_like(maps)
-        output = torch.empty_like(maps)
-        for part in _cached_parts(maps):
-            squares = maps[part].square()
-            divisor = _window_sum(squares, n).mul_(alpha).add_(k)
-            _power(divisor, beta, out=scale[part])
-            torch.mul(maps[part], scale[part], out=output[part])
-        ctx.save_for_backward(maps, scale)
-        ctx.constants = (n, k, alpha, beta)
+    def forward(ctx, rows: Tensor, n: int, k: float, alpha: float, beta: float, rectify: bool) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.constants = (n, k, alpha, beta, rectify)
+        output = torch.empty_like(rows)
+        lrn_loops.forward(rows.detach().numpy(), output.numpy(), *ctx.constants)
         return output
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
-        maps, scale = ctx.saved_tensors
-        n, k, alpha, beta = ctx.constants
-        gradient = gradient.contiguous()
-        result = torch.empty_like(maps)
-        for part in _cached_parts(maps):
-            divisor = _window_sum(maps[part].square(), n).mul_(alpha).add_(k)
-            direct = torch.mul(gradient[part], scale[part], out=result[part])
-            products = torch.mul(direct, maps[part]).div_(divisor)
-            direct.addcmul_(maps[part], _window_sum(products, n), value=-2 * alpha * beta)
-        return result, None, None, None, None
+        (rows,) = ctx.saved_tensors
+        result = torch.empty_like(rows)
+        lrn_loops.backward(rows.numpy(), gradient.contiguous().numpy(), result.numpy(), *ctx.constants)
+        return result, None, None, None, None, None
 
 
-def _cached_parts(maps: Tensor) -> list[slice]:
-    groups = maps.shape[0]
-    if maps.is_cuda:
-        return [slice(0, groups)]
-    bytes_each = maps[0].numel() * maps.element_size()
-    step = max(1, CACHE_BYTES // max(1, 4 * bytes_each))  # four buffers are alive at once
-    return [slice(start, min(start + step, groups)) for start in range(0, groups, step)]
+class _TensorNorm(torch.autograd.Function):
+    """On (rows, channels) of any device; the divisor is computed anew in the backward pass."""
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, n: int, k: float, alpha: float, beta: float, rectify: bool) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.constants = (n, k, alpha, beta, rectify)
+        active = rows.clamp_min(0) if rectify else rows
+        return active * _divisor(active, n, k, alpha).pow(-beta)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        (rows,) = ctx.saved_tensors
+        n, k, alpha, beta, rectify = ctx.constants
+        active = rows.clamp_min(0) if rectify else rows
+        divisor = _divisor(active, n, k, alpha)
+        direct = gradient * divisor.pow(-beta)
+        result = direct - 2 * alpha * beta * active * _window_sum(direct * active / divisor, n)
+        if rectify:
+            result = torch.where(rows > 0, result, 0)
+        return result, None, None, None, None, None
+
+
+def _divisor(active: Tensor, n: int, k: float, alpha: float) -> Tensor:
+    return k + alpha * _window_sum(active.square(), n)
 
 
 def _window_sum(values: Tensor, n: int) -> Tensor:
     """Sum of each channel and its n // 2 neighbours on either side, clipped at the ends."""
-    total = values.clone()
-    channels = values.shape[1]
-    for shift in range(1, min(n // 2, channels - 1) + 1):
-        total[:, shift:].add_(values[:, :-shift])
-        total[:, :-shift].add_(values[:, shift:])
-    return total
-
-
-def _power(divisor: Tensor, beta: float, out: Tensor) -> Tensor:
-    """divisor^-beta; for the paper's beta = 3/4 as two square roots, which is several times faster than pow."""
-    if beta != 0.75:
-        return torch.pow(divisor, -beta, out=out)
-    root = divisor.rsqrt_()
-    torch.sqrt(root, out=out)
-    return out.mul_(root)
+    channels, half = values.shape[1], n // 2
+    padded = functional.pad(values, (half, half))
+    return sum(padded[:, shift : shift + channels] for shift in range(n))

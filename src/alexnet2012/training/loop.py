@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from alexnet2012.config import RunConfig
-from alexnet2012.data.batches import draw_dropout_masks, draw_order, draw_views, make_batch, stream, torch_generator
+from alexnet2012.data.batches import draw_order, draw_views, stream, torch_generator
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import ConfigError, Interrupted, TrainingError
 from alexnet2012.evaluation.metrics import top_k_error
 from alexnet2012.evaluation.predict import measure_centre
 from alexnet2012.model.alexnet import AlexNet, initialise
 from alexnet2012.training.checkpoint import State, save
+from alexnet2012.training.feed import Batch, Feed
+from alexnet2012.training.forward import make_forward
 from alexnet2012.training.interrupt import StopRequest
 from alexnet2012.training.schedule import learning_rate, make_scheduler, save_scheduler
 from alexnet2012.training.update import PaperSGD
@@ -70,9 +72,8 @@ class Training:
         self, run: RunConfig, dataset: PackedDataset, identity: dict, device: torch.device, state: State | None
     ) -> None:
         self.run, self.dataset, self.device = run, dataset, device
-        train = dataset.split("train")
-        self.images, self.labels = train.images, train.labels
-        self.rows = choose_rows(run, self.labels)
+        self.feed = Feed(run, dataset, device)
+        self.rows = choose_rows(run, self.feed.labels)
         self.net = AlexNet(run.net, len(dataset.classes))
         if state is None:
             initialise(self.net, torch_generator(run.seed, "init"))
@@ -81,6 +82,7 @@ class Training:
             self.net.load_state_dict(state.weights)
         self.net.to(device).train()
         settings = run.training
+        self.forward = make_forward(self.net, settings, device)
         self.optimiser = PaperSGD(
             self.net.parameters(), settings.learning_rate, settings.momentum, settings.weight_decay
         )
@@ -106,14 +108,11 @@ class Training:
         self.optimiser.set_learning_rate(learning_rate(run.training.learning_rate, self.scheduler))
         order = self.rows.train[draw_order(run.seed, state.epoch, len(self.rows.train))]
         views = draw_views(
-            run.seed, state.epoch, self.dataset, len(self.labels), run.net.crop_px, run.training.augmentation
+            run.seed, state.epoch, self.dataset, len(self.feed.labels), run.net.crop_px, run.training.augmentation
         )
-        size = run.training.batch_size
         started = time.monotonic() - state.epoch_seconds
-        while state.batch < self.steps_per_epoch:
-            rows = order[state.batch * size : (state.batch + 1) * size]
-            images = make_batch(self.images, self.dataset.mean_image, rows, views, run.net.crop_px)
-            self.update(images, torch.from_numpy(self.labels[rows]))
+        for batch in self.feed.batches(order, views, state.batch, state.step):
+            self.update(batch)
             state.batch += 1
             state.step += 1
             if len(self.pending) >= (CUDA_LOSSES if self.device.type == "cuda" else 1):
@@ -122,20 +121,14 @@ class Training:
             after_step()
         self.collect()
 
-    def update(self, images: Tensor, labels: Tensor) -> None:
+    def update(self, batch: Batch) -> None:
         """One step of the paper's rule on the mean loss of a batch."""
-        run, step = self.run, self.state.step
-        masks = None
-        if run.net.dropout > 0:
-            drawn = draw_dropout_masks(run.seed, step, len(images), run.net.fc_neurons, run.net.dropout)
-            masks = (drawn[0].to(self.device), drawn[1].to(self.device))
-        labels = labels.to(self.device)
-        logits = self.net(images.to(self.device), masks)
-        loss = functional.cross_entropy(logits, labels)
+        logits = self.forward(batch.images, batch.masks)
+        loss = functional.cross_entropy(logits, batch.labels)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
-        self.pending.append((step, loss.detach(), (logits.detach().argmax(1) != labels).sum()))
+        self.pending.append((self.state.step, loss.detach(), (logits.detach().argmax(1) != batch.labels).sum()))
 
     def collect(self) -> None:
         """Add recent steps to the epoch's sums; raises TrainingError at the first loss that is not finite."""

@@ -73,7 +73,7 @@ def write_results(folder: Path, training: Training, made_by: dict, log: RunLog) 
             "config": run.name,
             "variant": run.variant,
             "seed": run.seed,
-            "recipe": run.training.recipe,
+            "recipe": run.training.recipe_in_words,
             "hash8": run.hash8,
             "dataset": dataset.describe(),
             "classes": len(dataset.classes),

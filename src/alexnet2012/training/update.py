@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from alexnet2012.compiled import compiled, run_split
 
 
 class PaperSGD(torch.optim.Optimizer):
@@ -19,17 +21,41 @@ class PaperSGD(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
         for group in self.param_groups:
-            lr, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if "velocity" not in state:
-                    state["velocity"] = torch.zeros_like(weight)
-                velocity = state["velocity"]
-                velocity.mul_(momentum).add_(weight, alpha=-decay * lr).add_(weight.grad, alpha=-lr)
-                weight.add_(velocity)
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            for weight in weights:
+                if "velocity" not in self.state[weight]:
+                    self.state[weight]["velocity"] = torch.zeros_like(weight)
+            if weights:
+                velocities = [self.state[weight]["velocity"] for weight in weights]
+                move = move_on_cpu if weights[0].device.type == "cpu" else move_on_device
+                move(weights, velocities, group["lr"], group["momentum"], group["weight_decay"])
 
     def set_learning_rate(self, lr: float) -> None:
         for group in self.param_groups:
             group["lr"] = lr
+
+
+def move_on_cpu(weights: list[Tensor], velocities: list[Tensor], lr: float, momentum: float, decay: float) -> None:
+    """One update of `weights` by their gradients, and of `velocities`, in place: each number is read and written once.
+
+    Tensor operations move eleven numbers through memory for each weight, this loop five.
+    """
+    for weight, velocity in zip(weights, velocities, strict=True):
+        lines = [each.detach().view(-1).numpy() for each in (weight, velocity, weight.grad.contiguous())]
+        constants = map(lines[0].dtype.type, (lr, momentum, decay * lr))
+        run_split(_move, weight.numel(), *lines, *constants)
+
+
+@compiled
+def _move(first, last, weight, velocity, gradient, lr, momentum, scaled_decay):
+    for i in range(first, last):
+        velocity[i] = momentum * velocity[i] - scaled_decay * weight[i] - lr * gradient[i]
+        weight[i] += velocity[i]
+
+
+def move_on_device(weights: list[Tensor], velocities: list[Tensor], lr: float, momentum: float, decay: float) -> None:
+    """The same as a few kernels over all weights together."""
+    torch._foreach_mul_(velocities, momentum)
+    torch._foreach_add_(velocities, weights, alpha=-decay * lr)
+    torch._foreach_add_(velocities, [weight.grad for weight in weights], alpha=-lr)
+    torch._foreach_add_(weights, velocities)

@@ -91,7 +91,7 @@ def test_the_paper_net_runs_at_the_paper_sizes():
     with torch.no_grad():
         assert model.eval()(torch.empty(2, 3, 224, 224, device="meta")).shape == (2, 1000)
     assert seen == {
-        "conv1": ((2, 3, 227, 227), (2, 96, 55, 55)),
+        "conv1": ((2, 3, 224, 224), (2, 96, 55, 55)),
         "conv2": ((2, 96, 27, 27), (2, 256, 27, 27)),
         "conv3": ((2, 256, 13, 13), (2, 384, 13, 13)),
         "conv4": ((2, 384, 13, 13), (2, 384, 13, 13)),

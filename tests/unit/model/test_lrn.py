@@ -154,34 +154,84 @@ def test_nothing_that_was_given_is_overwritten(beta):
     assert first.abs().max() > 0
 
 
-def split_and_whole(monkeypatch, beta: float, rows: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Output and gradient with `rows` towers at a time, and with all at once."""
-    # An odd number of positions, so that no part is a multiple of a vector register.
-    maps, weights = draw(7, 10, 5, 7, scale=300.0), draw(7, 10, 5, 7, seed=1)
+@pytest.mark.parametrize("beta", [0.75, 0.6])
+@pytest.mark.parametrize("channels", [10, 6, 700])  # blocks of 51 rows of 10, 85 of 6, and rows longer than a block
+def test_threads_change_no_bit(beta, channels):
+    maps = draw(7, channels, 5, 9, scale=300.0).contiguous(memory_format=torch.channels_last)
+    weights = draw(7, channels, 5, 9, seed=1)
 
     def norm(leaf):
-        return local_response_norm(leaf, 5, 2.0, 1e-4, beta, towers=2)
+        return local_response_norm(leaf, 5, 2.0, 1e-4, beta, towers=2, rectify=True)
 
-    results = []
-    bytes_each = 5 * 5 * 7 * 4
-    for cache_bytes, at_once in ((rows * 4 * bytes_each, rows), (1 << 30, 14)):
-        monkeypatch.setattr(lrn, "CACHE_BYTES", cache_bytes)
-        parts = [list(range(14)[part]) for part in lrn._cached_parts(maps.view(14, 5, 35))]
-        assert max(len(part) for part in parts) == at_once
-        assert sum(parts, []) == list(range(14))
-        results.append((norm(maps), gradient_of(norm, maps, weights)))
-    return results
-
-
-@pytest.mark.parametrize("rows", [1, 3, 4])
-def test_parts_that_fit_the_cache_give_the_whole_bit_for_bit(monkeypatch, rows):
-    split, whole = split_and_whole(monkeypatch, 0.75, rows)
-    assert torch.equal(split[0], whole[0])
-    assert torch.equal(split[1], whole[1])
+    before, results = torch.get_num_threads(), []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        try:
+            results.append((norm(maps), gradient_of(norm, maps, weights)))
+        finally:
+            torch.set_num_threads(before)
+    for output, gradient in results[1:]:
+        assert torch.equal(output, results[0][0]) and torch.equal(gradient, results[0][1])
+    np.testing.assert_allclose(
+        results[0][0].numpy()[:, : channels // 2],
+        reference(maps[:, : channels // 2].clamp_min(0).double().numpy(), 5, 2.0, 1e-4, beta),
+        rtol=2e-5,
+    )
 
 
-def test_parts_give_the_whole_for_other_powers_too(monkeypatch):
-    # Not bit for bit: torch.pow rounds the odd values at a part's end otherwise than the vectors before them.
-    split, whole = split_and_whole(monkeypatch, 0.6, 3)
-    torch.testing.assert_close(split[0], whole[0], rtol=1e-6, atol=0)
-    torch.testing.assert_close(split[1], whole[1], rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("place", ["loops", "tensors"])
+def test_a_relu_before_it_is_part_of_it_on_request(place, monkeypatch):
+    monkeypatch.setattr(lrn, "_LoopNorm", lrn._LoopNorm if place == "loops" else lrn._TensorNorm)
+    maps, weights = draw(2, 8, 3, 3, scale=100.0, dtype=torch.float64), draw(2, 8, 3, 3, seed=1, dtype=torch.float64)
+    maps[0, 0, 0, 0] = 0.0
+
+    def apart(leaf):
+        return local_response_norm(leaf.relu(), **PAPER, towers=2)
+
+    def fused(leaf):
+        return local_response_norm(leaf, **PAPER, towers=2, rectify=True)
+
+    torch.testing.assert_close(fused(maps), apart(maps), rtol=1e-14, atol=0)
+    torch.testing.assert_close(
+        gradient_of(fused, maps, weights), gradient_of(apart, maps, weights), rtol=1e-13, atol=1e-14
+    )
+
+
+@pytest.mark.parametrize("rectify", [False, True])
+@pytest.mark.parametrize(("n", "beta", "towers"), [(5, 0.75, 1), (5, 0.75, 2), (3, 0.5, 2), (13, 1.3, 1), (1, 0.75, 1)])
+def test_the_tensor_operations_of_other_devices_give_the_same(monkeypatch, n, beta, towers, rectify):
+    maps = draw(3, 8, 4, 5, scale=100.0, dtype=torch.float64)
+    weights = draw(3, 8, 4, 5, seed=1, dtype=torch.float64)
+
+    def norm(leaf):
+        return local_response_norm(leaf, n, 1.5, 0.01, beta, towers, rectify)
+
+    loops = norm(maps), gradient_of(norm, maps, weights)
+    monkeypatch.setattr(lrn, "_LoopNorm", lrn._TensorNorm)
+    tensors = norm(maps), gradient_of(norm, maps, weights)
+    for one, other in zip(loops, tensors, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
+
+
+def test_what_is_not_finite_stays_so():
+    for rectify in (False, True):
+        maps = torch.ones(1, 4, 1, 1)
+        maps[0, 1] = float("nan")
+        assert local_response_norm(maps, **PAPER, rectify=rectify)[0, 1].isnan().all()
+
+
+def test_bfloat16_is_normalised_in_float32():
+    maps = draw(2, 8, 3, 3, scale=100.0).bfloat16()
+    weights = draw(2, 8, 3, 3, seed=1).bfloat16()
+    found = local_response_norm(maps, **PAPER)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, local_response_norm(maps.float(), **PAPER).bfloat16())
+    gradient = gradient_of(lambda leaf: local_response_norm(leaf, **PAPER), maps, weights)
+    assert gradient.dtype == torch.bfloat16 and gradient.abs().max() > 0
+
+
+def test_the_result_is_channels_last_and_rows_of_any_layout_give_it():
+    maps = draw(2, 8, 3, 5, scale=100.0)
+    found = local_response_norm(maps, **PAPER)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(found, local_response_norm(maps.contiguous(memory_format=torch.channels_last), **PAPER))

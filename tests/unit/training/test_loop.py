@@ -100,7 +100,7 @@ def test_minival_leaves_train_fewer_steps_and_steers(root, dataset, tmp_path):
     training = begin(make_run(root, training={"schedule_split": "minival", "minival_fraction": 0.4}), dataset)
     seen = []
     original = training.update
-    training.update = lambda images, labels: (seen.append(len(labels)), original(images, labels))
+    training.update = lambda batch: (seen.append(len(batch.labels)), original(batch))
 
     training.train_epoch(lambda: None)
     row = training.measure_epoch()
@@ -129,7 +129,7 @@ def test_an_epoch_sees_each_image_at_most_once_in_the_drawn_order(root, dataset)
     training = begin(make_run(root), dataset)
     seen = []
     original = training.update
-    training.update = lambda images, labels: (seen.extend(labels.tolist()), original(images, labels))
+    training.update = lambda batch: (seen.extend(batch.labels.tolist()), original(batch))
 
     training.train_epoch(lambda: None)
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from alexnet2012.training.update import PaperSGD
+from alexnet2012.training.update import PaperSGD, move_on_cpu, move_on_device
 
 LR, MOMENTUM, DECAY = 0.01, 0.9, 0.0005
 
@@ -124,3 +124,32 @@ def test_a_saved_state_goes_on_bit_for_bit():
         optimiser = PaperSGD([weights], 123.0, 0.0, 0.0)
         optimiser.load_state_dict(state)
         assert weights.tolist() == expected[step]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_updates_of_cpu_and_gpu_are_one_rule(dtype):
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(3, 5), (7,), (2, 3, 3, 3)]
+    sets = []
+    for move in (move_on_cpu, move_on_device):
+        generator.manual_seed(0)
+        weights = [nn.Parameter(torch.randn(shape, generator=generator, dtype=dtype)) for shape in shapes]
+        velocities = [torch.zeros_like(weight) for weight in weights]
+        with torch.no_grad():
+            for _ in range(5):
+                for weight in weights:
+                    weight.grad = torch.randn(weight.shape, generator=generator, dtype=dtype)
+                move(weights, velocities, 0.01, 0.9, 0.5)
+        sets.append([*weights, *velocities])
+    for one, other in zip(*sets, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5 if dtype == torch.float32 else 1e-13, atol=1e-7)
+
+
+def test_a_gradient_of_another_layout_is_read_by_its_places():
+    weight = nn.Parameter(torch.zeros(2, 3, 2, 2))
+    gradient = torch.arange(24.0).reshape(2, 3, 2, 2)
+    velocity = torch.zeros_like(weight)
+    weight.grad = gradient.contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        move_on_cpu([weight], [velocity], 1.0, 0.9, 0.0)
+    assert torch.equal(weight.detach(), -gradient)

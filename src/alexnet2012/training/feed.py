@@ -1,0 +1,96 @@
+"""The batches of an epoch on the device of its net: made in line for a CPU, ahead of time for a GPU."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alexnet2012.config import RunConfig
+from alexnet2012.data.batches import Views, draw_dropout_masks, make_batch
+from alexnet2012.data.cropping import crop_bytes
+from alexnet2012.data.on_device import centre
+from alexnet2012.data.packed import PackedDataset
+
+AHEAD = 6  # batches in the making or waiting: 19 MB each at the paper's sizes
+MAKERS = 3  # threads; a batch of the paper's sizes takes one of them about 5 ms, most of it for dropout masks
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`images` float32 (n, 3, crop_px, crop_px), `labels` int64 (n,), `masks` of fc6 and fc7, all on one device."""
+
+    images: Tensor
+    labels: Tensor
+    masks: tuple[Tensor, Tensor] | None
+
+
+class Feed:
+    """Makes the batches of one training; what they hold is a function of its seed alone.
+
+    For a GPU, threads crop uint8 images into pinned memory and draw the masks while the steps before run; mean, colour
+    and reflection are added on the device, after a copy that nobody waits for.
+    """
+
+    def __init__(self, run: RunConfig, dataset: PackedDataset, device: torch.device) -> None:
+        self.run, self.device = run, device
+        train = dataset.split("train")
+        self.images, self.labels = train.images, train.labels
+        self.mean_image = dataset.mean_image
+        self.pinned = device.type == "cuda"
+
+    def batches(self, order: np.ndarray, views: Views, first_batch: int, first_step: int) -> Iterator[Batch]:
+        """The batches of an epoch from `first_batch` on; the last partial one is dropped. `order` names its images."""
+        size = self.run.training.batch_size
+        rows = [order[start : start + size] for start in range(first_batch * size, len(order) - size + 1, size)]
+        if self.device.type == "cpu":
+            return (self.make_in_line(each, views, first_step + k) for k, each in enumerate(rows))
+        return self.make_ahead(rows, views, first_step)
+
+    def make_in_line(self, rows: np.ndarray, views: Views, step: int) -> Batch:
+        images = make_batch(self.images, self.mean_image, rows, views, self.run.net.crop_px)
+        return Batch(images, torch.from_numpy(self.labels[rows]), self.draw_masks(step, len(rows)))
+
+    def make_ahead(self, batches: list[np.ndarray], views: Views, first_step: int) -> Iterator[Batch]:
+        mean_image = torch.from_numpy(self.mean_image).to(self.device)
+        makers = ThreadPoolExecutor(min(MAKERS, os.cpu_count() or 1), "feed")
+        waiting: deque[Future] = deque()
+        try:
+            for k, rows in enumerate(batches):
+                waiting.append(makers.submit(self.make_on_host, rows, views, first_step + k))
+                if k >= AHEAD:
+                    yield self.bring(waiting.popleft().result(), mean_image)
+            while waiting:
+                yield self.bring(waiting.popleft().result(), mean_image)
+        finally:
+            makers.shutdown(wait=True, cancel_futures=True)
+
+    def make_on_host(self, rows: np.ndarray, views: Views, step: int) -> list[Tensor | None]:
+        """Crops, their top, left, reflection and colour, labels and masks, in memory that a GPU can copy from."""
+        crop_px = self.run.net.crop_px
+        crops = torch.empty((len(rows), crop_px, crop_px, 3), dtype=torch.uint8, pin_memory=self.pinned)
+        top, left = views.top[rows], views.left[rows]
+        crop_bytes(self.images, rows, top, left, crops.numpy())
+        small = [torch.from_numpy(each) for each in (top, left, views.flipped[rows], views.colour[rows])]
+        small.append(torch.from_numpy(self.labels[rows]))
+        masks = self.draw_masks(step, len(rows))
+        small += [None, None] if masks is None else [mask.to(torch.uint8) for mask in masks]
+        return [crops, *(each if each is None or not self.pinned else each.pin_memory() for each in small)]
+
+    def bring(self, made: list[Tensor | None], mean_image: Tensor) -> Batch:
+        """A batch made on the host, copied to the device and finished there, without waiting for it."""
+        crops, top, left, flipped, colour, labels, *masks = (
+            each if each is None else each.to(self.device, non_blocking=True) for each in made
+        )
+        images = centre(crops, mean_image, top, left, flipped, colour)
+        return Batch(images, labels, None if masks[0] is None else (masks[0].float(), masks[1].float()))
+
+    def draw_masks(self, step: int, images: int) -> tuple[Tensor, Tensor] | None:
+        net = self.run.net
+        if net.dropout == 0:
+            return None
+        return draw_dropout_masks(self.run.seed, step, images, net.fc_neurons, net.dropout)
