@@ -1,0 +1,75 @@
+"""Augmented batches from packed arrays beside torchvision's ImageFolder on JPEGs of the same images."""
+
+import pytest
+from contest import Contender, Contest
+from judging import compare_speed, compare_time, floor_of_bytes, rate
+from our_steps import FULL_RUN, our_step
+from sizes import CORES, pick
+
+CROP_PX, BATCH = 224, pick(128, 8)
+CROP_VALUES = 3 * CROP_PX**2
+
+
+def one_core(name: str, make: str, folder, **more) -> Contender:
+    return Contender(
+        name, f"contenders.batches:{make}", {"folder": str(folder), "crop_px": CROP_PX, "batch": BATCH, **more}
+    )
+
+
+def loaders(jpegs) -> list[Contender]:
+    """In the process itself, and with a worker for each core."""
+    arguments = {"folder": str(jpegs), "crop_px": CROP_PX, "batch": BATCH}
+    names = {0: "ImageFolder + DataLoader, in process", CORES: f"ImageFolder + DataLoader, {CORES} workers"}
+    return [
+        Contender(name, "contenders.batches:make_loader", {**arguments, "workers": workers}, "plain", 1)
+        for workers, name in names.items()
+    ]
+
+
+@pytest.mark.benchmark(group="batches")
+def test_float_batches(hold, record, packed, jpegs):
+    ours = one_core("packed arrays, one core", "make_ours", packed)
+    step = our_step("our net's training step", FULL_RUN)
+    rates = Contender("rates", "contenders.rates:make")
+    in_process, in_workers = loaders(jpegs)
+    with Contest([ours, in_process, in_workers, step, rates]) as contest:
+        hold(contest)
+        found, measured = contest.results(), contest.details(rates.label)
+    own = found[ours.label]
+    record(
+        f"float batches of {BATCH}, 256 to {CROP_PX} pixels",
+        "images",
+        [found[each.label] for each in (ours, in_process, in_workers, step)],
+        [
+            compare_speed(own, found[in_process.label], 20.0),
+            compare_speed(own, found[in_workers.label], 20.0, cores=(1, CORES)),
+            compare_time(own, found[step.label], 0.03, "share"),
+        ],
+        # A crop's bytes are read and its floats written.
+        floor_of_bytes(own, own.units[0] * CROP_VALUES * (1 + 4), measured),
+        note="ratios are per core; the JPEGs are of the packed 256-pixel squares, so that the loader resizes nothing; "
+        "the step is that of the full net on all cores, and the share that of its time",
+    )
+
+
+@pytest.mark.benchmark(group="batches")
+def test_bytes_for_a_gpu(hold, record, packed, jpegs):
+    ours = one_core("packed arrays, one core, uint8", "make_bytes", packed)
+    rates = Contender("rates", "contenders.rates:make")
+    in_process, in_workers = loaders(jpegs)
+    with Contest([ours, in_process, in_workers, rates]) as contest:
+        hold(contest)
+        found, measured = contest.results(), contest.details(rates.label)
+    own = found[ours.label]
+    record(
+        f"uint8 batches of {BATCH} for a GPU, 256 to {CROP_PX} pixels",
+        "images",
+        [found[each.label] for each in (ours, in_process, in_workers)],
+        [
+            rate(own, 15_000.0),
+            compare_speed(own, found[in_process.label], None),
+            compare_speed(own, found[in_workers.label], None, cores=(1, CORES)),
+        ],
+        floor_of_bytes(own, own.units[0] * CROP_VALUES * 2, measured),
+        note="ratios are per core; from page cache; reflections, mean and colour are the GPU's work",
+    )
