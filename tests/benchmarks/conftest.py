@@ -46,7 +46,7 @@ def record(benchmark) -> Callable[..., None]:
 def photographs(tmp_path_factory) -> Iterator[Path]:
     """A folder of class folders of JPEGs, of the size and weight of ILSVRC's."""
     folder = tmp_path_factory.mktemp("photographs")
-    write_photographs(folder, classes=20, per_class=pick(100, 4))
+    write_photographs(folder, classes=20, per_class=pick(100, 13))
     yield folder
     shutil.rmtree(folder)
 

@@ -8,9 +8,10 @@ from sizes import CORES, pick
 from alexnet2012.config import NetConfig
 from alexnet2012.model.geometry import list_layers
 
-BATCH, CLASSES = pick(128, 4), 1000
-FULL_RUN = {"size_px": 256, "net": {}, "training": {"batch_size": BATCH, "torch_threads": CORES}}
-NO_LRN_RUN = {**FULL_RUN, "net": {"lrn": None}}
+BATCH, CLASSES, NEURONS = pick(128, 4), 1000, pick(4096, 64)
+FULL_NET = {"fc_neurons": NEURONS}
+FULL_RUN = {"size_px": 256, "net": FULL_NET, "training": {"batch_size": BATCH, "torch_threads": CORES}}
+NO_LRN_RUN = {**FULL_RUN, "net": {**FULL_NET, "lrn": None}}
 
 
 def make_run(size_px: int, net: dict[str, Any], training: dict[str, Any], device: str = "cpu") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import pytest
 from contest import Contender, Contest, in_both
 from judging import compare_speed, compare_time, floor_of_flops
+from our_steps import CLASSES, NEURONS
 from sizes import CORES, pick
 
 from alexnet2012.config import NetConfig, RuntimeConfig
@@ -15,10 +16,10 @@ VIEWS = 100  # of the script in one pass: ten images
 
 @pytest.mark.benchmark(group="evaluation")
 def test_ten_crops(hold, record, packed, jpegs):
-    arguments = {"folder": str(packed), "images": IMAGES, "batch": BATCH}
+    arguments = {"folder": str(packed), "neurons": NEURONS, "images": IMAGES, "batch": BATCH}
     ours = Contender("predict_crops", "contenders.evaluation:make_ours", arguments, "job", CORES)
     forward = Contender("ten forward passes alone", "contenders.evaluation:make_forward", arguments, "job", CORES)
-    script = {"folder": str(jpegs), "images": IMAGES, "views": VIEWS, "workers": CORES}
+    script = {"folder": str(jpegs), "neurons": NEURONS, "images": IMAGES, "views": VIEWS, "workers": CORES}
     plain, same = in_both(
         Contender("TenCrop + DataLoader, torch's LRN", "contenders.evaluation:make_script", script, "plain", CORES)
     )
@@ -27,7 +28,7 @@ def test_ten_crops(hold, record, packed, jpegs):
         hold(contest)
         found, measured = contest.results(), contest.details(rates.label)
     own = found[ours.label]
-    multiply_adds = sum(layer.multiply_adds for layer in list_layers(NetConfig(), 1000))
+    multiply_adds = sum(layer.multiply_adds for layer in list_layers(NetConfig(fc_neurons=NEURONS), CLASSES))
     record(
         f"ten-crop evaluation of the full net, {IMAGES} images",
         "images",

@@ -3,7 +3,8 @@
 import pytest
 from contest import Contender, Contest, in_both
 from judging import compare_speed, floor_of_bytes
-from sizes import CORES, ROUNDS, pick
+from our_steps import NEURONS
+from sizes import CORES, ROUNDS
 
 
 @pytest.mark.benchmark(group="optimiser")
@@ -12,7 +13,7 @@ def test_an_update(hold, record):
 
     from alexnet2012.model.alexnet import count_parameters
 
-    arguments = {"neurons": pick(4096, 64)}
+    arguments = {"neurons": NEURONS}
     weights = count_parameters(PlainAlexNet(**FULL | arguments))
     ours = Contender("PaperSGD", "contenders.optimiser:make_ours", arguments, "job", CORES)
     plain, same = in_both(

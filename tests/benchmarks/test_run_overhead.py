@@ -67,7 +67,7 @@ def test_whole_run(hold, record, project):
     whole = ContenderResult("snakemake --cores 8", "job", 1, [ended - began], [1])
     needed = ContenderResult(f"recorded compute over {CORES} slots", "job", 1, [compute / CORES], [1])
     record(
-        f"whole {'toy' if TOY else 'default'} run, preparation apart",
+        f"overhead of a whole {'toy' if TOY else 'default'} run, preparation apart",
         "runs",
         [whole, needed],
         [judge(whole.label, needed.label, "share", [1 - split.compute], 0.1, "at most")],

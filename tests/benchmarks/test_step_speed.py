@@ -3,19 +3,21 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from contest import Contender, Contest, in_both
 from judging import compare_speed, compare_time, floor_of_flops
-from our_steps import BATCH, CLASSES, FULL_RUN, NO_LRN_RUN, count_flops, our_step
+from our_steps import BATCH, CLASSES, FULL_NET, FULL_RUN, NEURONS, NO_LRN_RUN, count_flops, our_step
 from sizes import CORES, ROUNDS, pick
 
 from alexnet2012.config import NetConfig
+from alexnet2012.resolve import describe_target
+
+CONFIG = Path(__file__).parents[2] / "config"
 
 
 @pytest.mark.benchmark(group="training step, full net")
 def test_full_net_beside_torchs_parts(hold, record):
     own = our_step("our net", FULL_RUN)
-    arguments = {"sizes": "full", "crop_px": 224, "batch": BATCH}
+    arguments = {"sizes": "full", "neurons": NEURONS, "crop_px": 224, "batch": BATCH}
     plain, same = in_both(
         Contender("torch's LRN and SGD", "contenders.steps:make_torch_parts", arguments, "plain", CORES)
     )
@@ -29,7 +31,7 @@ def test_full_net_beside_torchs_parts(hold, record):
         "images",
         [found[each.label] for each in (own, plain, same)],
         [compare_speed(step, found[plain.label], 2.4), compare_speed(step, found[same.label], 1.35)],
-        floor_of_flops(step, count_flops(NetConfig(), CLASSES, BATCH), measured),
+        floor_of_flops(step, count_flops(NetConfig.model_validate(FULL_NET), CLASSES, BATCH), measured),
     )
 
 
@@ -59,10 +61,12 @@ def test_full_net_beside_no_lrn_and_torchvision(hold, record):
 
 @pytest.mark.benchmark(group="training step, scaled net")
 def test_scaled_net_beside_torchs_parts(hold, record):
-    net = yaml.safe_load(Path(__file__).parents[2].joinpath("config/config.yaml").read_text())["net"]
+    net = describe_target("cnn", CONFIG / "variants.yaml", CONFIG / "config.yaml")
     batch = pick(128, 16)
-    own = our_step("our net", {"size_px": 32, "net": net, "training": {"batch_size": batch, "torch_threads": 1}}, 10)
-    arguments = {"sizes": "scaled", "crop_px": net["crop_px"], "batch": batch}
+    own = our_step(
+        "our net", {"size_px": 32, "net": net.model_dump(), "training": {"batch_size": batch, "torch_threads": 1}}, 10
+    )
+    arguments = {"sizes": "scaled", "neurons": net.fc_neurons, "crop_px": net.crop_px, "batch": batch}
     plain, same = in_both(Contender("torch's LRN and SGD", "contenders.steps:make_torch_parts", arguments, "plain", 1))
     rates = Contender("rates", "contenders.rates:make", {}, "job", 1)
     with Contest([own, plain, same, rates]) as contest:
@@ -74,7 +78,7 @@ def test_scaled_net_beside_torchs_parts(hold, record):
         "images",
         [found[each.label] for each in (own, plain, same)],
         [compare_speed(step, found[plain.label], 1.6), compare_speed(step, found[same.label], None)],
-        floor_of_flops(step, count_flops(NetConfig.model_validate(net), 10, batch), measured),
+        floor_of_flops(step, count_flops(net, 10, batch), measured),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from alexnet2012.errors import RecordError
-from alexnet2012.files import write_json, write_text
+from alexnet2012.files import in_bytes, write_json, write_text
 from alexnet2012.reporting.benchmark_results import Benchmark, Benchmarks, Comparison, ContenderResult, read_benchmarks
 from alexnet2012.reporting.cells import ABSENT
 from alexnet2012.reporting.provenance_note import describe_commit
@@ -55,6 +55,7 @@ def render_benchmarks(found: Benchmarks, name: str) -> str:
             "reached in the same contest.\n",
             grid(["what", "floor of", "at", "floor", "ours", "floor / ours"], floors),
             "## Memory\n",
+            "Of each contender's own process; processes that it starts are not counted.\n",
             grid(["what", "contender", "peak resident", "peak anonymous"], [row for row in memory if row]),
             *(["## Notes\n", "\n".join(notes) + "\n"] if notes else []),
             describe_provenance(found.provenance),
@@ -118,16 +119,16 @@ def floor_row(benchmark: Benchmark) -> list[str]:
     floor = benchmark.floor
     return [
         benchmark.subject,
-        f"{in_giga(floor.amount)} {floor.what}",
-        f"{in_giga(floor.rate)} {floor.what}/s of {floor.rate_of}",
+        in_words(floor.amount, floor.what),
+        f"{in_words(floor.rate, floor.what)}/s of {floor.rate_of}",
         duration(floor.seconds),
         duration(floor.seconds / floor.fraction),
         f"{floor.fraction:.2f}",
     ]
 
 
-def in_giga(value: float) -> str:
-    return f"{value / 1e9:,.3g} G" if value < 1e12 else f"{value / 1e12:,.3g} T"
+def in_words(amount: float, what: str) -> str:
+    return in_bytes(amount) if what == "bytes" else f"{amount / 1e9:,.1f} GFLOP"
 
 
 def duration(seconds: float) -> str:

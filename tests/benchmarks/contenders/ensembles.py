@@ -38,7 +38,7 @@ def make_ours(folder: str, output: str) -> Call:
         errors = {f"top{k}": top_k_error(probabilities, labels, k) for k in KS}
         for k in KS:
             estimate_error([top_k_wrong(probabilities, labels, k)])
-        return Done(len(labels), details=errors)
+        return Done(1, details=errors)
 
     return call
 
@@ -55,7 +55,7 @@ def make_numpy(folder: str, output: str) -> Call:
         np.save(mean, total)
         best = np.argsort(-total, axis=1)[:, :5]
         hits = best == labels[:, None]
-        return Done(len(labels), details={f"top{k}": 1 - float(hits[:, :k].any(axis=1).mean()) for k in KS})
+        return Done(1, details={f"top{k}": 1 - float(hits[:, :k].any(axis=1).mean()) for k in KS})
 
     return call
 

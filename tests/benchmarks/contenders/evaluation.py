@@ -22,9 +22,9 @@ from alexnet2012.model.alexnet import AlexNet, initialise
 CROP_PX = 224
 
 
-def make_ours(folder: str, images: int, batch: int) -> Call:
+def make_ours(folder: str, neurons: int, images: int, batch: int) -> Call:
     """The packed training split's first `images`, `batch` at a time, as `predict` does."""
-    net, dataset = make_net(), open_packed(Path(folder))
+    net, dataset = make_net(neurons), open_packed(Path(folder))
     pixels, crops = dataset.split("train").images, ten_crops(dataset.size_px, CROP_PX)
 
     def call() -> Done:
@@ -36,9 +36,9 @@ def make_ours(folder: str, images: int, batch: int) -> Call:
     return call
 
 
-def make_forward(folder: str, images: int, batch: int) -> Call:
+def make_forward(folder: str, neurons: int, images: int, batch: int) -> Call:
     """Our net on ten ready batches, for as many images."""
-    net, dataset = make_net(), open_packed(Path(folder))
+    net, dataset = make_net(neurons), open_packed(Path(folder))
     ready = [cut_crop(dataset, crop, batch) for crop in ten_crops(dataset.size_px, CROP_PX)]
 
     @torch.inference_mode()
@@ -51,8 +51,8 @@ def make_forward(folder: str, images: int, batch: int) -> Call:
     return call
 
 
-def make_net() -> AlexNet:
-    net = AlexNet(NetConfig(), 1000)
+def make_net(neurons: int) -> AlexNet:
+    net = AlexNet(NetConfig(fc_neurons=neurons), 1000)
     initialise(net, torch.Generator().manual_seed(0))
     return net.eval()
 
@@ -61,9 +61,9 @@ def cut_crop(dataset: PackedDataset, crop, batch: int) -> Tensor:
     return cut(dataset.split("train").images[:batch], dataset.mean_image, crop, CROP_PX)
 
 
-def make_script(folder: str, images: int, views: int, workers: int) -> Call:
+def make_script(folder: str, neurons: int, images: int, views: int, workers: int) -> Call:
     """As torchvision's documentation does it: TenCrop, the crops of `views` // 10 images in one pass, the mean."""
-    net = PlainAlexNet(**FULL).eval()
+    net = PlainAlexNet(**FULL | {"neurons": neurons}).eval()
     dataset = ImageFolder(folder, v2.Compose([v2.TenCrop(CROP_PX), stack_crops]))
     loader = DataLoader(
         Subset(dataset, range(images)), max(1, views // 10), num_workers=workers, persistent_workers=workers > 0

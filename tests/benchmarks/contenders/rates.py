@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import torch
 from contest import Call, Done
+from sizes import pick
 from torch.nn import functional
 
-SIDE = 2048
-COPIED_BYTES = 256 << 20
-IMAGES, IN, OUT, KERNEL, SIZE_PX = 128, 256, 384, 3, 13  # conv3 of the paper
+SIDE = pick(2048, 256)
+COPIED_BYTES = pick(256 << 20, 1 << 20)
+IMAGES, IN, OUT, KERNEL, SIZE_PX = pick(128, 2), 256, 384, 3, 13  # conv3 of the paper
 
 
 def make() -> Call:

@@ -37,9 +37,10 @@ def make_ours(run: dict, classes: int) -> Call:
     return call
 
 
-def make_torch_parts(sizes: str, crop_px: int, batch: int) -> Call:
+def make_torch_parts(sizes: str, neurons: int, crop_px: int, batch: int) -> Call:
     """The same net of torch's own layers and its SGD; `sizes`: "full" or "scaled"."""
-    return make_usual(PlainAlexNet(**SIZES[sizes]), SIZES[sizes]["classes"], crop_px, batch)
+    net = PlainAlexNet(**SIZES[sizes] | {"neurons": neurons})
+    return make_usual(net, SIZES[sizes]["classes"], crop_px, batch)
 
 
 def make_torchvision(crop_px: int, batch: int) -> Call:
