@@ -15,11 +15,11 @@ VIEWS = 100  # of the script in one pass: ten images
 
 
 @pytest.mark.benchmark(group="evaluation")
-def test_ten_crops(hold, record, packed, jpegs):
+def test_ten_crops(hold, record, packed, photographs):
     arguments = {"folder": str(packed), "neurons": NEURONS, "images": IMAGES, "batch": BATCH}
     ours = Contender("predict_crops", "contenders.evaluation:make_ours", arguments, "job", CORES)
     forward = Contender("ten forward passes alone", "contenders.evaluation:make_forward", arguments, "job", CORES)
-    script = {"folder": str(jpegs), "neurons": NEURONS, "images": IMAGES, "views": VIEWS, "workers": CORES}
+    script = {"folder": str(photographs), "neurons": NEURONS, "images": IMAGES, "views": VIEWS, "workers": CORES}
     plain, same = in_both(
         Contender("TenCrop + DataLoader, torch's LRN", "contenders.evaluation:make_script", script, "plain", CORES)
     )
@@ -39,5 +39,5 @@ def test_ten_crops(hold, record, packed, jpegs):
             compare_time(own, found[forward.label], 1.05, "times the seconds"),
         ],
         floor_of_flops(own, 2.0 * multiply_adds * 10 * IMAGES, measured),
-        note=f"ours {BATCH} crops in a pass, the script {VIEWS}, with {CORES} workers on JPEGs of the same images",
+        note=f"ours {BATCH} crops in a pass, the script {VIEWS}, with {CORES} workers on the JPEGs that were packed",
     )

@@ -17,7 +17,7 @@ from alexnet2012.resolve import load_variants
 
 RECIPES = {
     "paper": {"recipe": "paper"},
-    "fast": {"recipe": "fast", "precision": "bf16"},
+    "fast": {"recipe": "fast", "precision": "bf16", "compile": True},
 }
 DTYPES = {"paper": "float32", "fast": "bfloat16"}
 BATCH, CROP_PX = pick(128, 8), 224
@@ -53,12 +53,14 @@ def test_training_on_a_gpu(hold, record, request, recipe, variant):
     if not has_gpu():
         report_nothing(hold, record, subject, GOALS[recipe])
         return
-    packed, jpegs = (str(request.getfixturevalue(name)) for name in ("packed", "jpegs"))
+    packed, photographs = (str(request.getfixturevalue(name)) for name in ("packed", "photographs"))
     run = make_gpu_run(variant, recipe)
     ours = Contender("our net", "contenders.gpu:make_ours", {"run": run, "folder": packed, "epochs": EPOCHS})
     loop = {"crop_px": CROP_PX, "batch": BATCH}
     loaded, ready = (
-        Contender(RIVALS[0], "contenders.gpu:make_loader_loop", {**loop, "folder": jpegs, "workers": CORES}, "plain"),
+        Contender(
+            RIVALS[0], "contenders.gpu:make_loader_loop", {**loop, "folder": photographs, "workers": CORES}, "plain"
+        ),
         Contender(RIVALS[1], "contenders.gpu:make_ready_loop", {**loop, "steps": pick(100, 2)}, "plain"),
     )
     rates = Contender("rates", "contenders.gpu:make_rates", {"dtype": DTYPES[recipe]})

@@ -20,6 +20,6 @@ rule benchmark:
         raw=f"{RESULTS}/benchmarks/raw.json",
         folder=lambda wildcards, output: os.path.dirname(output[1]),
     shell:
-        "(mkdir -p {params.folder:q}/benchmarks;"
-        " pytest tests/benchmarks --benchmark-only --benchmark-json={params.raw:q};"
-        " alexnet2012 benchmarks {params.raw:q} {params.folder:q} --tracking {input.tracking:q}) > {log:q} 2>&1"
+        "(mkdir -p {params.folder:q}/benchmarks"
+        " && pytest tests/benchmarks --benchmark-only --benchmark-json={params.raw:q}"
+        " && alexnet2012 benchmarks {params.raw:q} {params.folder:q} --tracking {input.tracking:q}) > {log:q} 2>&1"

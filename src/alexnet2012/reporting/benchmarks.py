@@ -112,7 +112,7 @@ def number(value: float, measure: str) -> str:
             return f"{value / 2**30:.2f}"
         case "images/s":
             return f"{value:,.0f}"
-    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+    return f"{value:.2f}" if value < 10 else f"{value:,.1f}"
 
 
 def floor_row(benchmark: Benchmark) -> list[str]:

@@ -16,6 +16,7 @@ from alexnet2012.config import AugmentationConfig
 from alexnet2012.data.batches import draw_order, draw_views, make_batch
 from alexnet2012.data.packed import open_packed
 
+SIZE_PX = 256
 RGB_MEAN = (123.7, 116.8, 103.9)
 COLOUR_VECTORS = ((0.57, 0.72, 0.40), (0.58, 0.00, -0.81), (0.58, -0.69, 0.42))  # columns; close to ImageNet's
 COLOUR_DEVIATIONS = (116.0, 26.0, 12.0)
@@ -53,7 +54,7 @@ def make_ours(folder: str, crop_px: int, batch: int) -> Call:
 
 def make_bytes(folder: str, crop_px: int, batch: int) -> Call:
     """uint8 crops, for a GPU that does the rest."""
-    from alexnet2012.data.batches import crop_bytes
+    from alexnet2012.data.cropping import crop_bytes
 
     epochs = Epochs(folder, crop_px, batch)
     out = np.empty((batch, crop_px, crop_px, 3), dtype=np.uint8)
@@ -61,7 +62,7 @@ def make_bytes(folder: str, crop_px: int, batch: int) -> Call:
     def call() -> Done:
         images = 0
         for rows, views in epochs:
-            crop_bytes(epochs.images, rows, views, crop_px, out)
+            crop_bytes(epochs.images, rows, views.top[rows], views.left[rows], out)
             images += len(rows)
         return Done(images)
 
@@ -69,15 +70,17 @@ def make_bytes(folder: str, crop_px: int, batch: int) -> Call:
 
 
 def make_loader(folder: str, crop_px: int, batch: int, workers: int) -> Call:
-    """The same augmentation as people write it, on class folders of JPEGs."""
+    """The same augmentation as people write it, on class folders of JPEGs of any size."""
     loader = open_loader(folder, crop_px, batch, workers)
     return lambda: Done(sum(len(images) for images, _ in loader))
 
 
 def open_loader(folder: str, crop_px: int, batch: int, workers: int, pin_memory: bool = False) -> DataLoader:
-    transform = v2.Compose([v2.RandomCrop(crop_px), v2.RandomHorizontalFlip(), to_tensor, subtract_mean, add_colour])
+    """Its first two transforms find nothing to do on squares of 256 pixels."""
+    square = [v2.Resize(SIZE_PX), v2.CenterCrop(SIZE_PX)]
+    augment = [v2.RandomCrop(crop_px), v2.RandomHorizontalFlip(), to_tensor, subtract_mean, add_colour]
     return DataLoader(
-        ImageFolder(folder, transform),
+        ImageFolder(folder, v2.Compose([*square, *augment])),
         batch,
         shuffle=True,
         drop_last=True,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from contenders.batches import subtract_mean, to_tensor
+from contenders.batches import SIZE_PX, subtract_mean, to_tensor
 from contenders.plain_net import FULL, PlainAlexNet
 from contest import Call, Done
 from PIL import Image
@@ -64,7 +64,9 @@ def cut_crop(dataset: PackedDataset, crop, batch: int) -> Tensor:
 def make_script(folder: str, neurons: int, images: int, views: int, workers: int) -> Call:
     """As torchvision's documentation does it: TenCrop, the crops of `views` // 10 images in one pass, the mean."""
     net = PlainAlexNet(**FULL | {"neurons": neurons}).eval()
-    dataset = ImageFolder(folder, v2.Compose([v2.TenCrop(CROP_PX), stack_crops]))
+    dataset = ImageFolder(
+        folder, v2.Compose([v2.Resize(SIZE_PX), v2.CenterCrop(SIZE_PX), v2.TenCrop(CROP_PX), stack_crops])
+    )
     loader = DataLoader(
         Subset(dataset, range(images)), max(1, views // 10), num_workers=workers, persistent_workers=workers > 0
     )

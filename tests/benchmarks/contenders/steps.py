@@ -1,40 +1,51 @@
 """Training steps on one batch: ours as a training takes them, and the usual loop of torch's parts."""
 
-import tempfile
-from pathlib import Path
+from itertools import count
 
 import numpy as np
 import torch
 from contenders.plain_net import SIZES, PlainAlexNet
 from contest import Call, Done
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from alexnet2012.config import RunConfig
-from alexnet2012.data.batches import draw_views, make_batch
-from alexnet2012.planning.bench import open_random_images
-from alexnet2012.training.loop import Training
+from alexnet2012.data.batches import Views, draw_dropout_masks, make_batch
+from alexnet2012.model.alexnet import AlexNet, initialise
+from alexnet2012.training.update import PaperSGD
 
 
 def make_ours(run: dict, classes: int) -> Call:
-    """A step of training.loop on a batch that data.batches made: masks, forward, loss, backward, the paper's rule."""
+    """Masks, forward, loss, backward and the paper's rule, on a batch in the layout that data.batches makes."""
     settings = RunConfig.model_validate(run)
-    size, size_px, crop_px = settings.training.batch_size, settings.dataset.size_px, settings.net.crop_px
-    with tempfile.TemporaryDirectory() as folder:
-        pixels = np.random.default_rng(0).integers(0, 256, (size, size_px, size_px, 3), dtype=np.uint8)
-        np.save(Path(folder, "images.npy"), pixels)
-        dataset = open_random_images(Path(folder), settings.dataset, classes)
-        training = Training(settings, dataset, {}, torch.device("cpu"), None)
-    views = draw_views(0, 0, dataset, size, crop_px, settings.training.augmentation)
-    images = make_batch(training.images, dataset.mean_image, np.arange(size), views, crop_px)
-    labels = torch.from_numpy(training.labels)
+    training, size = settings.training, settings.training.batch_size
+    net = AlexNet(settings.net, classes).train()
+    initialise(net, torch.Generator().manual_seed(0))
+    optimiser = PaperSGD(net.parameters(), training.learning_rate, training.momentum, training.weight_decay)
+    images, labels = make_random_batch(settings), torch.arange(size) % classes
+    steps = count()
 
     def call() -> Done:
-        training.update(images, labels)
-        training.state.step += 1
-        training.collect()
-        return Done(size)
+        masks = draw_dropout_masks(0, next(steps), size, settings.net.fc_neurons, settings.net.dropout)
+        logits = net(images, masks)
+        loss = functional.cross_entropy(logits, labels)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        return Done(size, details={"loss": float(loss), "wrong": int((logits.argmax(1) != labels).sum())})
 
     return call
+
+
+def make_random_batch(run: RunConfig) -> Tensor:
+    """Random pixels through make_batch."""
+    random, size = np.random.default_rng(0), run.training.batch_size
+    size_px, crop_px = run.dataset.size_px, run.net.crop_px
+    pixels = random.integers(0, 256, (size, size_px, size_px, 3), dtype=np.uint8)
+    top, left = random.integers(size_px - crop_px + 1, size=(2, size))
+    views = Views(top, left, random.random(size) < 0.5, np.zeros((size, 3), np.float32))
+    mean_image = np.full((size_px, size_px, 3), 120, np.float32)
+    return make_batch(pixels, mean_image, np.arange(size), views, crop_px)
 
 
 def make_torch_parts(sizes: str, neurons: int, crop_px: int, batch: int) -> Call:
