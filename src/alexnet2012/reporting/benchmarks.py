@@ -87,7 +87,7 @@ def pace(contender: ContenderResult | None, unit: str) -> str:
     """Images a second where images are counted, else the time of a call."""
     if contender is None or not contender.seconds:
         return ABSENT
-    return f"{1 / contender.typical_s:,.4g} images/s" if unit == "images" else duration(contender.typical_s)
+    return f"{four_digits(1 / contender.typical_s)} images/s" if unit == "images" else duration(contender.typical_s)
 
 
 def spread(comparison: Comparison) -> str:
@@ -134,8 +134,13 @@ def in_words(amount: float, what: str) -> str:
 def duration(seconds: float) -> str:
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
-            return f"{seconds / size:,.4g} {unit}"
-    return f"{seconds / 1e-6:,.3g} µs"
+            return f"{four_digits(seconds / size)} {unit}"
+    return f"{four_digits(seconds / 1e-6)} µs"
+
+
+def four_digits(value: float) -> str:
+    """17,321; 913.9; 37.12."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def memory_row(benchmark: Benchmark, contender: ContenderResult) -> list[str]:

@@ -92,6 +92,20 @@ def test_every_comparison_is_a_row(raw):
     ]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(12345.6, "12,346 s"), (3.2, "3.2 s"), (0.0123456, "12.35 ms"), (0.0005, "500 µs"), (8.305e-6, "8.305 µs")],
+)
+def test_durations_have_the_unit_that_suits(seconds, words):
+    assert benchmarks.duration(seconds) == words
+
+
+def test_rates_of_images_are_written_out():
+    fast = ContenderResult("fast", "job", 1, [0.1], [1732.1])
+    assert benchmarks.pace(fast, "images") == "17,321 images/s"
+    assert benchmarks.pace(fast, "calls") == "57.73 µs"
+
+
 def test_floors_memory_notes_and_provenance_follow(raw):
     text = benchmarks.render_benchmarks(read_benchmarks(raw), "some")
     table = rows(text)
