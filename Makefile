@@ -6,13 +6,17 @@ VENV := .venv
 READY := $(VENV)/.ready
 ACTIVATE := source $(VENV)/bin/activate
 
-.PHONY: reproduce test ui lint lock reference
+.PHONY: reproduce test bench ui lint lock reference
 
 reproduce: $(READY)
 	$(ACTIVATE) && snakemake --cores 8 --resources gpu=2
 
 test: $(READY)
 	$(ACTIVATE) && pytest
+
+# Each part beside what people would use instead: half an hour on a machine with nothing else to do.
+bench: $(READY)
+	$(ACTIVATE) && snakemake benchmark --cores 8 --resources gpu=2 --forcerun benchmark
 
 ui: $(READY)
 	$(ACTIVATE) && alexnet2012 ui
@@ -28,7 +32,7 @@ lock: $(READY)
 reference:
 	@test -n "$(NAME)" && test -f "results/$(NAME)/experiments.json" || { echo "error: results/$(NAME)/experiments.json is not there; name a finished run, e.g. NAME=cifar10" >&2; exit 1; }
 	rm -rf results/reference/$(NAME) && mkdir -p results/reference/$(NAME)
-	cd results/$(NAME) && find tables experiments.json runs predictions $(if $(wildcard results/$(NAME)/calibration),calibration) -type f -not -path '*/state/*' -not -name run.json \
+	cd results/$(NAME) && find tables experiments.json runs predictions $(if $(wildcard results/$(NAME)/calibration),calibration) $(if $(wildcard results/$(NAME)/benchmarks.json),benchmarks.json) -type f -not -path '*/state/*' -not -name run.json \
 	    \( -name '*.md' -o -name '*.json' -o -name '*.yaml' -o -name '*.parquet' \) \
 	    -exec cp --parents -t ../reference/$(NAME) {} +
 

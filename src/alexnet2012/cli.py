@@ -122,6 +122,12 @@ def add_reading_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--output", type=Path, required=True, help="file that says when it was done")
     verb.set_defaults(run=run_publish)
 
+    verb = verbs.add_parser("benchmarks", help="render what tests/benchmarks measured")
+    verb.add_argument("raw", type=Path, help="JSON of pytest-benchmark")
+    verb.add_argument("folder", type=Path, help="a configuration's results; gets tables/benchmarks.md, benchmarks.json")
+    verb.add_argument("--tracking", type=Path, help="what `track` wrote; without it nothing is logged")
+    verb.set_defaults(run=run_benchmarks)
+
     verb = verbs.add_parser("show", help="print the tables of a results folder and their paths")
     verb.add_argument("folder", type=Path)
     verb.set_defaults(run=run_show)
@@ -268,6 +274,13 @@ def run_publish(options: argparse.Namespace) -> None:
 
     sent = log_tables(TrackingIds.load(options.tracking), options.tables)
     write_text(options.output, PUBLISHED if sent else "the tracking store could not be reached\n")
+
+
+def run_benchmarks(options: argparse.Namespace) -> None:
+    from alexnet2012.reporting.benchmarks import publish_benchmarks
+
+    for path in publish_benchmarks(options.raw, options.folder, options.tracking):
+        print(path)
 
 
 def run_show(options: argparse.Namespace) -> None:

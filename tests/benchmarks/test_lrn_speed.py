@@ -1,44 +1,48 @@
-"""Response normalisation beside torch's: `pytest tests/benchmarks --benchmark-only`; plain `pytest` skips it.
+"""Response normalisation beside torch's: `pytest tests/benchmarks --benchmark-only`; plain `pytest` skips it."""
 
-Compare the medians within a group: both contenders run in one process, on one thread.
-"""
+import math
 
 import pytest
-import torch
-from torch.nn.functional import local_response_norm as torch_local_response_norm
+from contest import Contender, Contest, in_both
+from judging import compare_speed, floor_of_bytes
+from sizes import CORES, ROUNDS, pick
 
-from alexnet2012.model.lrn import local_response_norm
-
-SHAPES = [(32, 96, 55, 55), (32, 256, 27, 27), (128, 16, 24, 24), (128, 48, 12, 12)]
-
-
-def ours(maps):
-    return local_response_norm(maps, n=5, k=2.0, alpha=1e-4, beta=0.75)
-
-
-def theirs(maps):
-    return torch_local_response_norm(maps, size=5, k=2.0, alpha=5e-4, beta=0.75)
+# The paper's two shapes, on all cores; the rehearsal's, on one, as its trainings run. Each with its goal.
+LARGE, SMALL = (CORES, 6.0), (1, 3.0)
+SHAPES = [
+    pytest.param([pick(128, 4), 96, 55, 55], *LARGE, id="96x55x55"),
+    pytest.param([pick(128, 4), 256, 27, 27], *LARGE, id="256x27x27"),
+    pytest.param([pick(128, 4), 16, 24, 24], *SMALL, id="16x24x24"),
+    pytest.param([pick(128, 4), 48, 12, 12], *SMALL, id="48x12x12"),
+]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+@pytest.mark.benchmark(group="response normalisation")
+@pytest.mark.parametrize(("shape", "threads", "goal"), pick(SHAPES, SHAPES[1:3]))
+def test_forward_and_backward(hold, record, shape, threads, goal):
+    arguments = {"shape": shape}
+    ours = Contender("ours, channels_last", "contenders.lrn:make_ours", arguments, "job", threads)
+    theirs = in_both(Contender("torch.nn.LocalResponseNorm", "contenders.lrn:make_torch", arguments, "plain", threads))
+    rates = Contender("rates", "contenders.rates:make", {}, "job", threads)
+    with Contest([ours, *theirs, rates]) as contest:
+        hold(contest, rounds=2 * ROUNDS + 1)
+        found = contest.results()
+        measured = contest.details(rates.label)
+    fastest = found[ours.label]
+    # Forward reads the maps and writes as many; backward reads the maps and the gradient and writes another.
+    floor = floor_of_bytes(fastest, 5 * 4 * math.prod(shape), measured)
+    record(
+        f"LRN forward + backward, {'x'.join(map(str, shape))}",
+        "calls",
+        [found[each.label] for each in (ours, *theirs)],
+        [compare_speed(fastest, found[each.label], goal) for each in theirs],
+        floor,
+    )
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
-@pytest.mark.parametrize("contender", [ours, theirs])
-def test_forward_and_backward(benchmark, shape, contender):
-    generator = torch.Generator().manual_seed(0)
-    maps = torch.randn(shape, generator=generator).requires_grad_()
-    gradient = torch.randn(shape, generator=generator)
+def test_both_compute_the_same():
+    import torch
+    from contenders.lrn import ours, torchs
 
-    def step():
-        maps.grad = None
-        contender(maps).backward(gradient)
-
-    benchmark.group = f"LRN forward + backward {shape}"
-    benchmark.pedantic(step, warmup_rounds=1, rounds=7)
-    assert maps.grad.shape == shape
+    maps = 50 * torch.randn(2, 16, 5, 5, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(maps), torchs()(maps), rtol=1e-4, atol=1e-5)

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sizes import TOY
 
 WORKFLOW_TESTS = Path(__file__).parents[1] / "workflow"
 EPOCHS = 60
+pytestmark = pytest.mark.skipif(TOY, reason="planning measures for a minute, whatever the sizes")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from alexnet2012.tracking import (
     TrackingIds,
     close_stale,
     initialise,
+    log_benchmarks,
     log_ensemble,
     log_results,
     log_tables,
@@ -344,3 +345,13 @@ def test_serving_becomes_a_server_for_the_store(results, monkeypatch):
     assert f"--backend-store-uri sqlite:///{results.resolve()}/mlflow.db" in command
     assert f"--artifacts-destination {results.resolve()}/mlartifacts" in command
     assert called["e"]["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_benchmarks_are_one_run_that_keeps_the_latest_values(ids, client):
+    folder = Path(ids.results, ids.name, "benchmarks")
+    for value in (6.0, 6.0, 6.5):
+        log_benchmarks(ids, {"commit": "abc"}, {"LRN/ours times as fast": value}, folder)
+    (run,) = children(client, ids)
+    assert run.info.run_name == "benchmarks" and run.info.status == "FINISHED"
+    assert run.data.tags["benchmarks.commit"] == "abc"
+    assert history(client, run.info.run_id, "LRN/ours times as fast") == [(0, 6.0), (0, 6.5)]

@@ -39,6 +39,11 @@ def test_every_configuration_can_be_planned(original, name):
     assert plan["prepare_dataset"] == len({experiment.dataset for experiment in config.experiments})
 
 
+def test_benchmarks_are_run_on_demand_alone(original):
+    assert "benchmark" not in original.plan(config=None)
+    assert original.plan("benchmark", config=None) == {"benchmark": 1, "initialise_tracking": 1}
+
+
 def test_names_of_configurations_are_distinct():
     names = [yaml.safe_load((REPOSITORY / "config" / name).read_text())["name"] for name in CONFIGS]
 

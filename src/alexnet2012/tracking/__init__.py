@@ -8,7 +8,7 @@ the outboxes.
 """
 
 from alexnet2012.tracking.browser import log_tables, serve
-from alexnet2012.tracking.outbox import RunLog, log_ensemble, log_results
+from alexnet2012.tracking.outbox import RunLog, log_benchmarks, log_ensemble, log_results
 from alexnet2012.tracking.store import TrackingIds, close_stale, initialise, tracking_uri
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "TrackingIds",
     "close_stale",
     "initialise",
+    "log_benchmarks",
     "log_ensemble",
     "log_results",
     "log_tables",

@@ -165,6 +165,15 @@ def log_ensemble(
     log.finish(values)
 
 
+def log_benchmarks(
+    ids: TrackingIds, provenance: Mapping[str, Any], values: Mapping[str, float], outbox_folder: Path
+) -> None:
+    """Logs the values of a configuration's latest benchmarks on one run, and what made them as its tags."""
+    log = RunLog(outbox_folder, ids, "benchmarks", key=f"benchmarks:{ids.name}")
+    log.start({}, as_text({f"benchmarks.{key}": value for key, value in provenance.items()}))
+    log.finish(values)
+
+
 def send(client: Any, run_id: str, event: Mapping[str, Any]) -> None:
     """Brings one event into the store; doing so again changes nothing."""
     if event["kind"] == "start":

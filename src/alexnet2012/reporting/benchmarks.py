@@ -1,0 +1,185 @@
+"""benchmarks.md and benchmarks.json: how fast each part is, beside what people would use instead and its floor."""
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from alexnet2012.errors import RecordError
+from alexnet2012.files import in_bytes, write_json, write_text
+from alexnet2012.reporting.benchmark_results import Benchmark, Benchmarks, Comparison, ContenderResult, read_benchmarks
+from alexnet2012.reporting.cells import ABSENT
+from alexnet2012.reporting.provenance_note import describe_commit
+from alexnet2012.reporting.tables import grid, page
+from alexnet2012.tracking import TrackingIds, log_benchmarks
+
+NOT_MEASURED = "not measured (no GPU)"
+ENVIRONMENTS = (
+    "Every contender runs in a process of its own, rounds in turn. `job`: the environment of the workflow's jobs, in "
+    "which glibc keeps large buffers; `plain`: as people run things. Ratios are medians over rounds, in brackets the "
+    "smallest and the largest.\n"
+)
+TOY = "**Toy sizes**: these numbers prove that the benchmarks run, and say nothing of speed.\n"
+
+
+def publish_benchmarks(raw: Path, folder: Path, tracking: Path | None) -> list[Path]:
+    """From pytest-benchmark's `raw` JSON write `folder`/tables/benchmarks.md and `folder`/benchmarks.json, their paths.
+
+    With `tracking`, the file that `track` wrote, the values are logged to MLflow too. Raises RecordError when `raw` is
+    unreadable or holds none of our results.
+    """
+    found = read_benchmarks(raw)
+    table, results = folder / "tables" / "benchmarks.md", folder / "benchmarks.json"
+    write_text(table, render_benchmarks(found, folder.name))
+    write_json(results, asdict(found))
+    if tracking is not None:
+        log_benchmarks(TrackingIds.load(tracking), found.provenance, list_values(found), folder / "benchmarks")
+    return [table, results]
+
+
+def render_benchmarks(found: Benchmarks, name: str) -> str:
+    comparisons = [row for benchmark in found.subjects for row in comparison_rows(benchmark)]
+    floors = [floor_row(benchmark) for benchmark in found.subjects if benchmark.floor is not None]
+    memory = [memory_row(benchmark, each) for benchmark in found.subjects for each in benchmark.contenders]
+    notes = [f"- {benchmark.subject}: {benchmark.note}" for benchmark in found.subjects if benchmark.note]
+    return page(
+        [
+            f"# Benchmarks: {name}\n",
+            TOY if any(benchmark.toy for benchmark in found.subjects) else "",
+            ENVIRONMENTS,
+            grid(
+                ["what", "ours", "against", "threads", "ours takes", "theirs takes", "measured", "goal", "met"],
+                comparisons,
+            ),
+            "## Floors\n",
+            "The floor is the least time that the FLOPs or the bytes of one call take at the rates that this machine "
+            "reached in the same contest.\n",
+            grid(["what", "floor of", "at", "floor", "ours", "floor / ours"], floors),
+            "## Memory\n",
+            "Of each contender's own process; processes that it starts are not counted.\n",
+            grid(["what", "contender", "peak resident", "peak anonymous"], [row for row in memory if row]),
+            *(["## Notes\n", "\n".join(notes) + "\n"] if notes else []),
+            describe_provenance(found.provenance),
+        ]
+    )
+
+
+def comparison_rows(benchmark: Benchmark) -> list[list[str]]:
+    rows = []
+    for each in benchmark.comparisons:
+        ours, theirs = benchmark.find(each.ours), benchmark.find(each.against)
+        threads = [str(contender.threads) for contender in (ours, theirs) if contender is not None]
+        rows.append(
+            [
+                benchmark.subject,
+                each.ours,
+                each.against,
+                " / ".join(dict.fromkeys(threads)) or ABSENT,
+                *(pace(contender, benchmark.unit) for contender in (ours, theirs)),
+                NOT_MEASURED if each.value is None else spread(each),
+                ABSENT if each.goal is None else f"{each.direction} {amount(each.goal, each.measure)}",
+                {None: ABSENT, True: "yes", False: "**no**"}[each.met],
+            ]
+        )
+    return rows
+
+
+def pace(contender: ContenderResult | None, unit: str) -> str:
+    """Images a second where images are counted, else the time of a call."""
+    if contender is None or not contender.seconds:
+        return ABSENT
+    return f"{four_digits(1 / contender.typical_s)} images/s" if unit == "images" else duration(contender.typical_s)
+
+
+def spread(comparison: Comparison) -> str:
+    text = amount(comparison.value, comparison.measure)
+    if comparison.low == comparison.high:
+        return text
+    low, high = (number(each, comparison.measure) for each in (comparison.low, comparison.high))
+    return f"{text} [{low}, {high}]"
+
+
+def amount(value: float, measure: str) -> str:
+    """2.41 times as fast; 1.04 times the seconds; 15,000 images/s; 9.2 %; 0.95 GiB."""
+    words = {"share": "%", "bytes": "GiB"}.get(measure, measure)
+    return f"{number(value, measure)} {words}"
+
+
+def number(value: float, measure: str) -> str:
+    match measure:
+        case "share":
+            return f"{100 * value:.1f}"
+        case "bytes":
+            return f"{value / 2**30:.2f}"
+        case "images/s":
+            return f"{value:,.0f}"
+    return f"{value:.2f}" if value < 10 else f"{value:,.1f}"
+
+
+def floor_row(benchmark: Benchmark) -> list[str]:
+    floor = benchmark.floor
+    return [
+        benchmark.subject,
+        in_words(floor.amount, floor.what),
+        f"{in_words(floor.rate, floor.what)}/s of {floor.rate_of}",
+        duration(floor.seconds),
+        duration(floor.seconds / floor.fraction),
+        f"{floor.fraction:.2f}",
+    ]
+
+
+def in_words(amount: float, what: str) -> str:
+    return in_bytes(amount) if what == "bytes" else f"{amount / 1e9:,.1f} GFLOP"
+
+
+def duration(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{four_digits(seconds / size)} {unit}"
+    return f"{four_digits(seconds / 1e-6)} µs"
+
+
+def four_digits(value: float) -> str:
+    """17,321; 913.9; 37.12."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def memory_row(benchmark: Benchmark, contender: ContenderResult) -> list[str]:
+    peaks = (contender.peak_rss_bytes, contender.peak_anonymous_bytes)
+    if peaks == (None, None):
+        return []
+    return [
+        benchmark.subject,
+        contender.label,
+        *(ABSENT if peak is None else amount(peak, "bytes") for peak in peaks),
+    ]
+
+
+def describe_provenance(provenance: dict) -> str:
+    try:
+        lines = {
+            "commit": describe_commit(provenance),
+            "date": provenance["date"][:10],
+            "hardware": provenance["hardware"],
+            "software": f"torch {provenance['torch']}, torchvision {provenance['torchvision']}, "
+            f"Python {provenance['python']}",
+        }
+    except (TypeError, KeyError) as error:
+        raise RecordError(f"the benchmarks do not say what made them ({error}); run `make bench`") from None
+    return "\n".join(f"- {key}: {value}" for key, value in lines.items()) + "\n"
+
+
+def list_values(found: Benchmarks) -> dict[str, float]:
+    """Every comparison's value and every floor's fraction, by a name that MLflow takes."""
+    values = {}
+    for benchmark in found.subjects:
+        for each in benchmark.comparisons:
+            if each.value is not None:
+                values[metric_name(f"{benchmark.subject}/{each.ours} {each.measure} {each.against}")] = each.value
+        if benchmark.floor is not None:
+            values[metric_name(f"{benchmark.subject}/floor fraction")] = benchmark.floor.fraction
+    return values
+
+
+def metric_name(text: str) -> str:
+    """MLflow takes letters, digits, "_", "-", ".", " " and "/", and no more than 250 of them."""
+    return re.sub(r"\s+", " ", re.sub(r"[^A-Za-z0-9_\-. /]", " ", text)).strip()[:250]

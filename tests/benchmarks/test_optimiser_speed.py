@@ -1,0 +1,34 @@
+"""The paper's update rule beside torch.optim.SGD(foreach=True), on the full net's 61 million weights."""
+
+import pytest
+from contest import Contender, Contest, in_both
+from judging import compare_speed, floor_of_bytes
+from our_steps import NEURONS
+from sizes import CORES, ROUNDS
+
+
+@pytest.mark.benchmark(group="optimiser")
+def test_an_update(hold, record):
+    from contenders.plain_net import FULL, PlainAlexNet
+
+    from alexnet2012.model.alexnet import count_parameters
+
+    arguments = {"neurons": NEURONS}
+    weights = count_parameters(PlainAlexNet(**FULL | arguments))
+    ours = Contender("PaperSGD", "contenders.optimiser:make_ours", arguments, "job", CORES)
+    plain, same = in_both(
+        Contender("torch.optim.SGD(foreach=True)", "contenders.optimiser:make_torch", arguments, "plain", CORES)
+    )
+    rates = Contender("rates", "contenders.rates:make", {}, "job", CORES)
+    with Contest([ours, plain, same, rates]) as contest:
+        hold(contest, rounds=2 * ROUNDS + 1)
+        found, measured = contest.results(), contest.details(rates.label)
+    own = found[ours.label]
+    record(
+        f"optimiser step, {weights / 1e6:.0f} M weights",
+        "calls",
+        [found[each.label] for each in (ours, plain, same)],
+        [compare_speed(own, found[each.label], 1.0) for each in (plain, same)],
+        # Weights, gradients and velocities are read, weights and velocities written.
+        floor_of_bytes(own, 5 * 4 * weights, measured),
+    )

@@ -1,0 +1,73 @@
+"""Where the slots of a finished workflow spent their time, from Snakemake's notes of its jobs and our records."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+NETS = ("train_net", "predict")  # the rules whose records say how long they computed
+
+
+@dataclass(frozen=True)
+class Job:
+    """Seconds since the epoch."""
+
+    rule: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class Split:
+    """Shares of slots x elapsed; they add up to 1.
+
+    `compute`: what trainings and predictions recorded; `start_up`: the rest of those jobs, which is imports, checks and
+    files; `other_jobs`: tables, averages, tracking; `tail`: slots without a job after the last moment at which all had
+    one; `idle`: such slots before that, while Snakemake started and chose.
+    """
+
+    compute: float
+    start_up: float
+    other_jobs: float
+    tail: float
+    idle: float
+
+
+def read_jobs(root: Path, since: float) -> list[Job]:
+    """Each job that ended after `since`, once, in the order in which they began."""
+    notes = [json.loads(path.read_text()) for path in (root / ".snakemake" / "metadata").iterdir() if path.is_file()]
+    own = {(note["rule"], *note["log"]): note for note in notes if note["endtime"] > since}
+    jobs = [Job(note["rule"], note["starttime"], note["endtime"]) for note in own.values()]
+    return sorted(jobs, key=lambda job: job.began)
+
+
+def sum_compute(results: Path) -> float:
+    """Seconds that trainings and single nets' predictions recorded, their own epochs' evaluations included."""
+    paths = [*results.glob("runs/**/record.json"), *results.glob("predictions/**/*.json")]
+    records = [json.loads(path.read_text()) for path in paths]
+    return sum(record["wall_time_s"] for record in records if record.get("kind") in ("training", "prediction"))
+
+
+def split_time(jobs: Iterable[Job], compute: float, began: float, ended: float, slots: int) -> Split:
+    """How `slots` spent the time from `began` to `ended`."""
+    jobs = list(jobs)
+    whole = slots * (ended - began)
+    nets = sum(job.ended - job.began for job in jobs if job.rule in NETS)
+    others = sum(job.ended - job.began for job in jobs if job.rule not in NETS)
+    full = last_full_moment(jobs, slots, began)
+    busy_after = sum(max(0.0, job.ended - max(job.began, full)) for job in jobs)
+    tail = slots * (ended - full) - busy_after
+    return Split(
+        compute / whole, (nets - compute) / whole, others / whole, tail / whole, (whole - nets - others - tail) / whole
+    )
+
+
+def last_full_moment(jobs: list[Job], slots: int, began: float) -> float:
+    """The last moment at which `slots` jobs ran at once; `began` where there was none."""
+    changes = sorted([(job.ended, -1) for job in jobs] + [(job.began, 1) for job in jobs])
+    running, last = 0, began
+    for moment, change in changes:
+        if running >= slots and change < 0:
+            last = moment
+        running += change
+    return last

@@ -1,0 +1,89 @@
+import os
+
+import pytest
+from contest import Contender, Contest, ContestError, in_both, make_environment
+
+from alexnet2012.allocation import KEEP_LARGE_BUFFERS
+
+TELL = [*KEEP_LARGE_BUFFERS, "OMP_NUM_THREADS", "MKL_NUM_THREADS"]
+
+
+def writer(name: str, file) -> Contender:
+    return Contender(name, "trivial_contenders:make_writer", {"file": str(file), "name": name})
+
+
+def test_rounds_are_in_turn_and_each_begins_with_the_next(tmp_path):
+    file = tmp_path / "order"
+    with Contest([writer(name, file) for name in "abc"]) as contest:
+        warmed_up = file.read_text().split()
+        for _ in range(4):
+            contest.round()
+        found = contest.results()
+    assert sorted(warmed_up) == ["a", "b", "c"]
+    assert "".join(file.read_text().split()[3:]) == "abcbcacababc"
+    assert list(found) == ["a (job)", "b (job)", "c (job)"]
+    assert all(each.units == [3, 3, 3, 3] and len(each.seconds) == 4 for each in found.values())
+    assert all(seconds > 0 for each in found.values() for seconds in each.seconds)
+
+
+def test_each_environment_reaches_its_processes(monkeypatch):
+    for name in TELL:
+        monkeypatch.setenv(name, "7")  # as a job of the workflow would have it
+    contender = Contender("teller", "trivial_contenders:make_teller", {"names": TELL}, "plain", 2)
+    with Contest(in_both(contender)) as contest:
+        contest.round()
+        plain, job = (contest.details(f"teller ({kind})")[0] for kind in ("plain", "job"))
+        seconds = contest.results()["teller (job)"].seconds
+    nothing = dict.fromkeys(KEEP_LARGE_BUFFERS)
+    assert plain == {**nothing, "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": None}
+    assert job == {**KEEP_LARGE_BUFFERS, "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": None}
+    assert seconds == [0.25], "a contender's own clock counts where it has one"
+
+
+def test_an_environment_keeps_what_is_not_about_speed(monkeypatch):
+    monkeypatch.setenv("SOMETHING", "kept")
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
+    assert make_environment("plain", 1)["SOMETHING"] == "kept"
+    assert "MALLOC_ARENA_MAX" not in make_environment("job", 1)
+
+
+def test_anonymous_memory_is_the_largest_that_was_seen_during_a_call():
+    size = 64 << 20
+    with Contest([Contender("hoarder", "trivial_contenders:make_hoarder", {"size": size})]) as contest:
+        contest.round()
+        found = contest.results()["hoarder (job)"]
+    assert size < found.peak_anonymous_bytes < 4 * size
+    assert found.peak_rss_bytes >= found.peak_anonymous_bytes
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "said"),
+    [
+        ("trivial_contenders:make_failing", {"after": 0}, "RuntimeError: the contender's own words"),
+        ("trivial_contenders:make_failing", {"before": 0}, "unexpected keyword argument 'before'"),
+        ("trivial_contenders:make_dying", {}, "ended with 7"),
+        ("no_such_module:make", {}, "No module named 'no_such_module'"),
+    ],
+)
+def test_a_contender_that_cannot_begin_is_named_with_its_words(make, arguments, said):
+    with pytest.raises(ContestError) as raised, Contest([Contender("broken", make, arguments)]):
+        pass
+    assert str(raised.value).startswith(f"broken (job), {make}, ended with ")
+    assert said in str(raised.value)
+
+
+def test_a_contender_that_fails_in_a_round_ends_the_contest_and_all_processes(tmp_path):
+    failing = Contender("failing", "trivial_contenders:make_failing", {"after": 2})
+    contest = Contest([writer("a", tmp_path / "order"), failing])
+    with pytest.raises(ContestError, match="the contender's own words"), contest:
+        contest.round()
+        contest.round()
+    assert [worker.process.poll() is not None for worker in contest.workers] == [True, True]
+    for worker in contest.workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker.process.pid, 0)
+
+
+def test_two_contenders_of_one_label_are_refused():
+    with pytest.raises(ValueError, match="two contenders of one name"):
+        Contest([Contender("a", "m:f"), Contender("a", "m:g")])

@@ -1,0 +1,167 @@
+import json
+from dataclasses import asdict
+
+import pytest
+
+from alexnet2012 import cli
+from alexnet2012.errors import RecordError
+from alexnet2012.reporting import benchmarks
+from alexnet2012.reporting.benchmark_results import KEY, Benchmark, Comparison, ContenderResult, Floor, read_benchmarks
+
+OURS = ContenderResult("our net", "job", 2, [3.2, 3.3, 3.1], [128, 128, 128], 4 << 30, 3 << 30)
+THEIRS = ContenderResult("torch's parts", "plain", 2, [8.0, 8.1, 7.9], [128, 128, 128], 5 << 30, 9 << 29)
+LOADER = ContenderResult("loader", "plain", 1, [0.64, 0.64, 0.64], [128, 128, 128])
+STEP = Benchmark(
+    "training step",
+    "images",
+    [OURS, THEIRS, LOADER],
+    [
+        Comparison("our net (job)", "torch's parts (plain)", "times as fast", 2.4, "at least", 2.5, 2.45, 2.55, True),
+        Comparison("our net (job)", "loader (plain)", "times the seconds", 1.06, "at most", 5.0, 4.8, 5.2, False),
+    ],
+    Floor("FLOPs", 529.3e9, 200e9, "torch.mm", 2.64, 0.825),
+    note="of random images",
+)
+ENSEMBLE = Benchmark(
+    "ensemble",
+    "calls",
+    [ContenderResult("average", "job", 1, [1.5], [1])],
+    [
+        Comparison("average (job)", "anonymous memory", "bytes", 2.0**30, "at most", 2.0**29, 2.0**29, 2.0**29, True),
+        Comparison("average (job)", "whole", "share", 0.1, "at most", 0.092, 0.08, 0.1, True),
+        Comparison("our net", "the goal", "images/s", 16000.0, "at least", None, None, None, None),
+        Comparison("average (job)", "the goal", "images/s", None, "at least", 15432.1, 15000.0, 15500.0, None),
+    ],
+    Floor("bytes", 5.4e9, 2e10, "a copy", 0.27, 0.18),
+)
+PROVENANCE = {
+    "commit": "0123456789abcdef",
+    "dirty": True,
+    "date": "2026-11-24T15:00:00+00:00",
+    "hardware": "some CPU, 2 usable cores",
+    "torch": "2.14.1",
+    "torchvision": "0.29.1",
+    "python": "3.11.7",
+}
+
+
+def write_raw(path, *found: Benchmark):
+    entries = [{"name": each.subject, "extra_info": {KEY: asdict(each)}} for each in found]
+    path.write_text(json.dumps({"benchmarks": [*entries, {"extra_info": {"other": 1}}], KEY: PROVENANCE}))
+    return path
+
+
+@pytest.fixture
+def raw(tmp_path):
+    return write_raw(tmp_path / "raw.json", STEP, ENSEMBLE)
+
+
+def rows(text: str) -> list[list[str]]:
+    return [[part.strip() for part in line.strip("|").split("|")] for line in text.splitlines() if line[:2] == "| "]
+
+
+def test_what_was_written_is_read_as_it_was(raw):
+    found = read_benchmarks(raw)
+    assert found.subjects == [STEP, ENSEMBLE]
+    assert found.provenance == PROVENANCE
+
+
+def test_the_verb_writes_table_and_samples(raw, tmp_path, capsys):
+    folder = tmp_path / "results" / "some"
+    assert cli.main(["benchmarks", str(raw), str(folder)]) == 0
+    table, samples = folder / "tables/benchmarks.md", folder / "benchmarks.json"
+    assert capsys.readouterr().out == f"{table}\n{samples}\n"
+    assert table.read_text().startswith("# Benchmarks: some\n")
+    values = json.loads(samples.read_text())
+    assert values["subjects"][0]["contenders"][1]["seconds"] == [8.0, 8.1, 7.9]
+    assert values["provenance"] == PROVENANCE
+
+
+def test_every_comparison_is_a_row(raw):
+    table = rows(benchmarks.render_benchmarks(read_benchmarks(raw), "some"))
+    # 128 / 3.2 = 40 images/s; a whole call where no images are counted.
+    assert table[1:7] == [
+        ["training step", "our net (job)", "torch's parts (plain)", "2", "40 images/s", "16 images/s"]
+        + ["2.50 times as fast [2.45, 2.55]", "at least 2.40 times as fast", "yes"],
+        ["training step", "our net (job)", "loader (plain)", "2 / 1", "40 images/s", "200 images/s"]
+        + ["5.00 times the seconds [4.80, 5.20]", "at most 1.06 times the seconds", "**no**"],
+        ["ensemble", "average (job)", "anonymous memory", "1", "1.5 s", "–", "0.50 GiB", "at most 1.00 GiB", "yes"],
+        ["ensemble", "average (job)", "whole", "1", "1.5 s", "–", "9.2 % [8.0, 10.0]", "at most 10.0 %", "yes"],
+        ["ensemble", "our net", "the goal", "–", "–", "–", "not measured (no GPU)", "at least 16,000 images/s", "–"],
+        ["ensemble", "average (job)", "the goal", "1", "1.5 s", "–", "15,432 images/s [15,000, 15,500]", "–", "–"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(12345.6, "12,346 s"), (3.2, "3.2 s"), (0.0123456, "12.35 ms"), (0.0005, "500 µs"), (8.305e-6, "8.305 µs")],
+)
+def test_durations_have_the_unit_that_suits(seconds, words):
+    assert benchmarks.duration(seconds) == words
+
+
+def test_rates_of_images_are_written_out():
+    fast = ContenderResult("fast", "job", 1, [0.1], [1732.1])
+    assert benchmarks.pace(fast, "images") == "17,321 images/s"
+    assert benchmarks.pace(fast, "calls") == "57.73 µs"
+
+
+def test_floors_memory_notes_and_provenance_follow(raw):
+    text = benchmarks.render_benchmarks(read_benchmarks(raw), "some")
+    table = rows(text)
+    assert ["training step", "529.3 GFLOP", "200.0 GFLOP/s of torch.mm", "2.64 s", "3.2 s", "0.82"] in table
+    assert ["ensemble", "5.4 GB", "20.0 GB/s of a copy", "270 ms", "1.5 s", "0.18"] in table
+    assert ["training step", "torch's parts (plain)", "5.00 GiB", "4.50 GiB"] in table
+    assert not [row for row in table if row[1] == "loader (plain)"], "no row where no memory was seen"
+    assert "- training step: of random images\n" in text
+    assert "- commit: `0123456789ab` (dirty: tracked files were changed)\n- date: 2026-11-24\n" in text
+    assert "- hardware: some CPU, 2 usable cores\n- software: torch 2.14.1, torchvision 0.29.1, Python 3.11.7\n" in text
+    assert "Toy sizes" not in text
+
+
+def test_toy_sizes_are_named(tmp_path):
+    raw = write_raw(tmp_path / "raw.json", Benchmark("toy", "calls", [], STEP.comparisons, toy=True))
+    assert "**Toy sizes**" in benchmarks.render_benchmarks(read_benchmarks(raw), "some")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("", "is not JSON"),
+        ("[]", "is not what tests/benchmarks write"),
+        ('{"benchmarks": []}', "is not what tests/benchmarks write"),
+        (json.dumps({"benchmarks": [], KEY: PROVENANCE}), "holds no results of tests/benchmarks"),
+        (json.dumps({"benchmarks": [{"extra_info": {}}], KEY: PROVENANCE}), "holds no results of tests/benchmarks"),
+        (json.dumps({"benchmarks": [{"extra_info": {KEY: {"subject": "LRN"}}}], KEY: PROVENANCE}), "result of LRN"),
+        (json.dumps({"benchmarks": [{"extra_info": {KEY: "LRN"}}], KEY: PROVENANCE}), "result of LRN is not complete"),
+    ],
+)
+def test_a_file_without_results_is_an_error(tmp_path, capsys, content, message):
+    raw = tmp_path / "raw.json"
+    if content is not None:
+        raw.write_text(content)
+    assert cli.main(["benchmarks", str(raw), str(tmp_path / "some")]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"error: {raw}") and message in printed
+    assert not (tmp_path / "some").exists()
+
+
+def test_benchmarks_that_do_not_say_what_made_them_are_refused(tmp_path):
+    raw = write_raw(tmp_path / "raw.json", STEP)
+    raw.write_text(raw.read_text().replace('"hardware"', '"other"'))
+    with pytest.raises(RecordError, match="do not say what made them"):
+        benchmarks.publish_benchmarks(raw, tmp_path / "some", None)
+    assert not (tmp_path / "some").exists()
+
+
+def test_values_have_names_that_mlflow_takes(raw):
+    assert benchmarks.list_values(read_benchmarks(raw)) == {
+        "training step/our net job times as fast torch s parts plain": 2.5,
+        "training step/our net job times the seconds loader plain": 5.0,
+        "training step/floor fraction": 0.825,
+        "ensemble/average job bytes anonymous memory": 2.0**29,
+        "ensemble/average job share whole": 0.092,
+        "ensemble/average job images/s the goal": 15432.1,
+        "ensemble/floor fraction": 0.18,
+    }
