@@ -27,7 +27,7 @@ def members(tmp_path):
 @pytest.mark.benchmark(group="ensemble")
 def test_average_and_errors(hold, record, members):
     ours = Contender(
-        "average, top_k_error, estimate_error",
+        "average, rank_truth, estimate_error",
         "contenders.ensembles:make_ours",
         {"folder": str(members), "output": str(members / "ours.npy")},
     )

@@ -281,6 +281,8 @@ def test_results_added_later_are_logged_again_only_when_changed(ids, client, sta
     ended = client.get_run(training.run_id).info
     for error in (0.375, 0.375, 0.25, 0.25):
         log_results(state, ids, "cnn-seed0", {"test_top1_error": error})
+    assert history(client, training.run_id, "test_top1_error") == []  # they wait for the tables
+    assert log_tables(ids, [])
     assert sorted(history(client, training.run_id, "test_top1_error")) == [(0, 0.25), (0, 0.375)]
     run = client.get_run(training.run_id)
     assert run.data.metrics["test_top1_error"] == 0.25
@@ -293,6 +295,8 @@ def test_an_ensemble_is_one_run_linked_to_its_members(ids, client, state):
     members = {"cnn-seed0": training.run_id, "cnn-seed1": None}
     for folder in ("box", "another-box"):
         log_ensemble(ids, "five", members, {"top1_error": 0.5}, Path(ids.results, ids.name, folder))
+    assert [run.info.run_name for run in children(client, ids)] == ["cnn-seed0"]
+    assert log_tables(ids, [])
     (run,) = [run for run in children(client, ids) if run.info.run_name == "five"]
     assert run.data.tags["member.cnn-seed0"] == training.run_id and "member.cnn-seed1" not in run.data.tags
     assert run.data.params == {"members": "cnn-seed0, cnn-seed1"}

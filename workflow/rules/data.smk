@@ -9,7 +9,7 @@ rule prepare_dataset:
     benchmark:
         "data/logs/prepare_{dataset}.benchmark.tsv"
     # Before any training: a mistake in the last dataset must not wait for the nets of the first.
-    priority: 1
+    priority: 2
     conda:
         ENVIRONMENT
     threads: workflow.resource_settings.cores or 1

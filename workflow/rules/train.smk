@@ -13,6 +13,8 @@ rule train_net:
         f"{RESULTS}/logs/train/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/logs/train/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.benchmark.tsv"
+    # Before predictions: the longest jobs last would leave cores idle.
+    priority: 1
     conda:
         ENVIRONMENT
     threads: lambda wildcards: claim_cores(run_of(wildcards).training.torch_threads)

@@ -7,7 +7,7 @@ import numpy as np
 from alexnet2012.errors import RecordError
 from alexnet2012.files import replacing
 
-BLOCK_ROWS = 4096
+BLOCK_VALUES = 2**17  # a megabyte of sums: they stay in the cache while the members are added
 
 
 def average(members: list[Path], output: Path) -> None:
@@ -26,8 +26,9 @@ def average(members: list[Path], output: Path) -> None:
             )
     with replacing(output) as temporary:
         result = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=arrays[0].shape)
-        for start in range(0, len(result), BLOCK_ROWS):
-            rows = slice(start, start + BLOCK_ROWS)
+        step = max(1, BLOCK_VALUES // result.shape[1])
+        for start in range(0, len(result), step):
+            rows = slice(start, start + step)
             total = np.zeros(arrays[0][rows].shape, dtype=np.float64)
             for array in arrays:
                 total += array[rows]

@@ -4,11 +4,11 @@ import numpy as np
 
 from alexnet2012.errors import RecordError
 
-CHUNK_ROWS = 4096
+CHUNK_VALUES = 2**18  # a megabyte of float32: a chunk is read from memory once, and looked at in the cache
 
 
-def top_k_wrong(probabilities: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """Bool (n,): whether the true label is not among the k most probable.
+def rank_truth(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Int64 (n,): how many classes stand before each true one; it is among the k most probable where less than k do.
 
     Ties count against the net: another class exactly as probable as the true one is taken to stand before it, so that
     a net which says nothing is not credited. `probabilities`: (n, classes), may be memory-mapped. Raises RecordError
@@ -23,20 +23,26 @@ def top_k_wrong(probabilities: np.ndarray, labels: np.ndarray, k: int) -> np.nda
     classes = probabilities.shape[1]
     if labels.min() < 0 or labels.max() >= classes:
         raise RecordError(f"labels from {labels.min()} to {labels.max()} do not fit {classes} classes")
-    wrong = np.empty(len(labels), dtype=bool)
-    for start in range(0, len(labels), CHUNK_ROWS):
-        rows = slice(start, start + CHUNK_ROWS)
+    ranks = np.empty(len(labels), dtype=np.int64)
+    step = max(1, CHUNK_VALUES // classes)
+    for start in range(0, len(labels), step):
+        rows = slice(start, start + step)
         values, truth = np.asarray(probabilities[rows]), labels[rows]
         if not np.isfinite(values).all():
             raise RecordError(
                 f"rows {start}..{start + len(values) - 1} hold probabilities that are not finite; predict again"
             )
         own = values[np.arange(len(truth)), truth]
-        before = (values >= own[:, None]).sum(axis=1) - 1
-        wrong[rows] = before >= k
-    return wrong
+        ranks[rows] = np.count_nonzero(values >= own[:, None], axis=1) - 1
+    return ranks
 
 
-def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """The fraction of `labels` not among the k most probable."""
-    return float(top_k_wrong(probabilities, labels, k).mean())
+def top_k_wrong(probabilities: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """Bool (n,): whether the true label is not among the k most probable; raises RecordError as `rank_truth` does."""
+    return rank_truth(probabilities, labels) >= k
+
+
+def top_k_errors(probabilities: np.ndarray, labels: np.ndarray, ks: tuple[int, ...] = (1, 5)) -> dict[str, float]:
+    """{"top1": ..., "top5": ...}: the fractions of `labels` not among the k most probable, in one pass."""
+    ranks = rank_truth(probabilities, labels)
+    return {f"top{k}": float((ranks >= k).mean()) for k in ks}

@@ -10,7 +10,7 @@ from alexnet2012.config import RunConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation.ensemble import average
-from alexnet2012.evaluation.metrics import top_k_error
+from alexnet2012.evaluation.metrics import top_k_errors
 from alexnet2012.files import file_digest, read_json, replacing, write_json
 from alexnet2012.resolve import read_run
 from alexnet2012.tracking import TrackingIds, log_ensemble, log_results
@@ -139,7 +139,7 @@ def write_record(
     errors = {}
     for crops in CROPS:
         probabilities = np.load(folder / f"{split}-{crops}.npy", mmap_mode="r")
-        errors[crops] = {f"top{k}": top_k_error(probabilities, labels, k) for k in (1, 5)}
+        errors[crops] = top_k_errors(probabilities, labels)
     write_json(
         folder / f"{split}.json",
         {

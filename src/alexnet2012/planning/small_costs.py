@@ -48,7 +48,7 @@ def measure_small_costs(data_folder: Path, size_px: int, cores: int) -> SmallCos
 
     from alexnet2012.data.statistics import sum_images
     from alexnet2012.data.storage import encode
-    from alexnet2012.evaluation.metrics import top_k_error
+    from alexnet2012.evaluation.metrics import rank_truth
 
     random = np.random.default_rng(0)
     chunk = random.integers(0, 256, (max(1, 2**23 // (size_px**2 * 3)), size_px, size_px, 3), dtype=np.uint8)
@@ -61,7 +61,7 @@ def measure_small_costs(data_folder: Path, size_px: int, cores: int) -> SmallCos
         digest_s_per_byte=median_time(lambda: hashlib.sha256(chunk)) / chunk.nbytes,
         write_s_per_byte=time_writing(existing_parent(data_folder)) / WRITTEN_BYTES,
         png_s_per_byte=time_decoding(make_photograph(512, 512, None), 512, 1) / (512 * 512 * 3),
-        value_s=median_time(lambda: top_k_error(probabilities, labels, 5)) / probabilities.size,
+        value_s=median_time(lambda: rank_truth(probabilities, labels)) / probabilities.size,
     )
 
 

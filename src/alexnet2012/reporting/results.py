@@ -7,7 +7,7 @@ import numpy as np
 
 from alexnet2012 import paper
 from alexnet2012.errors import RecordError
-from alexnet2012.evaluation.metrics import top_k_wrong
+from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.files import read_json
 
 # The datasets of the paper, by the kind of a configuration's dataset.
@@ -23,21 +23,23 @@ class Net:
     predictions: dict[str, dict]
     folder: Path
     data_folder: Path
-    _wrong: dict = field(default_factory=dict, compare=False)
+    _ranks: dict = field(default_factory=dict, compare=False)
 
     def wrong(self, split: str, crops: str, k: int) -> np.ndarray:
         """Bool (n,): which images the net gets wrong; raises RecordError when its record says another error."""
-        if (split, crops, k) not in self._wrong:
-            record = self.predictions[split]
-            labels = load_array(self.data_folder / record["dataset"]["name"] / split / "labels.npy")
-            path = self.folder / f"{split}-{crops}.npy"
-            found = top_k_wrong(load_array(path), labels, k)
-            if float(found.mean()) != record["errors"][crops][f"top{k}"]:
-                raise RecordError(
-                    f"{path} does not hold the error that {split}.json beside it records; predict this split again"
-                )
-            self._wrong[split, crops, k] = found
-        return self._wrong[split, crops, k]
+        if (split, crops) not in self._ranks:
+            labels = load_array(self.data_folder / self.predictions[split]["dataset"]["name"] / split / "labels.npy")
+            self._ranks[split, crops] = rank_truth(load_array(self._probabilities(split, crops)), labels)
+        found = self._ranks[split, crops] >= k
+        if float(found.mean()) != self.predictions[split]["errors"][crops][f"top{k}"]:
+            raise RecordError(
+                f"{self._probabilities(split, crops)} does not hold the error that {split}.json beside it records; "
+                "predict this split again"
+            )
+        return found
+
+    def _probabilities(self, split: str, crops: str) -> Path:
+        return self.folder / f"{split}-{crops}.npy"
 
     def records(self) -> list[dict]:
         return [record for record in (self.training, *self.predictions.values()) if record is not None]

@@ -34,11 +34,12 @@ class RunLog:
     """The log of one run, kept in `folder` and sent to the store as soon as it can be.
 
     `tracking.jsonl` holds every event ever logged, `run.json` the run's key, its id and how many events were sent.
-    Several processes may log to one folder, during the training or after it.
+    Several processes may log to one folder, during the training or after it. With `sends` False nothing is sent before
+    `flush`: a job of seconds would spend as many on reaching the store, and the tables' job flushes every outbox.
     """
 
-    def __init__(self, folder: Path, ids: TrackingIds, name: str, key: str | None = None) -> None:
-        self._folder, self._ids, self._name = folder, ids, name
+    def __init__(self, folder: Path, ids: TrackingIds, name: str, key: str | None = None, sends: bool = True) -> None:
+        self._folder, self._ids, self._name, self._sends = folder, ids, name, sends
         self._key = key or uuid.uuid4().hex
         self._store: tuple[Any, TrackingIds] | None = None
 
@@ -87,7 +88,7 @@ class RunLog:
                 outbox.write(json.dumps({"time_ms": int(time.time() * 1000), **event}) + "\n")
                 outbox.flush()
                 os.fsync(outbox.fileno())
-        if time.monotonic() >= outage.retry_at:
+        if self._sends and time.monotonic() >= outage.retry_at:
             self.flush()
 
     def _without_repeated(self, step: int, values: dict[str, float]) -> dict[str, float]:
@@ -151,15 +152,15 @@ class Progress:
 
 
 def log_results(folder: Path, ids: TrackingIds, name: str, values: Mapping[str, float]) -> None:
-    """Adds final values to the run whose log is in `folder`, after its end and from any process."""
-    RunLog(folder, ids, name).results(values)
+    """Adds final values to the run whose log is in `folder`, after its end, from any process; sent with the tables."""
+    RunLog(folder, ids, name, sends=False).results(values)
 
 
 def log_ensemble(
     ids: TrackingIds, name: str, members: Mapping[str, str | None], values: Mapping[str, float], outbox_folder: Path
 ) -> None:
-    """Logs an ensemble as a run of its own, one per name, tagged with the run id of each member."""
-    log = RunLog(outbox_folder, ids, name, key=f"ensemble:{ids.name}:{name}")
+    """Logs an ensemble as a run of its own, one per name, tagged with its members' run ids; sent with the tables."""
+    log = RunLog(outbox_folder, ids, name, key=f"ensemble:{ids.name}:{name}", sends=False)
     links = {f"member.{member}": run_id for member, run_id in members.items() if run_id}
     log.start({"members": ", ".join(members)}, links)
     log.finish(values)

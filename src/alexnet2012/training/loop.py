@@ -14,7 +14,7 @@ from alexnet2012.config import RunConfig
 from alexnet2012.data.batches import draw_order, draw_views, stream, torch_generator
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import ConfigError, Interrupted, TrainingError
-from alexnet2012.evaluation.metrics import top_k_error
+from alexnet2012.evaluation.metrics import top_k_errors
 from alexnet2012.evaluation.predict import measure_centre
 from alexnet2012.model.alexnet import AlexNet, initialise
 from alexnet2012.training.checkpoint import State, save
@@ -88,7 +88,7 @@ class Training:
         )
         for name, weight in self.net.named_parameters():
             if name in state.velocity:
-                self.optimiser.state[weight]["velocity"] = state.velocity[name].to(device)
+                self.optimiser.velocities[weight] = state.velocity[name].to(device)
         self.scheduler = make_scheduler(settings.schedule, state.scheduler)
         self.state = state
         self.pending: list[tuple[int, Tensor, Tensor]] = []
@@ -105,7 +105,7 @@ class Training:
     def train_epoch(self, after_step: Callable[[], None]) -> None:
         """The rest of the current epoch; `after_step` is called between updates, where the state may be captured."""
         run, state = self.run, self.state
-        self.optimiser.set_learning_rate(learning_rate(run.training.learning_rate, self.scheduler))
+        self.optimiser.lr = learning_rate(run.training.learning_rate, self.scheduler)
         order = self.rows.train[draw_order(run.seed, state.epoch, len(self.rows.train))]
         views = draw_views(
             run.seed, state.epoch, self.dataset, len(self.feed.labels), run.net.crop_px, run.training.augmentation
@@ -125,7 +125,7 @@ class Training:
         """One step of the paper's rule on the mean loss of a batch."""
         logits = self.forward(batch.images, batch.masks)
         loss = functional.cross_entropy(logits, batch.labels)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
         self.pending.append((self.state.step, loss.detach(), (logits.detach().argmax(1) != batch.labels).sum()))
@@ -178,11 +178,8 @@ class Training:
         run, labels = self.run, self.dataset.split(split).labels[rows]
         batch = run.runtime.evaluation_batch
         probabilities, loss = measure_centre(self.net, self.dataset, split, rows, run.net.crop_px, batch)
-        return {
-            "loss": loss,
-            "top1_error": top_k_error(probabilities, labels, 1),
-            "top5_error": top_k_error(probabilities, labels, 5),
-        }
+        errors = top_k_errors(probabilities, labels)
+        return {"loss": loss, "top1_error": errors["top1"], "top5_error": errors["top5"]}
 
     def close_epoch(self, row: dict) -> None:
         """Let the schedule see the epoch's error, keep its row, and stand at the beginning of the next."""
@@ -199,9 +196,9 @@ class Training:
         self.refuse_diverged()
         self.state.weights = {name: value.cpu() for name, value in self.net.state_dict().items()}
         self.state.velocity = {
-            name: self.optimiser.state[weight]["velocity"].cpu()
+            name: self.optimiser.velocities[weight].cpu()
             for name, weight in self.net.named_parameters()
-            if weight in self.optimiser.state
+            if weight in self.optimiser.velocities
         }
         self.state.scheduler = save_scheduler(self.scheduler)
         return self.state

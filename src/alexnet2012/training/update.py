@@ -8,31 +8,35 @@ from torch import Tensor, nn
 from alexnet2012.compiled import compiled, run_split
 
 
-class PaperSGD(torch.optim.Optimizer):
-    """v <- momentum * v - weight_decay * lr * w - lr * dL/dw;  w <- w + v.
+class PaperSGD:
+    """v <- momentum * v - weight_decay * lr * w - lr * dL/dw;  w <- w + v, in place, for weights with a gradient.
 
     Weight decay is scaled by the learning rate and enters the velocity. torch.optim.SGD keeps the learning rate
-    OUTSIDE its buffer, so the two differ from the first step after a change of the learning rate.
+    OUTSIDE its buffer, so the two differ from the first step after a change of the learning rate. `velocities` holds
+    each weight's v from its first step on. This is no torch.optim.Optimizer: making one imports torch's compiler,
+    which takes two seconds.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+    def __init__(self, weights: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float) -> None:
+        self.weights = list(weights)
+        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
+        self.velocities: dict[nn.Parameter, Tensor] = {}
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        for group in self.param_groups:
-            weights = [weight for weight in group["params"] if weight.grad is not None]
-            for weight in weights:
-                if "velocity" not in self.state[weight]:
-                    self.state[weight]["velocity"] = torch.zeros_like(weight)
-            if weights:
-                velocities = [self.state[weight]["velocity"] for weight in weights]
-                move = move_on_cpu if weights[0].device.type == "cpu" else move_on_device
-                move(weights, velocities, group["lr"], group["momentum"], group["weight_decay"])
+    def step(self) -> None:
+        weights = [weight for weight in self.weights if weight.grad is not None]
+        for weight in weights:
+            if weight not in self.velocities:
+                self.velocities[weight] = torch.zeros_like(weight)
+        if weights:
+            velocities = [self.velocities[weight] for weight in weights]
+            move = move_on_cpu if weights[0].device.type == "cpu" else move_on_device
+            move(weights, velocities, self.lr, self.momentum, self.weight_decay)
 
-    def set_learning_rate(self, lr: float) -> None:
-        for group in self.param_groups:
-            group["lr"] = lr
+    def zero_grad(self) -> None:
+        """Forget the gradients, whose memory the next backward pass takes anew."""
+        for weight in self.weights:
+            weight.grad = None
 
 
 def move_on_cpu(weights: list[Tensor], velocities: list[Tensor], lr: float, momentum: float, decay: float) -> None:

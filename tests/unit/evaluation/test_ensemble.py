@@ -40,9 +40,9 @@ def test_the_sum_is_made_in_float64(tmp_path):
     assert np.load(tmp_path / "out.npy")[0, 0] == np.float32((1 + 2.0**-23) / 3) != np.float32(1 / 3)
 
 
-@pytest.mark.parametrize("block", [1, 3, 4, 8, 9])
-def test_blocks_change_nothing(tmp_path, monkeypatch, block):
-    monkeypatch.setattr(ensemble, "BLOCK_ROWS", block)
+@pytest.mark.parametrize("rows", [1, 3, 4, 8, 9])
+def test_blocks_change_nothing(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(ensemble, "BLOCK_VALUES", 4 * rows + 3)
     generator = np.random.default_rng(0)
     arrays = [generator.dirichlet(np.ones(4), 8).astype(np.float32) for _ in range(5)]
     average(save(tmp_path, *arrays), tmp_path / "out.npy")

@@ -3,7 +3,7 @@ import pytest
 
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation import metrics
-from alexnet2012.evaluation.metrics import top_k_error, top_k_wrong
+from alexnet2012.evaluation.metrics import top_k_errors, top_k_wrong
 
 # Labels stand at rank 1, 2, 3, 6 and 7 of seven classes.
 BY_HAND = np.array(
@@ -27,15 +27,15 @@ def test_errors_worked_by_hand(k, wrong):
     found = top_k_wrong(BY_HAND, LABELS, k)
     assert found.dtype == bool
     assert found.tolist() == [bool(each) for each in wrong]
-    assert top_k_error(BY_HAND, LABELS, k) == sum(wrong) / 5
+    assert top_k_errors(BY_HAND, LABELS, (k,))[f"top{k}"] == sum(wrong) / 5
 
 
 @pytest.mark.parametrize(("classes", "top1", "top5"), [(1, 0.0, 0.0), (4, 1.0, 0.0), (5, 1.0, 0.0), (6, 1.0, 1.0)])
 def test_a_net_that_says_nothing_is_not_credited(classes, top1, top5):
     probabilities = np.full((classes, classes), 1 / classes, dtype=np.float32)
     labels = np.arange(classes)
-    assert top_k_error(probabilities, labels, 1) == top1
-    assert top_k_error(probabilities, labels, 5) == top5
+    assert top_k_errors(probabilities, labels)["top1"] == top1
+    assert top_k_errors(probabilities, labels)["top5"] == top5
 
 
 def test_all_equal_probabilities_over_ten_classes_are_wrong_at_one_and_five():
@@ -66,14 +66,14 @@ def test_another_number_of_labels_is_refused(labels):
         top_k_wrong(BY_HAND, np.zeros(labels, dtype=np.int64), 1)
 
 
-@pytest.mark.parametrize("chunk", [1, 3, 4, 8, 9])
-def test_chunks_change_nothing(monkeypatch, tmp_path, chunk):
+@pytest.mark.parametrize("rows", [1, 3, 4, 8, 9])
+def test_chunks_change_nothing(monkeypatch, tmp_path, rows):
     generator = np.random.default_rng(0)
     probabilities = generator.dirichlet(np.ones(9), 8).astype(np.float32)
     labels = generator.integers(0, 9, 8)
     ranks = [int((row > row[label]).sum()) for row, label in zip(probabilities, labels, strict=True)]
     np.save(tmp_path / "p.npy", probabilities)
-    monkeypatch.setattr(metrics, "CHUNK_ROWS", chunk)
+    monkeypatch.setattr(metrics, "CHUNK_VALUES", 9 * rows + 8)
     mapped = np.load(tmp_path / "p.npy", mmap_mode="r")
     for k in (1, 3, 5):
         assert top_k_wrong(mapped, labels, k).tolist() == [rank >= k for rank in ranks]
@@ -81,7 +81,7 @@ def test_chunks_change_nothing(monkeypatch, tmp_path, chunk):
 
 
 def test_the_refusal_names_the_rows_of_the_last_chunk(monkeypatch):
-    monkeypatch.setattr(metrics, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(metrics, "CHUNK_VALUES", 14)
     probabilities = BY_HAND.copy()
     probabilities[4, 0] = np.nan
     with pytest.raises(RecordError, match=r"rows 4\.\.4 hold"):
@@ -96,4 +96,4 @@ def test_a_label_that_is_no_class_is_refused(label):
 
 def test_no_images_are_refused():
     with pytest.raises(RecordError, match="no images"):
-        top_k_error(BY_HAND[:0], LABELS[:0], 1)
+        top_k_errors(BY_HAND[:0], LABELS[:0])["top1"]

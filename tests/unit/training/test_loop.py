@@ -150,7 +150,7 @@ def test_each_epochs_rate_is_the_optimisers(root, dataset, tmp_path):
         begin(make_run(root, training={"schedule": {"kind": "fixed", "epochs": [1, 1, 1]}}), dataset),
         tmp_path,
         StopRequest(),
-        on_step=lambda training: rates.append(training.optimiser.param_groups[0]["lr"]),
+        on_step=lambda training: rates.append(training.optimiser.lr),
     )
 
     assert rates == pytest.approx([0.01] * 15 + [0.001] * 15 + [0.0001] * 15, rel=1e-12)

@@ -15,11 +15,14 @@ def gradient_at(step: int, weight: float) -> float:
     return 0.3 * weight + 0.1 * step - 0.4
 
 
-def run(optimiser: torch.optim.Optimizer, weights: nn.Parameter, rates: list[float]) -> list[list[float]]:
+def run(optimiser: PaperSGD | torch.optim.Optimizer, weights: nn.Parameter, rates: list[float]) -> list[list[float]]:
     """The weights after each step at each of the rates."""
     seen = []
     for step, rate in enumerate(rates):
-        optimiser.param_groups[0]["lr"] = rate
+        if isinstance(optimiser, PaperSGD):
+            optimiser.lr = rate
+        else:
+            optimiser.param_groups[0]["lr"] = rate
         weights.grad = torch.tensor([gradient_at(step, w) for w in weights.tolist()], dtype=torch.float64)
         optimiser.step()
         seen.append(weights.tolist())
@@ -53,7 +56,7 @@ def test_two_steps_in_numbers():
     optimiser.step()
     # v = -0.01 * 0.1 * 2 - 0.1 * 1 = -0.102
     assert weights.item() == pytest.approx(1.898, rel=1e-14)
-    optimiser.set_learning_rate(0.01)
+    optimiser.lr = 0.01
     optimiser.step()
     # v = 0.5 * -0.102 - 0.01 * 0.01 * 1.898 - 0.01 * 1 = -0.0611898: the old velocity keeps the old rate
     assert weights.item() == pytest.approx(1.8368102, rel=1e-14)
@@ -83,7 +86,7 @@ def test_weight_decay_is_scaled_by_the_rate_and_gathers_in_the_velocity():
     assert weights.item() == pytest.approx(1 - 0.05, rel=1e-14)  # 0.5 * 0.1, not 0.5
     optimiser.step()
     assert weights.item() == pytest.approx(0.95 - 0.9 * 0.05 - 0.05 * 0.95, rel=1e-14)
-    optimiser.set_learning_rate(0.0)
+    optimiser.lr = 0.0
     optimiser.step()
     # At rate 0 only the momentum moves: 0.9 * 0.0925
     assert weights.item() == pytest.approx(0.8575 - 0.08325, rel=1e-14)
@@ -95,34 +98,35 @@ def test_a_weight_without_gradient_stays():
     moving.grad = torch.ones(1, dtype=torch.float64)
     optimiser.step()
     assert still.item() == 1.0  # not even decayed
-    assert still not in optimiser.state
+    assert still not in optimiser.velocities
     assert moving.item() == pytest.approx(1 - 0.01 - 0.0005 * 0.01, rel=1e-14)
 
 
-def test_the_rate_is_set_in_every_group_and_gradients_stay():
+def test_gradients_stay_until_they_are_forgotten():
     first, second = parameter(1.0), parameter(1.0)
-    optimiser = PaperSGD([{"params": [first]}, {"params": [second]}], LR, MOMENTUM, 0.0)
-    optimiser.set_learning_rate(0.25)
+    optimiser = PaperSGD([first, second], 0.25, MOMENTUM, 0.0)
     for weight in (first, second):
         weight.grad = torch.ones(1, dtype=torch.float64)
     optimiser.step()
     assert (first.item(), second.item()) == (0.75, 0.75)
     assert (first.grad.item(), second.grad.item()) == (1.0, 1.0)
+    optimiser.zero_grad()
+    assert (first.grad, second.grad) == (None, None)
 
 
-def test_a_saved_state_goes_on_bit_for_bit():
+def test_kept_velocities_go_on_bit_for_bit():
     start, rates = [1.5, -2.0], [0.01] * 4 + [0.001] * 4
     whole = parameter(*start)
     expected = run(PaperSGD([whole], LR, MOMENTUM, DECAY), whole, rates)
     weights = parameter(*start)
     optimiser = PaperSGD([weights], LR, MOMENTUM, DECAY)
     for step, rate in enumerate(rates):
-        optimiser.set_learning_rate(rate)
+        optimiser.lr = rate
         weights.grad = torch.tensor([gradient_at(step, w) for w in weights.tolist()], dtype=torch.float64)
         optimiser.step()
-        state, weights = optimiser.state_dict(), parameter(*weights.tolist())
-        optimiser = PaperSGD([weights], 123.0, 0.0, 0.0)
-        optimiser.load_state_dict(state)
+        velocity, weights = optimiser.velocities[weights], parameter(*weights.tolist())
+        optimiser = PaperSGD([weights], 123.0, MOMENTUM, DECAY)
+        optimiser.velocities[weights] = velocity
         assert weights.tolist() == expected[step]
 
 
