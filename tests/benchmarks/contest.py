@@ -38,7 +38,7 @@ class Done:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-Call = Callable[[], Done]  # what a contender's `make` returns; called once to warm up, then once a round
+Call = Callable[[], Done]  # what a contender's `make` returns; called twice to warm up, then once a round
 
 
 @dataclass(frozen=True)

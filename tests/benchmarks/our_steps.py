@@ -28,8 +28,8 @@ def make_run(size_px: int, net: dict[str, Any], training: dict[str, Any], device
     }
 
 
-def our_step(name: str, sizes: dict[str, Any], classes: int = CLASSES) -> Contender:
-    arguments = {"run": make_run(**sizes), "classes": classes}
+def our_step(name: str, sizes: dict[str, Any], classes: int = CLASSES, steps: int = 1) -> Contender:
+    arguments = {"run": make_run(**sizes), "classes": classes, "steps": steps}
     return Contender(name, "contenders.steps:make_ours", arguments, "job", sizes["training"]["torch_threads"])
 
 

@@ -7,8 +7,8 @@ from contest import Contender, Contest, in_both
 from judging import compare_speed, floor_of_bytes
 from sizes import CORES, ROUNDS, pick
 
-# The paper's two shapes, on all cores; the rehearsal's, on one, as its trainings run. Each with its goal.
-LARGE, SMALL = (CORES, 6.0), (1, 3.0)
+# The paper's two shapes, on all cores; the rehearsal's, on one, as its trainings run. Threads, repeats a call, goal.
+LARGE, SMALL = (CORES, 1, 6.0), (1, pick(20, 2), 3.0)
 SHAPES = [
     pytest.param([pick(128, 4), 96, 55, 55], *LARGE, id="96x55x55"),
     pytest.param([pick(128, 4), 256, 27, 27], *LARGE, id="256x27x27"),
@@ -18,9 +18,9 @@ SHAPES = [
 
 
 @pytest.mark.benchmark(group="response normalisation")
-@pytest.mark.parametrize(("shape", "threads", "goal"), pick(SHAPES, SHAPES[1:3]))
-def test_forward_and_backward(hold, record, shape, threads, goal):
-    arguments = {"shape": shape}
+@pytest.mark.parametrize(("shape", "threads", "repeats", "goal"), pick(SHAPES, SHAPES[1:3]))
+def test_forward_and_backward(hold, record, shape, threads, repeats, goal):
+    arguments = {"shape": shape, "repeats": repeats}
     ours = Contender("ours, channels_last", "contenders.lrn:make_ours", arguments, "job", threads)
     theirs = in_both(Contender("torch.nn.LocalResponseNorm", "contenders.lrn:make_torch", arguments, "plain", threads))
     rates = Contender("rates", "contenders.rates:make", {}, "job", threads)
@@ -30,7 +30,7 @@ def test_forward_and_backward(hold, record, shape, threads, goal):
         measured = contest.details(rates.label)
     fastest = found[ours.label]
     # Forward reads the maps and writes as many; backward reads the maps and the gradient and writes another.
-    floor = floor_of_bytes(fastest, 5 * 4 * math.prod(shape), measured)
+    floor = floor_of_bytes(fastest, repeats * 5 * 4 * math.prod(shape), measured)
     record(
         f"LRN forward + backward, {'x'.join(map(str, shape))}",
         "calls",

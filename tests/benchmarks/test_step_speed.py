@@ -62,15 +62,14 @@ def test_full_net_beside_no_lrn_and_torchvision(hold, record):
 @pytest.mark.benchmark(group="training step, scaled net")
 def test_scaled_net_beside_torchs_parts(hold, record):
     net = describe_target("cnn", CONFIG / "variants.yaml", CONFIG / "config.yaml")
-    batch = pick(128, 16)
-    own = our_step(
-        "our net", {"size_px": 32, "net": net.model_dump(), "training": {"batch_size": batch, "torch_threads": 1}}, 10
-    )
-    arguments = {"sizes": "scaled", "neurons": net.fc_neurons, "crop_px": net.crop_px, "batch": batch}
+    batch, steps = pick(128, 16), pick(10, 1)
+    training = {"batch_size": batch, "torch_threads": 1}
+    own = our_step("our net", {"size_px": 32, "net": net.model_dump(), "training": training}, 10, steps)
+    arguments = {"sizes": "scaled", "neurons": net.fc_neurons, "crop_px": net.crop_px, "batch": batch, "steps": steps}
     plain, same = in_both(Contender("torch's LRN and SGD", "contenders.steps:make_torch_parts", arguments, "plain", 1))
     rates = Contender("rates", "contenders.rates:make", {}, "job", 1)
     with Contest([own, plain, same, rates]) as contest:
-        hold(contest, rounds=4 * ROUNDS + 1)
+        hold(contest, rounds=2 * ROUNDS + 1)
         found, measured = contest.results(), contest.details(rates.label)
     step = found[own.label]
     record(
@@ -78,7 +77,7 @@ def test_scaled_net_beside_torchs_parts(hold, record):
         "images",
         [found[each.label] for each in (own, plain, same)],
         [compare_speed(step, found[plain.label], 1.6), compare_speed(step, found[same.label], None)],
-        floor_of_flops(step, count_flops(net, 10, batch), measured),
+        floor_of_flops(step, count_flops(net, 10, steps * batch), measured),
     )
 
 

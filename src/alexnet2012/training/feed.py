@@ -1,6 +1,5 @@
 """The batches of an epoch on the device of its net: made in line for a CPU, ahead of time for a GPU."""
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ from alexnet2012.data.batches import Views, draw_dropout_masks, make_batch
 from alexnet2012.data.cropping import crop_bytes
 from alexnet2012.data.on_device import centre
 from alexnet2012.data.packed import PackedDataset
+from alexnet2012.provenance import count_usable_cores
 
 AHEAD = 6  # batches in the making or waiting: 19 MB each at the paper's sizes
 MAKERS = 3  # threads; a batch of the paper's sizes takes one of them about 5 ms, most of it for dropout masks
@@ -32,8 +32,8 @@ class Batch:
 class Feed:
     """Makes the batches of one training; what they hold is a function of its seed alone.
 
-    For a GPU, threads crop uint8 images into pinned memory and draw the masks while the steps before run; mean, colour
-    and reflection are added on the device, after a copy that nobody waits for.
+    For a GPU, threads crop uint8 images into pinned memory and draw the masks while the steps before run. A stream of
+    its own copies them beside the kernels of those steps; mean, colour and reflection are added on the device.
     """
 
     def __init__(self, run: RunConfig, dataset: PackedDataset, device: torch.device) -> None:
@@ -41,7 +41,7 @@ class Feed:
         train = dataset.split("train")
         self.images, self.labels = train.images, train.labels
         self.mean_image = dataset.mean_image
-        self.pinned = device.type == "cuda"
+        self.copies = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def batches(self, order: np.ndarray, views: Views, first_batch: int, first_step: int) -> Iterator[Batch]:
         """The batches of an epoch from `first_batch` on; the last partial one is dropped. `order` names its images."""
@@ -57,7 +57,7 @@ class Feed:
 
     def make_ahead(self, batches: list[np.ndarray], views: Views, first_step: int) -> Iterator[Batch]:
         mean_image = torch.from_numpy(self.mean_image).to(self.device)
-        makers = ThreadPoolExecutor(min(MAKERS, os.cpu_count() or 1), "feed")
+        makers = ThreadPoolExecutor(min(MAKERS, count_usable_cores()), "feed")
         waiting: deque[Future] = deque()
         try:
             for k, rows in enumerate(batches):
@@ -69,25 +69,36 @@ class Feed:
         finally:
             makers.shutdown(wait=True, cancel_futures=True)
 
-    def make_on_host(self, rows: np.ndarray, views: Views, step: int) -> list[Tensor | None]:
-        """Crops, their top, left, reflection and colour, labels and masks, in memory that a GPU can copy from."""
-        crop_px = self.run.net.crop_px
-        crops = torch.empty((len(rows), crop_px, crop_px, 3), dtype=torch.uint8, pin_memory=self.pinned)
+    def make_on_host(self, rows: np.ndarray, views: Views, step: int) -> dict[str, Tensor]:
+        """What a batch is made of: crops, how they are shown, labels and masks, where a GPU can copy from."""
+        crop_px, pinned = self.run.net.crop_px, self.copies is not None
+        crops = torch.empty((len(rows), crop_px, crop_px, 3), dtype=torch.uint8, pin_memory=pinned)
         top, left = views.top[rows], views.left[rows]
         crop_bytes(self.images, rows, top, left, crops.numpy())
-        small = [torch.from_numpy(each) for each in (top, left, views.flipped[rows], views.colour[rows])]
-        small.append(torch.from_numpy(self.labels[rows]))
-        masks = self.draw_masks(step, len(rows))
-        small += [None, None] if masks is None else [mask.to(torch.uint8) for mask in masks]
-        return [crops, *(each if each is None or not self.pinned else each.pin_memory() for each in small)]
+        small = {"top": top, "left": left, "flipped": views.flipped[rows], "colour": views.colour[rows]}
+        small = {name: torch.from_numpy(each) for name, each in {**small, "labels": self.labels[rows]}.items()}
+        masks = self.draw_masks(step, len(rows)) or ()
+        small |= {name: mask.to(torch.uint8) for name, mask in zip(("fc6", "fc7"), masks, strict=False)}
+        return {"crops": crops, **{name: each.pin_memory() if pinned else each for name, each in small.items()}}
 
-    def bring(self, made: list[Tensor | None], mean_image: Tensor) -> Batch:
+    def bring(self, made: dict[str, Tensor], mean_image: Tensor) -> Batch:
         """A batch made on the host, copied to the device and finished there, without waiting for it."""
-        crops, top, left, flipped, colour, labels, *masks = (
-            each if each is None else each.to(self.device, non_blocking=True) for each in made
-        )
-        images = centre(crops, mean_image, top, left, flipped, colour)
-        return Batch(images, labels, None if masks[0] is None else (masks[0].float(), masks[1].float()))
+        parts = self.copy(made)
+        masks = (parts["fc6"].float(), parts["fc7"].float()) if "fc6" in parts else None
+        shown = [parts[name] for name in ("top", "left", "flipped", "colour")]
+        return Batch(centre(parts["crops"], mean_image, *shown), parts["labels"], masks)
+
+    def copy(self, made: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The same on the device; kernels that are launched from here on wait for them, those before do not."""
+        if self.copies is None:
+            return made
+        with torch.cuda.stream(self.copies):
+            copied = {name: each.to(self.device, non_blocking=True) for name, each in made.items()}
+        kernels = torch.cuda.current_stream(self.device)
+        kernels.wait_stream(self.copies)
+        for each in copied.values():
+            each.record_stream(kernels)  # its memory is free for others when the kernels, too, are done with it
+        return copied
 
     def draw_masks(self, step: int, images: int) -> tuple[Tensor, Tensor] | None:
         net = self.run.net

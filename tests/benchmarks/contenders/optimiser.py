@@ -35,7 +35,7 @@ def count(weights: Iterable[nn.Parameter]) -> int:
     return sum(weight.numel() for weight in weights)
 
 
-def make(optimiser: torch.optim.Optimizer) -> Call:
+def make(optimiser: PaperSGD | torch.optim.Optimizer) -> Call:
     def call() -> Done:
         optimiser.step()
         return Done(1)

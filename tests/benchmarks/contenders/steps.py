@@ -1,5 +1,6 @@
 """Training steps on one batch: ours as a training takes them, and the usual loop of torch's parts."""
 
+from collections.abc import Callable
 from itertools import count
 
 import numpy as np
@@ -15,24 +16,35 @@ from alexnet2012.model.alexnet import AlexNet, initialise
 from alexnet2012.training.update import PaperSGD
 
 
-def make_ours(run: dict, classes: int) -> Call:
-    """Masks, forward, loss, backward and the paper's rule, on a batch in the layout that data.batches makes."""
+def make_ours(run: dict, classes: int, steps: int = 1) -> Call:
+    """`steps` times masks, forward, loss, backward and the paper's rule, on a batch in the layout of data.batches."""
     settings = RunConfig.model_validate(run)
     training, size = settings.training, settings.training.batch_size
     net = AlexNet(settings.net, classes).train()
     initialise(net, torch.Generator().manual_seed(0))
     optimiser = PaperSGD(net.parameters(), training.learning_rate, training.momentum, training.weight_decay)
     images, labels = make_random_batch(settings), torch.arange(size) % classes
-    steps = count()
+    counter = count()
 
-    def call() -> Done:
-        masks = draw_dropout_masks(0, next(steps), size, settings.net.fc_neurons, settings.net.dropout)
+    def step() -> None:
+        masks = draw_dropout_masks(0, next(counter), size, settings.net.fc_neurons, settings.net.dropout)
         logits = net(images, masks)
         loss = functional.cross_entropy(logits, labels)
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        return Done(size, details={"loss": float(loss), "wrong": int((logits.argmax(1) != labels).sum())})
+        loss.item(), (logits.argmax(1) != labels).sum().item()
+
+    return repeat(step, steps, size)
+
+
+def repeat(step: Callable[[], None], steps: int, images: int) -> Call:
+    """A call of so many steps, each on so many images."""
+
+    def call() -> Done:
+        for _ in range(steps):
+            step()
+        return Done(steps * images)
 
     return call
 
@@ -48,10 +60,10 @@ def make_random_batch(run: RunConfig) -> Tensor:
     return make_batch(pixels, mean_image, np.arange(size), views, crop_px)
 
 
-def make_torch_parts(sizes: str, neurons: int, crop_px: int, batch: int) -> Call:
+def make_torch_parts(sizes: str, neurons: int, crop_px: int, batch: int, steps: int = 1) -> Call:
     """The same net of torch's own layers and its SGD; `sizes`: "full" or "scaled"."""
     net = PlainAlexNet(**SIZES[sizes] | {"neurons": neurons})
-    return make_usual(net, SIZES[sizes]["classes"], crop_px, batch)
+    return make_usual(net, SIZES[sizes]["classes"], crop_px, batch, steps)
 
 
 def make_torchvision(crop_px: int, batch: int) -> Call:
@@ -61,7 +73,7 @@ def make_torchvision(crop_px: int, batch: int) -> Call:
     return make_usual(alexnet(weights=None), 1000, crop_px, batch)
 
 
-def make_usual(net: nn.Module, classes: int, crop_px: int, batch: int) -> Call:
+def make_usual(net: nn.Module, classes: int, crop_px: int, batch: int, steps: int = 1) -> Call:
     """torch.optim.SGD in the loop of every tutorial."""
     random = torch.Generator().manual_seed(0)
     images = 70 * torch.randn(batch, 3, crop_px, crop_px, generator=random)
@@ -71,12 +83,11 @@ def make_usual(net: nn.Module, classes: int, crop_px: int, batch: int) -> Call:
     criterion = nn.CrossEntropyLoss()
     net.train()
 
-    def call() -> Done:
+    def step() -> None:
         optimiser.zero_grad()
         loss = criterion(net(images), labels)
         loss.backward()
         optimiser.step()
         loss.item()
-        return Done(batch)
 
-    return call
+    return repeat(step, steps, batch)

@@ -19,8 +19,8 @@ def test_rounds_are_in_turn_and_each_begins_with_the_next(tmp_path):
         for _ in range(4):
             contest.round()
         found = contest.results()
-    assert sorted(warmed_up) == ["a", "b", "c"]
-    assert "".join(file.read_text().split()[3:]) == "abcbcacababc"
+    assert sorted(warmed_up) == ["a", "a", "b", "b", "c", "c"]
+    assert "".join(file.read_text().split()[6:]) == "abcbcacababc"
     assert list(found) == ["a (job)", "b (job)", "c (job)"]
     assert all(each.units == [3, 3, 3, 3] and len(each.seconds) == 4 for each in found.values())
     assert all(seconds > 0 for each in found.values() for seconds in each.seconds)
@@ -73,7 +73,7 @@ def test_a_contender_that_cannot_begin_is_named_with_its_words(make, arguments, 
 
 
 def test_a_contender_that_fails_in_a_round_ends_the_contest_and_all_processes(tmp_path):
-    failing = Contender("failing", "trivial_contenders:make_failing", {"after": 2})
+    failing = Contender("failing", "trivial_contenders:make_failing", {"after": 3})
     contest = Contest([writer("a", tmp_path / "order"), failing])
     with pytest.raises(ContestError, match="the contender's own words"), contest:
         contest.round()

@@ -37,7 +37,7 @@ def make_hoarder(size: int) -> Call:
 
 
 def make_failing(after: int) -> Callable[[], Done]:
-    """Raises at the call after so many; the first one is the warm-up."""
+    """Raises at the call after so many; the first two are the warm-up."""
     calls = iter(range(after))
 
     def call() -> Done:

@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -73,3 +75,31 @@ def test_leaving_early_ends_the_makers(packed, monkeypatch):
     next(batches)
     batches.close()
     assert len(made) <= feed.AHEAD + 1
+
+
+def test_a_gpu_gets_its_copies_on_a_stream_of_their_own(packed, monkeypatch):
+    """With a fake of torch.cuda's streams: kernels wait for the copies, and hold their memory."""
+    said = []
+
+    class FakeStream:
+        def __init__(self, name):
+            self.name = name
+
+        def wait_stream(self, other):
+            said.append(f"{self.name} wait for {other.name}")
+
+    @contextmanager
+    def entered(stream):
+        said.append(f"into {stream.name}")
+        yield
+        said.append(f"out of {stream.name}")
+
+    monkeypatch.setattr(torch.cuda, "stream", entered)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: FakeStream("kernels"))
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda each, stream: said.append(f"held for {stream.name}"))
+    folder, dataset = packed
+    source = Feed(make_run(folder), dataset, torch.device("cpu"))
+    source.copies = FakeStream("copies")
+    copied = source.copy({"crops": torch.ones(2), "labels": torch.zeros(3)})
+    assert said == ["into copies", "out of copies", "kernels wait for copies", *["held for kernels"] * 2]
+    assert {name: each.tolist() for name, each in copied.items()} == {"crops": [1, 1], "labels": [0, 0, 0]}
