@@ -23,7 +23,7 @@ def test_full_net_beside_torchs_parts(hold, record):
     )
     rates = Contender("rates", "contenders.rates:make", {}, "job", CORES)
     with Contest([own, plain, same, rates]) as contest:
-        hold(contest)
+        hold(contest, rounds=2 * ROUNDS + 1)
         found, measured = contest.results(), contest.details(rates.label)
     step = found[own.label]
     record(
@@ -43,7 +43,7 @@ def test_full_net_beside_no_lrn_and_torchvision(hold, record):
         Contender("torchvision's AlexNet, no LRN", "contenders.steps:make_torchvision", arguments, "plain", CORES)
     )
     with Contest([own, bare, plain, same]) as contest:
-        hold(contest)
+        hold(contest, rounds=2 * ROUNDS + 1)
         found = contest.results()
     step = found[own.label]
     record(
