@@ -14,7 +14,9 @@ from alexnet2012.reporting.benchmark_results import KEY, Benchmark
 
 def pytest_benchmark_update_json(config, benchmarks, output_json) -> None:
     """What made the results stands in their file: commit, machine, versions."""
-    output_json[KEY] = asdict(provenance.collect(CORES))
+    import torch
+
+    output_json[KEY] = asdict(provenance.collect(CORES, "cuda" if torch.cuda.is_available() else "cpu"))
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from alexnet2012.model.geometry import list_layers
 
 BATCH, CLASSES, NEURONS = pick(128, 4), 1000, pick(4096, 64)
 FULL_NET = {"fc_neurons": NEURONS}
-FULL_RUN = {"size_px": 256, "net": FULL_NET, "training": {"batch_size": BATCH, "torch_threads": CORES}}
+# A learning rate that keeps the loss of random images finite; its value costs nothing.
+STILL = {"learning_rate": 1e-6}
+FULL_RUN = {"size_px": 256, "net": FULL_NET, "training": {**STILL, "batch_size": BATCH, "torch_threads": CORES}}
 NO_LRN_RUN = {**FULL_RUN, "net": {**FULL_NET, "lrn": None}}
 
 

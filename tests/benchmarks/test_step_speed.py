@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from contest import Contender, Contest, in_both
 from judging import compare_speed, compare_time, floor_of_flops
-from our_steps import BATCH, CLASSES, FULL_NET, FULL_RUN, NEURONS, NO_LRN_RUN, count_flops, our_step
+from our_steps import BATCH, CLASSES, FULL_NET, FULL_RUN, NEURONS, NO_LRN_RUN, STILL, count_flops, our_step
 from sizes import CORES, ROUNDS, pick
 
 from alexnet2012.config import NetConfig
@@ -63,7 +63,7 @@ def test_full_net_beside_no_lrn_and_torchvision(hold, record):
 def test_scaled_net_beside_torchs_parts(hold, record):
     net = describe_target("cnn", CONFIG / "variants.yaml", CONFIG / "config.yaml")
     batch, steps = pick(128, 16), pick(10, 1)
-    training = {"batch_size": batch, "torch_threads": 1}
+    training = {**STILL, "batch_size": batch, "torch_threads": 1}
     own = our_step("our net", {"size_px": 32, "net": net.model_dump(), "training": training}, 10, steps)
     arguments = {"sizes": "scaled", "neurons": net.fc_neurons, "crop_px": net.crop_px, "batch": batch, "steps": steps}
     plain, same = in_both(Contender("torch's LRN and SGD", "contenders.steps:make_torch_parts", arguments, "plain", 1))

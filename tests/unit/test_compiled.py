@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -61,3 +63,39 @@ def test_a_loop_compiles_where_nothing_can_be_kept(monkeypatch):
     compiled(double)(0, 3, values)
     assert values.tolist() == [2, 2, 2]
     assert asked == [True, False]
+
+
+def test_codes_that_differ_are_kept_in_files_of_their_own():
+    """numba does not lock its files: two processes that compile different codes under one name could mix them."""
+
+    def make(factor: int):
+        def scale(first, last, values):
+            for i in range(first, last):
+                values[i] *= factor
+
+        return compiled(scale)
+
+    names = [make(factor).py_func.__qualname__ for factor in (2, 3, 2)]
+    assert names[0] == names[2] != names[1]
+    values = np.ones(3)
+    make(3)(0, 2, values)
+    assert values.tolist() == [3, 3, 1]
+
+
+def test_all_parts_have_ended_when_one_fails():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    ended = []
+
+    def loop(first, last):
+        if first == 0:
+            raise ValueError("the first part")
+        time.sleep(0.05)
+        ended.append(first)
+
+    try:
+        with pytest.raises(ValueError, match="the first part"):
+            run_split(loop, 10)
+    finally:
+        torch.set_num_threads(before)
+    assert ended == [5]

@@ -4,9 +4,7 @@ import torch
 from torch import Tensor
 
 
-def centre(
-    crops: Tensor, mean_image: Tensor, top: Tensor, left: Tensor, flipped: Tensor, colour: Tensor | None = None
-) -> Tensor:
+def centre(crops: Tensor, mean_image: Tensor, top: Tensor, left: Tensor, flipped: Tensor, colour: Tensor) -> Tensor:
     """Float32 (n, 3, crop_px, crop_px), channels last in memory: `crops` minus the mean image cropped at the same
     place, reflected where `flipped`, plus `colour`.
 
@@ -15,7 +13,5 @@ def centre(
     """
     pixels = torch.arange(crops.shape[1], device=crops.device)
     mean = mean_image[(top[:, None] + pixels)[:, :, None], (left[:, None] + pixels)[:, None, :]]
-    values = crops - mean
-    if colour is not None:
-        values += colour[:, None, None, :]
+    values = crops - mean + colour[:, None, None, :]
     return torch.where(flipped[:, None, None, None], values.flip(2), values).permute(0, 3, 1, 2)

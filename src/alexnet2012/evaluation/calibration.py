@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from alexnet2012 import devices, provenance
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError
-from alexnet2012.evaluation.metrics import top_k_wrong
+from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.files import file_digest, write_json
 
 # torchvision states 56.522 and 79.066 % right, centre crop, for the AlexNet whose weights' sha256 begins with this.
@@ -122,8 +122,9 @@ def measure_wrong(
         rows = slice(start, start + batch)
         with torch.inference_mode():
             scores = net(preprocess(data.images[rows]).to(device)).float().cpu().numpy()
+        ranks = rank_truth(scores, data.labels[rows])
         for k in (1, 5):
-            wrong[f"top{k}"].append(top_k_wrong(scores, data.labels[rows], k))
+            wrong[f"top{k}"].append(ranks >= k)
         if time.monotonic() - reported > PROGRESS_EVERY_S:
             reported = time.monotonic()
             print(f"calibrating: {start + len(scores):,} of {len(data):,} images", flush=True)

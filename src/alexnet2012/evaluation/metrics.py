@@ -37,11 +37,6 @@ def rank_truth(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def top_k_wrong(probabilities: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """Bool (n,): whether the true label is not among the k most probable; raises RecordError as `rank_truth` does."""
-    return rank_truth(probabilities, labels) >= k
-
-
 def top_k_errors(probabilities: np.ndarray, labels: np.ndarray, ks: tuple[int, ...] = (1, 5)) -> dict[str, float]:
     """{"top1": ..., "top5": ...}: the fractions of `labels` not among the k most probable, in one pass."""
     ranks = rank_truth(probabilities, labels)

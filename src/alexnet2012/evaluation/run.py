@@ -25,17 +25,13 @@ def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path
     Raises RecordError when the weights are not those of the run's record, or were trained on other data; DataError
     when the split's labels are withheld.
     """
-    import time
-
     run, record, dataset = open_run(run_folder, data_folder)
     if (dataset.split(split).labels < 0).any():
         raise DataError(
             f"the labels of {dataset.name}'s {split} images are withheld, so that no error can be measured on them; "
             "with --submission, predict writes the five most probable labels of each image instead"
         )
-    started = time.monotonic()
-    found, made_by = predict_split(run_folder, run, dataset, split)
-    wall_time_s = time.monotonic() - started
+    found, made_by, wall_time_s = predict_split(run_folder, run, dataset, split)
     for crops, probabilities in found.items():
         with replacing(output_folder / f"{split}-{crops}.npy") as path, path.open("wb") as file:
             np.save(file, probabilities)
@@ -59,7 +55,7 @@ def submit(run_folder: Path, split: str, output_folder: Path, data_folder: Path)
 
     run, _, dataset = open_run(run_folder, data_folder)
     check_submittable(dataset, split)
-    found, _ = predict_split(run_folder, run, dataset, split)
+    found, _, _ = predict_split(run_folder, run, dataset, split)
     path = output_folder / f"{split}-submission.txt"
     write_submission(path, found["ten_crop"], dataset.official_ids)
     return path
@@ -82,8 +78,10 @@ def open_run(run_folder: Path, data_folder: Path) -> tuple[RunConfig, dict, Pack
 
 def predict_split(
     run_folder: Path, run: RunConfig, dataset: PackedDataset, split: str
-) -> tuple[dict[str, np.ndarray], provenance.Provenance]:
-    """The trained net's probabilities by crops, and what made them."""
+) -> tuple[dict[str, np.ndarray], provenance.Provenance, float]:
+    """The trained net's probabilities by crops, what made them, and the seconds that it took once all was loaded."""
+    import time
+
     from safetensors.torch import load_file
 
     from alexnet2012.evaluation.predict import predict_ten_crops
@@ -93,8 +91,10 @@ def predict_split(
     made_by = provenance.collect(run.training.torch_threads, device.type)
     net = AlexNet(run.net, len(dataset.classes))
     net.load_state_dict(load_file(run_folder / "model.safetensors"))
-    found = predict_ten_crops(net.to(device), dataset, split, run.net.crop_px, run.runtime.evaluation_batch)
-    return found, made_by
+    net.to(device)
+    started = time.monotonic()
+    found = predict_ten_crops(net, dataset, split, run.net.crop_px, run.runtime.evaluation_batch)
+    return found, made_by, time.monotonic() - started
 
 
 def average_members(

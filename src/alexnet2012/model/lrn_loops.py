@@ -68,7 +68,7 @@ def _loops(n: int, beta: float, rectify: bool) -> tuple[Callable, Callable]:
             for place in range(len(given)):
                 total = zero
                 for shift in range(n):
-                    total += masks[shift, place] * squares[place + shift]
+                    total += squares[place + shift] if masks[shift, place] else zero
                 divisor = k + alpha * total
                 into[place] = _active(given[place], zero, rectify) / _power(divisor, beta)
 
@@ -86,7 +86,7 @@ def _loops(n: int, beta: float, rectify: bool) -> tuple[Callable, Callable]:
             for place in range(len(given)):
                 total = zero
                 for shift in range(n):
-                    total += masks[shift, place] * squares[place + shift]
+                    total += squares[place + shift] if masks[shift, place] else zero
                 divisor = k + alpha * total
                 direct = arriving[place] / _power(divisor, beta)
                 into[place] = direct
@@ -94,7 +94,7 @@ def _loops(n: int, beta: float, rectify: bool) -> tuple[Callable, Callable]:
             for place in range(len(given)):
                 total = zero
                 for shift in range(n):
-                    total += masks[shift, place] * products[place + shift]
+                    total += products[place + shift] if masks[shift, place] else zero
                 change = into[place] - twice_alpha_beta * given[place] * total
                 into[place] = zero if rectify and given[place] <= zero else change
 

@@ -66,6 +66,7 @@ def setting_of(training: TrainingWork) -> str:
             run.training.batch_size,
             run.training.augmentation.model_dump(),
             run.training.precision,
+            run.training.compile,
             run.training.torch_threads,
             run.runtime.evaluation_batch,
             run.runtime.device,

@@ -12,7 +12,7 @@ from alexnet2012.reporting.provenance_note import describe_commit
 from alexnet2012.reporting.tables import grid, page
 from alexnet2012.tracking import TrackingIds, log_benchmarks
 
-NOT_MEASURED = "not measured (no GPU)"
+NOT_MEASURED = "not measured"  # a note says why
 ENVIRONMENTS = (
     "Every contender runs in a process of its own, rounds in turn. `job`: the environment of the workflow's jobs, in "
     "which glibc keeps large buffers; `plain`: as people run things. Ratios are medians over rounds, in brackets the "

@@ -16,7 +16,7 @@ from alexnet2012.data.on_device import centre
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.provenance import count_usable_cores
 
-AHEAD = 6  # batches in the making or waiting: 19 MB each at the paper's sizes
+AHEAD = 6  # batches made, or in the making, beyond the next one: 19 MB each at the paper's sizes
 MAKERS = 3  # threads; a batch of the paper's sizes takes one of them about 5 ms, most of it for dropout masks
 
 
@@ -41,15 +41,16 @@ class Feed:
         train = dataset.split("train")
         self.images, self.labels = train.images, train.labels
         self.mean_image = dataset.mean_image
+        self.makes_ahead = device.type == "cuda"
         self.copies = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def batches(self, order: np.ndarray, views: Views, first_batch: int, first_step: int) -> Iterator[Batch]:
         """The batches of an epoch from `first_batch` on; the last partial one is dropped. `order` names its images."""
         size = self.run.training.batch_size
         rows = [order[start : start + size] for start in range(first_batch * size, len(order) - size + 1, size)]
-        if self.device.type == "cpu":
-            return (self.make_in_line(each, views, first_step + k) for k, each in enumerate(rows))
-        return self.make_ahead(rows, views, first_step)
+        if self.makes_ahead:
+            return self.make_ahead(rows, views, first_step)
+        return (self.make_in_line(each, views, first_step + k) for k, each in enumerate(rows))
 
     def make_in_line(self, rows: np.ndarray, views: Views, step: int) -> Batch:
         images = make_batch(self.images, self.mean_image, rows, views, self.run.net.crop_px)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from alexnet2012.config import TrainingConfig
 from alexnet2012.errors import ConfigError
 
-COMPILERS = ("g++", "clang++")
 Forward = Callable[[Tensor, tuple[Tensor, Tensor] | None], Tensor]
 
 
@@ -21,11 +20,11 @@ def make_forward(net: nn.Module, training: TrainingConfig, device: torch.device)
     """
     forward: Forward = net
     if training.compile:
-        compiler = os.environ.get("CXX")
-        if not any(shutil.which(each) for each in ([compiler] if compiler else COMPILERS)):
+        compiler = os.environ.get("CXX", "g++")  # as torch.compile looks for it
+        if not shutil.which(compiler):
             raise ConfigError(
-                f"training.compile needs a C++ compiler and found none ({compiler or ' or '.join(COMPILERS)}); "
-                "install one, or remove the setting"
+                f"training.compile needs a C++ compiler, and {compiler} is not there; install it, name another one in "
+                "CXX, or remove the setting"
             )
         forward = torch.compile(net, fullgraph=True)
     if training.precision == "fp32":

@@ -45,6 +45,10 @@ def move_on_cpu(weights: list[Tensor], velocities: list[Tensor], lr: float, mome
     Tensor operations move eleven numbers through memory for each weight, this loop five.
     """
     for weight, velocity in zip(weights, velocities, strict=True):
+        if velocity.shape != weight.shape:  # the loop checks no bounds
+            raise ValueError(
+                f"a velocity of {tuple(velocity.shape)} does not belong to weights of {tuple(weight.shape)}"
+            )
         lines = [each.detach().view(-1).numpy() for each in (weight, velocity, weight.grad.contiguous())]
         constants = map(lines[0].dtype.type, (lr, momentum, decay * lr))
         run_split(_move, weight.numel(), *lines, *constants)

@@ -11,23 +11,24 @@ from torch import nn
 from alexnet2012 import devices
 from alexnet2012.config import RunConfig
 from alexnet2012.data.packed import open_packed
+from alexnet2012.planning.bench import lengthen_epochs
 from alexnet2012.training.loop import Training
 
 SIDE = 8192
 
 
-def make_ours(run: dict, folder: str, epochs: int) -> Call:
-    """`epochs` by the loop of a real training on the packed images of `folder`, from page cache."""
+def make_ours(run: dict, folder: str, steps: int) -> Call:
+    """An epoch of at least `steps` by the loop of a real training, on packed images from page cache."""
     settings = RunConfig.model_validate(run)
     device = devices.open_device("cuda", settings.training.torch_threads)
     training = Training(settings, open_packed(Path(folder)), {}, device, None)
+    lengthen_epochs(training, steps)
 
     def train() -> int:
-        for _ in range(epochs):
-            training.state.batch = 0
-            training.train_epoch(lambda: None)
-            training.state.epoch += 1
-        return epochs * training.images_per_epoch
+        training.state.batch = 0
+        training.train_epoch(lambda: None)
+        training.state.epoch += 1
+        return training.images_per_epoch
 
     return lambda: timed(train)
 

@@ -1,39 +1,36 @@
 """Training steps on one batch: ours as a training takes them, and the usual loop of torch's parts."""
 
 from collections.abc import Callable
-from itertools import count
+from dataclasses import replace
 
 import numpy as np
 import torch
 from contenders.plain_net import SIZES, PlainAlexNet
 from contest import Call, Done
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from alexnet2012.config import RunConfig
-from alexnet2012.data.batches import Views, draw_dropout_masks, make_batch
-from alexnet2012.model.alexnet import AlexNet, initialise
-from alexnet2012.training.update import PaperSGD
+from alexnet2012.data.batches import draw_views
+from alexnet2012.planning.bench import open_random_images
+from alexnet2012.planning.rates import random_images
+from alexnet2012.training.loop import Training
 
 
 def make_ours(run: dict, classes: int, steps: int = 1) -> Call:
-    """`steps` times masks, forward, loss, backward and the paper's rule, on a batch in the layout of data.batches."""
+    """`steps` times the update of a real training, masks drawn anew for each, on one batch of random images."""
     settings = RunConfig.model_validate(run)
-    training, size = settings.training, settings.training.batch_size
-    net = AlexNet(settings.net, classes).train()
-    initialise(net, torch.Generator().manual_seed(0))
-    optimiser = PaperSGD(net.parameters(), training.learning_rate, training.momentum, training.weight_decay)
-    images, labels = make_random_batch(settings), torch.arange(size) % classes
-    counter = count()
+    size = settings.training.batch_size
+    with random_images(settings.dataset, size, size) as folder:  # what is mapped stays when the folder goes
+        dataset = open_random_images(folder, settings.dataset, classes)
+        training = Training(settings, dataset, {}, torch.device("cpu"), None)
+    views = draw_views(0, 0, dataset, size, settings.net.crop_px, settings.training.augmentation)
+    batch = training.feed.make_in_line(np.arange(size), views, 0)
 
     def step() -> None:
-        masks = draw_dropout_masks(0, next(counter), size, settings.net.fc_neurons, settings.net.dropout)
-        logits = net(images, masks)
-        loss = functional.cross_entropy(logits, labels)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        loss.item(), (logits.argmax(1) != labels).sum().item()
+        masks = training.feed.draw_masks(training.state.step, size)
+        training.update(replace(batch, masks=masks))
+        training.state.step += 1
+        training.collect()
 
     return repeat(step, steps, size)
 
@@ -47,17 +44,6 @@ def repeat(step: Callable[[], None], steps: int, images: int) -> Call:
         return Done(steps * images)
 
     return call
-
-
-def make_random_batch(run: RunConfig) -> Tensor:
-    """Random pixels through make_batch."""
-    random, size = np.random.default_rng(0), run.training.batch_size
-    size_px, crop_px = run.dataset.size_px, run.net.crop_px
-    pixels = random.integers(0, 256, (size, size_px, size_px, 3), dtype=np.uint8)
-    top, left = random.integers(size_px - crop_px + 1, size=(2, size))
-    views = Views(top, left, random.random(size) < 0.5, np.zeros((size, 3), np.float32))
-    mean_image = np.full((size_px, size_px, 3), 120, np.float32)
-    return make_batch(pixels, mean_image, np.arange(size), views, crop_px)
 
 
 def make_torch_parts(sizes: str, neurons: int, crop_px: int, batch: int, steps: int = 1) -> Call:

@@ -3,7 +3,7 @@ import pytest
 
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation import metrics
-from alexnet2012.evaluation.metrics import top_k_errors, top_k_wrong
+from alexnet2012.evaluation.metrics import rank_truth, top_k_errors
 
 # Labels stand at rank 1, 2, 3, 6 and 7 of seven classes.
 BY_HAND = np.array(
@@ -24,7 +24,7 @@ LABELS = np.array([0, 1, 2, 5, 6])
     [(1, [0, 1, 1, 1, 1]), (2, [0, 0, 1, 1, 1]), (5, [0, 0, 0, 1, 1]), (6, [0, 0, 0, 0, 1]), (7, [0, 0, 0, 0, 0])],
 )
 def test_errors_worked_by_hand(k, wrong):
-    found = top_k_wrong(BY_HAND, LABELS, k)
+    found = rank_truth(BY_HAND, LABELS) >= k
     assert found.dtype == bool
     assert found.tolist() == [bool(each) for each in wrong]
     assert top_k_errors(BY_HAND, LABELS, (k,))[f"top{k}"] == sum(wrong) / 5
@@ -40,16 +40,16 @@ def test_a_net_that_says_nothing_is_not_credited(classes, top1, top5):
 
 def test_all_equal_probabilities_over_ten_classes_are_wrong_at_one_and_five():
     probabilities = np.full((10, 10), 0.1, dtype=np.float32)
-    assert top_k_wrong(probabilities, np.arange(10), 1).all()
-    assert top_k_wrong(probabilities, np.arange(10), 5).all()
-    assert not top_k_wrong(probabilities, np.arange(10), 10).any()
+    assert (rank_truth(probabilities, np.arange(10)) >= 1).all()
+    assert (rank_truth(probabilities, np.arange(10)) >= 5).all()
+    assert not (rank_truth(probabilities, np.arange(10)) >= 10).any()
 
 
 def test_a_tie_counts_against_the_net_wherever_the_label_stands():
     probabilities = np.array([[0.4, 0.4, 0.2], [0.4, 0.4, 0.2], [0.6, 0.2, 0.2]], dtype=np.float32)
-    assert top_k_wrong(probabilities, np.array([0, 1, 2]), 1).tolist() == [True, True, True]
+    assert (rank_truth(probabilities, np.array([0, 1, 2])) >= 1).tolist() == [True, True, True]
     # Rank 2 by the tie; and a tie of the last two puts the label third.
-    assert top_k_wrong(probabilities, np.array([0, 1, 2]), 2).tolist() == [False, False, True]
+    assert (rank_truth(probabilities, np.array([0, 1, 2])) >= 2).tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -57,13 +57,13 @@ def test_probabilities_that_are_not_finite_are_refused(bad):
     probabilities = BY_HAND.copy()
     probabilities[3, 6] = bad
     with pytest.raises(RecordError, match="rows 0..4 hold probabilities that are not finite"):
-        top_k_wrong(probabilities, LABELS, 1)
+        rank_truth(probabilities, LABELS)
 
 
 @pytest.mark.parametrize("labels", [4, 6])
 def test_another_number_of_labels_is_refused(labels):
     with pytest.raises(RecordError, match=f"5 rows of probabilities for {labels} labels"):
-        top_k_wrong(BY_HAND, np.zeros(labels, dtype=np.int64), 1)
+        rank_truth(BY_HAND, np.zeros(labels, dtype=np.int64))
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 8, 9])
@@ -76,7 +76,7 @@ def test_chunks_change_nothing(monkeypatch, tmp_path, rows):
     monkeypatch.setattr(metrics, "CHUNK_VALUES", 9 * rows + 8)
     mapped = np.load(tmp_path / "p.npy", mmap_mode="r")
     for k in (1, 3, 5):
-        assert top_k_wrong(mapped, labels, k).tolist() == [rank >= k for rank in ranks]
+        assert (rank_truth(mapped, labels) >= k).tolist() == [rank >= k for rank in ranks]
     assert 0 < sum(rank >= 3 for rank in ranks) < 8
 
 
@@ -85,13 +85,13 @@ def test_the_refusal_names_the_rows_of_the_last_chunk(monkeypatch):
     probabilities = BY_HAND.copy()
     probabilities[4, 0] = np.nan
     with pytest.raises(RecordError, match=r"rows 4\.\.4 hold"):
-        top_k_wrong(probabilities, LABELS, 1)
+        rank_truth(probabilities, LABELS)
 
 
 @pytest.mark.parametrize("label", [-1, 7])
 def test_a_label_that_is_no_class_is_refused(label):
     with pytest.raises(RecordError, match=f"labels from .*{label}.* do not fit 7 classes"):
-        top_k_wrong(BY_HAND, np.array([0, 1, 2, 5, label]), 1)
+        rank_truth(BY_HAND, np.array([0, 1, 2, 5, label]))
 
 
 def test_no_images_are_refused():

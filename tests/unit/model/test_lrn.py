@@ -213,11 +213,17 @@ def test_the_tensor_operations_of_other_devices_give_the_same(monkeypatch, n, be
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
 
 
-def test_what_is_not_finite_stays_so():
-    for rectify in (False, True):
-        maps = torch.ones(1, 4, 1, 1)
-        maps[0, 1] = float("nan")
-        assert local_response_norm(maps, **PAPER, rectify=rectify)[0, 1].isnan().all()
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize("rectify", [False, True])
+def test_what_is_not_finite_stays_in_its_pixel_and_tower(rectify, value):
+    maps = torch.ones(1, 8, 1, 3)
+    maps[0, 4, 0, 1] = value  # the first channel of the second tower, in the second of three pixels
+    found = local_response_norm(maps, **PAPER, towers=2, rectify=rectify)
+    beside = torch.ones_like(maps, dtype=bool)
+    beside[0, 4:7, 0, 1] = False  # its own window
+    assert torch.isfinite(found[beside]).all()
+    assert torch.equal(found[beside], local_response_norm(torch.ones(1, 8, 1, 3), **PAPER, towers=2)[beside])
+    assert not found[0, 4, 0, 1] > 1  # NaN, or nothing beside what it is divided by
 
 
 def test_bfloat16_is_normalised_in_float32():

@@ -24,11 +24,8 @@ def list_batches(packed, made_ahead: bool, first_batch: int = 0, **changes) -> l
     images = dataset.counts["train"]
     order = draw_order(run.seed, 0, images)
     views = draw_views(run.seed, 0, dataset, images, run.net.crop_px, run.training.augmentation)
-    if not made_ahead:
-        return list(source.batches(order, views, first_batch, first_batch))
-    size = run.training.batch_size
-    rows = [order[k : k + size] for k in range(first_batch * size, len(order) - size + 1, size)]
-    return list(source.make_ahead(rows, views, first_batch))
+    source.makes_ahead = made_ahead
+    return list(source.batches(order, views, first_batch, first_batch))
 
 
 def same(one: Batch, other: Batch) -> bool:

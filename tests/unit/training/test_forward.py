@@ -63,10 +63,10 @@ def test_a_missing_compiler_is_named_before_anything_runs(net, monkeypatch):
     monkeypatch.setattr(forward.shutil, "which", lambda name: None)
     settings = TrainingConfig(recipe="fast", compile=True)
     monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler and found none \(g\+\+ or clang\+\+\)"):
+    with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler, and g\+\+ is not there"):
         make_forward(net, settings, CPU)
     monkeypatch.setenv("CXX", "/opt/other/c++")
-    with pytest.raises(ConfigError, match="found none .*/opt/other/c"):
+    with pytest.raises(ConfigError, match="and /opt/other/c.* is not there"):
         make_forward(net, settings, CPU)
 
 

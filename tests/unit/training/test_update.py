@@ -157,3 +157,10 @@ def test_a_gradient_of_another_layout_is_read_by_its_places():
     with torch.no_grad():
         move_on_cpu([weight], [velocity], 1.0, 0.9, 0.0)
     assert torch.equal(weight.detach(), -gradient)
+
+
+def test_a_velocity_of_other_weights_is_refused():
+    weight = nn.Parameter(torch.zeros(4))
+    weight.grad = torch.ones(4)
+    with pytest.raises(ValueError, match=r"a velocity of \(3,\) does not belong to weights of \(4,\)"):
+        move_on_cpu([weight], [torch.zeros(3)], 0.1, 0.9, 0.0)
