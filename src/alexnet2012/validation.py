@@ -130,7 +130,9 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def reaches(delta: Any, loc: tuple) -> bool:
-    """Whether the variant's delta, and not the base, wrote the setting at `loc`."""
+    """Whether the variant's delta, and not the base, wrote the setting at `loc`, or anything of a whole section."""
+    if not loc:
+        return bool(delta)
     for part in untagged(loc):
         if not isinstance(delta, dict):  # a list or a number: it replaced whatever the base had below
             return True

@@ -277,6 +277,13 @@ def test_a_mistake_deep_in_a_delta_is_still_the_variants(write_variants, delta):
     assert complaint(variants).startswith(f"{variants}: cnn: ")
 
 
+def test_settings_that_contradict_each_other_are_the_variants_only_where_it_wrote_one(write_variants):
+    contradiction = {"precision": "bf16"}
+    assert complaint(training=contradiction).startswith("some.yaml: training: recipe paper is float32")
+    variants = write_variants({"cnn": {"training": contradiction}})
+    assert complaint(variants).startswith(f"{variants}: cnn: training: recipe paper is float32")
+
+
 def test_an_unknown_key_of_a_variant_is_refused(write_variants):
     variants = write_variants({"cnn": {"nett": {}}})
     assert complaint(variants) == f'{variants}: variants.cnn: "nett" is not a setting; did you mean "net"?'
