@@ -1,5 +1,7 @@
 """An ensemble's average and errors from the members' stored probabilities: ours, and a script of numpy."""
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +46,14 @@ def make_ours(folder: str, output: str) -> Call:
 
 
 def make_numpy(folder: str, output: str) -> Call:
-    """A sum of loaded arrays, one argsort, the same file."""
+    """A sum of loaded arrays, one argsort, the same file, which is not waited for until it is on the disk.
+
+    That is done outside its time, so that the next contender does not wait for it in its own.
+    """
     members, labels, mean = list_members(folder), np.load(Path(folder, "labels.npy")), Path(output)
 
     def call() -> Done:
+        began = time.perf_counter()
         total = np.load(members[0])
         for member in members[1:]:
             total += np.load(member)
@@ -55,7 +61,10 @@ def make_numpy(folder: str, output: str) -> Call:
         np.save(mean, total)
         best = np.argsort(-total, axis=1)[:, :5]
         hits = best == labels[:, None]
-        return Done(1, details={f"top{k}": 1 - float(hits[:, :k].any(axis=1).mean()) for k in KS})
+        errors = {f"top{k}": 1 - float(hits[:, :k].any(axis=1).mean()) for k in KS}
+        seconds = time.perf_counter() - began
+        os.sync()
+        return Done(1, seconds, errors)
 
     return call
 
