@@ -68,7 +68,8 @@ def test_a_killed_training_fails_the_run_and_keeps_its_state(reproduction):
     assert reproduction.first_code != 0
     assert "train_net" in reproduction.first_output
     left = reproduction.left_over
-    assert sum(bool(re.fullmatch(r"state/checkpoint-\d+\.pt", name)) for name in left) == 2
+    # Two are kept; a third where the kill came between writing the newest and removing the oldest.
+    assert sum(bool(re.fullmatch(r"state/checkpoint-\d+\.pt", name)) for name in left) in (2, 3)
     assert left.isdisjoint({"record.json", "model.safetensors", "history.parquet"})
 
 
