@@ -1,15 +1,16 @@
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
-from contest import Contest
+from contest import Contender, Contest
 from photograph_files import write_jpegs_of, write_photographs
 from sizes import CORES, ROUNDS, TOY, pick
 
 from alexnet2012 import provenance
-from alexnet2012.reporting.benchmark_results import KEY, Benchmark
+from alexnet2012.reporting.benchmark_results import KEY, Benchmark, ContenderResult
 
 
 def pytest_benchmark_update_json(config, benchmarks, output_json) -> None:
@@ -25,6 +26,20 @@ def hold(benchmark) -> Callable[..., None]:
 
     def run(what: Contest | Callable[[], None], rounds: int = ROUNDS) -> None:
         benchmark.pedantic(what.round if isinstance(what, Contest) else what, rounds=rounds)
+
+    return run
+
+
+@pytest.fixture
+def compete(hold) -> Callable[..., tuple[dict[str, ContenderResult], list[dict[str, Any]]]]:
+    """Runs a contest of `contenders` and of this machine's rates at so many `threads`: the results by label, and the
+    rates of each round."""
+
+    def run(contenders: Sequence[Contender], threads: int, rounds: int = ROUNDS):
+        rates = Contender("rates", "contenders.rates:make", threads=threads)
+        with Contest([*contenders, rates]) as contest:
+            hold(contest, rounds)
+            return contest.results(), contest.details(rates.label)
 
     return run
 

@@ -1,7 +1,7 @@
 """Augmented batches from packed arrays beside torchvision's ImageFolder on JPEGs of the same images."""
 
 import pytest
-from contest import Contender, Contest
+from contest import Contender
 from judging import compare_speed, compare_time, floor_of_bytes, rate
 from our_steps import FULL_RUN, our_step
 from sizes import CORES, pick
@@ -32,14 +32,11 @@ def loaders(photographs, squares) -> list[Contender]:
 
 
 @pytest.mark.benchmark(group="batches")
-def test_float_batches(hold, record, packed, photographs, jpegs):
+def test_float_batches(compete, record, packed, photographs, jpegs):
     ours = one_core("packed arrays, one core", "make_ours", packed)
     step = our_step("our net's training step", FULL_RUN)
-    rates = Contender("rates", "contenders.rates:make")
     in_process, in_workers, squares = loaders(photographs, jpegs)
-    with Contest([ours, in_process, in_workers, squares, step, rates]) as contest:
-        hold(contest)
-        found, measured = contest.results(), contest.details(rates.label)
+    found, measured = compete([ours, in_process, in_workers, squares, step], 1)
     own = found[ours.label]
     record(
         f"float batches of {BATCH}, 256 to {CROP_PX} pixels",
@@ -58,13 +55,10 @@ def test_float_batches(hold, record, packed, photographs, jpegs):
 
 
 @pytest.mark.benchmark(group="batches")
-def test_bytes_for_a_gpu(hold, record, packed, photographs, jpegs):
+def test_bytes_for_a_gpu(compete, record, packed, photographs, jpegs):
     ours = one_core("packed arrays, one core, uint8", "make_bytes", packed)
-    rates = Contender("rates", "contenders.rates:make")
     rivals = loaders(photographs, jpegs)
-    with Contest([ours, *rivals, rates]) as contest:
-        hold(contest)
-        found, measured = contest.results(), contest.details(rates.label)
+    found, measured = compete([ours, *rivals], 1)
     own = found[ours.label]
     in_process, in_workers, squares = (found[each.label] for each in rivals)
     record(

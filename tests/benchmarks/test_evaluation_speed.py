@@ -1,7 +1,7 @@
 """Ten-crop evaluation of the full net beside a script with torchvision's TenCrop, and beside its forward passes."""
 
 import pytest
-from contest import Contender, Contest, in_both
+from contest import Contender, in_both
 from judging import compare_speed, compare_time, floor_of_flops
 from our_steps import CLASSES, NEURONS
 from sizes import CORES, pick
@@ -15,7 +15,7 @@ VIEWS = 100  # of the script in one pass: ten images
 
 
 @pytest.mark.benchmark(group="evaluation")
-def test_ten_crops(hold, record, packed, photographs):
+def test_ten_crops(compete, record, packed, photographs):
     arguments = {"folder": str(packed), "neurons": NEURONS, "images": IMAGES, "batch": BATCH}
     ours = Contender("predict_crops", "contenders.evaluation:make_ours", arguments, "job", CORES)
     forward = Contender("ten forward passes alone", "contenders.evaluation:make_forward", arguments, "job", CORES)
@@ -23,10 +23,7 @@ def test_ten_crops(hold, record, packed, photographs):
     plain, same = in_both(
         Contender("TenCrop + DataLoader, torch's LRN", "contenders.evaluation:make_script", script, "plain", CORES)
     )
-    rates = Contender("rates", "contenders.rates:make", {}, "job", CORES)
-    with Contest([ours, forward, plain, same, rates]) as contest:
-        hold(contest)
-        found, measured = contest.results(), contest.details(rates.label)
+    found, measured = compete([ours, forward, plain, same], CORES)
     own = found[ours.label]
     multiply_adds = sum(layer.multiply_adds for layer in list_layers(NetConfig(fc_neurons=NEURONS), CLASSES))
     record(

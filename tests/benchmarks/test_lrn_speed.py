@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from contest import Contender, Contest, in_both
+from contest import Contender, in_both
 from judging import compare_speed, floor_of_bytes
 from sizes import CORES, ROUNDS, pick
 
@@ -19,15 +19,11 @@ SHAPES = [
 
 @pytest.mark.benchmark(group="response normalisation")
 @pytest.mark.parametrize(("shape", "threads", "repeats", "goal"), pick(SHAPES, SHAPES[1:3]))
-def test_forward_and_backward(hold, record, shape, threads, repeats, goal):
+def test_forward_and_backward(compete, record, shape, threads, repeats, goal):
     arguments = {"shape": shape, "repeats": repeats}
     ours = Contender("ours, channels_last", "contenders.lrn:make_ours", arguments, "job", threads)
     theirs = in_both(Contender("torch.nn.LocalResponseNorm", "contenders.lrn:make_torch", arguments, "plain", threads))
-    rates = Contender("rates", "contenders.rates:make", {}, "job", threads)
-    with Contest([ours, *theirs, rates]) as contest:
-        hold(contest, rounds=2 * ROUNDS + 1)
-        found = contest.results()
-        measured = contest.details(rates.label)
+    found, measured = compete([ours, *theirs], threads, rounds=2 * ROUNDS + 1)
     fastest = found[ours.label]
     # Forward reads the maps and writes as many; backward reads the maps and the gradient and writes another.
     floor = floor_of_bytes(fastest, repeats * 5 * 4 * math.prod(shape), measured)

@@ -1,14 +1,14 @@
 """The paper's update rule beside torch.optim.SGD(foreach=True), on the full net's 61 million weights."""
 
 import pytest
-from contest import Contender, Contest, in_both
+from contest import Contender, in_both
 from judging import compare_speed, floor_of_bytes
 from our_steps import NEURONS
 from sizes import CORES, ROUNDS
 
 
 @pytest.mark.benchmark(group="optimiser")
-def test_an_update(hold, record):
+def test_an_update(compete, record):
     from contenders.plain_net import FULL, PlainAlexNet
 
     from alexnet2012.model.alexnet import count_parameters
@@ -19,10 +19,7 @@ def test_an_update(hold, record):
     plain, same = in_both(
         Contender("torch.optim.SGD(foreach=True)", "contenders.optimiser:make_torch", arguments, "plain", CORES)
     )
-    rates = Contender("rates", "contenders.rates:make", {}, "job", CORES)
-    with Contest([ours, plain, same, rates]) as contest:
-        hold(contest, rounds=2 * ROUNDS + 1)
-        found, measured = contest.results(), contest.details(rates.label)
+    found, measured = compete([ours, plain, same], CORES, rounds=2 * ROUNDS + 1)
     own = found[ours.label]
     record(
         f"optimiser step, {weights / 1e6:.0f} M weights",

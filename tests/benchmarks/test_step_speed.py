@@ -15,16 +15,13 @@ CONFIG = Path(__file__).parents[2] / "config"
 
 
 @pytest.mark.benchmark(group="training step, full net")
-def test_full_net_beside_torchs_parts(hold, record):
+def test_full_net_beside_torchs_parts(compete, record):
     own = our_step("our net", FULL_RUN)
     arguments = {"sizes": "full", "neurons": NEURONS, "crop_px": 224, "batch": BATCH}
     plain, same = in_both(
         Contender("torch's LRN and SGD", "contenders.steps:make_torch_parts", arguments, "plain", CORES)
     )
-    rates = Contender("rates", "contenders.rates:make", {}, "job", CORES)
-    with Contest([own, plain, same, rates]) as contest:
-        hold(contest, rounds=2 * ROUNDS + 1)
-        found, measured = contest.results(), contest.details(rates.label)
+    found, measured = compete([own, plain, same], CORES, rounds=2 * ROUNDS + 1)
     step = found[own.label]
     record(
         f"training step of the full net, batch {BATCH}",
@@ -60,17 +57,14 @@ def test_full_net_beside_no_lrn_and_torchvision(hold, record):
 
 
 @pytest.mark.benchmark(group="training step, scaled net")
-def test_scaled_net_beside_torchs_parts(hold, record):
+def test_scaled_net_beside_torchs_parts(compete, record):
     net = describe_target("cnn", CONFIG / "variants.yaml", CONFIG / "config.yaml")
     batch, steps = pick(128, 16), pick(10, 1)
     training = {**STILL, "batch_size": batch, "torch_threads": 1}
     own = our_step("our net", {"size_px": 32, "net": net.model_dump(), "training": training}, 10, steps)
     arguments = {"sizes": "scaled", "neurons": net.fc_neurons, "crop_px": net.crop_px, "batch": batch, "steps": steps}
     plain, same = in_both(Contender("torch's LRN and SGD", "contenders.steps:make_torch_parts", arguments, "plain", 1))
-    rates = Contender("rates", "contenders.rates:make", {}, "job", 1)
-    with Contest([own, plain, same, rates]) as contest:
-        hold(contest, rounds=2 * ROUNDS + 1)
-        found, measured = contest.results(), contest.details(rates.label)
+    found, measured = compete([own, plain, same], 1, rounds=2 * ROUNDS + 1)
     step = found[own.label]
     record(
         f"training step of the rehearsal's scaled net, batch {batch}",

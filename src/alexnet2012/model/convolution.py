@@ -1,7 +1,5 @@
 """A convolution whose last windows may hang over the right and the bottom edge, as the 2012 code's do."""
 
-import math
-
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,13 +30,12 @@ class Convolution(nn.Conv2d):
         return super().forward(maps)
 
     def _convolve_folded(self, maps: Tensor) -> Tensor:
-        (kernel_px, stride, pad), size_px = (self.kernel_size[0], self.stride[0], self.padding[0]), maps.shape[2]
-        taps = math.ceil(kernel_px / stride)
-        positions = 1 + math.ceil((size_px + 2 * pad - kernel_px) / stride)
-        after = (positions - 1 + taps) * stride - size_px - pad
+        kernel_px, stride, pad = self.kernel_size[0], self.stride[0], self.padding[0]
+        added_px = -kernel_px % stride  # what makes the kernel a whole number of steps: 11 + 1 = 3 x 4
+        after = pad + self.overhang_px + added_px
         return functional.conv2d(
-            fold(functional.pad(maps, (pad, after, pad, after)), stride),
-            fold(functional.pad(self.weight, (0, taps * stride - kernel_px) * 2), stride),
+            fold(functional.pad(maps, (pad, after) * 2), stride),
+            fold(functional.pad(self.weight, (0, added_px) * 2), stride),
             self.bias,
         )
 
