@@ -16,13 +16,17 @@ EDITIONS = {"ilsvrc2010": paper.ILSVRC2010, "ilsvrc2012": paper.ILSVRC2012, "fal
 
 @dataclass(frozen=True)
 class Net:
-    """A trained net (`seed` is its seed, `training` its record) or an ensemble (None and None) with its predictions."""
+    """A trained net (`seed` is its seed, `training` its record) or an ensemble (None and None) with its predictions.
+
+    `folder` holds its predictions, `run_folder` its training's results (None for an ensemble).
+    """
 
     seed: int | None
     training: dict | None
     predictions: dict[str, dict]
     folder: Path
     data_folder: Path
+    run_folder: Path | None = None
     _ranks: dict = field(default_factory=dict, compare=False)
 
     def wrong(self, split: str, crops: str, k: int) -> np.ndarray:
@@ -148,12 +152,13 @@ def load_results(folder: Path, data_folder: Path) -> Results:
     for entry in plan["experiments"]:
         nets, splits = [], tuple(entry.get("splits", ("val", "test")))  # plans older than the key had both
         for index, predictions in enumerate(entry["predictions"]):
-            training = None
+            training = run_folder = None
             if "runs" in entry:
-                path = Path(entry["runs"][index], "record.json")
+                run_folder = Path(entry["runs"][index])
+                path = run_folder / "record.json"
                 training = read_json(path)
                 check_record(path, training, [("seed", "its seed"), ("dataset.digest", "the digest of its data")])
-            nets.append(load_net(training, Path(predictions), data_folder, splits))
+            nets.append(load_net(training, Path(predictions), data_folder, splits, run_folder))
         key, tables = entry.get("variant") or entry["ensemble"], tuple(entry["tables"])
         departures = tuple(entry.get("departures", ()))
         experiments.append(Experiment(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets), departures))
@@ -175,7 +180,9 @@ def load_calibrations(folder: Path, results: Results) -> dict[str, dict]:
     return calibrations
 
 
-def load_net(training: dict | None, folder: Path, data_folder: Path, splits: tuple[str, ...]) -> Net:
+def load_net(
+    training: dict | None, folder: Path, data_folder: Path, splits: tuple[str, ...], run_folder: Path | None = None
+) -> Net:
     predictions = {}
     for split in splits:
         path = folder / f"{split}.json"
@@ -203,7 +210,7 @@ def load_net(training: dict | None, folder: Path, data_folder: Path, splits: tup
             )
         predictions[split] = record
     seed = None if training is None else training["seed"]
-    return Net(seed, training, predictions, folder, data_folder)
+    return Net(seed, training, predictions, folder, data_folder, run_folder)
 
 
 def load_array(path: Path) -> np.ndarray:
