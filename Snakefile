@@ -21,6 +21,8 @@ include: "workflow/rules/benchmark.smk"
 
 localrules:
     all,
+    claims,
+    list_experiments,
 
 
 rule all:
@@ -28,6 +30,12 @@ rule all:
     input:
         tables(),
         PUBLISHED,
+
+
+# The ledger with every experiment of the configuration's `claims` section.
+rule claims:
+    input:
+        rules.all.input,
 
 
 onstart:

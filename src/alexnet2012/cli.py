@@ -89,6 +89,12 @@ def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
 
     verb = verbs.add_parser("train", help="train the run of a folder, or resume it", parents=[stores])
     verb.add_argument("folder", type=Path, help="holds config.yaml; the results go beside it")
+    verb.add_argument(
+        "--search",
+        type=Path,
+        nargs="+",
+        help="folders of the runs that tried its learning rates, where it has a search",
+    )
     verb.set_defaults(run=run_train)
 
     verb = verbs.add_parser("predict", help="store a trained net's probabilities and errors", parents=[stores])
@@ -243,7 +249,7 @@ def run_calibrate(options: argparse.Namespace) -> None:
 def run_train(options: argparse.Namespace) -> None:
     from alexnet2012.training.run import train
 
-    train(options.folder, options.data, options.tracking)
+    train(options.folder, options.data, options.tracking, options.search)
 
 
 def run_predict(options: argparse.Namespace) -> None:

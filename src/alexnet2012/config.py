@@ -11,70 +11,11 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.net_config import AnyNetConfig
 from alexnet2012.section import Section
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 RESERVED_NAMES = ("reference", "benchmarks")  # folders of results/ that no configuration may write to
-
-
-class ConvConfig(Section):
-    kernels: int = Field(ge=1)
-    kernel_px: int = Field(ge=1)
-    stride: int = Field(default=1, ge=1)
-    pad: int = Field(default=0, ge=0)
-
-
-class PoolConfig(Section):
-    """Overlapping max pooling (§3.4); `rounding` says what becomes of a last window that does not fit."""
-
-    size: int = Field(default=3, ge=1)
-    stride: int = Field(default=2, ge=1)
-    rounding: Literal["up", "down"] = "up"
-
-
-class LRNConfig(Section):
-    """Local response normalisation (§3.3): k, n, alpha, beta; alpha is not divided by n."""
-
-    n: int = Field(default=5, ge=1)
-    k: float = Field(default=2.0, gt=0)
-    alpha: float = Field(default=1e-4, ge=0)
-    beta: float = Field(default=0.75, gt=0)
-
-    @field_validator("n")
-    @classmethod
-    def _odd(cls, n: int) -> int:
-        if n % 2 == 0:
-            raise ValueError(f"the window n is centred on its channel and must be odd, not {n}")
-        return n
-
-
-CONV_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5")
-WEIGHT_NAMES = (*CONV_NAMES, "fc6", "fc7", "fc8")
-
-
-class NetConfig(Section):
-    """Sizes of the net; the defaults are figure 2 of the paper."""
-
-    crop_px: int = Field(default=224, ge=1)
-    towers: Literal[1, 2] = 2
-    conv1: ConvConfig = ConvConfig(kernels=96, kernel_px=11, stride=4)
-    conv2: ConvConfig = ConvConfig(kernels=256, kernel_px=5, pad=2)
-    conv3: ConvConfig = ConvConfig(kernels=384, kernel_px=3, pad=1)
-    conv4: ConvConfig = ConvConfig(kernels=384, kernel_px=3, pad=1)
-    conv5: ConvConfig = ConvConfig(kernels=256, kernel_px=3, pad=1)
-    halved: list[Literal["conv1", "conv2", "conv3", "conv4", "conv5"]] = []
-    pool: PoolConfig = PoolConfig()
-    lrn: LRNConfig | None = LRNConfig()
-    fc_neurons: int = Field(default=4096, ge=1)
-    dropout: float = Field(default=0.5, ge=0, lt=1)
-    init_std: float = Field(default=0.01, gt=0)
-    bias_one: list[Literal["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]] = [
-        "conv2",
-        "conv4",
-        "conv5",
-        "fc6",
-        "fc7",
-    ]
 
 
 class FixedSchedule(Section):
@@ -109,6 +50,39 @@ class PlateauSchedule(Section):
     max_epochs: int = Field(default=90, ge=1)
 
 
+class TargetSchedule(Section):
+    """§3.1, figure 1: one learning rate until the training error, in evaluation mode, is at most `train_error`.
+
+    Ends at `max_epochs` without it. `diverging: stop` lets a rate that is too high end a run that merely tries it.
+    """
+
+    kind: Literal["target"]
+    train_error: float = Field(gt=0, lt=1)
+    max_epochs: int = Field(ge=1)
+    diverging: Literal["fail", "stop"] = "fail"
+
+    @property
+    def drops(self) -> int:
+        return 0
+
+
+AnySchedule = FixedSchedule | PlateauSchedule | TargetSchedule
+
+
+class SearchConfig(Section):
+    """The learning rate is the one of `rates` that came nearest to the target within `epochs`, in runs of their own."""
+
+    rates: list[float] = Field(min_length=2)
+    epochs: int = Field(ge=1)
+
+    @field_validator("rates")
+    @classmethod
+    def _distinct(cls, rates: list[float]) -> list[float]:
+        if min(rates) <= 0 or len(set(rates)) != len(rates):
+            raise ValueError(f"rates must be distinct and positive, found {rates}")
+        return rates
+
+
 class AugmentationConfig(Section):
     """§4.1: random crops, reflections, and PCA colour noise of standard deviation `colour_std`."""
 
@@ -118,14 +92,20 @@ class AugmentationConfig(Section):
 
 
 class TrainingConfig(Section):
-    """§5; the defaults are recipe `paper`. Recipe `fast` departs from its arithmetic, by `precision` and `compile`."""
+    """§5; the defaults are recipe `paper`. Recipe `fast` departs from its arithmetic, by `precision` and `compile`.
+
+    `bias_rate`: the biases' learning rate as a multiple of the weights'. `learning_rate_search` finds `learning_rate`.
+    """
 
     recipe: Literal["paper", "fast"] = "paper"
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=0.01, gt=0)
+    learning_rate_search: SearchConfig | None = None
+    bias_rate: float = Field(default=1.0, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=0.0005, ge=0)
-    schedule: FixedSchedule | PlateauSchedule = Field(default=PlateauSchedule(kind="plateau"), discriminator="kind")
+    decay_biases: bool = True
+    schedule: AnySchedule = Field(default=PlateauSchedule(kind="plateau"), discriminator="kind")
     schedule_split: Literal["val", "minival"] = "val"
     minival_fraction: float = Field(default=0.05, gt=0, lt=1)
     augmentation: AugmentationConfig = AugmentationConfig()
@@ -141,6 +121,12 @@ class TrainingConfig(Section):
             raise ValueError("recipe paper is float32 and not compiled; precision and compile are for recipe: fast")
         if self.recipe == "fast" and not departs:
             raise ValueError("recipe fast needs precision: bf16 or compile: true; without them it is recipe: paper")
+        return self
+
+    @model_validator(mode="after")
+    def _search_has_a_target(self) -> "TrainingConfig":
+        if self.learning_rate_search is not None and self.schedule.kind != "target":
+            raise ValueError("learning_rate_search needs schedule: {kind: target, ...}, by which its rates are judged")
         return self
 
     @property
@@ -161,16 +147,23 @@ class RuntimeConfig(Section):
     accept_code: str | None = None
 
 
-TableName = Literal["table1", "table2", "in_text"]
+TableName = Literal["table1", "table2", "in_text", "claims"]
+
+
+Length = Literal["here", "published"]  # of a training: what the configuration says, or what the author published
 
 
 class Variant(Section):
-    """One numbered variant: where the paper speaks of it, which claims it serves, and only its delta from `base`."""
+    """One numbered variant: where the paper speaks of it, which claims it serves, and only its delta from `base`.
+
+    `published`: what its training is at the length that the author published, asked for by `length: published`.
+    """
 
     section: str
     claims: list[str] = []
     net: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    published: dict[str, Any] = {}
 
 
 class Members(Section):
@@ -189,6 +182,31 @@ class VariantsFile(Section):
     ensembles: dict[str, Ensemble] = {}
 
 
+class ClaimExperiment(Section):
+    """Variants with their seeds on a dataset, for the ledger of claims alone: `snakemake claims` runs them."""
+
+    dataset: str
+    variants: list[str] = Field(min_length=1)
+    seeds: list[int] = Field(min_length=1)
+    length: Length = "here"
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: list[int]) -> list[int]:
+        return check_seeds(seeds)
+
+    def list_experiments(self) -> list["Experiment"]:
+        """The same, a variant on each line."""
+        line = self.model_dump(exclude={"variants"}) | {"tables": ["claims"]}
+        return [Experiment(variant=variant, **line) for variant in self.variants]
+
+
+def check_seeds(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) != len(seeds) or any(seed < 0 for seed in seeds):
+        raise ValueError(f"seeds must be distinct and not negative, found {seeds}")
+    return seeds
+
+
 class Experiment(Section):
     """One line of the plan: a variant with its seeds, or an ensemble, on a dataset; and the tables that it feeds."""
 
@@ -196,6 +214,7 @@ class Experiment(Section):
     variant: str | None = None
     ensemble: str | None = None
     seeds: list[int] = []
+    length: Length = "here"
     tables: list[TableName] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -208,8 +227,7 @@ class Experiment(Section):
             raise ValueError(
                 f"ensemble {self.ensemble} takes its seeds from its members in variants.yaml; remove seeds"
             )
-        if len(set(self.seeds)) != len(self.seeds) or any(seed < 0 for seed in self.seeds):
-            raise ValueError(f"seeds must be distinct and not negative, found {self.seeds}")
+        check_seeds(self.seeds)
         return self
 
 
@@ -226,6 +244,7 @@ class Config(Section):
     name: str = Field(pattern=NAME_PATTERN)
     datasets: dict[str, DatasetConfig] = Field(min_length=1)
     experiments: list[Experiment] = Field(min_length=1)
+    claims: list[ClaimExperiment] = []
     net: dict[str, Any] = {}
     training: dict[str, Any] = {}
     runtime: RuntimeConfig = RuntimeConfig()
@@ -247,7 +266,7 @@ class RunConfig(Section):
     seed: int
     dataset_name: str
     dataset: DatasetConfig
-    net: NetConfig
+    net: AnyNetConfig
     training: TrainingConfig
     runtime: RuntimeConfig = RuntimeConfig()
 

@@ -10,8 +10,8 @@ ROOT = Path(__file__).resolve().parent
 # The modules in which each stage's result is made; what they import from the package is found by itself.
 STAGES = {
     "prepare": ("data.prepare",),
-    "train": ("training.loop", "devices"),
-    "predict": ("devices", "evaluation.predict", "evaluation.metrics", "model.alexnet"),
+    "train": ("training.loop", "training.search", "devices"),
+    "predict": ("devices", "evaluation.predict", "evaluation.metrics", "model.nets"),
     "calibrate": ("devices", "evaluation.calibration"),
     "average": ("evaluation.ensemble", "evaluation.metrics"),
     "tables": ("reporting.tables",),
@@ -24,6 +24,7 @@ NEUTRAL = frozenset(
         "allocation",
         "config",
         "dataset_config",
+        "net_config",
         "section",
         "resolve",
         "preflight",

@@ -35,7 +35,7 @@ def write_settings(plan: Plan, data_folder: Path) -> None:
     """
     for name, dataset in plan.config.datasets.items():
         write_text(settings_file(name, data_folder), dataset.model_dump_json())
-    for run in plan.runs:
+    for run in plan.trainings:
         if not (run.folder / "record.json").exists():
             write_run(run, Path())
 

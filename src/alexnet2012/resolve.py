@@ -13,7 +13,7 @@ from alexnet2012.config import (
     Config,
     DatasetConfig,
     Ensemble,
-    NetConfig,
+    Experiment,
     RunConfig,
     TrainingConfig,
     Variant,
@@ -22,7 +22,9 @@ from alexnet2012.config import (
 )
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import list_layers
+from alexnet2012.net_config import NETS, LayeredNetConfig, NetConfig, kind_of_net
 from alexnet2012.section import Section
+from alexnet2012.training.search import list_search_runs
 from alexnet2012.validation import Model, check_known, describe_item, reaches, read_yaml, validate
 
 # Settings that change no error, or by so little as another seed would.
@@ -60,15 +62,31 @@ class Plan:
     """What a configuration asks for: its runs and ensembles, each once."""
 
     config: Config
+    experiments: tuple[Experiment, ...]
     runs: tuple[RunConfig, ...]
     ensembles: tuple[EnsembleRun, ...]
+
+    @property
+    def searches(self) -> dict[Path, tuple[RunConfig, ...]]:
+        """The short runs that find the learning rate of a run, by the folder of that run; all seeds share a search."""
+        searching = [run for run in self.runs if run.training.learning_rate_search is not None]
+        first: dict[Path, RunConfig] = {}
+        for run in searching:
+            first.setdefault(run.folder.parent, run)
+        return {run.folder: list_search_runs(first[run.folder.parent]) for run in searching}
+
+    @property
+    def trainings(self) -> tuple[RunConfig, ...]:
+        """Everything that is trained, each once: the runs, and before them those of their searches."""
+        everything = [*(run for each in self.searches.values() for run in each), *self.runs]
+        return tuple({run.folder: run for run in everything}.values())
 
     def list_experiments(self) -> dict[str, Any]:
         """The plan as plain data, for those who read results: each experiment with the folders of its runs."""
         runs = {(run.dataset_name, run.variant, run.seed): run for run in self.runs}
         ensembles = {(ensemble.dataset_name, ensemble.name): ensemble for ensemble in self.ensembles}
         listed = []
-        for each in self.config.experiments:
+        for each in self.experiments:
             dataset = self.config.datasets[each.dataset]
             entry = {
                 "dataset": each.dataset,
@@ -90,8 +108,9 @@ class Plan:
         return {"name": self.config.name, "experiments": listed}
 
 
-def make_plan(values: dict[str, Any], source: str, variants_path: Path) -> Plan:
-    """Validate a configuration read from `source` against the schema and the variants, and resolve every run.
+def make_plan(values: dict[str, Any], source: str, variants_path: Path, claims: bool = False) -> Plan:
+    """Validate a configuration read from `source` against the schema and the variants, and resolve every run; those of
+    its `claims` section belong to the plan where `claims` is true, and are checked in any case.
 
     Raises ConfigError that names the file, the variant and the key, and the nearest valid name.
     """
@@ -102,24 +121,37 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path) -> Plan:
         check_name(f"{source}: datasets", name)
     check_calibration(config, f"{source}: calibration")
     runs: dict[tuple, RunConfig] = {}
-    for index, experiment in enumerate(config.experiments):
-        where = f"{source}: experiments[{index}]"
+    ensembles: dict[tuple, EnsembleRun] = {}
+    experiments = list_lines(config, source)
+    for where, experiment in experiments.items():
         check_known(f"{where}.dataset", "dataset", experiment.dataset, config.datasets)
         if experiment.variant is None:
             check_known(f"{where}.ensemble", "ensemble", experiment.ensemble, variants.ensembles, variants_path)
             continue
         check_known(f"{where}.variant", "variant", experiment.variant, variants.variants, variants_path)
         for seed in experiment.seeds:
-            run = resolve_run(config, source, variants, variants_path, experiment.dataset, experiment.variant, seed)
-            runs[(experiment.dataset, experiment.variant, seed)] = run
-    ensembles = {
-        (experiment.dataset, experiment.ensemble): resolve_ensemble(
-            config, source, index, variants.ensembles[experiment.ensemble], runs
-        )
-        for index, experiment in enumerate(config.experiments)
-        if experiment.ensemble is not None
-    }
-    return Plan(config, tuple(runs.values()), tuple(ensembles.values()))
+            run = resolve_run(config, source, variants, variants_path, experiment, seed)
+            if runs.setdefault((experiment.dataset, experiment.variant, seed), run) != run:
+                raise ConfigError(
+                    f"{where}: {experiment.variant} seed {seed} on {experiment.dataset} is asked for at both lengths; "
+                    "keep one of them"
+                )
+    for where, experiment in experiments.items():
+        if experiment.ensemble is not None:
+            ensembles[experiment.dataset, experiment.ensemble] = resolve_ensemble(
+                config, where, experiment, variants.ensembles[experiment.ensemble], runs
+            )
+    wanted = tuple(experiments.values()) if claims else tuple(config.experiments)
+    asked = {(each.dataset, each.variant, seed): None for each in wanted for seed in each.seeds}
+    return Plan(config, wanted, tuple(runs[key] for key in asked), tuple(ensembles.values()))
+
+
+def list_lines(config: Config, source: str) -> dict[str, Experiment]:
+    """All experiments, also those for claims, by where they are written."""
+    lines = {f"{source}: experiments[{index}]": each for index, each in enumerate(config.experiments)}
+    for index, each in enumerate(config.claims):
+        lines |= {f"{source}: claims[{index}], {line.variant}": line for line in each.list_experiments()}
+    return lines
 
 
 def resolve_run(
@@ -127,12 +159,18 @@ def resolve_run(
     source: str,
     variants: VariantsFile,
     variants_path: Path,
-    dataset_name: str,
-    variant_name: str,
+    experiment: Experiment,
     seed: int,
 ) -> RunConfig:
     """Base plus the variant's delta, checked as a whole: shapes, crop against image."""
+    dataset_name, variant_name = experiment.dataset, experiment.variant
     variant, dataset = variants.variants[variant_name], config.datasets[dataset_name]
+    if experiment.length == "published":
+        if not variant.published:
+            raise ConfigError(
+                f"{source}: {variant_name} has no training of a published length; remove `length: published`"
+            )
+        variant = variant.model_copy(update={"training": merge(variant.training, variant.published)})
     net, training = resolve_sections(config, variant, source, f"{variants_path}: {variant_name}")
     where = f"{source}: variant {variant_name} on {dataset_name}"
     if net.crop_px > dataset.size_px:
@@ -155,7 +193,7 @@ def resolve_run(
 
 def resolve_sections(
     config: Config, variant: Variant, source: str, variant_source: str
-) -> tuple[NetConfig, TrainingConfig]:
+) -> tuple[NetConfig | LayeredNetConfig, TrainingConfig]:
     """Both sections; raises ConfigError with the mistakes of both."""
     resolved, mistakes = [], []
     for model, section, base in ((NetConfig, "net", config.net), (TrainingConfig, "training", config.training)):
@@ -172,9 +210,16 @@ def resolve_sections(
 def resolve_section(
     model: type[Model], section: str, base: dict, variant: Variant | None, source: str, variant_source: str
 ) -> Model:
-    """The paper's defaults, overlaid by the configuration's base, overlaid by the variant's delta."""
+    """The paper's defaults, overlaid by the configuration's base, overlaid by the variant's delta.
+
+    A net of another kind than the base's stands alone.
+    """
     delta = getattr(variant, section) if variant else {}
     merged = merge(merge(model().model_dump(), base), delta)
+    if section == "net":
+        kind = kind_of_net(merged)
+        check_known(f"{variant_source}: net.kind", "kind of net", kind, NETS)
+        model = NETS[kind]
     try:
         return model.model_validate(merged)
     except ValidationError as error:
@@ -206,29 +251,28 @@ def default_of(section: Section, key: str) -> Any:
 
 
 def resolve_ensemble(
-    config: Config, source: str, index: int, ensemble: Ensemble, runs: dict[tuple, RunConfig]
+    config: Config, where: str, experiment: Experiment, ensemble: Ensemble, runs: dict[tuple, RunConfig]
 ) -> EnsembleRun:
-    experiment = config.experiments[index]
     members = []
     for group in ensemble.members:
         for seed in group.seeds:
             key = (experiment.dataset, group.variant, seed)
             if key not in runs:
                 raise ConfigError(
-                    f"{source}: experiments[{index}]: ensemble {experiment.ensemble} averages {group.variant} "
+                    f"{where}: ensemble {experiment.ensemble} averages {group.variant} "
                     f"seed {seed} on {experiment.dataset}, which no experiment trains; "
                     f"add seed {seed} to an experiment of {group.variant}"
                 )
             if runs[key] in members:
                 raise ConfigError(
-                    f"{source}: experiments[{index}]: ensemble {experiment.ensemble} names {group.variant} seed {seed} "
+                    f"{where}: ensemble {experiment.ensemble} names {group.variant} seed {seed} "
                     "twice in variants.yaml; an average counts each net once"
                 )
             members.append(runs[key])
     return EnsembleRun(experiment.ensemble, config.name, experiment.dataset, tuple(members))
 
 
-def describe_target(variant_name: str, variants_path: Path, config_path: Path | None) -> NetConfig:
+def describe_target(variant_name: str, variants_path: Path, config_path: Path | None) -> NetConfig | LayeredNetConfig:
     """The net of one variant at the paper's sizes, or at those of a configuration file."""
     variants = load_variants(variants_path)
     check_known(str(variants_path), "variant", variant_name, variants.variants)
@@ -270,7 +314,7 @@ def merge(base: Any, delta: Any) -> Any:
     return {**base, **{key: merge(base.get(key), value) for key, value in delta.items()}}
 
 
-def check_net(net: NetConfig, where: str) -> None:
+def check_net(net: NetConfig | LayeredNetConfig, where: str) -> None:
     try:
         list_layers(net, classes=2)
     except ConfigError as error:

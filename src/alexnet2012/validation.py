@@ -10,11 +10,28 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from alexnet2012.config import FixedSchedule, PlateauSchedule
+from alexnet2012.config import FixedSchedule, PlateauSchedule, TargetSchedule
 from alexnet2012.errors import ConfigError
+from alexnet2012.net_config import (
+    NETS,
+    ActivationLayer,
+    ConvLayer,
+    FullLayer,
+    LocalLayer,
+    NormLayer,
+    PoolLayer,
+)
 
 Model = typing.TypeVar("Model", bound=BaseModel)
-SCHEDULES = {"fixed": FixedSchedule, "plateau": PlateauSchedule}  # by the tag that pydantic puts into an error's place
+SCHEDULES = {"fixed": FixedSchedule, "plateau": PlateauSchedule, "target": TargetSchedule}
+LAYERS = {
+    "conv": ConvLayer,
+    "local": LocalLayer,
+    "fc": FullLayer,
+    "pool": PoolLayer,
+    "activation": ActivationLayer,
+    "lrn": NormLayer,
+}
 
 
 def read_yaml(path: Path) -> Any:
@@ -64,7 +81,10 @@ def describe_item(model: type[BaseModel], item: dict, section: str = "") -> str:
     if kind == "value_error":
         return f"{key}: {message}" if key else message
     if kind == "union_tag_invalid":
-        return f"{key}.kind is {item['ctx']['tag']!r}: input should be {' or '.join(map(repr, SCHEDULES))}"
+        context = item["ctx"]
+        tag = context["discriminator"].strip("'")
+        tag = "kind" if tag not in ("kind", "type") else tag
+        return f"{key}.{tag} is {context['tag']!r}: input should be {context['expected_tags'].replace(', ', ' or ')}"
     if found is None:
         return (
             f"{key} is empty; give it a value or remove it" if key else "it is empty; a file of settings was expected"
@@ -81,8 +101,8 @@ def advise(model: type[BaseModel], loc: tuple) -> str:
     """What an unknown setting may have meant; a setting of the other kind of schedule is called that."""
     name, known = str(loc[-1]), setting_names(model, loc[:-1])
     tag = loc[-2] if len(loc) > 1 and is_tag(loc, len(loc) - 2) else None
-    others = [kind for kind, schedule in SCHEDULES.items() if tag and name in schedule.model_fields]
-    if others:
+    others = [kind for kind, schedule in SCHEDULES.items() if name in schedule.model_fields]
+    if others and tag in SCHEDULES and "schedule" in loc:
         return f"a setting of a {tag} schedule but of a {others[0]} one; write kind: {others[0]} or remove it"
     return f"a setting; {suggest(name, known)}"
 
@@ -108,7 +128,7 @@ def setting_names(model: Any, loc: tuple) -> list[str]:
     models = models_in(model)
     for index, part in enumerate(loc):
         if is_tag(loc, index):
-            models = [SCHEDULES[part]]
+            models = [tags_at(loc, index)[part]]
             continue
         models = [
             found
@@ -147,8 +167,18 @@ def untagged(loc: tuple) -> list:
 
 
 def is_tag(loc: tuple, index: int) -> bool:
-    """Whether pydantic put this part there to say which kind of schedule it tried."""
-    return index > 0 and loc[index - 1] == "schedule" and loc[index] in SCHEDULES
+    """Whether pydantic put this part there to say which kind of section it tried."""
+    return loc[index] in tags_at(loc, index)
+
+
+def tags_at(loc: tuple, index: int) -> dict[str, type[BaseModel]]:
+    """The kinds of section that can stand at this place, by the tag that pydantic puts into an error's place."""
+    before = loc[index - 1] if index else None
+    if before == "schedule":
+        return SCHEDULES
+    if before == "net":
+        return NETS
+    return LAYERS if isinstance(before, int) and index > 1 and loc[index - 2] == "layers" else {}
 
 
 class UniqueKeyLoader(yaml.SafeLoader):

@@ -4,20 +4,17 @@ from pydantic import ValidationError
 from alexnet2012.config import (
     AugmentationConfig,
     Config,
-    ConvConfig,
     DatasetConfig,
     Ensemble,
     Experiment,
     FixedSchedule,
-    LRNConfig,
-    NetConfig,
     PlateauSchedule,
-    PoolConfig,
     RunConfig,
     RuntimeConfig,
     TrainingConfig,
 )
 from alexnet2012.dataset_config import CIFAR10_DIGEST
+from alexnet2012.net_config import ConvConfig, LRNConfig, NetConfig, PoolConfig
 
 CIFAR10 = DatasetConfig(kind="cifar10", size_px=32)
 

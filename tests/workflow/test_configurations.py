@@ -6,7 +6,8 @@ import pytest
 import yaml
 from workflow_copy import REPOSITORY
 
-from alexnet2012.config import Config, NetConfig, RunConfig, RuntimeConfig, TrainingConfig
+from alexnet2012.config import Config, RunConfig, RuntimeConfig, TrainingConfig
+from alexnet2012.net_config import NetConfig
 from alexnet2012.resolve import read_run
 
 CONFIGS = sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml") if path.name != "variants.yaml")

@@ -23,9 +23,31 @@ HERE = f"{os.getcwd()}/"
 SOURCE = ", ".join(str(path).removeprefix(HERE) for path in workflow.configfiles)
 try:
     read_commit()  # a result without its commit is refused, and that is better known before it is made
+    EVERYTHING = make_plan(config, SOURCE, Path("config/variants.yaml"), claims=True)
     PLAN = make_plan(config, SOURCE, Path("config/variants.yaml"))
 except AlexNet2012Error as error:
     sys.exit(f"error: {error}")
+
+
+def records(plan):
+    """Every prediction's record, of single nets and of ensembles, on the splits whose labels are public."""
+    return [
+        f"{each.predictions}/{split}.json"
+        for each in (*plan.runs, *plan.ensembles)
+        for split in each.splits
+    ]
+
+
+def plan():
+    """What tables and figures are made of, known once the targets are.
+
+    The claims' experiments are run when `claims` is asked for; once all are there, tables and figures keep them.
+    """
+    wanted = "claims" in workflow.dag_settings.targets
+    return (
+        EVERYTHING if wanted or all(map(os.path.exists, records(EVERYTHING))) else PLAN
+    )
+
 
 # A dry run may plan what is not here yet; a real one stops before its first job, see the Snakefile's onstart.
 DATA = Path("data")
@@ -48,7 +70,9 @@ shell.prefix(
     f"export {' '.join(f'{name}={value}' for name, value in KEEP_LARGE_BUFFERS.items())}; "
 )
 
-RUNS = {str(run.folder): run for run in PLAN.runs}
+# A single job, as a cluster runs it, knows all runs, whatever was asked for.
+RUNS = {str(run.folder): run for run in EVERYTHING.trainings}
+SEARCHES = {str(folder): runs for folder, runs in EVERYTHING.searches.items()}
 ENSEMBLES = {str(ensemble.predictions): ensemble for ensemble in PLAN.ensembles}
 
 
@@ -66,13 +90,14 @@ def members_of(wildcards):
     return ENSEMBLES[AVERAGE.format(**wildcards)].members
 
 
-def predictions():
-    """Every prediction's record, of single nets and of ensembles, on the splits whose labels are public."""
+def searches_of(wildcards):
     return [
-        f"{each.predictions}/{split}.json"
-        for each in (*PLAN.runs, *PLAN.ensembles)
-        for split in each.splits
+        f"{run.folder}/record.json" for run in SEARCHES.get(RUN.format(**wildcards), ())
     ]
+
+
+def search_folders(wildcards, input):
+    return ["--search", *map(os.path.dirname, input.searches)] if input.searches else []
 
 
 def calibration():
@@ -118,7 +143,7 @@ def start():
     """Before the first job, and not in a dry run: no image may be missing, and every archive is listed once."""
     if MISSING:
         raise WorkflowError("Images are missing, and nothing was run:", *MISSING)
-    write_settings(PLAN, DATA)
+    write_settings(EVERYTHING, DATA)
     for name in list_archived(PLAN.config, DATA):
         arguments = ["prepare", name, f"@{settings_file(name, DATA)}", "--check"]
         if subprocess.run(["alexnet2012", *arguments], check=False).returncode:

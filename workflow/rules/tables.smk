@@ -10,7 +10,7 @@ rule list_experiments:
         ENVIRONMENT
     threads: claim_cores(1)
     params:
-        experiments=json.dumps(PLAN.list_experiments()),
+        experiments=lambda wildcards: json.dumps(plan().list_experiments()),
     shell:
         "printf '%s\\n' {params.experiments:q} > {output:q} 2> {log:q}"
 
@@ -18,8 +18,8 @@ rule list_experiments:
 rule render_tables:
     input:
         experiments=f"{RESULTS}/experiments.json",
-        records=[f"{folder}/record.json" for folder in RUNS],
-        predictions=predictions(),
+        records=lambda wildcards: [f"{run.folder}/record.json" for run in plan().runs],
+        predictions=lambda wildcards: records(plan()),
         calibrations=made_calibrations,
     output:
         tables(),

@@ -5,9 +5,11 @@ rule train_net:
     input:
         manifest="data/{dataset}/manifest.json",
         tracking=ancient(TRACKING),
+        searches=searches_of,
     output:
         model=f"{RUN}/model.safetensors",
         history=f"{RUN}/history.parquet",
+        answers=f"{RUN}/answers.npz",
         record=f"{RUN}/record.json",
     log:
         f"{RESULTS}/logs/train/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.log",
@@ -23,5 +25,6 @@ rule train_net:
     params:
         code=fingerprint("train"),
         folder=lambda wildcards, output: os.path.dirname(output.model),
+        search=search_folders,
     shell:
-        "alexnet2012 train {params.folder:q} --tracking {input.tracking:q} > {log:q} 2>&1"
+        "alexnet2012 train {params.folder:q} --tracking {input.tracking:q} {params.search:q} > {log:q} 2>&1"

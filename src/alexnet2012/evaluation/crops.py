@@ -19,6 +19,7 @@ class Crop:
 
 
 CENTRE = 4  # place of the unreflected centre crop in ten_crops
+CENTRE_FIRST = (4, 9, 0, 5, 1, 6, 2, 7, 3, 8)  # the centre, its reflection, then each corner with its own
 
 
 def ten_crops(size_px: int, crop_px: int) -> tuple[Crop, ...]:

@@ -1,6 +1,7 @@
 """Per-image probabilities of a trained net: ten crops, and the centre crop from the same pass."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,18 +10,29 @@ from torch.nn import functional
 
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import DataError
-from alexnet2012.evaluation.crops import CENTRE, Crop, centre_crop, cut, cut_on_device, ten_crops
+from alexnet2012.evaluation.crops import CENTRE, CENTRE_FIRST, Crop, centre_crop, cut, cut_on_device, ten_crops
 
 
-def predict_ten_crops(
-    net: nn.Module, dataset: PackedDataset, split: str, crop_px: int, batch: int
-) -> dict[str, np.ndarray]:
-    """{"ten_crop", "centre"}: float32 (n, classes) each, the mean of the SOFTMAX outputs over the crops (§4.1).
+@dataclass(frozen=True)
+class Predictions:
+    """Probabilities float32 (n, classes): the mean of the SOFTMAX outputs over the ten crops, and the centre crop's.
+
+    `errors_by_crops`: the top-1 errors of the mean over the first 1, 2, ... 10 of CENTRE_FIRST.
+    """
+
+    ten_crop: np.ndarray
+    centre: np.ndarray
+    errors_by_crops: list[float]
+
+
+def predict_ten_crops(net: nn.Module, dataset: PackedDataset, split: str, crop_px: int, batch: int) -> Predictions:
+    """What `net` says of every image of a split (§4.1).
 
     Raises DataError unless exactly the split's images were seen.
     """
     crops = ten_crops(dataset.size_px, crop_px)
-    images = dataset.split(split).images
+    data = dataset.split(split)
+    images, wrong = data.images, np.zeros(len(crops), dtype=np.int64)
     ten = np.empty((len(images), len(dataset.classes)), dtype=np.float32)
     centre = np.empty_like(ten)
     seen = 0
@@ -29,12 +41,24 @@ def predict_ten_crops(
     ):
         ten[part] = probabilities.double().mean(dim=0).numpy()
         centre[part] = probabilities[CENTRE].numpy()
+        wrong += count_wrong(probabilities, torch.from_numpy(data.labels[part]))
         seen += probabilities.shape[1]
     if seen != dataset.counts[split]:
         raise DataError(
             f"{dataset.folder}: {seen} images of {split} were seen, the manifest counts {dataset.counts[split]}"
         )
-    return {"ten_crop": ten, "centre": centre}
+    return Predictions(ten, centre, (wrong / len(images)).tolist())
+
+
+def count_wrong(probabilities: Tensor, labels: Tensor) -> np.ndarray:
+    """Int64 (10,): how many images the mean over the first 1, 2, ... 10 crops of CENTRE_FIRST gets wrong.
+
+    `probabilities`: (10, images, classes) in the order of ten_crops. Ties count against the net, as in rank_truth.
+    """
+    sums = probabilities[list(CENTRE_FIRST)].double().cumsum(0)
+    means = (sums / torch.arange(1, len(sums) + 1).view(-1, 1, 1)).float()  # as they are stored
+    own = means.gather(2, labels.clamp_min(0).expand(len(means), -1).unsqueeze(2))
+    return ((means >= own).sum(2) > 1).sum(1).numpy()
 
 
 def measure_centre(

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from alexnet2012.evaluation.metrics import top_k_errors
 from alexnet2012.files import file_digest, read_json, replacing, write_json
 from alexnet2012.resolve import read_run
 from alexnet2012.tracking import TrackingIds, log_ensemble, log_results
+
+if TYPE_CHECKING:
+    from alexnet2012.evaluation.predict import Predictions
 
 CROPS = ("ten_crop", "centre")
 
@@ -32,11 +36,12 @@ def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path
             "with --submission, predict writes the five most probable labels of each image instead"
         )
     found, made_by, wall_time_s = predict_split(run_folder, run, dataset, split)
-    for crops, probabilities in found.items():
+    for crops in CROPS:
         with replacing(output_folder / f"{split}-{crops}.npy") as path, path.open("wb") as file:
-            np.save(file, probabilities)
+            np.save(file, getattr(found, crops))
     details = {"seed": run.seed, "hash8": run.hash8, "weights_sha256": record["weights_sha256"]}
     details |= {"wall_time_s": round(wall_time_s, 1), "mlflow_run_id": record["mlflow_run_id"]}
+    details["errors_by_crops"] = found.errors_by_crops
     errors = write_record(output_folder, "prediction", run.variant, dataset, split, asdict(made_by), details)
     log_results(
         run_folder / "state",
@@ -57,7 +62,7 @@ def submit(run_folder: Path, split: str, output_folder: Path, data_folder: Path)
     check_submittable(dataset, split)
     found, _, _ = predict_split(run_folder, run, dataset, split)
     path = output_folder / f"{split}-submission.txt"
-    write_submission(path, found["ten_crop"], dataset.official_ids)
+    write_submission(path, found.ten_crop, dataset.official_ids)
     return path
 
 
@@ -78,18 +83,18 @@ def open_run(run_folder: Path, data_folder: Path) -> tuple[RunConfig, dict, Pack
 
 def predict_split(
     run_folder: Path, run: RunConfig, dataset: PackedDataset, split: str
-) -> tuple[dict[str, np.ndarray], provenance.Provenance, float]:
-    """The trained net's probabilities by crops, what made them, and the seconds that it took once all was loaded."""
+) -> tuple["Predictions", provenance.Provenance, float]:
+    """The trained net's probabilities, what made them, and the seconds that it took once all was loaded."""
     import time
 
     from safetensors.torch import load_file
 
     from alexnet2012.evaluation.predict import predict_ten_crops
-    from alexnet2012.model.alexnet import AlexNet
+    from alexnet2012.model.nets import make_net
 
     device = devices.open_device(run.runtime.device, run.training.torch_threads)
     made_by = provenance.collect(run.training.torch_threads, device.type)
-    net = AlexNet(run.net, len(dataset.classes))
+    net = make_net(run.net, len(dataset.classes))
     net.load_state_dict(load_file(run_folder / "model.safetensors"))
     net.to(device)
     started = time.monotonic()

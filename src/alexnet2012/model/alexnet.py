@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alexnet2012.config import CONV_NAMES, WEIGHT_NAMES, NetConfig
+from alexnet2012.model.activation import activate
 from alexnet2012.model.convolution import Convolution
 from alexnet2012.model.geometry import NORMALISED, POOLED, list_layers, paper_fan_in
 from alexnet2012.model.lrn import local_response_norm
+from alexnet2012.net_config import CONV_NAMES, WEIGHT_NAMES, NetConfig
 
 
 class AlexNet(nn.Module):
@@ -24,8 +25,9 @@ class AlexNet(nn.Module):
         self.config = net
         self.classes = classes
         self.layers = {layer.name: layer for layer in list_layers(net, classes)}
-        for name in WEIGHT_NAMES:
-            layer = self.layers[name]
+        for name, layer in self.layers.items():
+            if layer.kind not in ("conv", "fc"):
+                continue
             if layer.kind == "conv":
                 # fig. 2: conv2, conv4 and conv5 see only their own GPU's maps; conv1 and conv3 see all.
                 channels = layer.fan_in // layer.kernel**2 * layer.towers
@@ -46,24 +48,27 @@ class AlexNet(nn.Module):
         # Channels last in memory: pooling is ten times faster so, and the channels of a pixel are neighbours.
         maps = images.contiguous(memory_format=torch.channels_last)
         for name in CONV_NAMES:
-            maps = self._rectify(name, getattr(self, name)(maps))
+            if name not in self.config.removed:  # §7
+                maps = self._activate(name, getattr(self, name)(maps))
             if name in POOLED:
                 pool = self.config.pool  # §3.4
                 maps = functional.max_pool2d(maps, pool.size, pool.stride, ceil_mode=pool.rounding == "up")
         neurons = maps.flatten(1)
         for index, name in enumerate(("fc6", "fc7")):
-            neurons = functional.relu(getattr(self, name)(neurons), inplace=True)
+            neurons = activate(getattr(self, name)(neurons), self.config.activation)
             neurons = self._drop(neurons, dropout_masks, index)
         return self.fc8(
             neurons
         )  # no ReLU here, although §3.5 says "every ... fully-connected layer": it feeds the softmax
 
-    def _rectify(self, name: str, maps: Tensor) -> Tensor:
+    def _activate(self, name: str, maps: Tensor) -> Tensor:
         """The ReLU (§3.1) and, after conv1 and conv2, response normalisation within each tower as in the 2012 code."""
-        lrn = self.config.lrn
+        lrn, rectify = self.config.lrn, self.config.activation == "relu"
         if name not in NORMALISED or lrn is None:
-            return functional.relu(maps, inplace=True)
-        return local_response_norm(maps, lrn.n, lrn.k, lrn.alpha, lrn.beta, towers=self.config.towers, rectify=True)
+            return activate(maps, self.config.activation)
+        if not rectify:
+            maps = activate(maps, self.config.activation)
+        return local_response_norm(maps, lrn.n, lrn.k, lrn.alpha, lrn.beta, towers=self.config.towers, rectify=rectify)
 
     def _drop(self, neurons: Tensor, masks: tuple[Tensor, Tensor] | None, index: int) -> Tensor:
         """§4.2: a mask without rescaling in training, all neurons times 1 - p at test."""
@@ -77,7 +82,7 @@ class AlexNet(nn.Module):
         return neurons * masks[index]
 
 
-def initialise(model: AlexNet, generator: torch.Generator) -> None:
+def initialise_alexnet(model: AlexNet, generator: torch.Generator) -> None:
     """Draw all weights in place from N(0, 0.01) and set the biases (§5).
 
     A scaled net keeps the pre-activation variance of the paper's net with as many towers:
@@ -85,7 +90,7 @@ def initialise(model: AlexNet, generator: torch.Generator) -> None:
     """
     reference = paper_fan_in(model.config)
     with torch.no_grad():
-        for name in WEIGHT_NAMES:
+        for name in (name for name in WEIGHT_NAMES if name in model.layers):
             module = getattr(model, name)
             std = model.config.init_std * math.sqrt(reference[name] / model.layers[name].fan_in)
             module.weight.normal_(0.0, std, generator=generator)

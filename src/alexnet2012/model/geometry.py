@@ -1,46 +1,33 @@
 """The layer table: shapes, parameters and multiply-adds of a net, from its configuration alone (no torch)."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
-from alexnet2012.config import CONV_NAMES, ConvConfig, NetConfig
 from alexnet2012.errors import ConfigError
+from alexnet2012.model.layer import Layer
+from alexnet2012.model.layered_geometry import list_layered
+from alexnet2012.net_config import CONV_NAMES, ConvConfig, LayeredNetConfig, NetConfig
 
 POOLED = ("conv1", "conv2", "conv5")  # §3.5: max pooling follows these
 NORMALISED = ("conv1", "conv2")  # §3.5: response normalisation follows these
 WITHIN_TOWER = ("conv2", "conv4", "conv5")  # fig. 2: these see only their own GPU's maps
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One row of the layer table.
-
-    `output` is [channels, height, width], or [neurons]; `overhang_px` is how far the last windows reach over the right
-    and the bottom edge; `fan_in` is what one output sees, 0 for layers without weights.
-    """
-
-    name: str
-    kind: str
-    kernel: int | None
-    stride: int | None
-    output: list[int]
-    parameters: int
-    multiply_adds: int
-    towers: int
-    fan_in: int = 0
-    overhang_px: int = 0
-
-
-def list_layers(net: NetConfig, classes: int) -> list[Layer]:
+def list_layers(net: NetConfig | LayeredNetConfig, classes: int) -> list[Layer]:
     """All layers in order for a net of `classes` outputs; raises ConfigError for sizes that cannot be built."""
+    return list_layered(net, classes) if isinstance(net, LayeredNetConfig) else list_alexnet(net, classes)
+
+
+def list_alexnet(net: NetConfig, classes: int) -> list[Layer]:
     layers: list[Layer] = []
     channels, size = 3, net.crop_px
     for name in CONV_NAMES:
-        conv = conv_layer(net, name, channels, size)
-        layers.append(conv)
-        channels, size = conv.output[0], conv.output[1]
-        if name in NORMALISED and net.lrn is not None:
-            layers.append(Layer(f"lrn{name[-1]}", "lrn", net.lrn.n, 1, conv.output, 0, 0, net.towers))
+        if name not in net.removed:
+            conv = conv_layer(net, name, channels, size)
+            layers.append(conv)
+            channels, size = conv.output[0], conv.output[1]
+            if name in NORMALISED and net.lrn is not None:
+                layers.append(Layer(f"lrn{name[-1]}", "lrn", net.lrn.n, 1, conv.output, 0, 0, net.towers))
         if name in POOLED:
             pool = pool_layer(net, f"pool{name[-1]}", channels, size)
             layers.append(pool)
@@ -110,15 +97,15 @@ def pool_layer(net: NetConfig, name: str, channels: int, size: int) -> Layer:
 
 
 def paper_fan_in(net: NetConfig) -> dict[str, int]:
-    """The fan-in of each weight layer of the paper's own net with the towers and halved layers of `net`.
+    """The fan-in of each weight layer of the paper's own net with the towers, halved and removed layers of `net`.
 
     Two towers: conv2 sees 48 maps, conv3 256, conv4 and conv5 192 each (fig. 2). One tower: conv3 sees 128 (§3.2).
     """
-    layers = list_layers(NetConfig(towers=net.towers, halved=net.halved), classes=1000)
+    layers = list_alexnet(NetConfig(towers=net.towers, halved=net.halved, removed=net.removed), classes=1000)
     return {layer.name: layer.fan_in for layer in layers if layer.fan_in}
 
 
-def describe(net: NetConfig, classes: int) -> dict:
+def describe(net: NetConfig | LayeredNetConfig, classes: int) -> dict:
     """The layer table as plain data: {"layers": [...], "parameters", "multiply_adds"}."""
     layers = list_layers(net, classes)
     hidden = ("fan_in", "overhang_px")

@@ -65,7 +65,7 @@ class TrainingWork:
 
     @property
     def at_most(self) -> bool:
-        return self.run.training.schedule.kind == "plateau"
+        return self.run.training.schedule.kind != "fixed"
 
     @property
     def steps(self) -> int:
@@ -146,10 +146,10 @@ def list_work(plan: Plan, data_folder: Path) -> Work:
     }
     trainings = tuple(
         TrainingWork(run, datasets[run.dataset_name], is_trained(run.folder), count_kept_steps(run.folder))
-        for run in plan.runs
+        for run in plan.trainings
     )
-    predictions = []
-    for each in trainings:
+    predictions, evaluated = [], {run.folder for run in plan.runs}
+    for each in (each for each in trainings if each.run.folder in evaluated):
         for split in each.dataset.config.evaluated_splits:
             predictions.append(
                 PredictionWork(

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Literal
 
 from alexnet2012 import paper
-from alexnet2012.config import CONV_NAMES, NetConfig
 from alexnet2012.evaluation.statistics import Estimate, estimate_difference, estimate_error
 from alexnet2012.model.geometry import count_neurons, describe
+from alexnet2012.net_config import CONV_NAMES, NetConfig
 from alexnet2012.reporting.results import EDITIONS, Experiment, Results
 
 PAPER_CLASSES = 1000

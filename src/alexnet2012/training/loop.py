@@ -14,14 +14,20 @@ from alexnet2012.config import RunConfig
 from alexnet2012.data.batches import draw_order, draw_views, stream, torch_generator
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import ConfigError, Interrupted, TrainingError
-from alexnet2012.evaluation.metrics import top_k_errors
+from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.evaluation.predict import measure_centre
-from alexnet2012.model.alexnet import AlexNet, initialise
+from alexnet2012.model.nets import initialise, list_rules, make_net
 from alexnet2012.training.checkpoint import State, save
 from alexnet2012.training.feed import Batch, Feed
 from alexnet2012.training.forward import make_forward
 from alexnet2012.training.interrupt import StopRequest
-from alexnet2012.training.schedule import learning_rate, make_scheduler, save_scheduler
+from alexnet2012.training.schedule import (
+    epochs_to_target,
+    learning_rate,
+    make_scheduler,
+    save_scheduler,
+    steering_error,
+)
 from alexnet2012.training.update import PaperSGD
 
 CUDA_LOSSES = 50  # losses looked at together on a GPU, where reading each would make it wait for the CPU
@@ -74,7 +80,7 @@ class Training:
         self.run, self.dataset, self.device = run, dataset, device
         self.feed = Feed(run, dataset, device)
         self.rows = choose_rows(run, self.feed.labels)
-        self.net = AlexNet(run.net, len(dataset.classes))
+        self.net = make_net(run.net, len(dataset.classes))
         if state is None:
             initialise(self.net, torch_generator(run.seed, "init"))
             state = State(identity=identity, weights={}, velocity={}, scheduler={}, history=[])
@@ -84,7 +90,11 @@ class Training:
         settings = run.training
         self.forward = make_forward(self.net, settings, device)
         self.optimiser = PaperSGD(
-            self.net.parameters(), settings.learning_rate, settings.momentum, settings.weight_decay
+            self.net.parameters(),
+            settings.learning_rate,
+            settings.momentum,
+            settings.weight_decay,
+            list_rules(self.net, settings),
         )
         for name, weight in self.net.named_parameters():
             if name in state.velocity:
@@ -92,6 +102,7 @@ class Training:
         self.scheduler = make_scheduler(settings.schedule, state.scheduler)
         self.state = state
         self.pending: list[tuple[int, Tensor, Tensor]] = []
+        self.diverged = False
 
     @property
     def steps_per_epoch(self) -> int:
@@ -175,16 +186,26 @@ class Training:
 
     def measure(self, split: str, rows: np.ndarray) -> dict[str, float]:
         """Loss and errors of the centre crop in evaluation mode, on the images `rows` of a split."""
-        run, labels = self.run, self.dataset.split(split).labels[rows]
-        batch = run.runtime.evaluation_batch
-        probabilities, loss = measure_centre(self.net, self.dataset, split, rows, run.net.crop_px, batch)
-        errors = top_k_errors(probabilities, labels)
-        return {"loss": loss, "top1_error": errors["top1"], "top5_error": errors["top5"]}
+        ranks, loss = self.rank(split, rows)
+        return {"loss": loss, "top1_error": float((ranks >= 1).mean()), "top5_error": float((ranks >= 5).mean())}
+
+    def rank(self, split: str, rows: np.ndarray) -> tuple[np.ndarray, float]:
+        """How many classes stand before each true one, int64 (rows,), and the loss; centre crop, evaluation mode."""
+        batch, crop_px = self.run.runtime.evaluation_batch, self.run.net.crop_px
+        probabilities, loss = measure_centre(self.net, self.dataset, split, rows, crop_px, batch)
+        return rank_truth(probabilities, self.dataset.split(split).labels[rows]), loss
+
+    def list_wrong(self) -> dict[str, np.ndarray]:
+        """Which images the net gets wrong as it stands, bool: `train_wrong` of the measured ones, `val_wrong`."""
+        rows = {"train": self.rows.measured, "val": np.arange(self.dataset.counts["val"])}
+        if self.diverged:
+            return {f"{split}_wrong": np.ones(len(each), bool) for split, each in rows.items()}
+        return {f"{split}_wrong": self.rank(split, each)[0] >= 1 for split, each in rows.items()}
 
     def close_epoch(self, row: dict) -> None:
         """Let the schedule see the epoch's error, keep its row, and stand at the beginning of the next."""
         state = self.state
-        self.scheduler.observe(row["schedule_top1_error"])
+        self.scheduler.observe(steering_error(self.run.training.schedule, row))
         state.history.append(row)
         state.seconds += row["seconds"]
         state.epoch += 1
@@ -213,7 +234,8 @@ def train_to_the_end(
 ) -> State:
     """Run `training` until its schedule ends, with checkpoints in `folder`: each epoch, each interval, and on a signal.
 
-    Raises Interrupted after the checkpoint that a signal asked for, TrainingError on a loss that is not finite.
+    Raises Interrupted after the checkpoint that a signal asked for, TrainingError on a loss that is not finite, unless
+    the schedule takes that for an end.
     """
     interval, saved = training.run.runtime.checkpoint_every_s, time.monotonic()
 
@@ -241,6 +263,11 @@ def train_to_the_end(
         stop.at_once = False
         save(folder, training.capture())
         raise
+    except TrainingError as error:
+        if getattr(training.run.training.schedule, "diverging", "fail") == "fail":
+            raise
+        print(f"stopped: {error}", flush=True)
+        training.diverged = True
     return training.state
 
 
@@ -256,5 +283,21 @@ def summarise(training: Training) -> dict:
         "val_steered": schedule.kind == "plateau" and training.run.training.schedule_split == "val",
         "train_images": len(training.rows.train),
         "wall_time_s": round(state.seconds, 1),
-        "final": state.history[-1],
+        "learning_rate": training.run.training.learning_rate,
+        "final": state.history[-1] if state.history else None,
+        "diverged": training.diverged,
+        **({"target": measure_target(training)} if schedule.kind == "target" else {}),
     }
+
+
+def measure_target(training: Training) -> dict:
+    """§3.1: the epochs, and the seconds of training alone, until the training error was the schedule's; None if never.
+
+    The seconds are so many median epochs: what else the machine did in one of them counts little.
+    """
+    history, target = training.state.history, training.run.training.schedule.train_error
+    epochs = epochs_to_target([row["train_top1_error"] for row in history], target)
+    seconds = None
+    if epochs is not None:
+        seconds = epochs * float(np.median([training.images_per_epoch / row["images_per_second"] for row in history]))
+    return {"train_error": target, "epochs": epochs, "seconds": seconds}

@@ -3,12 +3,14 @@
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from safetensors.torch import save
 
 from alexnet2012 import devices, provenance
 from alexnet2012.config import RunConfig
 from alexnet2012.data.packed import open_packed
+from alexnet2012.errors import ConfigError
 from alexnet2012.files import file_digest, replacing, write_json
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.model.alexnet import count_parameters
@@ -18,16 +20,19 @@ from alexnet2012.training.checkpoint import Identity, discard, lock, resume
 from alexnet2012.training.interrupt import StopRequest
 from alexnet2012.training.loop import Training, summarise, train_to_the_end
 from alexnet2012.training.progress import EpochProgress
+from alexnet2012.training.search import choose_rate
 
 
-def train(folder: Path, data_folder: Path, tracking_file: Path) -> None:
-    """Train the run whose config.yaml is in `folder`: writes model.safetensors, history.parquet and record.json there.
+def train(folder: Path, data_folder: Path, tracking_file: Path, search_folders: list[Path] | None = None) -> None:
+    """Train the run whose config.yaml is in `folder`: writes model.safetensors, history.parquet, answers.npz and
+    record.json there. `search_folders` hold the runs that tried its learning rates, where it has a search.
 
     Checkpoints are in `folder`/state; killed at any moment, the same call resumes and ends with the same bits. Raises
     DataError for a dataset that is not whole, TrainingError when another process trains this run or the
     loss is not finite, Interrupted after a signal.
     """
-    run = read_run(folder / "config.yaml")
+    planned = read_run(folder / "config.yaml")
+    run, tried = take_rate(planned, search_folders or [])
     dataset = open_packed(data_folder / run.dataset_name)
     device = devices.open_device(run.runtime.device, run.training.torch_threads)
     made_by = provenance.collect(run.training.torch_threads, device.type)
@@ -52,20 +57,40 @@ def train(folder: Path, data_folder: Path, tracking_file: Path) -> None:
                 progress.step(training.state.epoch + 1, training.state.batch, training.steps_per_epoch)
 
             train_to_the_end(training, state_folder, stop, on_step, on_epoch)
-        write_results(folder, training, asdict(made_by), log)
+        write_results(folder, training, asdict(made_by), log, {"hash8": planned.hash8} | tried)
         discard(state_folder)
 
 
-def write_results(folder: Path, training: Training, made_by: dict, log: RunLog) -> None:
-    """Weights, history, and last the record that vouches for both."""
+def take_rate(run: RunConfig, search_folders: list[Path]) -> tuple[RunConfig, dict]:
+    """`run` with the learning rate that its search found, and what a record says of the search.
+
+    Raises ConfigError when a search is asked for and its runs are not given.
+    """
+    if run.training.learning_rate_search is None:
+        return run, {}
+    if not search_folders:
+        raise ConfigError(
+            f"{run.variant} takes its learning rate from a search, and no folder of its runs was given; run snakemake, "
+            "or name them with --search"
+        )
+    tried = choose_rate(search_folders)
+    training = run.training.model_copy(update={"learning_rate": tried[0]["learning_rate"]})
+    return run.model_copy(update={"training": training}), {"search": tried}
+
+
+def write_results(folder: Path, training: Training, made_by: dict, log: RunLog, own: dict) -> None:
+    """Weights, history, the answers at the end, and last the record that vouches for them; `own` goes into it."""
     run, dataset = training.run, training.dataset
     weights = {name: value.detach().cpu().contiguous() for name, value in training.net.state_dict().items()}
     with replacing(folder / "model.safetensors") as path:
         path.write_bytes(save(weights))  # save_file would let no one else read the file
     with replacing(folder / "history.parquet") as path:
         pd.DataFrame(training.state.history).to_parquet(path, index=False)
+    with replacing(folder / "answers.npz") as path, path.open("wb") as file:
+        np.savez_compressed(file, **training.list_wrong())
     log.artifact(folder / "history.parquet")
-    log.finish({"final_val_top1_error_centre": training.state.history[-1]["val_top1_error"]})
+    final = training.state.history[-1] if training.state.history else {}  # a rate may diverge in its first epoch
+    log.finish({"final_val_top1_error_centre": final["val_top1_error"]} if final else {})
     write_json(
         folder / "record.json",
         {
@@ -74,7 +99,7 @@ def write_results(folder: Path, training: Training, made_by: dict, log: RunLog) 
             "variant": run.variant,
             "seed": run.seed,
             "recipe": run.training.recipe_in_words,
-            "hash8": run.hash8,
+            **own,
             "dataset": dataset.describe(),
             "classes": len(dataset.classes),
             "parameters": count_parameters(training.net),

@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from alexnet2012.config import FixedSchedule, PlateauSchedule
+from alexnet2012.config import AnySchedule, FixedSchedule, PlateauSchedule, TargetSchedule
 
 
 class Scheduler(Protocol):
@@ -15,13 +15,18 @@ class Scheduler(Protocol):
     finished: bool
 
     def observe(self, error: float) -> None:
-        """Take note of an epoch's end with its top-1 error (a fraction) on the schedule's split."""
+        """Take note of an epoch's end with the top-1 error (a fraction) that the schedule looks at."""
 
 
-def make_scheduler(config: FixedSchedule | PlateauSchedule, state: dict | None = None) -> Scheduler:
+def make_scheduler(config: AnySchedule, state: dict | None = None) -> Scheduler:
     """A scheduler at its beginning, or at a saved `state` (see save_scheduler)."""
-    kind = FixedScheduler if isinstance(config, FixedSchedule) else PlateauScheduler
-    return kind(config, **(state or {}))
+    kinds = {"fixed": FixedScheduler, "plateau": PlateauScheduler, "target": TargetScheduler}
+    return kinds[config.kind](config, **(state or {}))
+
+
+def steering_error(config: AnySchedule, row: dict) -> float:
+    """What a schedule looks at in an epoch's row: the training error, or the error on its split."""
+    return row["train_top1_error" if config.kind == "target" else "schedule_top1_error"]
 
 
 def save_scheduler(scheduler: Scheduler) -> dict:
@@ -84,3 +89,29 @@ class PlateauScheduler:
                 self.without_improvement = 0
         if self.epochs_done >= self.config.max_epochs:
             self.finished = True
+
+
+@dataclass
+class TargetScheduler:
+    """One rate until the training error is at most `config.train_error`, or until max_epochs."""
+
+    config: TargetSchedule
+    drops_done: int = 0
+    epochs_done: int = 0
+    finished: bool = False
+
+    def observe(self, error: float) -> None:
+        self.epochs_done += 1
+        self.finished = error <= self.config.train_error or self.epochs_done >= self.config.max_epochs
+
+
+def epochs_to_target(errors: list[float], target: float) -> float | None:
+    """When the error after epochs 1, 2, ... first was at most `target`, on straight lines between them; None if never.
+
+    After one epoch it is 1.0: there is no earlier point to draw a line from.
+    """
+    for index, error in enumerate(errors):
+        if error <= target:
+            before = errors[index - 1] if index else error
+            return index + 1 - ((target - error) / (before - error) if before > error else 0.0)
+    return None

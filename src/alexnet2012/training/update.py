@@ -13,12 +13,21 @@ class PaperSGD:
 
     Weight decay is scaled by the learning rate and enters the velocity. torch.optim.SGD keeps the learning rate
     OUTSIDE its buffer, so the two differ from the first step after a change of the learning rate. `velocities` holds
-    each weight's v from its first step on. This is no torch.optim.Optimizer: making one imports torch's compiler,
+    each weight's v from its first step on. `rules` may give some weights a multiple of the learning rate and a weight
+    decay of their own. This is no torch.optim.Optimizer: making one imports torch's compiler,
     which takes two seconds.
     """
 
-    def __init__(self, weights: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float) -> None:
+    def __init__(
+        self,
+        weights: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        rules: dict[nn.Parameter, tuple[float, float]] | None = None,
+    ) -> None:
         self.weights = list(weights)
+        self.rules = rules or {}
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
         self.velocities: dict[nn.Parameter, Tensor] = {}
 
@@ -28,10 +37,17 @@ class PaperSGD:
         for weight in weights:
             if weight not in self.velocities:
                 self.velocities[weight] = torch.zeros_like(weight)
-        if weights:
-            velocities = [self.velocities[weight] for weight in weights]
-            move = move_on_cpu if weights[0].device.type == "cpu" else move_on_device
-            move(weights, velocities, self.lr, self.momentum, self.weight_decay)
+        for (rate, decay), group in self.group(weights).items():
+            velocities = [self.velocities[weight] for weight in group]
+            move = move_on_cpu if group[0].device.type == "cpu" else move_on_device
+            move(group, velocities, rate * self.lr, self.momentum, decay)
+
+    def group(self, weights: list[nn.Parameter]) -> dict[tuple[float, float], list[nn.Parameter]]:
+        """The weights that share a multiple of the learning rate and a weight decay."""
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for weight in weights:
+            groups.setdefault(self.rules.get(weight, (1.0, self.weight_decay)), []).append(weight)
+        return groups
 
     def zero_grad(self) -> None:
         """Forget the gradients, whose memory the next backward pass takes anew."""

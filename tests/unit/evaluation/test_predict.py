@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,10 +6,12 @@ import torch
 from fake_dataset import write_dataset
 from torch import nn
 
-from alexnet2012.config import ConvConfig, NetConfig
 from alexnet2012.evaluation.crops import ten_crops
+from alexnet2012.evaluation.metrics import top_k_errors
 from alexnet2012.evaluation.predict import measure_centre, predict_crops, predict_ten_crops
-from alexnet2012.model.alexnet import AlexNet, initialise
+from alexnet2012.model.alexnet import AlexNet
+from alexnet2012.model.nets import initialise
+from alexnet2012.net_config import ConvConfig, NetConfig
 
 SIZE, CROP, CLASSES, IMAGES = 9, 4, 3, 7
 
@@ -59,14 +60,13 @@ def test_the_softmax_is_averaged_over_ten_crops(dataset, batch):
     net = LinearNet()
     found = predict_ten_crops(net, dataset, "val", CROP, batch)
     logits = logits_by_hand(net, dataset, "val")
-    assert set(found) == {"ten_crop", "centre"}
-    for probabilities in found.values():
+    for probabilities in (found.ten_crop, found.centre):
         assert (probabilities.shape, probabilities.dtype) == ((IMAGES, CLASSES), np.float32)
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(found["ten_crop"], softmax(logits).mean(axis=0), atol=2e-6)
-    np.testing.assert_allclose(found["centre"], softmax(logits[4]), atol=2e-6)
+    np.testing.assert_allclose(found.ten_crop, softmax(logits).mean(axis=0), atol=2e-6)
+    np.testing.assert_allclose(found.centre, softmax(logits[4]), atol=2e-6)
     # The softmax of the mean logits, the bug of many ports, is far from it here.
-    assert np.abs(softmax(logits.mean(axis=0)) - found["ten_crop"]).max() > 0.05
+    assert np.abs(softmax(logits.mean(axis=0)) - found.ten_crop).max() > 0.05
 
 
 def test_every_image_is_shown_ten_times_the_last_batch_too(dataset):
@@ -87,21 +87,33 @@ def test_averages_worked_by_hand(dataset):
         def forward(self, images):
             self.calls += 1
             row = [math.log(3), 0.0] if self.calls == 1 else [0.0, math.log(7)]
-            return torch.tensor([row] * len(images))
+            return torch.tensor([[*row, -math.inf]] * len(images))
 
-    two = replace(dataset, classes=("a", "b"))
-    found = predict_ten_crops(TwoAnswers(), two, "val", CROP, IMAGES)
+    found = predict_ten_crops(TwoAnswers(), dataset, "val", CROP, IMAGES)
     # (0.75 + 9 * 0.125) / 10 and (0.25 + 9 * 0.875) / 10
-    np.testing.assert_allclose(found["ten_crop"], [[0.1875, 0.8125]] * IMAGES, rtol=1e-6)
-    np.testing.assert_allclose(found["centre"], [[0.125, 0.875]] * IMAGES, rtol=1e-6)
+    np.testing.assert_allclose(found.ten_crop, [[0.1875, 0.8125, 0]] * IMAGES, rtol=1e-6)
+    np.testing.assert_allclose(found.centre, [[0.125, 0.875, 0]] * IMAGES, rtol=1e-6)
+
+
+def test_errors_by_number_of_crops_begin_with_the_centre_and_end_with_all_ten(dataset):
+    net = LinearNet()
+    found = predict_ten_crops(net, dataset, "val", CROP, 3)
+    labels = dataset.split("val").labels
+    views = softmax(logits_by_hand(net, dataset, "val"))
+    order = [4, 9, 0, 5, 1, 6, 2, 7, 3, 8]  # the centre and its reflection, then each corner with its own
+    expected = [float((views[order[:n]].mean(axis=0).argmax(axis=1) != labels).mean()) for n in range(1, 11)]
+    assert found.errors_by_crops == pytest.approx(expected)
+    assert len(set(expected)) > 1
+    ends = [found.errors_by_crops[0], found.errors_by_crops[-1]]
+    assert ends == [top_k_errors(each, labels)["top1"] for each in (found.centre, found.ten_crop)]
 
 
 def test_the_centre_of_the_ten_equals_a_pass_of_its_own(dataset):
     net = LinearNet()
     ten = predict_ten_crops(net, dataset, "val", CROP, 3)
     alone, _ = measure_centre(net, dataset, "val", np.arange(IMAGES), CROP, 3)
-    assert np.array_equal(ten["centre"], alone)
-    assert not np.allclose(ten["centre"], ten["ten_crop"], atol=0.01)
+    assert np.array_equal(ten.centre, alone)
+    assert not np.allclose(ten.centre, ten.ten_crop, atol=0.01)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -9,14 +9,16 @@ from fake_dataset import write_dataset, write_manifest
 from safetensors.torch import save_file
 
 from alexnet2012 import cli
-from alexnet2012.config import ConvConfig, DatasetConfig, NetConfig, RunConfig, TrainingConfig
+from alexnet2012.config import DatasetConfig, RunConfig, TrainingConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation import run
 from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.evaluation.submission import check_submittable, write_submission
 from alexnet2012.files import file_digest, write_json
-from alexnet2012.model.alexnet import AlexNet, initialise
+from alexnet2012.model.alexnet import AlexNet
+from alexnet2012.model.nets import initialise
+from alexnet2012.net_config import ConvConfig, NetConfig
 from alexnet2012.tracking import TrackingIds
 
 # The edition's ids are not in the order of the classes.
@@ -108,7 +110,7 @@ def test_the_command_line_writes_the_ten_crops_labels_in_order(tmp_path, trained
 
     net = AlexNet(RunConfig.model_validate(yaml.safe_load((tmp_path / "run/config.yaml").read_text())).net, 6)
     initialise(net, torch.Generator().manual_seed(0))
-    probabilities = predict_ten_crops(net, trained, "test", 28, 100)["ten_crop"]
+    probabilities = predict_ten_crops(net, trained, "test", 28, 100).ten_crop
     lines = [[int(word) for word in line.split(" ")] for line in path.read_text().splitlines()]
     assert len(lines) == 7
     for row, line in zip(probabilities, lines, strict=True):

@@ -4,7 +4,8 @@ from tiny_training import make_run, pack
 
 from alexnet2012.config import TrainingConfig
 from alexnet2012.errors import ConfigError
-from alexnet2012.model.alexnet import AlexNet, initialise
+from alexnet2012.model.alexnet import AlexNet
+from alexnet2012.model.nets import initialise
 from alexnet2012.training import forward
 from alexnet2012.training.forward import make_forward
 from alexnet2012.training.loop import Training

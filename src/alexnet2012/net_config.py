@@ -1,0 +1,170 @@
+"""The sizes of nets: the paper's, scaled or with a part removed, and the CIFAR-10 nets of the same author.
+
+Defaults of NetConfig are figure 2 of the paper, so that a config file states only where it departs from them.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from alexnet2012.section import Section
+
+Activation = Literal["relu", "tanh"]
+
+
+class ConvConfig(Section):
+    kernels: int = Field(ge=1)
+    kernel_px: int = Field(ge=1)
+    stride: int = Field(default=1, ge=1)
+    pad: int = Field(default=0, ge=0)
+
+
+class PoolConfig(Section):
+    """Overlapping max pooling (§3.4); `rounding` says what becomes of a last window that does not fit."""
+
+    size: int = Field(default=3, ge=1)
+    stride: int = Field(default=2, ge=1)
+    rounding: Literal["up", "down"] = "up"
+
+
+class LRNConfig(Section):
+    """Local response normalisation (§3.3): k, n, alpha, beta; alpha is not divided by n."""
+
+    n: int = Field(default=5, ge=1)
+    k: float = Field(default=2.0, gt=0)
+    alpha: float = Field(default=1e-4, ge=0)
+    beta: float = Field(default=0.75, gt=0)
+
+    @field_validator("n")
+    @classmethod
+    def _odd(cls, n: int) -> int:
+        if n % 2 == 0:
+            raise ValueError(f"the window n is centred on its channel and must be odd, not {n}")
+        return n
+
+
+CONV_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5")
+WEIGHT_NAMES = (*CONV_NAMES, "fc6", "fc7", "fc8")
+
+
+class NetConfig(Section):
+    """The paper's net.
+
+    `removed`: convolutions that are left out with their ReLU and response normalisation, while their pooling stays
+    (§7). `activation` stands for every ReLU (§3.1).
+    """
+
+    kind: Literal["alexnet"] = "alexnet"
+    crop_px: int = Field(default=224, ge=1)
+    towers: Literal[1, 2] = 2
+    conv1: ConvConfig = ConvConfig(kernels=96, kernel_px=11, stride=4)
+    conv2: ConvConfig = ConvConfig(kernels=256, kernel_px=5, pad=2)
+    conv3: ConvConfig = ConvConfig(kernels=384, kernel_px=3, pad=1)
+    conv4: ConvConfig = ConvConfig(kernels=384, kernel_px=3, pad=1)
+    conv5: ConvConfig = ConvConfig(kernels=256, kernel_px=3, pad=1)
+    halved: list[Literal["conv1", "conv2", "conv3", "conv4", "conv5"]] = []
+    removed: list[Literal["conv2", "conv3", "conv4", "conv5"]] = []
+    activation: Activation = "relu"
+    pool: PoolConfig = PoolConfig()
+    lrn: LRNConfig | None = LRNConfig()
+    fc_neurons: int = Field(default=4096, ge=1)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    init_std: float = Field(default=0.01, gt=0)
+    bias_one: list[Literal["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]] = [
+        "conv2",
+        "conv4",
+        "conv5",
+        "fc6",
+        "fc7",
+    ]
+
+
+class WeightLayer(Section):
+    """A layer with weights drawn from N(0, init_std) and biases 0; `weight_decay` None: that of the training."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    init_std: float = Field(gt=0)
+    weight_decay: float | None = Field(default=None, ge=0)
+
+
+class ConvLayer(WeightLayer):
+    type: Literal["conv"]
+    kernels: int = Field(ge=1)
+    kernel_px: int = Field(ge=1)
+    pad: int = Field(default=0, ge=0)
+
+
+class LocalLayer(ConvLayer):
+    """A convolution whose weights and biases are not shared between positions."""
+
+    type: Literal["local"]  # type: ignore[assignment]
+
+
+class FullLayer(WeightLayer):
+    """Fully connected; `neurons` None: one for each class."""
+
+    type: Literal["fc"]
+    neurons: int | None = Field(default=None, ge=1)
+
+
+class PoolLayer(Section):
+    """Windows at every `stride` pixels, the last ones clipped to the map: an average is over the cells inside."""
+
+    type: Literal["pool"]
+    of: Literal["max", "average"]
+    size: int = Field(default=3, ge=1)
+    stride: int = Field(default=2, ge=1)
+
+
+class ActivationLayer(Section):
+    """The net's `activation`."""
+
+    type: Literal["activation"]
+
+
+class NormLayer(Section):
+    """The net's `lrn`; nothing where that is null."""
+
+    type: Literal["lrn"]
+
+
+AnyLayer = Annotated[
+    ConvLayer | LocalLayer | FullLayer | PoolLayer | ActivationLayer | NormLayer, Field(discriminator="type")
+]
+
+
+class LayeredNetConfig(Section):
+    """A net as a list of layers, in the manner of the 2012 code's layer files: the CIFAR-10 nets of §3.1 and §3.3."""
+
+    kind: Literal["layers"] = "layers"
+    crop_px: int = Field(ge=1)
+    activation: Activation = "relu"
+    lrn: LRNConfig | None = None
+    layers: list[AnyLayer] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _ends_in_classes(self) -> "LayeredNetConfig":
+        names = [layer.name for layer in self.layers if isinstance(layer, WeightLayer)]
+        if len(set(names)) != len(names):
+            raise ValueError(f"layers need names of their own, found {', '.join(names)}")
+        last = self.layers[-1]
+        if not isinstance(last, FullLayer) or last.neurons is not None:
+            raise ValueError("the last layer must be of type fc without neurons: it has one for each class")
+        return self
+
+    @property
+    def dropout(self) -> float:
+        return 0.0
+
+
+NETS: dict[str, type[Section]] = {"alexnet": NetConfig, "layers": LayeredNetConfig}
+
+
+def kind_of_net(values: Any) -> str:
+    """The kind of net that plain data or a section describes; files older than the key hold the paper's net."""
+    return values.get("kind", "alexnet") if isinstance(values, dict) else getattr(values, "kind", "alexnet")
+
+
+AnyNetConfig = Annotated[
+    Annotated[NetConfig, Tag("alexnet")] | Annotated[LayeredNetConfig, Tag("layers")], Discriminator(kind_of_net)
+]
