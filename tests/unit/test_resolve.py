@@ -501,3 +501,105 @@ def test_describing_without_a_configuration_gives_the_papers_net():
 
 def test_a_minimal_configuration_trains_by_the_paper():
     assert plan().runs[0].training == TrainingConfig()
+
+
+CLAIM = {"dataset": "cifar10", "variants": ["no-lrn", "cnn"], "seeds": [0, 1]}
+
+
+def test_experiments_for_claims_belong_to_the_plan_only_when_they_are_asked_for():
+    values = MINIMAL | {"claims": [CLAIM]}
+    few, all_of_them = (make_plan(values, "some.yaml", VARIANTS, claims=claims) for claims in (False, True))
+    assert [(run.variant, run.seed) for run in few.runs] == [("cnn", 0)]
+    assert [(run.variant, run.seed) for run in all_of_them.runs] == [
+        *(("cnn", 0), ("no-lrn", 0), ("no-lrn", 1), ("cnn", 1))
+    ]
+    assert len(few.list_experiments()["experiments"]) == 1
+    listed = all_of_them.list_experiments()["experiments"]
+    assert [(each["variant"], each["seeds"], each["tables"]) for each in listed] == [
+        ("cnn", [0], ["table1"]),
+        ("no-lrn", [0, 1], ["claims"]),
+        ("cnn", [0, 1], ["claims"]),
+    ]
+
+
+def test_mistakes_among_the_claims_are_found_whatever_is_asked_for():
+    assert 'claims[0], no-lnr.variant: there is no variant "no-lnr"' in complaint(
+        claims=[CLAIM | {"variants": ["no-lnr"]}]
+    )
+    assert "claims[0].seeds: seeds must be distinct" in complaint(claims=[CLAIM | {"seeds": [1, 1]}])
+    assert "claims[0].variants" in complaint(claims=[CLAIM | {"variants": []}])
+
+
+def test_a_published_length_lays_its_training_over_the_variants():
+    line = CLAIM | {"variants": ["cifar-13pct"], "seeds": [0]}
+    here, published = (
+        make_plan(MINIMAL | {"claims": [line | {"length": length}]}, "some.yaml", VARIANTS, claims=True).runs[1]
+        for length in ("here", "published")
+    )
+    assert (here.training.schedule.epochs, published.training.schedule.epochs) == ([20, 5, 3], [140, 10, 10])
+    assert published.training.learning_rate == here.training.learning_rate == 0.001
+    assert published.hash8 != here.hash8
+    assert "no-lrn has no training of a published length" in complaint(claims=[CLAIM | {"length": "published"}])
+    both = [line, line | {"length": "published"}]
+    assert "cifar-13pct seed 0 on cifar10 is asked for at both lengths" in complaint(claims=both)
+
+
+def test_all_seeds_of_a_variant_share_the_search_of_the_first():
+    line = CLAIM | {"variants": ["four-layer-relu"], "seeds": [2, 1]}
+    made = make_plan(MINIMAL | {"claims": [line]}, "some.yaml", VARIANTS, claims=True)
+    runs = [run for run in made.runs if run.variant == "four-layer-relu"]
+    assert set(made.searches) == {run.folder for run in runs}
+    first, second = made.searches.values()
+    assert [each.folder for each in first] == [each.folder for each in second]
+    assert len(first) == 5 and {each.seed for each in first} == {2}
+    assert len(made.trainings) == len(made.runs) + 5
+
+
+def test_the_nets_of_layers_are_the_same_whatever_the_base_net_is():
+    claims = [CLAIM | {"variants": ["four-layer-tanh"]}]
+    run = make_plan(MINIMAL | {"claims": claims}, "some.yaml", VARIANTS, claims=True).runs[1]
+    assert (run.net.kind, run.net.crop_px, run.net.activation, run.net.dropout) == ("layers", 32, "tanh", 0.0)
+    assert [layer.type for layer in run.net.layers].count("conv") == 3
+
+
+@pytest.mark.parametrize(
+    ("net", "words"),
+    [
+        ({"kind": "layer"}, 'net.kind: there is no kind of net "layer"; did you mean "layers"?'),
+        ({"kind": "layers", "crop_px": 8, "layers": [{"type": "cnv"}]}, "net.layers[0].type is 'cnv'"),
+        (
+            {"kind": "layers", "crop_px": 8, "layers": [{"type": "pool", "off": "max"}]},
+            '"off" is not a setting; did you mean "of"?',
+        ),
+        ({"removed": ["conv1"]}, "net.removed[0] is 'conv1'"),
+        ({"activation": "sigmoid"}, "net.activation is 'sigmoid'"),
+    ],
+)
+def test_mistakes_in_a_variants_net_are_named(write_variants, net, words):
+    variants = write_variants({"cnn": {"net": net}})
+    assert words in complaint(variants)
+
+
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        ({"learning_rate_search": {"rates": [0.1, 0.2], "epochs": 3}}, "needs schedule: {kind: target, ...}"),
+        ({"learning_rate_search": {"rates": [0.1, 0.1], "epochs": 3}}, "rates must be distinct and positive"),
+        ({"schedule": {"kind": "target", "train_error": 25, "max_epochs": 3}}, "train_error is 25"),
+        ({"schedule": {"kind": "target", "train_error": 0.2, "patience": 3}}, "write kind: plateau or remove it"),
+    ],
+)
+def test_mistakes_in_a_target_or_a_search_are_named(training, words):
+    assert words in complaint(training=training)
+
+
+def test_a_run_written_before_nets_had_kinds_is_the_papers(tmp_path):
+    run = plan().runs[0]
+    values = run.model_dump()
+    del values["net"]["kind"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    assert read_run(tmp_path / "config.yaml") == run
+    values["net"]["pol"] = 3
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(ConfigError, match='net: "pol" is not a setting; did you mean "pool"'):
+        read_run(tmp_path / "config.yaml")

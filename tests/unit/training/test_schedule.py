@@ -2,8 +2,15 @@ import itertools
 
 import pytest
 
-from alexnet2012.config import FixedSchedule, PlateauSchedule
-from alexnet2012.training.schedule import Scheduler, learning_rate, make_scheduler, save_scheduler
+from alexnet2012.config import FixedSchedule, PlateauSchedule, TargetSchedule
+from alexnet2012.training.schedule import (
+    Scheduler,
+    epochs_to_target,
+    learning_rate,
+    make_scheduler,
+    save_scheduler,
+    steering_error,
+)
 
 
 def run(scheduler: Scheduler, errors) -> tuple[list[int], int | None]:
@@ -141,3 +148,38 @@ def test_an_improvement_of_exactly_min_delta_is_none_whatever_the_rounding():
     assert run(plateau(patience=2, drops=0), [0.346, 0.345, 0.345]) == ([], 3)
     assert run(plateau(patience=2, drops=0), [0.345, 0.344, 0.344]) == ([], 3)
     assert run(plateau(patience=2, drops=0), [0.346, 0.3449, 0.345]) == ([], None)
+
+
+TARGET = TargetSchedule(kind="target", train_error=0.25, max_epochs=5)
+
+
+def test_a_target_ends_the_training_at_one_rate():
+    assert run(make_scheduler(TARGET), [0.5, 0.3, 0.2501, 0.25, 0.1]) == ([], 4)
+    assert run(make_scheduler(TARGET), itertools.repeat(0.5)) == ([], 5)
+
+
+def test_a_saved_target_goes_on():
+    scheduler = make_scheduler(TARGET)
+    scheduler.observe(0.5)
+    again = make_scheduler(TARGET, save_scheduler(scheduler))
+    assert (again.epochs_done, again.finished) == (1, False)
+    again.observe(0.2)
+    assert again.finished
+
+
+def test_a_target_looks_at_the_training_error_and_the_others_at_their_split():
+    row = {"train_top1_error": 0.2, "schedule_top1_error": 0.4}
+    assert steering_error(TARGET, row) == 0.2
+    assert (
+        steering_error(PlateauSchedule(kind="plateau"), row)
+        == steering_error(FixedSchedule(kind="fixed", epochs=[1]), row)
+        == 0.4
+    )
+
+
+def test_epochs_to_a_target_lie_on_the_line_between_two_epochs():
+    assert epochs_to_target([0.5, 0.3, 0.2, 0.1], 0.25) == pytest.approx(2.5)
+    assert epochs_to_target([0.5, 0.3, 0.25], 0.25) == pytest.approx(3.0)
+    assert epochs_to_target([0.2, 0.1], 0.25) == 1.0
+    assert epochs_to_target([0.5, 0.26], 0.25) is None
+    assert epochs_to_target([0.5, 0.24, 0.3, 0.2], 0.25) == pytest.approx(2 - 0.01 / 0.26)  # the first time counts

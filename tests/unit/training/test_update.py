@@ -164,3 +164,17 @@ def test_a_velocity_of_other_weights_is_refused():
     weight.grad = torch.ones(4)
     with pytest.raises(ValueError, match=r"a velocity of \(3,\) does not belong to weights of \(4,\)"):
         move_on_cpu([weight], [torch.zeros(3)], 0.1, 0.9, 0.0)
+
+
+def test_a_weight_may_have_a_rate_and_a_decay_of_its_own():
+    plain, own, alone = parameter(1.0, -2.0), parameter(3.0), parameter(3.0)
+    together = PaperSGD([plain, own], LR, MOMENTUM, DECAY, {own: (2.0, 0.0)})
+    reference, apart = PaperSGD([alone], 2 * LR, MOMENTUM, 0.0), parameter(1.0, -2.0)
+    usual = PaperSGD([apart], LR, MOMENTUM, DECAY)
+    for _ in range(3):
+        for weights in (plain, apart, own, alone):
+            weights.grad = torch.full_like(weights, 0.5)
+        for optimiser in (together, reference, usual):
+            optimiser.step()
+    assert own.tolist() == alone.tolist() and plain.tolist() == apart.tolist()
+    assert own.item() == pytest.approx(3 - 0.01 * (1 + 1.9 + 2.71), rel=1e-12)

@@ -1,0 +1,99 @@
+import json
+from pathlib import Path
+
+import pytest
+from tiny_training import make_run, pack, stay_offline, train_here, write_run, write_tracking
+
+from alexnet2012.errors import ConfigError, RecordError
+from alexnet2012.training.run import train
+from alexnet2012.training.search import choose_rate, list_search_runs
+
+TARGET = {"kind": "target", "train_error": 0.25, "max_epochs": 6}
+SEARCH = {"schedule": TARGET, "learning_rate_search": {"rates": [0.001, 0.01, 0.02], "epochs": 3}}
+
+
+def write_record(folder: Path, rate: float, epochs: float | None, error: float, diverged: bool = False) -> Path:
+    folder.mkdir(exist_ok=True)
+    final = None if diverged else {"train_top1_error": error}
+    record = {"learning_rate": rate, "target": {"epochs": epochs}, "final": final, "diverged": diverged}
+    (folder / "record.json").write_text(json.dumps(record))
+    return folder
+
+
+def test_a_search_tries_each_rate_in_a_short_run_that_may_diverge(tmp_path):
+    run = make_run(tmp_path, training=SEARCH, variant="relu")
+    tried = list_search_runs(run)
+    assert [each.variant for each in tried] == ["relu-rate-0.001", "relu-rate-0.01", "relu-rate-0.02"]
+    assert [each.training.learning_rate for each in tried] == [0.001, 0.01, 0.02]
+    assert {each.training.learning_rate_search for each in tried} == {None}
+    assert tried[0].training.schedule.model_dump() == TARGET | {"max_epochs": 3, "diverging": "stop"}
+    assert {(each.seed, each.net.crop_px) for each in tried} == {(run.seed, run.net.crop_px)}
+    assert len({each.hash8 for each in (*tried, run)}) == 4
+    assert list_search_runs(tried[0]) == ()
+
+
+def test_the_soonest_at_the_target_wins_then_the_lowest_error_and_what_diverged_comes_last(tmp_path):
+    folders = [
+        write_record(tmp_path / "a", 0.1, None, 0.0, diverged=True),
+        write_record(tmp_path / "b", 0.001, None, 0.4),
+        write_record(tmp_path / "c", 0.002, 2.5, 0.24),
+        write_record(tmp_path / "d", 0.004, 1.5, 0.25),
+        write_record(tmp_path / "e", 0.0005, None, 0.3),
+    ]
+    found = choose_rate(folders)
+    assert [each["learning_rate"] for each in found] == [0.004, 0.002, 0.0005, 0.001, 0.1]
+    assert found[0] == {"learning_rate": 0.004, "target_epochs": 1.5, "train_error": 0.25}
+    assert found[-1]["train_error"] is None
+
+
+def test_a_search_in_which_all_diverged_is_refused(tmp_path):
+    folders = [write_record(tmp_path / str(rate), rate, None, 0.0, diverged=True) for rate in (1.0, 10.0)]
+    with pytest.raises(RecordError, match=r"every learning rate of the search diverged \(1, 10\); add lower ones"):
+        choose_rate(folders)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("search")
+    pack(root)
+    write_tracking(root)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    stay_offline(monkeypatch)
+
+
+def test_a_run_takes_the_rate_that_its_search_found_and_says_so(root):
+    rates = {"slow": 1e-6, "wild": 1e6}
+    for name, rate in rates.items():
+        schedule = TARGET | {"max_epochs": 1, "diverging": "stop"}
+        folder = write_run(root, name, training={"learning_rate": rate, "schedule": schedule})
+        train_here(folder)
+    wild = json.loads((root / "wild" / "record.json").read_text())
+    assert (wild["diverged"], wild["target"]["epochs"]) == (True, None)
+
+    folder = write_run(root, "full", training=SEARCH | {"learning_rate": 0.5, "schedule": TARGET | {"max_epochs": 1}})
+    arguments = (folder, root / "data", root / "tracking.json")
+    with pytest.raises(ConfigError, match="takes its learning rate from a search, and no folder of its runs was given"):
+        train(*arguments)
+    train(*arguments, search_folders=[root / name for name in rates])
+    record = json.loads((folder / "record.json").read_text())
+    assert record["learning_rate"] == 1e-6
+    assert [each["learning_rate"] for each in record["search"]] == [1e-6, 1e6]
+    assert record["search"][1] == {"learning_rate": 1e6, "target_epochs": None, "train_error": None}
+    # The run's own hash, by which its folder is named, is that of what was asked for, not of what was found.
+    asked = make_run(root, training=SEARCH | {"learning_rate": 0.5, "schedule": TARGET | {"max_epochs": 1}})
+    assert record["hash8"] == asked.hash8
+
+
+def test_a_training_ends_at_its_target_and_says_when(root):
+    schedule = TARGET | {"train_error": 0.99}
+    folder = write_run(root, "easy", training={"schedule": schedule})
+    train_here(folder)
+    record = json.loads((folder / "record.json").read_text())
+    assert (record["epochs"], record["drops_planned"]) == (1, 0)
+    assert record["target"]["train_error"] == 0.99 and record["target"]["epochs"] == 1.0
+    row = record["final"]
+    assert record["target"]["seconds"] == pytest.approx(120 / row["images_per_second"])  # 15 steps of 8 images
