@@ -8,7 +8,7 @@ from workflow_copy import REPOSITORY
 
 from alexnet2012.config import Config, RunConfig, RuntimeConfig, TrainingConfig
 from alexnet2012.net_config import NetConfig
-from alexnet2012.resolve import read_run
+from alexnet2012.resolve import make_plan, read_run
 
 CONFIGS = sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml") if path.name != "variants.yaml")
 
@@ -38,6 +38,17 @@ def test_every_configuration_can_be_planned(original, name):
     assert plan["train_net"] == trainings
     assert plan["predict"] == sum(len(each.seeds) * splits[each.dataset] for each in config.experiments)
     assert plan["prepare_dataset"] == len({experiment.dataset for experiment in config.experiments})
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_configurations_claims_can_be_planned(original, name):
+    path = REPOSITORY / "config" / name
+    everything = make_plan(yaml.safe_load(path.read_text()), name, REPOSITORY / "config" / "variants.yaml", claims=True)
+
+    plan = original.plan("claims", config=f"config/{name}")
+
+    assert plan["train_net"] == len(everything.trainings)
+    assert plan["predict"] == sum(len(run.splits) for run in everything.runs)
 
 
 def test_benchmarks_are_run_on_demand_alone(original):

@@ -21,9 +21,12 @@ from alexnet2012.validation import read_yaml
 AS_THIS_CPU = "as fast as this machine's CPU"
 
 
-def survey(configfile: Path, variants: Path, data_folder: Path) -> Work:
-    """What the configuration will run. Raises ConfigError as the workflow would."""
-    plan = make_plan(read_yaml(configfile), str(configfile), variants)
+def survey(configfile: Path, variants: Path, data_folder: Path, claims: bool = False) -> Work:
+    """What the configuration will run, with `claims` what `snakemake claims` will.
+
+    Raises ConfigError as the workflow would.
+    """
+    plan = make_plan(read_yaml(configfile), str(configfile), variants, claims)
     missing = list_missing(plan.config, str(configfile), data_folder)
     return replace(list_work(plan, data_folder), missing=tuple(missing))
 

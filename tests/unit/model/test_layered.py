@@ -111,11 +111,10 @@ def test_the_last_windows_are_clipped_and_an_average_counts_what_is_inside():
 
 def test_initial_weights_of_each_layer():
     net = build("cifar-13pct")
-    stds = {
-        name: float(getattr(net, name).weight.detach().std()) for name in ("conv1", "conv2", "local3", "local4", "fc5")
-    }
-    assert stds == pytest.approx({"conv1": 1e-4, "conv2": 0.01, "local3": 0.04, "local4": 0.04, "fc5": 0.01}, rel=0.03)
-    assert all(float(getattr(net, name).bias.abs().max()) == 0 for name in stds)
+    expected = {"conv1": 1e-4, "conv2": 0.01, "local3": 0.04, "local4": 0.04, "fc5": 0.01}
+    stds = {name: float(getattr(net, name).weight.detach().std()) for name in expected}
+    assert stds == pytest.approx(expected, rel=0.03)
+    assert all(float(getattr(net, name).bias.detach().abs().max()) == 0 for name in expected)
 
 
 def test_biases_learn_twice_as_fast_and_only_the_upper_weights_decay():
