@@ -11,17 +11,18 @@ PUBLISHED = "sent\n"  # what published.txt says when the tracking store has the 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; a mistake that the user can mend is a message on stderr and exit code 1, a signal 143."""
+    """Run one verb; a mistake that the user can mend is a message on stderr and exit code 1 (of `compare`, whose 1 is
+    an answer, 2); a signal 143.
+    """
     options = parse(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         return 143
     except AlexNet2012Error as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return options.failure
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -30,6 +31,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description="Reproduce the NIPS 2012 ImageNet net, step by step. @FILE stands for arguments, one on each line.",
         fromfile_prefix_chars="@",
     )
+    parser.set_defaults(failure=1)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     add_planning_verbs(verbs)
     add_running_verbs(verbs)
@@ -138,6 +140,16 @@ def add_reading_verbs(verbs: argparse._SubParsersAction) -> None:
     verb = verbs.add_parser("show", help="print the tables of a results folder and their paths")
     verb.add_argument("folder", type=Path)
     verb.set_defaults(run=run_show)
+
+    verb = verbs.add_parser(
+        "compare",
+        help="say whether two results folders agree: exit code 0 for bit-identical or statistically the same, "
+        "1 for different or not comparable, 2 for an error",
+    )
+    verb.add_argument("a", type=Path, metavar="A", help="results of a configuration, e.g. results/rehearsal")
+    verb.add_argument("b", type=Path, metavar="B", help="others, e.g. results/reference/rehearsal")
+    verb.add_argument("--json", action="store_true", help="print JSON")
+    verb.set_defaults(run=run_compare, failure=2)
 
     verb = verbs.add_parser("ui", help="open the MLflow run browser on 127.0.0.1")
     verb.add_argument("--port", type=positive, default=5000)
@@ -302,6 +314,14 @@ def run_show(options: argparse.Namespace) -> None:
     published = options.folder / "published.txt"
     if published.exists() and published.read_text() != PUBLISHED:
         print(f"{published.read_text().strip()}: run snakemake -R publish_tables when it can")
+
+
+def run_compare(options: argparse.Namespace) -> int:
+    from alexnet2012.reporting.compare import compare_folders, describe, render
+
+    comparison = compare_folders(options.a, options.b)
+    print(json.dumps(describe(comparison), indent=2) if options.json else render(comparison))
+    return 0 if comparison.agrees else 1
 
 
 def run_ui(options: argparse.Namespace) -> None:
