@@ -17,7 +17,7 @@ from alexnet2012.reporting.measures_errors import (
     measure_ten_crops,
     measure_val_against_test,
 )
-from alexnet2012.reporting.measures_training import measure_overfitting, measure_training_error
+from alexnet2012.reporting.measures_training import measure_dropout, measure_overfitting, measure_training_error
 from alexnet2012.reporting.outcomes import Measurement, NotMeasured, Outcome, Unmeasurable
 from alexnet2012.reporting.results import EDITIONS, Results
 from alexnet2012.reporting.verdicts import Verdict, adjust, judge
@@ -31,7 +31,7 @@ MEASURES: dict[str, Callable[[paper.Claim, Results, str], Measurement]] = {
     "C05": measure_removal,
     "C06": measure_pooling,
     "C07": measure_removal,
-    "C08": measure_overfitting,
+    "C08": measure_dropout,
     "C09": measure_overfitting,
     "C10": measure_every_removal,
     "C11": measure_relu_speed,
