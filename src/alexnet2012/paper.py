@@ -1,6 +1,7 @@
 """Every number and claim of the paper, each once, with its place; errors are fractions, sizes of claims too."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Row:
 class Claim:
     """A claim of the ledger. `stated` is the size as differences of errors, `size` what else the paper says of it.
 
-    `needs` says what measures it: a dataset of the paper, GPUs, or variants (names of config/variants.yaml).
+    `needs` says what measures it: a dataset of the paper, GPUs, or variants (names of config/variants.yaml), the base
+    net first. `factor` is the size where it is a ratio; `bound` says that the size is one ("over 1 point").
     """
 
     id: str
@@ -35,6 +37,13 @@ class Claim:
     size: str = ""
     needs: str = ""
     in_text: bool = False
+    factor: float | None = None
+    bound: Literal["", "at least", "at most"] = ""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The variants that it needs, where those are what it needs."""
+        return tuple(self.needs.split(", "))
 
 
 def gain(worse: Errors, better: Errors) -> Errors:
@@ -73,6 +82,7 @@ RELU_SPEEDUP = 6  # §3.1
 CIFAR10_WITHOUT_LRN, CIFAR10_WITH_LRN = Errors(0.13), Errors(0.11)  # §3.3
 CNN_OVER_SPARSE_CODING, CNN_OVER_SIFT_FV = (gain(row.test, TABLE1[2].test) for row in TABLE1[:2])
 
+ON_CIFAR10 = ("C11", "C12")  # §3.1 and §3.3 tell of four-layer nets on CIFAR-10
 ILSVRC2010, ILSVRC2012, FALL2009, GPUS = "ILSVRC-2010", "ILSVRC-2012", "ImageNet Fall 2009", "GPUs"
 
 CLAIMS = (
@@ -94,33 +104,44 @@ CLAIMS = (
         needs="cnn, one-gpu",
         in_text=True,
     ),
-    Claim("C05", "response normalisation lowers the error", "3.3", Errors(0.014, 0.012), needs="no-lrn", in_text=True),
-    Claim("C06", "overlapping pooling lowers the error", "3.4", Errors(0.004, 0.003), needs="pool-2x2", in_text=True),
+    Claim(
+        "C05", "response normalisation lowers the error", "3.3", Errors(0.014, 0.012), needs="cnn, no-lrn", in_text=True
+    ),
+    Claim(
+        "C06", "overlapping pooling lowers the error", "3.4", Errors(0.004, 0.003), needs="cnn, pool-2x2", in_text=True
+    ),
     Claim(
         "C07",
         "colour augmentation lowers the top-1 error",
         "4.1",
         Errors(0.01, None),
         size="over 1 point",
-        needs="no-colour",
+        needs="cnn, no-colour",
         in_text=True,
+        bound="at least",
     ),
     Claim(
         "C08",
         "without dropout the net overfits substantially; dropout about doubles the iterations to converge",
         "4.2",
         size="2x iterations",
-        needs="no-dropout",
+        needs="cnn, no-dropout",
         in_text=True,
     ),
-    Claim("C09", "without crops and reflections the net overfits substantially", "4.1", needs="no-crops", in_text=True),
+    Claim(
+        "C09",
+        "without crops and reflections the net overfits substantially",
+        "4.1",
+        needs="cnn, no-crops",
+        in_text=True,
+    ),
     Claim(
         "C10",
         "removing any middle convolutional layer costs top-1 error",
         "7",
         Errors(0.02, None),
         size="about 2 points",
-        needs="no-conv2, no-conv3, no-conv4, no-conv5",
+        needs="cnn, no-conv2, no-conv3, no-conv4, no-conv5",
         in_text=True,
     ),
     Claim(
@@ -130,6 +151,7 @@ CLAIMS = (
         size=f"{RELU_SPEEDUP}x",
         needs="four-layer-relu, four-layer-tanh",
         in_text=True,
+        factor=RELU_SPEEDUP,
     ),
     Claim(
         "C12",
@@ -137,7 +159,7 @@ CLAIMS = (
         "3.3",
         Errors(round(CIFAR10_WITHOUT_LRN.top1 - CIFAR10_WITH_LRN.top1, 4)),
         size=f"{CIFAR10_WITHOUT_LRN.top1:.0%} -> {CIFAR10_WITH_LRN.top1:.0%}".replace("%", " %"),
-        needs="cifar-13pct, cifar-11pct",
+        needs="cifar-13pct, cifar-13pct-lrn, cifar-11pct",
         in_text=True,
     ),
     Claim("C13", "1 CNN on ILSVRC-2012 val", "table 2", TABLE2[1].val, needs=ILSVRC2012),
@@ -150,17 +172,23 @@ CLAIMS = (
         "the CNN beats sparse coding and SIFT + FVs",
         "table 1",
         size=f"{100 * CNN_OVER_SPARSE_CODING.top1:.1f} and {100 * CNN_OVER_SIFT_FV.top1:.1f} points top-1",
-        needs="sparse-coding, sift-fv",
+        needs="cnn, sparse-coding, sift-fv",
     ),
-    Claim("C19", "weight decay lowers the TRAINING error too", "5", needs="no-weight-decay", in_text=True),
+    Claim("C19", "weight decay lowers the TRAINING error too", "5", needs="cnn, no-weight-decay", in_text=True),
     Claim("C20", "the two-GPU net trains in slightly less time than the one-GPU net", "3.2", needs=GPUS, in_text=True),
     Claim(
         "C21",
         "the two towers specialise: one colour-agnostic, one colour-specific, in every run",
         "6.1, figure 3",
         size="every run",
+        needs="cnn",
     ),
-    Claim("C22", "neighbours in the last hidden layer are semantic, not pixel neighbours", "6.1, figure 4"),
+    Claim(
+        "C22",
+        "neighbours in the last hidden layer are semantic, not pixel neighbours",
+        "6.1, figure 4",
+        needs="cnn",
+    ),
     Claim("C23", "training takes five to six days on two GTX 580", "5", size="5 to 6 days", needs=GPUS, in_text=True),
     Claim(
         "C24",
@@ -183,5 +211,6 @@ CLAIMS = (
         Errors(0.001, 0.001),
         needs=ILSVRC2010,
         in_text=True,
+        bound="at most",
     ),
 )

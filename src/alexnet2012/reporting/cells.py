@@ -1,10 +1,12 @@
 """What stands in a table's cells: errors and intervals, differences, seeds, what the paper states."""
 
+import math
+
 import numpy as np
 
 from alexnet2012 import paper
 from alexnet2012.evaluation.statistics import Estimate, estimate_error
-from alexnet2012.reporting.claims import Measurement, NotMeasured, Outcome, list_seeds
+from alexnet2012.reporting.outcomes import Measurement, NotMeasured, Outcome, interval, list_seeds
 from alexnet2012.reporting.results import Experiment, Results
 
 NOT_YET = "not yet reproduced"
@@ -73,17 +75,38 @@ def stated(claim: paper.Claim) -> str:
 
 def outcome_cells(outcome: Outcome) -> list[str]:
     """A measurement and its conditions, or "not measured" and why."""
-    match outcome:
-        case NotMeasured(reason):
-            return ["not measured", reason]
-        case Measurement(top1=None):
-            return [outcome.text, outcome.conditions]
-        case Measurement(top1=Estimate() as top1, top5=Estimate() as top5):
-            values = " / ".join(
-                f"{100 * each.value:.2f} [{100 * each.low:.2f}, {100 * each.high:.2f}]" for each in (top1, top5)
-            )
-            return [f"{values} {outcome.unit}", f"{outcome.conditions}; {top1.method}"]
-    raise TypeError(f"unknown outcome {outcome!r}")
+    if isinstance(outcome, NotMeasured):
+        return ["not measured", outcome.reason]
+    parts = [measured_cell(outcome), outcome.beside]
+    method = [] if outcome.top1 is None else [outcome.top1.method]
+    return ["; ".join(part for part in parts if part), "; ".join([outcome.conditions, *method])]
+
+
+def measured_cell(outcome: Measurement) -> str:
+    """Values with their intervals, "1.20 [0.80, 1.60] / 0.30 [0.10, 0.50] points", "6.1x [5.0, 7.4]", or the text."""
+    if outcome.top1 is None:
+        return outcome.text
+    if outcome.unit == "x":
+        value, low, high = (math.exp(each) for each in (outcome.top1.value, outcome.top1.low, outcome.top1.high))
+        return f"{value:.2f}x [{low:.2f}, {high:.2f}]"
+    pair = [each for each in (outcome.top1, outcome.top5) if each is not None]
+    return f"{' / '.join(interval(each) for each in pair)} {outcome.unit}"
+
+
+def interval_cell(outcome: Measurement) -> str:
+    """The declared test's interval with its unit, "[0.80, 1.60] points"; empty where there is none."""
+    if outcome.top1 is None:
+        return ""
+    low, high = outcome.top1.low, outcome.top1.high
+    if outcome.unit == "x":
+        return f"[{math.exp(low):.2f}, {math.exp(high):.2f}]x"
+    return f"[{100 * low:.2f}, {100 * high:.2f}] {outcome.unit}"
+
+
+def probability_cell(p: float | None) -> str:
+    if p is None:
+        return ABSENT
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
 def percent(value: float | None) -> str:

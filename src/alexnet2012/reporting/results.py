@@ -3,50 +3,13 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from alexnet2012 import paper
 from alexnet2012.errors import RecordError
-from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.files import read_json
+from alexnet2012.reporting.net import Net
 
 # The datasets of the paper, by the kind of a configuration's dataset.
 EDITIONS = {"ilsvrc2010": paper.ILSVRC2010, "ilsvrc2012": paper.ILSVRC2012, "fall2009": paper.FALL2009}
-
-
-@dataclass(frozen=True)
-class Net:
-    """A trained net (`seed` is its seed, `training` its record) or an ensemble (None and None) with its predictions.
-
-    `folder` holds its predictions, `run_folder` its training's results (None for an ensemble).
-    """
-
-    seed: int | None
-    training: dict | None
-    predictions: dict[str, dict]
-    folder: Path
-    data_folder: Path
-    run_folder: Path | None = None
-    _ranks: dict = field(default_factory=dict, compare=False)
-
-    def wrong(self, split: str, crops: str, k: int) -> np.ndarray:
-        """Bool (n,): which images the net gets wrong; raises RecordError when its record says another error."""
-        if (split, crops) not in self._ranks:
-            labels = load_array(self.data_folder / self.predictions[split]["dataset"]["name"] / split / "labels.npy")
-            self._ranks[split, crops] = rank_truth(load_array(self._probabilities(split, crops)), labels)
-        found = self._ranks[split, crops] >= k
-        if float(found.mean()) != self.predictions[split]["errors"][crops][f"top{k}"]:
-            raise RecordError(
-                f"{self._probabilities(split, crops)} does not hold the error that {split}.json beside it records; "
-                "predict this split again"
-            )
-        return found
-
-    def _probabilities(self, split: str, crops: str) -> Path:
-        return self.folder / f"{split}-{crops}.npy"
-
-    def records(self) -> list[dict]:
-        return [record for record in (self.training, *self.predictions.values()) if record is not None]
 
 
 @dataclass(frozen=True)
@@ -211,13 +174,6 @@ def load_net(
         predictions[split] = record
     seed = None if training is None else training["seed"]
     return Net(seed, training, predictions, folder, data_folder, run_folder)
-
-
-def load_array(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise RecordError(f"{path} cannot be read ({error}); run snakemake to make it anew") from None
 
 
 def check_record(path: Path, record: dict, needed: list[tuple[str, str]]) -> None:

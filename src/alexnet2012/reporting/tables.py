@@ -4,10 +4,8 @@ from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
-from tabulate import tabulate
-
 from alexnet2012 import paper
-from alexnet2012.files import write_text
+from alexnet2012.files import write_json, write_text
 from alexnet2012.reporting.cells import (
     ABSENT,
     WITHHELD,
@@ -21,35 +19,35 @@ from alexnet2012.reporting.cells import (
     seeds_cell,
     stated,
 )
-from alexnet2012.reporting.claims import (
-    measure_ensemble,
-    measure_number,
-    settle,
-)
+from alexnet2012.reporting.claims import measure_number, try_measure
+from alexnet2012.reporting.ledger import make_ledgers, render_claims, to_data
+from alexnet2012.reporting.measures_errors import measure_ensemble
+from alexnet2012.reporting.pages import grid, heading, page, rehearsal_note
 from alexnet2012.reporting.provenance_note import describe_calibration, describe_origin
 from alexnet2012.reporting.results import EDITIONS, Experiment, Results, load_results
 
-UNFED = "No experiment of this configuration feeds this table.\n"
 INTERVALS = "in brackets the 95 % interval: over seeds where there are three or more, else over images"
 
 
 def render_tables(folder: Path, data_folder: Path) -> list[Path]:
-    """Write tables/{table1,table2,in_text,claims}.md below `folder` and return their paths.
+    """Write tables/{table1,table2,in_text,claims}.md and claims.json below `folder` and return their paths.
 
     Raises RecordError when a record may not stand in a table.
     """
     results = load_results(folder, data_folder)
+    ledgers = make_ledgers(results)
     texts = {
         "table1": render_table1(results),
         "table2": render_table2(results),
         "in_text": render_in_text(results),
-        "claims": render_claims(results),
+        "claims": render_claims(results, ledgers),
     }
-    paths = []
-    for name, text in texts.items():
-        paths.append(folder / "tables" / f"{name}.md")
-        write_text(paths[-1], text)
-    return paths
+    paths = [folder / "tables" / f"{name}.md" for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        write_text(path, text)
+    data = folder / "tables" / "claims.json"
+    write_json(data, to_data(results, ledgers))
+    return [*paths, data]
 
 
 def render_table1(results: Results) -> str:
@@ -140,33 +138,13 @@ def render_in_text(results: Results) -> str:
                 place("6, table 2"),
                 "averaging five CNNs lowers the error of one",
                 points_pair(paper.FIVE_CNNS_GAIN),
-                *outcome_cells(measure_ensemble(results, dataset)),
+                *outcome_cells(try_measure(measure_ensemble, results, dataset)),
             ]
         )
         headers = ["where", "what", "paper", "measured (top-1 / top-5)", "conditions and interval, or why not"]
         parts += [heading(experiments[0]), rehearsal_note(experiments[0], *EDITIONS.values()), grid(headers, rows)]
         parts += [f"Errors of every variant; {INTERVALS}.\n", grid(*variant_errors(experiments))]
         parts.append(describe_origin(experiments))
-    return page(parts)
-
-
-def render_claims(results: Results) -> str:
-    """The ledger: every claim with a measurement, or why there is none."""
-    parts = [f"# Claims: {results.name}\n"]
-    for dataset in results.datasets:
-        outcomes = {claim.id: settle(claim, results, dataset) for claim in paper.CLAIMS}
-        rows = [
-            [claim.id, claim.text, place(claim.section), stated(claim), *outcome_cells(outcomes[claim.id])]
-            for claim in paper.CLAIMS
-        ]
-        experiments = results.on(dataset)
-        headers = ["claim", "what", "where", "paper", "measured (top-1 / top-5)", "conditions and interval, or why not"]
-        parts += [
-            heading(experiments[0]),
-            rehearsal_note(experiments[0], *EDITIONS.values()),
-            grid(headers, rows),
-            describe_origin(experiments),
-        ]
     return page(parts)
 
 
@@ -187,11 +165,6 @@ def variant_errors(experiments: list[Experiment]) -> tuple[list[str], list[list[
     return headers, rows
 
 
-def heading(experiment: Experiment) -> str:
-    """The dataset, and what part of it was packed where that is not the whole."""
-    return f"## {experiment.dataset}{f' ({experiment.part})' if experiment.part else ''}\n"
-
-
 def caption(experiment: Experiment, splits: str) -> str:
     text = f"Errors on {experiment.dataset}, {splits}, ten crops; {INTERVALS}. Differences are measured minus paper.\n"
     if "test" not in experiment.splits:
@@ -199,31 +172,5 @@ def caption(experiment: Experiment, splits: str) -> str:
     return text
 
 
-def rehearsal_note(experiment: Experiment, *editions: str) -> str:
-    """Says plainly that numbers off the whole of the paper's data are no reproduction of its numbers."""
-    if experiment.edition in editions:
-        return ""
-    papers = editions[0] if len(editions) == 1 else "the paper's datasets"
-    classes, images = experiment.classes, experiment.counts["train"]
-    size = experiment.part or f"{classes:,} classes, {images:,} training images"
-    text = f"**This is a rehearsal**: the paper's numbers are errors on {papers}, the measured ones errors on "
-    text += f"{experiment.dataset} ({size}). They do not compare."
-    if experiment.departures:
-        text += f" These settings are not the paper's: {', '.join(experiment.departures)}."
-    if classes < 100:
-        chance = max(0.0, 1 - 5 / classes)
-        text += f" Top-5 of {classes} classes has a chance level of {percent(chance)}."
-    return text + "\n"
-
-
 def val_steered(experiment: Experiment) -> bool:
     return any(net.training is not None and net.training["val_steered"] for net in experiment.nets)
-
-
-def page(parts: list[str]) -> str:
-    """The parts, each of which ends its last line, with a blank line between them; the first is the heading."""
-    return "\n".join(part for part in (parts if len(parts) > 1 else [*parts, UNFED]) if part)
-
-
-def grid(headers: list[str], rows: list[list[str]]) -> str:
-    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True) + "\n"

@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 
 from alexnet2012.evaluation.statistics import (
-    bootstrap_over_images,
+    bootstrap,
     estimate_difference,
     estimate_error,
-    interval_over_seeds,
+    estimate_gap,
+    estimate_over_images,
+    estimate_over_seeds,
+    p_of_disagreements,
 )
+
+THESE_NETS = "these nets, not the method"
 
 
 def mistakes(wrong: int, images: int) -> np.ndarray:
@@ -59,24 +64,48 @@ def test_three_seeds_are_enough_for_the_method_and_two_are_not():
     assert three.method == "t over 3 seeds"
     assert three.high - 0.2 == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-6)
     two = estimate_error(nets[:2])
-    assert two.method == "bootstrap over 100 images: these nets, not the method"
+    assert two.method == f"bootstrap over 100 images: {THESE_NETS}"
     assert two.value == pytest.approx(0.15)
 
 
-def test_equal_seeds_have_an_interval_without_width():
-    estimate = interval_over_seeds([0.25, 0.25, 0.25])
-    assert (estimate.value, estimate.low, estimate.high) == (0.25, 0.25, 0.25)
-    assert estimate.method == "t over 3 seeds"
+def test_an_error_has_no_p():
+    nets = [mistakes(wrong, 100) for wrong in (10, 20, 30)]
+    assert [estimate_error(nets[:count]).p for count in (1, 2, 3)] == [None] * 3
+
+
+def test_students_p_is_the_one_of_the_t_distribution():
+    """1, 2, 3: mean 2, deviation 1, t = 2 * sqrt(3) = 3.4641; P(|T| > t) with 2 degrees is 1 - t / sqrt(2 + t^2)."""
+    estimate = estimate_over_seeds([1.0, 2.0, 3.0])
+    t = 2 * math.sqrt(3)
+    assert estimate.p == pytest.approx(1 - t / math.sqrt(2 + t * t), rel=1e-9)
+    assert estimate.p == pytest.approx(0.0742, abs=5e-5)
+
+
+@pytest.mark.parametrize(("value", "count", "p"), [(0.0, 3, 1.0), (0.25, 3, 0.25), (-0.25, 3, 0.25), (0.25, 5, 0.0625)])
+def test_equal_seeds_have_no_width_and_the_p_of_a_sign_test(value, count, p):
+    """Twice 1/2 to the power of the number of seeds."""
+    estimate = estimate_over_seeds([value] * count)
+    assert (estimate.value, estimate.low, estimate.high) == (value, value, value)
+    assert estimate.p == pytest.approx(p, rel=1e-12)
+    assert estimate.method == f"t over {count} seeds"
+
+
+def test_seeds_that_differ_by_rounding_are_equal():
+    values = [0.3 - 0.2, 0.2 - 0.1, 0.1]  # 0.09999999999999998, 0.1, 0.1: t would be 10^16
+    assert len(set(values)) > 1
+    assert estimate_over_seeds(values).p == pytest.approx(0.25)
+    assert estimate_over_seeds([0.3 - 0.2 - 0.1, 0.0, 0.0]).p == 1.0
 
 
 def test_the_bootstrap_is_near_the_normal_interval():
     values = np.random.default_rng(3).random(1000) < 0.3
-    estimate = bootstrap_over_images(values.astype(np.float64))
+    estimate = estimate_over_images(values.astype(np.float64))
     mean = values.mean()
     half = 1.96 * math.sqrt(mean * (1 - mean) / 1000)
     assert estimate.value == mean
     assert (estimate.low, estimate.high) == pytest.approx((mean - half, mean + half), abs=0.15 * half)
-    assert estimate.method == "bootstrap over 1,000 images: these nets, not the method"
+    assert estimate.method == f"bootstrap over 1,000 images, t test over them: {THESE_NETS}"
+    assert estimate_over_images(values.astype(np.float64), "queries").method.startswith("bootstrap over 1,000 queries")
 
 
 def test_the_bootstrap_is_seeded():
@@ -103,13 +132,56 @@ def test_a_difference_pairs_the_images():
     paired = 1.96 * math.sqrt(0.01 * 0.99 / 1000)  # unpaired it would be seven times as wide
     assert estimate.high - estimate.low == pytest.approx(2 * paired, rel=0.2)
     assert estimate.low > 0
-    assert estimate.method == "bootstrap over 1,000 images: these nets, not the method"
+    assert estimate.method == f"bootstrap over 1,000 images, McNemar's test: {THESE_NETS}"
+    assert estimate.p == pytest.approx(2 / 2**10)  # all ten disagreements on one side
 
 
-def test_no_difference_has_no_width():
+def disagreements(only_worse: int, only_better: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two answers to 200 images that disagree on so many, and are wrong together on five."""
+    place = np.arange(200)
+    both = place >= 195
+    return (place < only_worse) | both, ((place >= only_worse) & (place < only_worse + only_better)) | both
+
+
+@pytest.mark.parametrize(
+    ("only_worse", "only_better", "p"),
+    [
+        (0, 0, 1.0),
+        (8, 2, 2 * (1 + 10 + 45) / 2**10),  # exact: at most 2 of 10, both tails
+        (5, 5, 1.0),
+        # From 25 on chi-squared with continuity correction: (|30 - 10| - 1)^2 / 40 = 9.025 with one degree
+        (30, 10, math.erfc(math.sqrt(9.025 / 2))),
+        (10, 30, math.erfc(math.sqrt(9.025 / 2))),
+    ],
+)
+def test_mcnemars_p(only_worse, only_better, p):
+    assert p_of_disagreements(*disagreements(only_worse, only_better)) == pytest.approx(p, rel=1e-9)
+
+
+def test_two_pairs_are_tested_over_their_images():
+    """Of 200 images one pair disagrees on 30 + 10, the other on none, so that the means are 0.5, -0.5 and 0."""
+    worse, better = disagreements(30, 10)
+    estimate = estimate_difference([worse, worse], [better, worse])
+    assert estimate.value == pytest.approx(0.05)
+    spread = math.sqrt((40 * 0.25 - 200 * 0.05**2) / 199)
+    t = 0.05 / (spread / math.sqrt(200))
+    assert t == pytest.approx(3.2363, abs=1e-4)
+    assert estimate.p == pytest.approx(0.00142, abs=2e-5)  # t with 199 degrees
+    assert estimate.low > 0
+    assert estimate.method == f"bootstrap over 200 images, t test over them: {THESE_NETS}"
+
+
+def test_a_mean_of_nets_against_one_net_is_tested_over_images():
+    estimate = estimate_difference([mistakes(30, 100) / 2], [mistakes(10, 100)])
+    assert estimate.value == pytest.approx(0.05)
+    assert "t test over them" in estimate.method
+
+
+@pytest.mark.parametrize("pairs", [1, 2, 3])
+def test_no_difference_has_no_width_and_a_p_of_1(pairs):
     wrong = np.random.default_rng(0).random(200) < 0.5
-    estimate = estimate_difference([wrong], [wrong.copy()])
-    assert (estimate.value, estimate.low, estimate.high) == (0.0, 0.0, 0.0)
+    estimate = estimate_difference([wrong] * pairs, [wrong.copy()] * pairs)
+    assert (estimate.value, estimate.low, estimate.high, estimate.p) == (0.0, 0.0, 0.0, 1.0)
 
 
 def test_three_pairs_have_students_interval_of_their_differences():
@@ -120,8 +192,46 @@ def test_three_pairs_have_students_interval_of_their_differences():
     half = 4.302653 * 0.01 / math.sqrt(3)
     assert (estimate.value, estimate.low, estimate.high) == pytest.approx((0.06, 0.06 - half, 0.06 + half), abs=1e-7)
     assert estimate.method == "t over 3 seeds"
+    t = 6 * math.sqrt(3)
+    assert estimate.p == pytest.approx(1 - t / math.sqrt(2 + t * t), rel=1e-6)
 
 
 def test_a_pair_without_its_partner_is_refused():
     with pytest.raises(ValueError):
         estimate_difference([mistakes(1, 10)] * 2, [mistakes(1, 10)])
+
+
+def test_a_gap_draws_from_both_samples():
+    """val 0.4 of 500 images, train 0.1 of 2,000: standard error sqrt(0.24 / 500 + 0.09 / 2000) = 0.0229."""
+    val, train = mistakes(200, 500).astype(float), mistakes(200, 2000).astype(float)
+    estimate = estimate_gap([val], [train])
+    half = 1.96 * math.sqrt(0.24 / 500 + 0.09 / 2000)
+    assert estimate.value == pytest.approx(0.3)
+    assert (estimate.low, estimate.high) == pytest.approx((0.3 - half, 0.3 + half), abs=0.1 * half)
+    assert estimate.method == f"bootstrap over 500 and 2,000 images, Welch's t test: {THESE_NETS}"
+    assert estimate.p < 1e-20
+
+
+def test_a_gap_of_three_seeds_is_students():
+    """val minus train of 100 images each: 4, 5 and 6 points."""
+    val = [mistakes(wrong, 100) for wrong in (14, 25, 36)]
+    estimate = estimate_gap(val, [mistakes(wrong, 100) for wrong in (10, 20, 30)])
+    half = 4.302653 * 0.01 / math.sqrt(3)
+    assert (estimate.value, estimate.low) == pytest.approx((0.05, 0.05 - half), abs=1e-7)
+    assert estimate.method == "t over 3 seeds"
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_no_gap_has_no_width_and_a_p_of_1(seeds):
+    estimate = estimate_gap([np.zeros(10)] * seeds, [np.zeros(20)] * seeds)
+    assert (estimate.value, estimate.low, estimate.high, estimate.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_a_gap_between_a_constant_and_a_sample_is_no_nan():
+    estimate = estimate_gap([mistakes(5, 10).astype(float)], [np.zeros(20)])
+    assert estimate.low < 0.5 < estimate.high
+    assert 0 < estimate.p < 0.05
+
+
+def test_a_bootstrap_of_equal_values_has_no_width():
+    assert bootstrap((np.full(10, 0.25),), np.mean) == (0.25, 0.25)

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 CROPS = ("ten_crop", "centre")
 COUNTS = {"train": 1120, "val": 10, "test": 20}
+MEASURED = 20  # training images whose answers are kept
 PROVENANCE = {
     "commit": "0123456789abcdef0123456789abcdef01234567",
     "dirty": False,
@@ -59,6 +61,8 @@ class FakeResults:
                 "recipe": "paper",
                 "dataset": describe(dataset, self.kind, self.part),
                 "epochs": 4,
+                "drops_done": 1,
+                "drops_planned": 1,
                 "schedule": '{"kind":"fixed","epochs":[3,1]}',
                 "val_steered": False,
                 "wall_time_s": 60.0,
@@ -71,6 +75,23 @@ class FakeResults:
             entry["runs"].append(str(run))
             entry["predictions"].append(str(predictions))
         return self.list(entry)
+
+    def train(self, key: str, seeds: dict[int, tuple[int, int]], losses=(2.0, 1.0), dataset: str = "photos") -> None:
+        """What the nets of an added variant leave behind: `seeds` maps a seed to its numbers of wrong answers.
+
+        They are those among the first of MEASURED training images and of val's; `losses` has one for each epoch.
+        """
+        for seed, (train, val) in seeds.items():
+            run = self.folder / "runs" / dataset / f"{key}-00000000" / f"seed{seed}"
+            wrong = {"train_wrong": np.arange(MEASURED) < train, "val_wrong": np.arange(COUNTS["val"]) < val}
+            np.savez(run / "answers.npz", **wrong)
+            final = {name.replace("wrong", "top1_error"): float(each.mean()) for name, each in wrong.items()}
+            change(run / "record.json", final=final)
+            epochs = range(1, len(losses) + 1)
+            pd.DataFrame({"epoch": epochs, "train_loss": losses}).to_parquet(run / "history.parquet")
+
+    def analyse(self, key: str, seed: int, analysis: dict, dataset: str = "photos") -> None:
+        save(self.folder / "analyses" / dataset / f"{key}-00000000" / f"seed{seed}" / "analysis.json", analysis)
 
     def average(self, key: str, wrong: dict, tables: tuple[str, ...], dataset: str = "photos") -> "FakeResults":
         """An ensemble of five."""

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -6,9 +7,9 @@ from fake_results import FakeResults, change, read_grid
 from alexnet2012 import paper
 from alexnet2012.errors import RecordError
 from alexnet2012.reporting.cells import percent, place, points_pair, stated
+from alexnet2012.reporting.ledger import make_ledgers, render_claims
 from alexnet2012.reporting.results import load_results
 from alexnet2012.reporting.tables import (
-    render_claims,
     render_in_text,
     render_table1,
     render_table2,
@@ -27,6 +28,10 @@ THREE = {
 
 def load(fake: FakeResults):
     return load_results(fake.folder, fake.data)
+
+
+def render_ledger(results) -> str:
+    return render_claims(results, make_ledgers(results))
 
 
 def test_table_1_has_the_papers_rows_and_the_measured_cells(fake):
@@ -125,7 +130,7 @@ def test_off_the_papers_data_every_table_says_that_it_is_a_rehearsal(fake, class
         (render_table1, "ILSVRC-2010"),
         (render_table2, "ILSVRC-2012"),
         (render_in_text, "the paper's datasets"),
-        (render_claims, "the paper's datasets"),
+        (render_ledger, "the paper's datasets"),
     ):
         text = render(results)
         assert note % papers in text
@@ -154,7 +159,7 @@ def test_two_datasets_have_a_part_each(fake):
     assert "- dataset: photos, digest `photos0123456789`, 1,120 train / 10 val / 20 test" in text
     assert "- dataset: drawings, digest `drawings01234567`" in text
     assert render_table2(load(fake)).count("## ") == 1
-    assert render_claims(load(fake)).count("| C26 ") == 2
+    assert render_ledger(load(fake)).count("| C26 ") == 2
 
 
 def test_two_lines_of_a_variant_share_a_row(fake):
@@ -182,12 +187,13 @@ def test_the_numbers_of_the_text_are_measured_whatever_the_data(fake):
     ]
     assert rows["validation and test errors differ by no more than 0.1 point"][2:] == [
         "0.1 / 0.1 points",
-        "10.00 / 0.00 points",  # |50 - 40| and |10 - 10|
-        "photos; val and test, ten crops; 4 epochs; seed 0",
+        "10.00 [-30.00, 45.00] / 0.00 [-20.00, 25.00] points",  # 50 - 40 and 10 - 10
+        "photos; val minus test, ten crops; 4 epochs; seed 0; bootstrap over 10 and 20 images, Welch's t test: these "
+        "nets, not the method",
     ]
     assert rows["averaging five CNNs lowers the error of one"] == [
         *("§6, table 2", "averaging five CNNs lowers the error of one", "2.6 / 1.8 points"),
-        *("not measured", "this configuration has no experiment of 5-cnns"),
+        *("not measured", "no experiment of 5-cnns; add it to the configuration's experiments"),
     ]
     assert len(rows) == 1 + 18 + 1  # header, the claims of the text, the ensemble
 
@@ -209,19 +215,25 @@ def test_the_text_lists_every_variants_errors(fake):
 
 
 def test_the_ledger_lists_every_claim_in_order(fake):
-    header, *rows = read_grid(render_claims(load(fake.add("cnn", THREE, ALL))))
+    header, *rows = read_grid(render_ledger(load(fake.add("cnn", THREE, ALL))))
     assert header == [
         *("claim", "what", "where", "paper"),
-        *("measured (top-1 / top-5)", "conditions and interval, or why not"),
+        *("measured (top-1 / top-5)", "verdict", "conditions and interval, or why not", "p", "Holm p"),
     ]
     assert [row[0] for row in rows] == [f"C{number:02}" for number in range(1, 27)]
     assert [row for row in rows if "" in row] == []
-    assert rows[0][2:] == ["table 1", "37.5 % / 17.0 %", "not measured", "needs ILSVRC-2010; photos is a rehearsal"]
+    assert rows[0][2:] == [
+        *("table 1", "37.5 % / 17.0 %", "not measured", "not measured"),
+        *("needs ILSVRC-2010; photos is a rehearsal", "–", "–"),
+    ]
     assert rows[23][2:] == [
         *("abstract", "60,000,000 and 650,000"),
-        *("60,965,224 parameters and 659,272 neurons", "arithmetic, the paper's net"),
+        *("60,965,224 parameters and 659,272 neurons", "supported"),
+        "arithmetic, the paper's net; the paper's are cut off after two digits, rounded they would be 61,000,000 and "
+        "660,000",
+        *("–", "–"),
     ]
-    assert rows[24][3:5] == ["at most 1 %", "contradicted: conv3 1.45 %, conv4 1.09 %"]
+    assert rows[24][3] == "at most 1 %" and rows[24][5] == "contradicted"
 
 
 @pytest.mark.parametrize(
@@ -285,7 +297,7 @@ def test_both_editions_and_their_pilots_make_these_tables(editions, table):
 
 def test_each_edition_settles_its_own_claims(editions):
     measured = {}
-    for part in render_claims(load(editions)).split("## ")[1:]:
+    for part in render_ledger(load(editions)).split("## ")[1:]:
         name, rest = part.split("\n", 1)
         measured[name.split(" ")[0]] = {row[0] for row in read_grid(f"\n{rest}")[1:] if row[4] != "not measured"}
     arithmetic = {"C03", "C24", "C25"}
@@ -343,21 +355,22 @@ def test_a_calibration_that_lacks_something_is_refused(editions, changes, words)
         load(editions)
 
 
-def test_all_four_tables_are_written(fake):
-    paths = render_tables(fake.add("cnn", THREE, ALL).folder, fake.data)
+def test_all_four_tables_and_the_ledger_as_data_are_written(fake):
+    *paths, data = render_tables(fake.add("cnn", THREE, ALL).folder, fake.data)
     assert [path.relative_to(fake.folder).as_posix() for path in paths] == [
         *("tables/table1.md", "tables/table2.md", "tables/in_text.md", "tables/claims.md"),
     ]
     assert [path.read_text().splitlines()[0] for path in paths] == [
         *("# Table 1: some", "# Table 2: some", "# Numbers in the text: some", "# Claims: some"),
     ]
+    assert data == fake.folder / "tables" / "claims.json"
+    assert json.loads(data.read_text())["name"] == "some"
 
 
 def test_no_table_is_written_when_a_record_may_not_stand_in_one(fake):
     fake.add("cnn", THREE, ALL)
-    change(
-        fake.folder / "predictions/photos/cnn-00000000/seed1/test.json", errors={"ten_crop": {"top1": 0.1, "top5": 0}}
-    )
+    errors = {"ten_crop": {"top1": 0.1, "top5": 0}, "centre": {"top1": 0, "top5": 0}}
+    change(fake.folder / "predictions/photos/cnn-00000000/seed1/test.json", errors=errors)
     with pytest.raises(RecordError, match="does not hold the error"):
         render_tables(fake.folder, fake.data)
     assert not (fake.folder / "tables").exists()

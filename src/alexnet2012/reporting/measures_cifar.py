@@ -1,0 +1,151 @@
+"""The claims about four-layer nets on CIFAR-10: how fast they learn (§3.1, figure 1), response normalisation (§3.3)."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from alexnet2012 import paper
+from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_error, estimate_over_seeds
+from alexnet2012.reporting.measures_errors import compare
+from alexnet2012.reporting.net import Net
+from alexnet2012.reporting.outcomes import (
+    Measurement,
+    Scope,
+    Sign,
+    Unmeasurable,
+    conditions,
+    interval,
+    list_seeds,
+    nets_of,
+    scope_of,
+    shared_seeds,
+    take,
+)
+from alexnet2012.reporting.results import Experiment, Results
+
+CIFAR10 = "cifar10"
+WITHOUT_LRN, WITH_LRN, SHIPPED = "cifar-13pct", "cifar-13pct-lrn", "cifar-11pct"
+
+
+def measure_relu_speed(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
+    """C11: how many times as many epochs tanh takes to the target training error, the geometric mean over seeds.
+
+    Three seeds or more: Student's t of the logarithms. Fewer: the ratios alone. Where tanh never came to the target,
+    the epochs it had are a bound, no test applies, and the sign is supported if every seed's ratio is above 1.
+    """
+    relu, tanh = take(results, dataset, *claim.variants)
+    seeds = shared_seeds(relu, tanh)
+    relus, tanhs = nets_of(relu, seeds), nets_of(tanh, seeds)
+    check_reached(relus)
+    missed = [seed for seed, net in zip(seeds, tanhs, strict=True) if target(net)["epochs"] is None]
+    ratios = [epochs_or_bound(slow) / target(fast)["epochs"] for fast, slow in zip(relus, tanhs, strict=True)]
+    found = Measurement(
+        beside=describe_speeds(relus, tanhs),
+        conditions=conditions([relu, tanh], f"epochs to {goal(relus[0])}, tanh over ReLU", seeds),
+        unit="x",
+        scope=four_layer_scope(results, [relu, tanh], seeds),
+    )
+    if missed:
+        words = f"no test: tanh never reached it with seed{'s' if len(missed) > 1 else ''} {list_seeds(missed)}"
+        bound = f"at least {min(ratios):.2f}x ({list_ratios(ratios, seeds)})"
+        return replace(found, text=bound, conditions=f"{found.conditions}; {words}", sign=sign_of_ratios(ratios, True))
+    if len(seeds) < MANY_SEEDS:
+        words = f"no test of fewer than {MANY_SEEDS} seeds"
+        text = list_ratios(ratios, seeds)
+        return replace(found, text=text, conditions=f"{found.conditions}; {words}", sign=sign_of_ratios(ratios, False))
+    return replace(found, top1=estimate_over_seeds([math.log(each) for each in ratios]))
+
+
+def measure_normalisation(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
+    """C12: the 13 % net minus the same with response normalisation added, ten crops; the pair as shipped beside it."""
+    without, normalised = take(results, dataset, WITHOUT_LRN, WITH_LRN)
+    seeds = shared_seeds(without, normalised)
+    top1, top5 = (compare(without, normalised, k, seeds) for k in (1, 5))
+    shipped, best = compare_shipped(results, dataset, without)
+    errors = [describe_error(without, paper.CIFAR10_WITHOUT_LRN), describe_error(normalised), *best]
+    return Measurement(
+        top1,
+        top5,
+        beside=f"{shipped}; errors {', '.join(errors)}",
+        conditions=conditions(
+            [without, normalised], f"{without.splits[-1]}, ten crops, {WITHOUT_LRN} minus {WITH_LRN}", seeds
+        ),
+        scope=four_layer_scope(results, [without, normalised], seeds),
+    )
+
+
+def compare_shipped(results: Results, dataset: str, without: Experiment) -> tuple[str, list[str]]:
+    """The pair as its author shipped it, which differs in more than the normalisation: in words, and 11pct's error."""
+    try:
+        (best,) = take(results, dataset, SHIPPED)
+        found = compare(without, best, 1, shared_seeds(without, best))
+    except Unmeasurable as lack:
+        return f"the pair as shipped is not measured: {lack}", []
+    words = f"the pair as shipped ({WITHOUT_LRN} minus {SHIPPED}) {interval(found)} points"
+    return words, [describe_error(best, paper.CIFAR10_WITH_LRN)]
+
+
+def four_layer_scope(results: Results, experiments: list[Experiment], seeds: list[int]) -> Scope:
+    """Sizes compare on the whole of CIFAR-10: these nets have the sizes that the paper's author published."""
+    whole = all(each.kind == CIFAR10 and not each.part and results.recipes(each) == {"paper"} for each in experiments)
+    return replace(scope_of(results, experiments, seeds), net="four-layer nets", sized=whole)
+
+
+def target(net: Net) -> dict:
+    """What the record says of the training error that the run was to reach."""
+    if "target" not in net.training:
+        raise Unmeasurable(f"{net.run_folder} was trained to no target; give its schedule kind: target")
+    return net.training["target"]
+
+
+def goal(net: Net) -> str:
+    return f"{100 * target(net)['train_error']:.0f} % training error"
+
+
+def check_reached(nets: list[Net]) -> None:
+    for net in nets:
+        if target(net)["epochs"] is None:
+            raise Unmeasurable(
+                f"{net.training['variant']} seed {net.seed} did not reach {goal(net)} within {net.training['epochs']} "
+                "epochs, so that there is no ratio; give it more epochs or other learning rates"
+            )
+
+
+def epochs_or_bound(net: Net) -> float:
+    """The epochs to the target, or all that the net was given in vain."""
+    reached = target(net)["epochs"]
+    return float(net.training["epochs"] if reached is None else reached)
+
+
+def sign_of_ratios(ratios: list[float], bounds: bool) -> Sign:
+    """Every seed's ratio must be on one side of 1; lower bounds tell nothing when they are below it."""
+    if min(ratios) > 1:
+        return "supported"
+    return "contradicted" if max(ratios) < 1 and not bounds else "inconclusive"
+
+
+def list_ratios(ratios: list[float], seeds: list[int]) -> str:
+    return ", ".join(f"{ratio:.2f}x (seed {seed})" for ratio, seed in zip(ratios, seeds, strict=True))
+
+
+def describe_speeds(relus: list[Net], tanhs: list[Net]) -> str:
+    """The epochs of each, the ratio in seconds, and the learning rates that were chosen for each."""
+    parts = []
+    for name, nets in (("ReLU", relus), ("tanh", tanhs)):
+        reached = [target(net)["epochs"] for net in nets]
+        epochs = f"{np.mean([epochs_or_bound(net) for net in nets]):.1f} epochs"
+        rates = ", ".join(f"{rate:g}" for rate in dict.fromkeys(net.training["learning_rate"] for net in nets))
+        parts.append(f"{name} {'over ' if None in reached else ''}{epochs} at learning rate {rates}")
+    seconds = [(target(fast)["seconds"], target(slow)["seconds"]) for fast, slow in zip(relus, tanhs, strict=True)]
+    if all(fast and slow for fast, slow in seconds):
+        mean = math.exp(np.mean([math.log(slow / fast) for fast, slow in seconds]))
+        parts.append(f"{mean:.2f}x in seconds")
+    return "; ".join(parts)
+
+
+def describe_error(experiment: Experiment, stated: paper.Errors | None = None) -> str:
+    """A net's test error with its interval, and the paper's."""
+    found = estimate_error([net.wrong(experiment.splits[-1], "ten_crop", 1) for net in experiment.nets])
+    papers = "" if stated is None else f" (paper {100 * stated.top1:.0f} %)"
+    return f"{experiment.key} {interval(found)} %{papers}"

@@ -1,0 +1,100 @@
+"""One net as tables read it: its records, its wrong answers, how it trained and what was analysed of it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from alexnet2012.errors import RecordError
+from alexnet2012.evaluation.metrics import rank_truth
+from alexnet2012.files import read_json
+
+LARGEST_ROUNDING = 1e-9  # an error is a count of images over their number
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Bool (n,) each: which images a net gets wrong after its last epoch, evaluation mode, centre crop.
+
+    `train` is of the sample of training images that is measured, the same for every net of a dataset.
+    """
+
+    train: np.ndarray
+    val: np.ndarray
+
+
+@dataclass(frozen=True)
+class Net:
+    """A trained net (`seed` is its seed, `training` its record) or an ensemble (None and None) with its predictions.
+
+    `folder` holds its predictions, `run_folder` its training's results (None for an ensemble).
+    """
+
+    seed: int | None
+    training: dict | None
+    predictions: dict[str, dict]
+    folder: Path
+    data_folder: Path
+    run_folder: Path | None = None
+    _ranks: dict = field(default_factory=dict, compare=False)
+
+    def wrong(self, split: str, crops: str, k: int) -> np.ndarray:
+        """Bool (n,): which images the net gets wrong; raises RecordError when its record says another error."""
+        if (split, crops) not in self._ranks:
+            labels = load_array(self.data_folder / self.predictions[split]["dataset"]["name"] / split / "labels.npy")
+            self._ranks[split, crops] = rank_truth(load_array(self._probabilities(split, crops)), labels)
+        found = self._ranks[split, crops] >= k
+        if float(found.mean()) != self.predictions[split]["errors"][crops][f"top{k}"]:
+            raise RecordError(
+                f"{self._probabilities(split, crops)} does not hold the error that {split}.json beside it records; "
+                "predict this split again"
+            )
+        return found
+
+    def answers(self) -> Answers | None:
+        """Its answers after training; None where the run keeps none. Raises RecordError if its record says others."""
+        path = self._of_training("answers.npz")
+        if path is None:
+            return None
+        try:
+            with np.load(path) as arrays:
+                found = Answers(arrays["train_wrong"].astype(bool), arrays["val_wrong"].astype(bool))
+        except (OSError, ValueError, EOFError, KeyError) as error:
+            raise RecordError(f"{path} cannot be read ({error}); train this net anew") from None
+        for name, wrong in (("train", found.train), ("val", found.val)):
+            recorded = self.training["final"][f"{name}_top1_error"]
+            if abs(float(wrong.mean()) - recorded) > LARGEST_ROUNDING:
+                raise RecordError(
+                    f"{path}: {name} has an error of {wrong.mean():.4f}, record.json beside it says {recorded:.4f}; "
+                    "train this net anew"
+                )
+        return found
+
+    def history(self) -> pd.DataFrame | None:
+        """A row per epoch (epoch, train_loss, ...); None where the run keeps none."""
+        path = self._of_training("history.parquet")
+        return None if path is None else pd.read_parquet(path)
+
+    def analysis(self) -> dict | None:
+        """What was analysed of its kernels and features (C21, C22); None where that was not done."""
+        predictions = self.folder.parents[2]  # .../predictions/<dataset>/<variant>-<hash8>/seed<k>
+        path = predictions.with_name("analyses") / self.folder.relative_to(predictions) / "analysis.json"
+        return read_json(path) if path.is_file() else None
+
+    def records(self) -> list[dict]:
+        return [record for record in (self.training, *self.predictions.values()) if record is not None]
+
+    def _probabilities(self, split: str, crops: str) -> Path:
+        return self.folder / f"{split}-{crops}.npy"
+
+    def _of_training(self, name: str) -> Path | None:
+        path = None if self.run_folder is None else self.run_folder / name
+        return path if path is not None and path.is_file() else None
+
+
+def load_array(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise RecordError(f"{path} cannot be read ({error}); run snakemake to make it anew") from None

@@ -1,0 +1,195 @@
+"""What was measured of a claim, or why nothing was; the nets that it takes, and the words for what it holds for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from alexnet2012 import paper
+from alexnet2012.evaluation.statistics import MANY_SEEDS, Estimate
+from alexnet2012.reporting.net import Net
+from alexnet2012.reporting.results import Experiment, Results
+
+Sign = Literal["supported", "contradicted", "inconclusive"]
+
+# What the default run trains, and what no run does yet; `snakemake claims` runs all others.
+OF_THE_DEFAULT_RUN, BASELINES = ("cnn", "5-cnns"), ("sparse-coding", "sift-fv")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a verdict holds for, in words; `few`: these nets alone; `sized`: data and recipe are the paper's."""
+
+    dataset: str
+    net: str
+    length: str
+    sample: str
+    few: bool
+    sized: bool
+
+    @property
+    def words(self) -> str:
+        return ", ".join(each for each in (self.dataset, self.net, self.length, self.sample) if each)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured of a claim, and the conditions.
+
+    `top1` and `top5` are errors (unit "%"), differences ("points") or the logarithm of a ratio ("x"); where there are
+    none, `text` says it. `beside` is what is reported beside the declared test. That test is the one of `top1`, unless
+    `p` stands for another, which looks in the claimed direction alone, or `sign` for a rule that is no test. Without
+    `scope` it is arithmetic, which holds everywhere.
+    """
+
+    top1: Estimate | None = None
+    top5: Estimate | None = None
+    text: str = ""
+    beside: str = ""
+    conditions: str = ""
+    unit: Literal["%", "points", "x"] = "points"
+    scope: Scope | None = None
+    p: float | None = None
+    sign: Sign | None = None
+
+    @property
+    def tested_p(self) -> float | None:
+        """The declared test's p; None where the claim is settled without one."""
+        return self.top1.p if self.p is None and self.top1 is not None else self.p
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """Why a claim has no measurement, and what to do about it; `short` stands in the verdict itself."""
+
+    reason: str
+    short: str = ""
+
+
+Outcome = Measurement | NotMeasured
+
+
+class Unmeasurable(Exception):
+    """Raised by a measure that lacks something; carries the outcome to report."""
+
+    def __init__(self, reason: str, short: str = ""):
+        super().__init__(reason)
+        self.outcome = NotMeasured(reason, short)
+
+
+def take(results: Results, dataset: str, *keys: str) -> list[Experiment]:
+    """The experiments of these variants or ensembles; raises Unmeasurable for one not run, or under-trained."""
+    found = {key: results.find(dataset, key) for key in keys}
+    missing = [key for key, experiment in found.items() if experiment is None]
+    if missing:
+        raise Unmeasurable(f"no experiment of {', '.join(missing)}; {remedy(missing)}")
+    for experiment in found.values():
+        check_trained(results, experiment)
+    return list(found.values())
+
+
+def remedy(missing: list[str]) -> str:
+    """What makes these experiments."""
+    if any(key in BASELINES for key in missing):
+        return "this version does not have these baselines"
+    if any(key in OF_THE_DEFAULT_RUN for key in missing):
+        return "add it to the configuration's experiments"
+    return f"`snakemake claims` runs {'it' if len(missing) == 1 else 'them'}"
+
+
+def check_trained(results: Results, experiment: Experiment) -> None:
+    """Raises Unmeasurable for a net, or an ensemble's member, that did not reach its last learning rate (§5)."""
+    for net in members(results, experiment):
+        record = net.training
+        done, planned = record.get("drops_done", 0), record.get("drops_planned", 0)
+        if done < planned:
+            raise Unmeasurable(
+                f"{record['variant']} seed {record['seed']} lowered its learning rate {done} of {planned} times within "
+                f"{record['epochs']} epochs; give its schedule more epochs",
+                short="under-trained",
+            )
+
+
+def members(results: Results, experiment: Experiment) -> list[Net]:
+    """The trained nets of an experiment, or those that an ensemble averages, as far as they were trained here."""
+    if experiment.seeds:
+        return list(experiment.nets)
+    trained = {
+        f"{each.key}-seed{net.seed}": net
+        for each in results.on(experiment.dataset)
+        for net in each.nets
+        if net.training is not None
+    }
+    return [trained[name] for name in experiment.members if name in trained]
+
+
+def shared_seeds(*experiments: Experiment) -> list[int]:
+    """The seeds that all experiments have; raises Unmeasurable for none."""
+    seeds = sorted(set.intersection(*(set(experiment.seeds) for experiment in experiments)))
+    if not seeds:
+        names = " and ".join(experiment.key for experiment in experiments)
+        raise Unmeasurable(f"{names} share no seed here; give them one in the configuration")
+    return seeds
+
+
+def nets_of(experiment: Experiment, seeds: list[int]) -> list[Net]:
+    """An experiment's nets in the order of `seeds`, so that those of two experiments are pairs."""
+    by_seed = {net.seed: net for net in experiment.nets}
+    return [by_seed[seed] for seed in seeds]
+
+
+def scope_of(results: Results, experiments: Iterable[Experiment], seeds: list[int] | None = None) -> Scope:
+    """What a verdict on `experiments` holds for; `seeds` are those compared, all of the first's if not given.
+
+    Sizes compare where all of them are on a whole edition of ILSVRC, with the paper's net and recipe.
+    """
+    experiments = list(experiments)
+    first = experiments[0]
+    seeds = first.seeds if seeds is None else seeds
+    scaled = any(each.startswith("net.") for each in first.departures)
+    sized = all(
+        each.edition in (paper.ILSVRC2010, paper.ILSVRC2012) and results.recipes(each) == {"paper"}
+        for each in experiments
+    )
+    return Scope(
+        dataset=first.dataset,
+        net="scaled net" if scaled else "the paper's net",
+        length=length([net for each in experiments for net in members(results, each)]),
+        sample=count_seeds(seeds) if seeds else f"average of {len(first.members)}",
+        few=len(seeds) < MANY_SEEDS,
+        sized=sized,
+    )
+
+
+def conditions(experiments: Iterable[Experiment], what: str, seeds: list[int] | None = None) -> str:
+    """What a number holds for: dataset, split and crops, epochs, and `seeds`, all of the first's if not given.
+
+    Of an ensemble the number of its members stands in place of the last two.
+    """
+    experiments = list(experiments)
+    first = experiments[0]
+    if not first.seeds:
+        return f"{first.dataset}; {what}; average of {len(first.members)}"
+    seeds = first.seeds if seeds is None else seeds
+    epochs = length([net for each in experiments for net in each.nets if net.seed in seeds])
+    return f"{first.dataset}; {what}; {epochs}; seed{'s' if len(seeds) > 1 else ''} {list_seeds(seeds)}"
+
+
+def length(nets: list[Net]) -> str:
+    """How long the nets were trained: "20 epochs", "4 to 7 epochs"."""
+    epochs = sorted({net.training["epochs"] for net in nets if net.training is not None})
+    if not epochs:
+        return ""
+    return f"{' to '.join(str(each) for each in dict.fromkeys((epochs[0], epochs[-1])))} epochs"
+
+
+def count_seeds(seeds: list[int]) -> str:
+    return f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+
+
+def list_seeds(seeds: list[int]) -> str:
+    return ", ".join(str(seed) for seed in seeds)
+
+
+def interval(found: Estimate) -> str:
+    """A fraction in percent or points, without its unit: "1.20 [0.80, 1.60]"."""
+    return f"{100 * found.value:.2f} [{100 * found.low:.2f}, {100 * found.high:.2f}]"

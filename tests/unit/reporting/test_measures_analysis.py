@@ -1,0 +1,85 @@
+import pytest
+
+from alexnet2012 import paper
+from alexnet2012.reporting.cells import outcome_cells
+from alexnet2012.reporting.claims import settle
+from alexnet2012.reporting.outcomes import NotMeasured
+from alexnet2012.reporting.results import load_results
+from alexnet2012.reporting.verdicts import judge
+
+CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
+
+
+def settled(fake, claim: str):
+    return settle(CLAIMS[claim], load_results(fake.folder, fake.data), "photos")
+
+
+def add(fake, seeds: dict[int, dict], untouched: int = 0) -> None:
+    """cnn with these seeds' analyses, and `untouched` more seeds without one."""
+    fake.add("cnn", {seed: {} for seed in range(len(seeds) + untouched)}, ("in_text",))
+    for seed, analysis in seeds.items():
+        fake.analyse("cnn", seed, analysis)
+
+
+def towers(first: float, second: float, p: float) -> dict:
+    return {"chroma": {"towers": [[first], [second]], "means": [first, second], "p": p}, "neighbours": None}
+
+
+def hits(features: list[int], pixels: list[int]) -> dict:
+    found = {"k": 5, "queries": len(features), "gallery": 900, "features_hits": features, "pixels_hits": pixels}
+    precision = {
+        f"{name}_precision": sum(each) / 5 / len(each) for name, each in (("features", features), ("pixels", pixels))
+    }
+    return {"chroma": None, "neighbours": found | precision}
+
+
+def test_c21_takes_the_largest_p_of_all_runs(fake):
+    add(fake, {0: towers(0.5, 0.1, 0.001), 1: towers(0.2, 0.4, 0.03), 2: towers(0.1, 0.3, 0.002)}, untouched=1)
+    outcome = settled(fake, "C21")
+    assert outcome.tested_p == 0.03
+    assert outcome_cells(outcome) == [
+        "colour-agnostic / colour-specific 0.100 and 0.500 (seed 0), 0.200 and 0.400 (seed 1), 0.100 and 0.300 "
+        "(seed 2)",
+        "photos; chroma of the two towers' first kernels, permutation test, the largest p; it cannot contradict the "
+        "claim; 4 epochs; seeds 0, 1, 2",
+    ]
+    assert judge(CLAIMS["C21"], outcome, 0.03).colour == "supported"
+    assert judge(CLAIMS["C21"], outcome, 0.06).colour == "inconclusive"
+
+
+def test_c21_of_one_analysed_seed_is_indicative(fake):
+    add(fake, {0: towers(0.5, 0.1, 0.001)}, untouched=4)
+    verdict = judge(CLAIMS["C21"], settled(fake, "C21"), 0.001)
+    assert verdict.text == "indicative: sign supported on photos, the paper's net, 4 epochs, 1 seed"
+
+
+def test_one_tower_cannot_specialise(fake):
+    add(fake, {0: {"chroma": None}})
+    assert settled(fake, "C21") == NotMeasured("cnn has one tower here, and one cannot specialise; give net.towers: 2")
+
+
+def test_c22_of_three_seeds_is_students(fake):
+    """Of 2 x 5: 6 - 3, 7 - 3, 8 - 3: 30, 40 and 50 points."""
+    add(fake, {0: hits([3, 3], [1, 2]), 1: hits([4, 3], [2, 1]), 2: hits([4, 4], [3, 0])})
+    outcome = settled(fake, "C22")
+    assert outcome.top1.value == pytest.approx(0.40)
+    assert outcome.top1.low == pytest.approx(0.40 - 4.302653 * 0.1 / 3**0.5, abs=1e-6)
+    assert outcome.beside == "precision 70.0 against 30.0 %"
+    assert outcome.conditions == (
+        "photos; precision at 5 of same-class neighbours, features minus pixels, 2 queries among 900 images; "
+        "4 epochs; seeds 0, 1, 2"
+    )
+
+
+def test_c22_of_one_seed_is_a_bootstrap_over_its_queries(fake):
+    add(fake, {0: hits([5, 4, 3, 4], [1, 2, 3, 2])})
+    outcome = settled(fake, "C22")
+    assert outcome.top1.value == pytest.approx(0.40)
+    assert outcome.top1.method == "bootstrap over 4 queries, t test over them: these nets, not the method"
+    assert outcome.scope.few
+
+
+@pytest.mark.parametrize("claim", ["C21", "C22"])
+def test_a_net_without_an_analysis_says_what_makes_it(fake, claim):
+    add(fake, {}, untouched=1)
+    assert settled(fake, claim) == NotMeasured("no analysis of cnn; `snakemake claims` makes it")
