@@ -28,10 +28,10 @@ class LedgerRow:
 
     @property
     def tests(self) -> str:
-        """The claim's p and the one adjusted for all claims of the ledger: "p = 0.012, Holm 0.036"."""
+        """The claim's p and the one adjusted for all claims of the ledger: "p 0.012, Holm 0.036"."""
         if self.p is None:
             return ""
-        return f"p = {digits(self.p)}" + ("" if self.p_holm is None else f", Holm {digits(self.p_holm)}")
+        return f"p {digits(self.p)}" + ("" if self.p_holm is None else f", Holm {digits(self.p_holm)}")
 
 
 @dataclass(frozen=True)
