@@ -13,7 +13,7 @@ LEDGER_HEADER = "claim"  # of the first column of a ledger's table
 # A table wider than the window scrolls in a box of its own, by keyboard too.
 BOX = '<div class="scroll" role="region" tabindex="0" aria-label="Table">\n<table>\n'
 # Below a table stands a list of what made it, for those who ask.
-FOLDED = '<details class="origin">\n<summary>What made these numbers</summary>\n<ul>\n'
+FOLDED = Markup('<details class="origin">\n<summary>What made these numbers</summary>\n{}</details>\n')
 # An interval, a number with its unit and a name such as top-1 are each read as one word.
 WHOLE = re.compile(r"\[-?[\d.,]+, -?[\d.,]+\]|-?[\d.,]+ %|\btop-\d\b")
 
@@ -31,7 +31,7 @@ class Part:
 
 
 def to_html(text: str, deeper: int) -> Markup:
-    """HTML of markdown with tables, its headings `deeper` levels down, its lists folded away.
+    """HTML of markdown with tables, its headings `deeper` levels down, its lists of origins folded away.
 
     HTML within the text is escaped; links and images stay as they are written: records hold none, and an image would
     be a request.
@@ -64,13 +64,27 @@ def is_ledger(node: SyntaxTreeNode) -> bool:
     return node.type == "table" and first_cell(node) == LEDGER_HEADER
 
 
+def is_origin(node: SyntaxTreeNode) -> bool:
+    """A list of what made a table names its commit."""
+    return node.type == "bullet_list" and any(
+        each.content.startswith("commit: ") for each in node.walk() if each.type == "inline"
+    )
+
+
+def first_cell(table: SyntaxTreeNode) -> str:
+    return next(node.content for node in table.walk() if node.type == "inline")
+
+
 def render(blocks: Iterable[SyntaxTreeNode], deeper: int) -> Markup:
-    tokens = [token for block in blocks for token in block.to_tokens()]
-    for token in tokens:
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1]) + deeper)}"
     parser = make_parser()
-    return Markup(parser.renderer.render(tokens, parser.options, {}))
+    parts = []
+    for block in blocks:
+        tokens = block.to_tokens()
+        if block.type == "heading":
+            tokens[0].tag = tokens[-1].tag = f"h{min(6, int(block.tag[1]) + deeper)}"
+        html = Markup(parser.renderer.render(tokens, parser.options, {}))
+        parts.append(FOLDED.format(html) if is_origin(block) else html)
+    return Markup("").join(parts)
 
 
 def make_parser() -> MarkdownIt:
@@ -80,8 +94,6 @@ def make_parser() -> MarkdownIt:
         "table_close": "</table>\n</div>\n",
         "th_open": '<th scope="col">',
         "td_open": "<td>",
-        "bullet_list_open": FOLDED,
-        "bullet_list_close": "</ul>\n</details>\n",
     }.items():
         parser.add_render_rule(name, write(html))
     parser.add_render_rule("text", write_text)
@@ -104,7 +116,3 @@ def write_text(renderer: RendererHTML, tokens, index, options, environment) -> s
 def keep_whole(text: str) -> Markup:
     """The text, escaped, in which no line breaks within an interval, a percentage or top-1."""
     return Markup(WHOLE.sub(r'<span class="whole">\g<0></span>', str(escape(text))))
-
-
-def first_cell(table: SyntaxTreeNode) -> str:
-    return next(node.content for node in table.walk() if node.type == "inline")

@@ -23,8 +23,8 @@ class LedgerRow:
     verdict: str
     colour: str
     conditions: str
-    p: Any
-    p_holm: Any
+    p: float | None
+    p_holm: float | None
 
     @property
     def tests(self) -> str:
@@ -74,8 +74,5 @@ def read_row(values: dict[str, Any], path: Path) -> LedgerRow:
     return row
 
 
-def digits(p: Any) -> str:
-    """A p-value in three digits; what is no number, as it stands."""
-    if not isinstance(p, float | int):
-        return str(p)
+def digits(p: float) -> str:
     return f"{p:.3g}" if p >= 0.0001 else "< 0.0001"

@@ -45,7 +45,7 @@ TABLE1 = f"""# Table 1: some
 
 def write_report_inputs(folder: Path) -> None:
     save(folder / "tables" / "claims.json", {"name": "some", "datasets": [{"dataset": "photos", "claims": claims()}]})
-    for name, text in {"claims": LEDGER, "table1": TABLE1, "extra": "Words <b>alone</b>.\n"}.items():
+    for name, text in {"claims": LEDGER, "table1": TABLE1, "extra": "Words <b>alone</b>.\n\n- a note\n"}.items():
         (folder / "tables" / f"{name}.md").write_text(text)
     (folder / "figures").mkdir()
     for k, name in enumerate(("figure1", "figure3")):
@@ -74,7 +74,7 @@ def claims() -> list[dict]:
             "conditions": HOSTILE if name == "C07" else "photos; test",
             "interval": [2.17, 3.06],
             "p": 0.00123 if name == "C03" else None,
-            "p_holm": 0.0074 if name == "C03" else None,
+            "p_holm": 0.00007 if name == "C03" else None,
         }
         for name, verdict in VERDICTS.items()
     ]

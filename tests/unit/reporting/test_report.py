@@ -46,7 +46,7 @@ def test_the_ledger_shows_every_claim_with_its_verdict_in_colour_sign_and_words(
     assert found.one("span", of="verdict supported").text == "✓ supported"
     assert found.one("td", data_label="verdict").text == f"✓ supported {VERDICTS['C03']}"
     assert found.one("td", data_label="measured").text == "2.61 [2.17, 3.06] points"
-    assert found.one("td", data_label="conditions").text == "photos; test p 0.00123, Holm 0.0074"
+    assert found.one("td", data_label="conditions").text == "photos; test p 0.00123, Holm < 0.0001"
     assert rows(page)["C09"].one("td", data_label="verdict").text == "– not measured"
 
 
@@ -65,6 +65,7 @@ def test_tables_are_rendered_with_their_origin_folded_away(page):
     assert cells[:3] == ["Sparse coding [2]", "47.1 %", "44.9 % [42.8, 46.9]"]
     assert cells[3] == "1 CNN*"
     assert tables.one("details").all("li")[1].text == "commit: 0123456789ab"
+    assert tables.all("li")[-1].text == "a note"
 
 
 def test_every_table_scrolls_in_its_own_box(page):
