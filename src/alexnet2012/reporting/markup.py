@@ -39,6 +39,11 @@ def to_html(text: str, deeper: int) -> Markup:
     return render(parse(text), deeper)
 
 
+def to_inline_html(text: str) -> Markup:
+    """The same for what stands in one cell, a sentence without blocks."""
+    return Markup(make_parser().renderInline(text))
+
+
 def split_ledger(text: str, deeper: int) -> list[Part]:
     """The parts of a ledger's markdown, without its first-level heading and its tables of claims."""
     parts: list[tuple[str, list, list]] = [("", [], [])]

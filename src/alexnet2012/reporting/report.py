@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from alexnet2012.errors import RecordError
 from alexnet2012.files import write_text
-from alexnet2012.reporting.markup import Part, keep_whole, split_ledger, to_html
+from alexnet2012.reporting.markup import Part, split_ledger, to_html, to_inline_html
 from alexnet2012.reporting.provenance_note import list_origin
 from alexnet2012.reporting.report_figures import read_figures
 from alexnet2012.reporting.report_ledger import SIGNS, Ledger, read_ledgers
@@ -95,7 +95,7 @@ def make_environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["keep_whole"] = keep_whole
+    environment.filters["inline"] = to_inline_html
     return environment
 
 
@@ -141,7 +141,7 @@ def describe_dataset(results: Results, name: str) -> Dataset:
     first = experiments[0]
     size = " / ".join(f"{count:,} {split}" for split, count in first.counts.items())
     lines = {key: value for key, value in list_origin(experiments).items() if key not in ("MLflow runs", "seeds")}
-    origin = {key: to_html(value, deeper=0) for key, value in lines.items()}
+    origin = {key: to_inline_html(value) for key, value in lines.items()}
     if first.part:
         size = f"{first.part}, {size}"
     return Dataset(name, size, list_nets(experiments), sorted({each.digest for each in experiments}), origin)

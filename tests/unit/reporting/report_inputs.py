@@ -71,7 +71,7 @@ def claims() -> list[dict]:
             "measured": "2.61 [2.17, 3.06] points",
             "verdict": verdict,
             "colour": COLOURS.get(name, verdict),
-            "conditions": HOSTILE if name == "C07" else "photos; test",
+            "conditions": HOSTILE if name == "C07" else "photos; `test`",
             "interval": [2.17, 3.06],
             "p": 0.00123 if name == "C03" else None,
             "p_holm": 0.00007 if name == "C03" else None,

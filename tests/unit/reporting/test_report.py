@@ -47,6 +47,7 @@ def test_the_ledger_shows_every_claim_with_its_verdict_in_colour_sign_and_words(
     assert found.one("td", data_label="verdict").text == f"✓ supported {VERDICTS['C03']}"
     assert found.one("td", data_label="measured").text == "2.61 [2.17, 3.06] points"
     assert found.one("td", data_label="conditions").text == "photos; test p 0.00123, Holm < 0.0001"
+    assert found.one("code").text == "test"
     assert rows(page)["C09"].one("td", data_label="verdict").text == "– not measured"
 
 
