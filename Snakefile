@@ -4,6 +4,10 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
+
+report: "workflow/report/workflow.rst"
+
+
 # The default is loaded only when no --configfile is given: Snakemake would merge a second file into it.
 if not workflow.overwrite_configfiles:
 
@@ -16,6 +20,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/benchmark.smk"
 
 
@@ -30,6 +35,7 @@ rule all:
     input:
         tables(),
         PUBLISHED,
+        REPORT,
 
 
 # The ledger with every experiment of the configuration's `claims` section.

@@ -125,6 +125,10 @@ def add_reading_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--data", type=Path, default=Path("data"))
     verb.set_defaults(run=run_tables)
 
+    verb = verbs.add_parser("report", help="render report.html of a results folder, one page that stands alone")
+    verb.add_argument("folder", type=Path)
+    verb.set_defaults(run=run_report)
+
     verb = verbs.add_parser("publish", help="send the tables, and all that waits to be sent, to the tracking store")
     verb.add_argument("tables", type=Path, nargs="+")
     verb.add_argument("--tracking", type=Path, required=True)
@@ -285,6 +289,12 @@ def run_tables(options: argparse.Namespace) -> None:
 
     for path in render_tables(options.folder, options.data):
         print(path)
+
+
+def run_report(options: argparse.Namespace) -> None:
+    from alexnet2012.reporting.report import render_report
+
+    print(render_report(options.folder))
 
 
 def run_publish(options: argparse.Namespace) -> None:

@@ -15,7 +15,10 @@ STAGES = {
     "calibrate": ("devices", "evaluation.calibration"),
     "average": ("evaluation.ensemble", "evaluation.metrics"),
     "tables": ("reporting.tables",),
+    "report": ("reporting.report",),
 }
+# Files of the package that are no modules and shape a stage's result as much.
+TEMPLATES = {"report": ("reporting/report.html.jinja", "reporting/report.css")}
 # Imported along the way without a say in the result. What config.py and resolve.py decide is a rule's param by itself:
 # the resolved configuration. The others report, record or word messages.
 NEUTRAL = frozenset(
@@ -40,10 +43,13 @@ NEUTRAL = frozenset(
 
 
 def fingerprint(stage: str, root: Path = ROOT) -> str:
-    """Sixteen hex digits over the syntax trees, without docstrings and comments, of all modules that affect `stage`."""
+    """Sixteen hex digits over the syntax trees, without docstrings and comments, of all modules that affect `stage`,
+    and over its templates as they are."""
     content = hashlib.sha256()
     for module in list_modules(stage, root):
         content.update(f"{module}\n{strip(module_path(module, root).read_text())}\n".encode())
+    for template in TEMPLATES.get(stage, ()):
+        content.update(f"{template}\n{(root / template).read_text()}\n".encode())
     return content.hexdigest()[:16]
 
 

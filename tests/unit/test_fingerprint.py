@@ -37,7 +37,7 @@ def test_a_copied_tree_has_the_same_fingerprint(tree, committed, stage):
 
 
 def test_stages_differ(committed):
-    assert len(set(committed.values())) == 6
+    assert len(set(committed.values())) == 7
 
 
 def test_training_depends_on_what_makes_weights_and_on_nothing_else():
@@ -133,12 +133,14 @@ def test_text_that_is_no_docstring_counts():
         ("model/lrn.py", {"train", "predict"}),
         ("training/update.py", {"train"}),
         ("evaluation/ensemble.py", {"average"}),
-        ("evaluation/metrics.py", {"train", "predict", "calibrate", "average", "tables"}),
+        ("evaluation/metrics.py", {"train", "predict", "calibrate", "average", "tables", "report"}),
         ("evaluation/statistics.py", {"tables"}),
         ("data/prepare.py", {"prepare"}),
         ("data/packed.py", {"prepare", "train", "predict", "calibrate"}),
         ("reporting/tables.py", {"tables"}),
-        ("paper.py", {"tables"}),
+        ("reporting/report_ledger.py", {"report"}),
+        ("reporting/provenance_note.py", {"tables", "report"}),
+        ("paper.py", {"tables", "report"}),
         ("cli.py", set()),
         ("config.py", set()),
         ("tracking/outbox.py", set()),
@@ -148,6 +150,13 @@ def test_an_edit_of_code_reaches_the_stages_that_use_it_and_no_other(tree, commi
     path = tree / module
     path.write_text(path.read_text() + "\nADDED = 1\n")
     assert {stage for stage in STAGES if fingerprint(stage, tree) != committed[stage]} == touched
+
+
+@pytest.mark.parametrize("template", ["report.html.jinja", "report.css"])
+def test_an_edit_of_the_reports_template_reaches_the_report_alone(tree, committed, template):
+    path = tree / "reporting" / template
+    path.write_text(path.read_text() + " ")
+    assert {stage for stage in STAGES if fingerprint(stage, tree) != committed[stage]} == {"report"}
 
 
 @pytest.mark.parametrize(

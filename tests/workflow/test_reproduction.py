@@ -216,6 +216,29 @@ def test_under_each_table_stands_what_made_it(finished, tables, table, store):
     assert set(runs) == {"cnn-seed0", "cnn-seed1"} | ({"one-gpu-seed0"} if fed_by_one_gpu else set())
 
 
+def test_the_report_shows_every_claim_table_and_run_on_one_page(results, store):
+    page = (results / "report.html").read_text()
+
+    assert re.findall(r'data-claim="(C\d\d)"', page) == [f"C{k:02d}" for k in range(1, 27)]
+    assert '<tr data-claim="C25" data-verdict="contradicted">' in page
+    assert re.findall(r'<h3 id="(\w+)">', page) == ["table1", "table2", "in_text"]
+    experiment = store[1]["tiny"].info.experiment_id
+    for name in ("cnn-seed0", "cnn-seed1", "one-gpu-seed0"):
+        assert f"/#/experiments/{experiment}/runs/{store[1][name].info.run_id}" in page
+
+
+def test_snakemakes_own_report_has_the_tables_with_their_captions(finished, tmp_path):
+    done = finished.snakemake("--report", str(tmp_path / "report.html"))
+
+    assert done.returncode == 0, done.stdout
+    text = (tmp_path / "report.html").read_text()
+    for name in ("table1", "table2", "in_text", "claims", "report"):
+        file = "report.html" if name == "report" else f"{name}.md"
+        caption = (finished.root / "workflow/report" / f"{name}.rst").read_text().splitlines()[0]
+        assert re.search(rf'"{file}"[^{{}}]*"caption": "<p>{re.escape(caption)}', text), name
+    assert "reproduced claim by claim by the configuration" in text
+
+
 def test_the_store_has_the_parent_a_run_per_training_and_the_ensemble(store, reproduction):
     _, runs = store
 

@@ -7,7 +7,7 @@ import pytest
 from workflow_copy import TINY
 
 TRAININGS, PREDICTIONS, AVERAGES = 3, 6, 2
-TO_THE_TABLES = {"render_tables": 1, "publish_tables": 1}
+TO_THE_TABLES = {"render_tables": 1, "publish_tables": 1, "render_report": 1}
 FROM_TRAINING = {"train_net": TRAININGS, "predict": PREDICTIONS, "average": AVERAGES, **TO_THE_TABLES}
 
 
@@ -43,6 +43,13 @@ def test_a_number_of_the_paper_renders_the_tables_alone(twin):
     twin.append("src/alexnet2012/paper.py", "\nOTHER = 0.375\n")
 
     assert twin.plan() == TO_THE_TABLES
+
+
+@pytest.mark.parametrize("part", ["report.css", "report.html.jinja"])
+def test_the_reports_template_renders_the_report_alone(twin, part):
+    twin.append(f"src/alexnet2012/reporting/{part}", "\n")
+
+    assert twin.plan() == {"render_report": 1}
 
 
 @pytest.mark.parametrize("module", ["model/alexnet.py", "training/loop.py"])

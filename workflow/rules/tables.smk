@@ -22,7 +22,13 @@ rule render_tables:
         predictions=lambda wildcards: records(plan()),
         calibrations=made_calibrations,
     output:
-        tables(),
+        CLAIMS,
+        [
+            report(
+                table, caption=f"../report/{Path(table).stem}.rst", category="Tables"
+            )
+            for table in tables()
+        ],
     log:
         f"{RESULTS}/logs/render_tables.log",
     conda:

@@ -8,6 +8,11 @@ from alexnet2012.reporting.results import Experiment
 
 def describe_origin(experiments: Iterable[Experiment]) -> str:
     """A markdown list of what made the experiments; where records differ, every value is named."""
+    return "\n".join(f"- {key}: {value}" for key, value in list_origin(experiments).items()) + "\n"
+
+
+def list_origin(experiments: Iterable[Experiment]) -> dict[str, str]:
+    """What made the experiments, each with its word, in markdown; what is empty is left out."""
     experiments = list(experiments)
     nets = [net for experiment in experiments for net in experiment.nets]
     trainings = unique_by_run([net.training for net in nets if net.training is not None])
@@ -40,7 +45,7 @@ def describe_origin(experiments: Iterable[Experiment]) -> str:
             f"{record['variant']}-seed{record['seed']} {tracked(record['mlflow_run_id'])}" for record in trainings
         ),
     }
-    return "\n".join(f"- {key}: {value}" for key, value in lines.items() if value) + "\n"
+    return {key: value for key, value in lines.items() if value}
 
 
 def describe_calibration(record: dict) -> str:

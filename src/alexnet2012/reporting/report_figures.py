@@ -1,0 +1,63 @@
+"""The figures of a results folder, as they stand inside the report's page."""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from alexnet2012.errors import RecordError
+from alexnet2012.files import read_json
+
+CSS_DPI = 96  # pixels of a page to the inch: a figure is shown at the size it was drawn for
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture as a data URI, `width` and `height` in pixels of the page; `anchor` is its place in the page."""
+
+    anchor: str
+    title: str
+    caption: str
+    source: str
+    width: int
+    height: int
+
+
+def read_figures(folder: Path) -> list[Figure]:
+    """The figures that `folder`/figures.json lists, in its order; none where there is no such folder.
+
+    Raises RecordError for a figure that is not in the folder, or is no PNG.
+    """
+    if not folder.is_dir():
+        return []
+    path = folder / "figures.json"
+    listed = read_json(path)
+    try:
+        return [read_figure(folder, each["file"], each["title"], each["caption"]) for each in listed]
+    except (KeyError, TypeError) as error:
+        raise RecordError(f"{path} is not complete ({error}); remove it and run snakemake to draw anew") from None
+
+
+def read_figure(folder: Path, name: str, title: str, caption: str) -> Figure:
+    path = folder / name
+    if path.parent != folder or not path.is_file():
+        raise RecordError(f"{folder / 'figures.json'} names {name}, which is not beside it; run snakemake to draw it")
+    with picture(path) as image:
+        scale = CSS_DPI / image.info.get("dpi", (CSS_DPI, CSS_DPI))[0]
+        width, height = (round(side * scale) for side in image.size)
+    source = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return Figure(f"figure-{path.stem}", title, caption, source, width, height)
+
+
+@contextmanager
+def picture(path: Path) -> Iterator[Image.Image]:
+    """The image of a PNG; raises RecordError when the file is none, or is damaged."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.load()
+            yield image
+    except (OSError, SyntaxError) as error:
+        raise RecordError(f"{path} is no whole PNG ({error}); remove it and run snakemake to draw it") from None

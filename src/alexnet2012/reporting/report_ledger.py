@@ -1,0 +1,78 @@
+"""The ledger of claims as the report shows it: what tables/claims.json says, and how often it says which verdict."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from alexnet2012.errors import RecordError
+from alexnet2012.files import read_json
+
+# The colours of verdicts in the order of the page, each with a sign, as colour alone tells some readers nothing.
+SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?", "indicative": "~", "not measured": "–"}
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """A claim, what the paper says of it, what was measured and the verdict; `p` and `p_holm` None where not tested."""
+
+    id: str
+    text: str
+    section: str
+    paper: str
+    measured: str
+    verdict: str
+    colour: str
+    conditions: str
+    p: float | None
+    p_holm: float | None
+
+    @property
+    def tests(self) -> str:
+        """The claim's p and the one adjusted for all claims of the ledger: "p 0.012, Holm 0.036"."""
+        if self.p is None:
+            return ""
+        return f"p {digits(self.p)}" + ("" if self.p_holm is None else f", Holm {digits(self.p_holm)}")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many claims of a ledger have a verdict's colour."""
+
+    colour: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The claims on one dataset."""
+
+    dataset: str
+    rows: tuple[LedgerRow, ...]
+
+    @property
+    def tallies(self) -> list[Tally]:
+        return [Tally(colour, sum(row.colour == colour for row in self.rows)) for colour in SIGNS]
+
+
+def read_ledgers(path: Path) -> list[Ledger]:
+    """The ledgers of claims.json, one for each dataset; raises RecordError when it is missing or not complete."""
+    values = read_json(path)
+    try:
+        return [
+            Ledger(each["dataset"], tuple(read_row(row, path) for row in each["claims"])) for each in values["datasets"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise RecordError(f"{path} is not complete ({error}); run snakemake -R render_tables") from None
+
+
+def read_row(values: dict[str, Any], path: Path) -> LedgerRow:
+    row = LedgerRow(**{field.name: values[field.name] for field in fields(LedgerRow)})
+    if row.colour not in SIGNS:
+        raise RecordError(
+            f"{path}: {row.id}: {row.colour!r} is no verdict's colour; expected one of {', '.join(SIGNS)}"
+        )
+    return row
+
+
+def digits(p: float) -> str:
+    return f"{p:.3g}" if p >= 0.0001 else "< 0.0001"

@@ -1,0 +1,73 @@
+"""The trainings behind a report: what each was, and where its curves are in MLflow."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from alexnet2012.reporting.provenance_note import unique_by_run
+from alexnet2012.reporting.results import Results
+from alexnet2012.tracking import TrackingIds
+
+LOCAL_BROWSER = "http://127.0.0.1:5000"  # where `alexnet2012 ui` listens
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training; `run_id` and `link` are None where no store ever had it."""
+
+    name: str
+    dataset: str
+    epochs: int
+    minutes: float
+    date: str
+    commit: str
+    run_id: str | None
+    link: str | None
+
+
+@dataclass(frozen=True)
+class Store:
+    """The page of a tracking store's experiment; `local`: it answers only while `alexnet2012 ui` runs."""
+
+    experiment: str
+    local: bool
+
+
+def read_store(path: Path) -> Store | None:
+    """The store that tracking.json names; None where there is no such file, or the store was out of reach then."""
+    if not path.is_file():
+        return None
+    ids = TrackingIds.load(path)
+    if ids.experiment_id is None:
+        return None
+    local = urlsplit(ids.uri).scheme not in ("http", "https")
+    server = LOCAL_BROWSER if local else without_user(ids.uri)
+    return Store(f"{server}/#/experiments/{ids.experiment_id}", local)
+
+
+def without_user(uri: str) -> str:
+    """The address without a user's name: the password is left out of tracking.json, and a link without it is no use."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
+
+
+def list_runs(results: Results, store: Store | None) -> list[Run]:
+    """Every training of the results once, by dataset, variant and seed as the configuration lists them."""
+    records = unique_by_run(
+        [net.training for each in results.experiments for net in each.nets if net.training is not None]
+    )
+    return [describe_run(record, store) for record in records]
+
+
+def describe_run(record: dict, store: Store | None) -> Run:
+    run_id, made_by = record["mlflow_run_id"], record["provenance"]
+    return Run(
+        f"{record['variant']}-seed{record['seed']}",
+        record["dataset"]["name"],
+        record["epochs"],
+        record["wall_time_s"] / 60,
+        made_by["date"][:10],
+        f"{made_by['commit'][:12]}{' (dirty)' if made_by['dirty'] else ''}",
+        run_id,
+        f"{store.experiment}/runs/{run_id}" if store and run_id else None,
+    )

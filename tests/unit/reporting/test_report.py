@@ -1,0 +1,277 @@
+"""The report's page as a text: what it holds, what it links to, and what it refuses."""
+
+import base64
+import io
+import json
+import re
+
+import pytest
+from fake_results import change, save
+from page import Element, read_page
+from PIL import Image
+from report_inputs import HOSTILE, VERDICTS
+
+from alexnet2012 import cli
+from alexnet2012.errors import RecordError
+from alexnet2012.reporting.report import render_report
+
+
+@pytest.fixture
+def page(reported) -> Element:
+    return read_page(render_report(reported.folder).read_text())
+
+
+def rows(page: Element) -> dict[str, Element]:
+    return {row.attributes["data-claim"]: row for row in page.all("tr") if "data-claim" in row.attributes}
+
+
+def test_the_heading_says_what_was_run(page):
+    assert page.one("h1").text == "The paper, claim by claim: some"
+    assert page.one("title").text == "alexnet2012: some"
+    assert page.one("html").attributes["lang"] == "en"
+    assert page.one("ul", of="what").text == (
+        "photos (1,120 train / 10 val / 20 test): cnn, seeds 0, 1; one-gpu, seed 0; 5-cnns, average of 5"
+    )
+
+
+def test_the_glance_counts_verdicts(page):
+    tiles = [each.text for each in page.one("ul", of="tiles").all("li")]
+    assert tiles == ["2 ✓ supported", "1 ✗ contradicted", "1 ? inconclusive", "1 ~ indicative", "1 – not measured"]
+
+
+def test_the_ledger_shows_every_claim_with_its_verdict_in_colour_sign_and_words(page):
+    assert list(rows(page)) == list(VERDICTS)
+    found = rows(page)["C03"]
+    assert found.attributes["data-verdict"] == "supported"
+    assert found.one("span", of="verdict supported").text == "✓ supported"
+    assert found.one("td", data_label="verdict").text == f"✓ supported {VERDICTS['C03']}"
+    assert found.one("td", data_label="measured").text == "2.61 [2.17, 3.06] points"
+    assert found.one("td", data_label="conditions").text == "photos; test p 0.00123, Holm < 0.0001"
+    assert found.one("code").text == "test"
+    assert rows(page)["C09"].one("td", data_label="verdict").text == "– not measured"
+
+
+def test_the_ledger_keeps_the_words_around_its_markdown_and_not_that_table(page):
+    text = page.one("section", id="ledger").text
+    for words in ("Intervals are unadjusted.", "This is a rehearsal", "Holm over six tests.", "dataset: photos"):
+        assert text.count(words) == 1
+    assert "words of the markdown's ledger" not in page.text
+    assert text.index("This is a rehearsal") < text.index("what C03 says") < text.index("Holm over six tests.")
+
+
+def test_tables_are_rendered_with_their_origin_folded_away(page):
+    tables = page.one("section", id="tables")
+    assert [each.text for each in tables.all("h3")] == ["Table 1", "extra"]
+    cells = [each.text for each in tables.one("table").all("td")]
+    assert cells[:3] == ["Sparse coding [2]", "47.1 %", "44.9 % [42.8, 46.9]"]
+    assert cells[3] == "1 CNN*"
+    assert tables.one("details").all("li")[1].text == "commit: 0123456789ab"
+    assert tables.all("li")[-1].text == "a note"
+
+
+def test_every_table_scrolls_in_its_own_box(page):
+    boxes = page.all("div", of="scroll")
+    assert len(boxes) == len(page.all("table")) == 3
+    assert all(box.all("table") and box.attributes["tabindex"] == "0" for box in boxes)
+
+
+def test_figures_are_inside_the_page_at_the_size_they_were_drawn_for(page, reported):
+    pictures = page.all("img")
+    for picture, name in zip(pictures, ("figure1", "figure3"), strict=True):
+        kind, content = picture.attributes["src"].split(",")
+        assert kind == "data:image/png;base64"
+        assert base64.b64decode(content) == (reported.folder / "figures" / f"{name}.png").read_bytes()
+    # 62 x 40 pixels at 192 to the inch are 31 x 20 of the page's 96.
+    assert (pictures[1].attributes["width"], pictures[1].attributes["height"]) == ("31", "20")
+    assert pictures[0].attributes["alt"] == 'Figure 1: "ReLU" & tanh'
+    assert page.all("figcaption")[1].text == "Figure 3. Kernels of conv1."
+
+
+def test_without_a_folder_of_figures_there_is_no_such_section(reported):
+    for path in (reported.folder / "figures").iterdir():
+        path.unlink()
+    (reported.folder / "figures").rmdir()
+    page = read_page(render_report(reported.folder).read_text())
+    assert page.all("section", id="figures") == page.all("img") == page.all("a", href="#figures") == []
+
+
+def test_every_entry_of_the_contents_has_its_place(page):
+    links = [each.attributes["href"] for each in page.one("nav").all("a")]
+    assert links[:3] == ["#glance", "#ledger", "#tables"]
+    assert {"#table1", "#extra", "#figure-figure1", "#figure-figure3", "#runs", "#provenance"} <= set(links)
+    places = [each.attributes["id"] for each in page.walk() if "id" in each.attributes]
+    assert len(places) == len(set(places))
+    assert {link[1:] for link in links} <= set(places)
+
+
+def test_what_records_say_is_escaped(page):
+    assert page.all("script") == []
+    assert len(page.all("img")) == 2
+    assert rows(page)["C07"].one("td", data_label="conditions").text == HOSTILE
+    assert page.all("figcaption")[0].text.endswith(HOSTILE)
+    assert HOSTILE in page.one("section", id="tables").text
+    assert "Words <b>alone</b>." in page.one("section", id="tables").text
+
+
+def test_nothing_is_fetched_and_only_runs_are_linked(page):
+    addresses = [
+        (each.tag, value)
+        for each in page.walk()
+        for key, value in each.attributes.items()
+        if key in ("src", "href", "srcset", "data", "action") and not value.startswith(("#", "data:"))
+    ]
+    assert addresses == [("a", f"http://127.0.0.1:5000/#/experiments/7/runs/run{seed}") for seed in (0, 1, 0)]
+    assert not re.search(r"url\(|@import", page.one("style").text)
+    assert page.one("link", rel="icon").attributes["href"].startswith("data:image/svg+xml;base64,")
+
+
+def test_runs_of_a_store_on_this_machine_say_how_to_open_it(page):
+    runs = page.one("section", id="runs")
+    assert "Start alexnet2012 ui" in runs.text
+    assert [row.text for row in runs.all("tr")][1] == "cnn-seed0 photos 4 1.0 2026-11-24 0123456789ab run0"
+
+
+def test_runs_of_a_server_are_linked_there_without_its_user(reported):
+    change(reported.folder / "tracking.json", uri="https://***@mlflow.example.org:8443/lab/")
+    page = read_page(render_report(reported.folder).read_text())
+    links = [each.attributes["href"] for each in page.one("section", id="runs").all("a")]
+    assert links[:2] == [
+        "https://mlflow.example.org:8443/lab/#/experiments/7",
+        "https://mlflow.example.org:8443/lab/#/experiments/7/runs/run0",
+    ]
+    assert "alexnet2012 ui" not in page.text
+
+
+@pytest.mark.parametrize("lost", ["file", "experiment"])
+def test_runs_without_a_known_store_are_named_and_not_linked(reported, lost):
+    path = reported.folder / "tracking.json"
+    if lost == "file":
+        path.unlink()
+    else:
+        save(path, {"uri": "http://dead", "experiment_id": None, "parent_run_id": None, "name": "some"})
+    runs = read_page(render_report(reported.folder).read_text()).one("section", id="runs")
+    assert runs.all("a") == []
+    assert "run1" in runs.text
+    assert "not known here" in runs.text
+
+
+def test_a_run_that_no_store_had_says_so(reported):
+    record = reported.folder / "runs/photos/cnn-00000000/seed0/record.json"
+    save(record, json.loads(record.read_text()) | {"mlflow_run_id": None})
+    runs = read_page(render_report(reported.folder).read_text()).one("section", id="runs")
+    assert [row.text for row in runs.all("tr")][1].endswith("not tracked")
+
+
+def test_provenance_names_commit_versions_hardware_and_data(page):
+    section = page.one("section", id="provenance")
+    found = dict(zip((each.text for each in section.all("dt")), (each.text for each in section.all("dd")), strict=True))
+    assert found["digest of the packed data"] == "photos0123456789abcdef"
+    assert found["commit"] == "0123456789ab"
+    assert found["software"] == "torch 2.14.1, torchvision 0.29.1, Python 3.11.7"
+    assert found["hardware"] == "Some CPU, 2 usable cores"
+
+
+def test_the_same_results_make_the_same_bytes(reported):
+    first = render_report(reported.folder).read_bytes()
+    assert render_report(reported.folder).read_bytes() == first
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb, by WCAG 2."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_text_stands_out_from_its_ground_by_day_and_by_night(page):
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    themes = re.findall(r":root \{(.*?)\}", page.one("style").text)
+    assert len(themes) == 2
+    for theme in themes:
+        colours = dict(re.findall(r"--([\w-]+): (#\w{6});", theme))
+        pairs = [(name.removeprefix("on-"), name) for name in colours if name.startswith("on-")]
+        assert len(pairs) == 5
+        pairs += [(text, ground) for text in ("text", "faint", "link") for ground in ("page", "raised")]
+        for one, other in pairs:
+            assert contrast(colours[one], colours[other]) >= 4.5, (one, other)
+
+
+def test_a_folder_without_tables_is_refused(fake):
+    with pytest.raises(RecordError, match=r"some/tables holds no tables; run snakemake"):
+        render_report(fake.folder)
+
+
+@pytest.mark.parametrize("name", ["claims.json", "claims.md"])
+def test_a_folder_without_its_ledger_is_refused(reported, name):
+    (reported.folder / "tables" / name).unlink()
+    with pytest.raises(RecordError, match=rf"tables/{name} .*run snakemake"):
+        render_report(reported.folder)
+
+
+def test_a_ledger_of_another_rendering_than_its_words_is_refused(reported):
+    path = reported.folder / "tables" / "claims.md"
+    path.write_text(path.read_text().replace("## photos", "## pictures"))
+    with pytest.raises(RecordError, match=r"claims.md has no part on photos"):
+        render_report(reported.folder)
+
+
+def test_a_part_of_a_dataset_is_named_and_other_parts_of_the_ledger_are_kept(reported):
+    path = reported.folder / "tables" / "claims.md"
+    path.write_text(path.read_text().replace("## photos", "## photos (20 of 1,000 classes)") + "\n## Tests\n\nOnce.\n")
+    section = read_page(render_report(reported.folder).read_text()).one("section", id="ledger")
+    assert [each.text for each in section.all("h3")] == ["photos (20 of 1,000 classes)", "Tests"]
+    assert section.text.endswith("Tests Once.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colour": "green"}, r"claims.json: C03: 'green' is no verdict's colour; expected one of supported"),
+        ({"measured": None}, r"claims.json is not complete \('measured'\)"),
+    ],
+)
+def test_a_claim_that_is_not_complete_is_refused(reported, changes, message):
+    path = reported.folder / "tables" / "claims.json"
+    values = json.loads(path.read_text())
+    claim = values["datasets"][0]["claims"][0]
+    claim.update(changes)
+    for key in [key for key, value in changes.items() if value is None]:
+        del claim[key]
+    save(path, values)
+    with pytest.raises(RecordError, match=message):
+        render_report(reported.folder)
+
+
+def png_bytes() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (300, 300)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"GIF89a", png_bytes()[:-40], b""], ids=["other", "cut off", "empty"])
+def test_a_figure_that_is_no_whole_png_is_refused(reported, content):
+    (reported.folder / "figures" / "figure3.png").write_bytes(content)
+    with pytest.raises(RecordError, match=r"figure3.png is no whole PNG .* run snakemake to draw it"):
+        render_report(reported.folder)
+
+
+@pytest.mark.parametrize("name", ["lost.png", "../figure1.png", ".."])
+def test_a_figure_that_is_not_in_its_folder_is_refused(reported, name):
+    save(reported.folder / "figures" / "figures.json", [{"file": name, "title": "x", "caption": "y"}])
+    with pytest.raises(RecordError, match=r"figures.json names .*, which is not beside it; run snakemake to draw it"):
+        render_report(reported.folder)
+
+
+def test_the_verb_prints_the_pages_path(reported, capsys):
+    assert cli.main(["report", str(reported.folder)]) == 0
+    assert capsys.readouterr().out == f"{reported.folder}/report.html\n"
+
+
+def test_the_verb_says_what_is_missing(fake, capsys):
+    assert cli.main(["report", str(fake.folder)]) == 1
+    assert "holds no tables" in capsys.readouterr().err

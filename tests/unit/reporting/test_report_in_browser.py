@@ -1,0 +1,70 @@
+"""The report as headless Chromium shows it: a verdict, every picture, and no request."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from page import Element, read_page
+
+from alexnet2012.reporting.report import render_report
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+POLICY = "default-src 'none';"
+# Written into the page by a script of the test's own, which the page's policy would not let run.
+WITNESS = """<script>addEventListener("load", () => {
+  const pictures = [...document.images];
+  const root = document.documentElement;
+  root.dataset.pictures = pictures.length;
+  root.dataset.loaded = pictures.filter(each => each.complete && each.naturalWidth > 0).length;
+  const resources = performance.getEntriesByType("resource");
+  root.dataset.requests = resources.filter(each => !each.name.startsWith("data:")).length;
+  root.dataset.ground = getComputedStyle(document.querySelector(".verdict.contradicted")).backgroundColor;
+  root.dataset.overhang = root.scrollWidth - root.clientWidth;
+});</script>"""
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, chromium-browser or google-chrome")
+
+
+def browse(text: str, folder: Path, width_px: int = 1280) -> Element:
+    """The page as Chromium has it once it is loaded, WITNESS's findings among the attributes of <html>."""
+    assert text.count(POLICY) == 1
+    path = folder / "page.html"
+    path.write_text(
+        text.replace(POLICY, f"{POLICY} script-src 'unsafe-inline';").replace("</body>", f"{WITNESS}</body>")
+    )
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
+    command += ["--proxy-server=127.0.0.1:9", f"--window-size={width_px},2000", "--virtual-time-budget=5000"]
+    done = subprocess.run([*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return read_page(done.stdout)
+
+
+def findings(page: Element) -> dict[str, str]:
+    attributes = page.one("html").attributes
+    return {key: attributes[f"data-{key}"] for key in ("pictures", "loaded", "requests")}
+
+
+@pytest.fixture
+def text(reported) -> str:
+    return render_report(reported.folder).read_text()
+
+
+def test_the_report_shows_its_verdicts_and_all_its_pictures_and_asks_nobody(text, tmp_path):
+    page = browse(text, tmp_path)
+    assert findings(page) == {"pictures": "2", "loaded": "2", "requests": "0"}
+    assert page.one("tr", data_claim="C25").one("td", data_label="verdict").text == "✗ contradicted"
+    assert page.one("html").attributes["data-ground"] == "rgb(255, 235, 233)"
+
+
+def test_a_telephone_shows_it_without_scrolling_sideways(text, tmp_path):
+    assert browse(text, tmp_path, width_px=500).one("html").attributes["data-overhang"] == "0"
+
+
+def test_a_broken_picture_and_a_request_would_be_seen(text, tmp_path):
+    broken = re.sub(r"(data:image/png;base64,)[^\"]*", r"\1AAAA", text, count=1)
+    asking = broken.replace("img-src data:", "img-src data: http:").replace(
+        "</main>", '<img src="http://127.0.0.1:9/x.png" alt=""></main>'
+    )
+    assert findings(browse(asking, tmp_path)) == {"pictures": "3", "loaded": "1", "requests": "1"}
