@@ -72,6 +72,9 @@ def describe_schedule(schedule: dict) -> str:
     if schedule["kind"] == "fixed":
         epochs = " + ".join(str(each) for each in schedule["epochs"])
         return f"fixed, {epochs} epochs, the learning rate divided by 10 in between"
+    if schedule["kind"] == "target":
+        target, most = schedule["train_error"], schedule["max_epochs"]
+        return f"one learning rate until {100 * target:.0f} % training error, at most {most} epochs"
     return ", ".join([schedule["kind"], *(f"{key} {value}" for key, value in schedule.items() if key != "kind")])
 
 
