@@ -111,6 +111,12 @@ def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
     )
     verb.set_defaults(run=run_predict)
 
+    verb = verbs.add_parser("analyse", help="measure what a trained net's kernels and features have learnt")
+    verb.add_argument("folder", type=Path, help="a trained run's folder")
+    verb.add_argument("output", type=Path, help="folder of analysis.json and examples.npz")
+    verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
+    verb.set_defaults(run=run_analyse)
+
     verb = verbs.add_parser("average", help="average stored probabilities into an ensemble's", parents=[stores])
     verb.add_argument("name")
     verb.add_argument("output", type=Path)
@@ -276,6 +282,12 @@ def run_predict(options: argparse.Namespace) -> None:
         print(submit(options.folder, options.split, options.output, options.data))
         return
     predict(options.folder, options.split, options.output, options.data, options.tracking)
+
+
+def run_analyse(options: argparse.Namespace) -> None:
+    from alexnet2012.evaluation.analysis import analyse
+
+    analyse(options.folder, options.output, options.data)
 
 
 def run_average(options: argparse.Namespace) -> None:

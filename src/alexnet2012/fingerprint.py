@@ -13,6 +13,7 @@ STAGES = {
     "train": ("training.loop", "training.search", "devices"),
     "predict": ("devices", "evaluation.predict", "evaluation.metrics", "model.nets"),
     "calibrate": ("devices", "evaluation.calibration"),
+    "analyse": ("devices", "evaluation.analysis"),
     "average": ("evaluation.ensemble", "evaluation.metrics"),
     "tables": ("reporting.tables",),
     "report": ("reporting.report",),

@@ -64,8 +64,10 @@ REPORT = f"{RESULTS}/report.html"
 ENVIRONMENT = "../../envs/alexnet2012.yaml"
 RUN = f"{RESULTS}/runs/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}"
 PREDICTIONS = f"{RESULTS}/predictions/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}"
+ANALYSIS = f"{RESULTS}/analyses/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}"
 AVERAGE = f"{RESULTS}/predictions/{{dataset}}/{{ensemble}}-{{hash8}}/average"
 TABLES = ("table1", "table2", "in_text", "claims")
+BASE = "cnn"
 SPLITS = ("val", "test")
 DATASETS = PLAN.config.datasets
 
@@ -91,6 +93,21 @@ def run_of(wildcards):
 
 def members_of(wildcards):
     return ENSEMBLES[AVERAGE.format(**wildcards)].members
+
+
+def analyses(plan):
+    """What is looked at: the base net of every dataset, all its seeds."""
+    return [
+        ANALYSIS.format(
+            dataset=run.dataset_name,
+            variant=run.variant,
+            hash8=run.hash8,
+            seed=run.seed,
+        )
+        + "/analysis.json"
+        for run in plan.runs
+        if run.variant == BASE
+    ]
 
 
 def searches_of(wildcards):

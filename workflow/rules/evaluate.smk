@@ -1,4 +1,5 @@
-# A net of known accuracy vouches for the data; nets become per-image probabilities; probabilities become ensembles.
+# A net of known accuracy vouches for the data; nets become per-image probabilities; probabilities become ensembles; what
+# the base nets have learnt is looked at.
 
 
 rule calibrate:
@@ -47,6 +48,31 @@ rule predict:
     shell:
         "alexnet2012 predict {params.run:q} {params.folder:q} --split {wildcards.split} --tracking {input.tracking:q}"
         " > {log:q} 2>&1"
+
+
+rule analyse:
+    input:
+        model=f"{RUN}/model.safetensors",
+        record=f"{RUN}/record.json",
+        manifest="data/{dataset}/manifest.json",
+    output:
+        f"{ANALYSIS}/analysis.json",
+        f"{ANALYSIS}/examples.npz",
+    log:
+        f"{RESULTS}/logs/analyse/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/logs/analyse/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.benchmark.tsv"
+    conda:
+        ENVIRONMENT
+    threads: lambda wildcards: claim_cores(run_of(wildcards).training.torch_threads)
+    resources:
+        gpu=1,
+    params:
+        code=fingerprint("analyse"),
+        run=lambda wildcards, input: os.path.dirname(input.model),
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
+    shell:
+        "alexnet2012 analyse {params.run:q} {params.folder:q} > {log:q} 2>&1"
 
 
 rule average:

@@ -20,6 +20,7 @@ rule render_tables:
         experiments=f"{RESULTS}/experiments.json",
         records=lambda wildcards: [f"{run.folder}/record.json" for run in plan().runs],
         predictions=lambda wildcards: records(plan()),
+        analyses=lambda wildcards: analyses(plan()),
         calibrations=made_calibrations,
     output:
         CLAIMS,
