@@ -77,10 +77,18 @@ class Net:
         return None if path is None else pd.read_parquet(path)
 
     def analysis(self) -> dict | None:
-        """What was analysed of its kernels and features (C21, C22); None where that was not done."""
+        """What was analysed of its kernels and features (C21, C22); None where that was not done.
+
+        Raises RecordError when other weights were analysed than its training made.
+        """
         predictions = self.folder.parents[2]  # .../predictions/<dataset>/<variant>-<hash8>/seed<k>
         path = predictions.with_name("analyses") / self.folder.relative_to(predictions) / "analysis.json"
-        return read_json(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        found = read_json(path)
+        if self.training is not None and found.get("weights_sha256") != self.training.get("weights_sha256"):
+            raise RecordError(f"{path} is of other weights than {self.run_folder} holds now; analyse this net again")
+        return found
 
     def records(self) -> list[dict]:
         return [record for record in (self.training, *self.predictions.values()) if record is not None]

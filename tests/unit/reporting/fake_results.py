@@ -91,7 +91,9 @@ class FakeResults:
             pd.DataFrame({"epoch": epochs, "train_loss": losses}).to_parquet(run / "history.parquet")
 
     def analyse(self, key: str, seed: int, analysis: dict, dataset: str = "photos") -> None:
-        save(self.folder / "analyses" / dataset / f"{key}-00000000" / f"seed{seed}" / "analysis.json", analysis)
+        own = {"weights_sha256": f"weights of {key} {seed}"}
+        folder = self.folder / "analyses" / dataset / f"{key}-00000000" / f"seed{seed}"
+        save(folder / "analysis.json", own | analysis)
 
     def average(self, key: str, wrong: dict, tables: tuple[str, ...], dataset: str = "photos") -> "FakeResults":
         """An ensemble of five."""

@@ -1,6 +1,7 @@
 import pytest
 
 from alexnet2012 import paper
+from alexnet2012.errors import RecordError
 from alexnet2012.reporting.cells import outcome_cells
 from alexnet2012.reporting.claims import settle
 from alexnet2012.reporting.outcomes import NotMeasured
@@ -83,3 +84,9 @@ def test_c22_of_one_seed_is_a_bootstrap_over_its_queries(fake):
 def test_a_net_without_an_analysis_says_what_makes_it(fake, claim):
     add(fake, {}, untouched=1)
     assert settled(fake, claim) == NotMeasured("no analysis of cnn; `snakemake claims` makes it")
+
+
+def test_an_analysis_of_other_weights_is_refused(fake):
+    add(fake, {0: towers(0.5, 0.1, 0.001) | {"weights_sha256": "of an older training"}})
+    with pytest.raises(RecordError, match=r"analysis.json is of other weights than .* analyse this net again"):
+        settled(fake, "C21")
