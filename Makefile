@@ -28,12 +28,13 @@ lint: $(READY)
 lock: $(READY)
 	$(VENV)/bin/python envs/lock.py
 
-# Tables and records of a finished run, without arrays and weights, to be committed: `make reference NAME=cifar10`.
+# Tables, figures, report and records of a finished run, without arrays and weights, to be committed:
+# `make reference NAME=cifar10`.
 reference:
 	@test -n "$(NAME)" && test -f "results/$(NAME)/experiments.json" || { echo "error: results/$(NAME)/experiments.json is not there; name a finished run, e.g. NAME=cifar10" >&2; exit 1; }
 	rm -rf results/reference/$(NAME) && mkdir -p results/reference/$(NAME)
-	cd results/$(NAME) && find tables experiments.json runs predictions $(if $(wildcard results/$(NAME)/calibration),calibration) $(if $(wildcard results/$(NAME)/benchmarks.json),benchmarks.json) -type f -not -path '*/state/*' -not -name run.json \
-	    \( -name '*.md' -o -name '*.json' -o -name '*.yaml' -o -name '*.parquet' \) \
+	cd results/$(NAME) && find tables experiments.json report.html figures runs predictions analyses $(foreach optional,calibration benchmarks.json,$(if $(wildcard results/$(NAME)/$(optional)),$(optional))) -type f -not -path '*/state/*' -not -name run.json \
+	    \( -name '*.md' -o -name '*.json' -o -name '*.yaml' -o -name '*.parquet' -o -name '*.png' -o -name '*.html' \) \
 	    -exec cp --parents -t ../reference/$(NAME) {} +
 
 # PIP_ARGS goes to pip, e.g. PIP_ARGS="--extra-index-url URL" for an index with the CPU build of torch.

@@ -164,7 +164,7 @@ def test_a_seed_taken_away_trains_nothing(twin):
 
 def test_another_variant_beside_it_reruns_nothing(twin):
     text = (twin.root / "config" / "variants.yaml").read_text()
-    delta = "  no-dropout:\n    section: '4.2'\n    net:\n      dropout: 0.0\n"
+    delta = "  half-dropout:\n    section: '4.2'\n    net:\n      dropout: 0.25\n"
     (twin.root / "config" / "variants.yaml").write_text(text.replace("variants:\n", f"variants:\n{delta}", 1))
 
     assert twin.plan() == {}
