@@ -15,6 +15,7 @@ STAGES = {
     "calibrate": ("devices", "evaluation.calibration"),
     "average": ("evaluation.ensemble", "evaluation.metrics"),
     "tables": ("reporting.tables",),
+    "figures": ("reporting.figures.draw",),
     "report": ("reporting.report",),
 }
 # Files of the package that are no modules and shape a stage's result as much.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -78,15 +79,29 @@ class Net:
 
     def analysis(self) -> dict | None:
         """What was analysed of its kernels and features (C21, C22); None where that was not done."""
-        predictions = self.folder.parents[2]  # .../predictions/<dataset>/<variant>-<hash8>/seed<k>
-        path = predictions.with_name("analyses") / self.folder.relative_to(predictions) / "analysis.json"
+        path = self._of_analysis("analysis.json")
         return read_json(path) if path.is_file() else None
+
+    def examples(self) -> dict[str, np.ndarray] | None:
+        """The images and labels that figure 4 shows of it; None where it was not analysed."""
+        path = self._of_analysis("examples.npz")
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
+            raise RecordError(f"{path} cannot be read ({error}); remove its folder and run snakemake") from None
 
     def records(self) -> list[dict]:
         return [record for record in (self.training, *self.predictions.values()) if record is not None]
 
     def _probabilities(self, split: str, crops: str) -> Path:
         return self.folder / f"{split}-{crops}.npy"
+
+    def _of_analysis(self, name: str) -> Path:
+        predictions = self.folder.parents[2]  # .../predictions/<dataset>/<variant>-<hash8>/seed<k>
+        return predictions.with_name("analyses") / self.folder.relative_to(predictions) / name
 
     def _of_training(self, name: str) -> Path | None:
         path = None if self.run_folder is None else self.run_folder / name
