@@ -131,6 +131,11 @@ def add_reading_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--data", type=Path, default=Path("data"))
     verb.set_defaults(run=run_tables)
 
+    verb = verbs.add_parser("figures", help="draw the figures of a results folder")
+    verb.add_argument("folder", type=Path)
+    verb.add_argument("--data", type=Path, default=Path("data"))
+    verb.set_defaults(run=run_figures)
+
     verb = verbs.add_parser("report", help="render report.html of a results folder, one page that stands alone")
     verb.add_argument("folder", type=Path)
     verb.set_defaults(run=run_report)
@@ -300,6 +305,13 @@ def run_tables(options: argparse.Namespace) -> None:
     from alexnet2012.reporting.tables import render_tables
 
     for path in render_tables(options.folder, options.data):
+        print(path)
+
+
+def run_figures(options: argparse.Namespace) -> None:
+    from alexnet2012.reporting.figures.draw import draw_figures
+
+    for path in draw_figures(options.folder, options.data):
         print(path)
 
 

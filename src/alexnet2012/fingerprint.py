@@ -16,6 +16,7 @@ STAGES = {
     "analyse": ("devices", "evaluation.analysis"),
     "average": ("evaluation.ensemble", "evaluation.metrics"),
     "tables": ("reporting.tables",),
+    "figures": ("reporting.figures.draw",),
     "report": ("reporting.report",),
 }
 # Files of the package that are no modules and shape a stage's result as much.

@@ -17,6 +17,7 @@ from alexnet2012.preflight import (
     settings_file,
     write_settings,
 )
+from alexnet2012.reporting.figures.names import list_files
 from alexnet2012.resolve import make_plan
 
 HERE = f"{os.getcwd()}/"
@@ -147,6 +148,18 @@ def made_calibrations(wildcards):
 
 def tables():
     return [f"{RESULTS}/tables/{table}.md" for table in TABLES]
+
+
+def figures():
+    """The pictures that come with the claims' experiments and without them; others lie beside, as figures.json says."""
+    certain = [
+        list_files(
+            [(each.dataset, each.variant) for each in plan.experiments],
+            analysed=bool(analyses(plan)),
+        )
+        for plan in (PLAN, EVERYTHING)
+    ]
+    return [f"{RESULTS}/figures/{name}" for name in certain[0] if name in certain[1]]
 
 
 def claim_cores(torch_threads):

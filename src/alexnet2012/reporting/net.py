@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,7 @@ class Net:
         try:
             with np.load(path) as arrays:
                 found = Answers(arrays["train_wrong"].astype(bool), arrays["val_wrong"].astype(bool))
-        except (OSError, ValueError, EOFError, KeyError) as error:
+        except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
             raise RecordError(f"{path} cannot be read ({error}); train this net anew") from None
         for name, wrong in (("train", found.train), ("val", found.val)):
             recorded = self.training["final"][f"{name}_top1_error"]
@@ -81,8 +82,7 @@ class Net:
 
         Raises RecordError when other weights were analysed than its training made.
         """
-        predictions = self.folder.parents[2]  # .../predictions/<dataset>/<variant>-<hash8>/seed<k>
-        path = predictions.with_name("analyses") / self.folder.relative_to(predictions) / "analysis.json"
+        path = self._of_analysis("analysis.json")
         if not path.is_file():
             return None
         found = read_json(path)
@@ -90,11 +90,26 @@ class Net:
             raise RecordError(f"{path} is of other weights than {self.run_folder} holds now; analyse this net again")
         return found
 
+    def examples(self) -> dict[str, np.ndarray] | None:
+        """The images and labels that figure 4 shows of it; None where it was not analysed."""
+        path = self._of_analysis("examples.npz")
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
+            raise RecordError(f"{path} cannot be read ({error}); remove its folder and run snakemake") from None
+
     def records(self) -> list[dict]:
         return [record for record in (self.training, *self.predictions.values()) if record is not None]
 
     def _probabilities(self, split: str, crops: str) -> Path:
         return self.folder / f"{split}-{crops}.npy"
+
+    def _of_analysis(self, name: str) -> Path:
+        predictions = self.folder.parents[2]  # .../predictions/<dataset>/<variant>-<hash8>/seed<k>
+        return predictions.with_name("analyses") / self.folder.relative_to(predictions) / name
 
     def _of_training(self, name: str) -> Path | None:
         path = None if self.run_folder is None else self.run_folder / name

@@ -1,0 +1,1 @@
+"""The figures of a results folder: what the nets learnt, how fast, and how well."""

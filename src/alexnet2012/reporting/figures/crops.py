@@ -1,0 +1,38 @@
+"""The error of one net by the number of crops that its answer averages (§4.1, C03)."""
+
+import numpy as np
+
+from alexnet2012.reporting.figures.style import BLUE, BOLD, THIN, Drawing, describe, new_figure, subtitle
+from alexnet2012.reporting.results import Results
+
+KEY = "errors_by_crops"
+
+
+def draw(results: Results, dataset: str) -> Drawing | None:
+    """A thin line for each seed and their mean; None where predictions do not say these errors, as older ones."""
+    experiment = results.find(dataset, "cnn")
+    if experiment is None:
+        return None
+    split = experiment.splits[-1]
+    if any(KEY not in net.predictions[split] for net in experiment.nets):
+        return None
+    errors = 100 * np.array([net.predictions[split][KEY] for net in experiment.nets])
+    crops = np.arange(1, errors.shape[1] + 1)
+    mean = errors.mean(axis=0)
+    figure = new_figure(6.0, 4.0)
+    axes = figure.subplots()
+    if len(errors) > 1:
+        axes.plot(crops, errors.T, color=BLUE, label=["each seed", *[None] * (len(errors) - 1)], **THIN)
+    axes.plot(crops, mean, color=BLUE, marker="o", markersize=4, label="mean" if len(errors) > 1 else None, **BOLD)
+    axes.set(xlabel="crops averaged", ylabel=f"top-1 error on {split} (%)", xticks=crops)
+    gain = mean[0] - mean[-1]
+    change = f"{abs(gain):.2f} points {'lower' if gain >= 0 else 'higher'} with {len(crops)} crops than with one"
+    axes.set_title(f"cnn on {subtitle(results, experiment)}: {change}")
+    if len(errors) > 1:
+        axes.legend(loc="upper right")
+    return Drawing(
+        figure,
+        "Error by number of crops",
+        f"Top-1 error on {split} when the first 1 to {len(crops)} crops are averaged: the centre, its mirror image, "
+        f"then each corner and its mirror image. Net: cnn on {describe(results, experiment)}; the mean is {change}.",
+    )

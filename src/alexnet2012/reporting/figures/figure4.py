@@ -1,0 +1,105 @@
+"""Figure 4: what the net says of test images, and which training images its features find alike (§6.1, C22)."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
+
+from alexnet2012.files import read_json
+from alexnet2012.reporting.figures.style import (
+    BLUE,
+    DARK,
+    GREY,
+    LIGHT,
+    ORANGE,
+    Drawing,
+    describe,
+    new_figure,
+    show_image,
+    subtitle,
+)
+from alexnet2012.reporting.net import Net
+from alexnet2012.reporting.results import Experiment, Results
+
+TEST_COLUMNS = 4
+LONGEST_NAME = 16  # letters of a class that fit
+SPACES = {"features": "by features (fc7)", "pixels": "by pixels"}
+
+
+def draw(results: Results, dataset: str) -> Drawing | None:
+    """Figure 4 of the first analysed seed of cnn; None where none was analysed."""
+    experiment = results.find(dataset, "cnn")
+    net = None if experiment is None else find_analysed(experiment)
+    if net is None:
+        return None
+    examples, neighbours = net.examples(), net.analysis()["neighbours"]
+    classes = [shorten(name) for name in read_json(net.data_folder / dataset / "manifest.json")["classes"]]
+    split = experiment.splits[-1]
+    figure = new_figure(15, 5.4)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0, wspace=0)
+    figure.suptitle(f"cnn on {subtitle(results, experiment).rsplit(', ', 1)[0]}, seed {net.seed}")
+    left, right = figure.subfigures(1, 2, width_ratios=(4.7, 10.3), wspace=0.03)
+    draw_predictions(left, examples, classes, split)
+    draw_neighbours(right, examples, neighbours)
+    queries = f"{neighbours['queries']:,} queries from {split} among {neighbours['gallery']:,} training images"
+    return Drawing(
+        figure,
+        "Figure 4: what the net has learnt",
+        f"Left: images of {split} with their label and the five that the net finds most probable, the true one blue. "
+        f"Right: five queries with the training images nearest to them by the features of the last hidden layer and by "
+        f"pixels, those of another class framed; precision at {neighbours['k']} of {queries}. "
+        f"Net: cnn on {describe(results, experiment)}; shown is seed {net.seed}.",
+    )
+
+
+def find_analysed(experiment: Experiment) -> Net | None:
+    return next((net for net in experiment.nets if net.examples() and net.analysis()), None)
+
+
+def shorten(name: str) -> str:
+    """The first of a class's names, cut where it is long."""
+    first = name.split(",")[0]
+    return first if len(first) <= LONGEST_NAME else f"{first[: LONGEST_NAME - 1]}…"
+
+
+def draw_predictions(part: SubFigure, examples: dict[str, np.ndarray], classes: list[str], split: str) -> None:
+    part.suptitle(f"Images of {split}, their label and the most probable labels", fontsize=10)
+    images, labels = examples["test_images"], examples["test_labels"]
+    rows = -(-len(images) // TEST_COLUMNS)
+    panels = part.subplots(2 * rows, TEST_COLUMNS, squeeze=False, height_ratios=[1.5, 1] * rows)
+    for place in range(rows * TEST_COLUMNS):
+        row, column = divmod(place, TEST_COLUMNS)
+        picture, bars = panels[2 * row, column], panels[2 * row + 1, column]
+        if place >= len(images):
+            picture.remove()
+            bars.remove()
+            continue
+        show_image(picture, images[place])
+        picture.set_title(classes[labels[place]], fontweight="bold", fontsize=7.5, pad=2)
+        draw_bars(bars, examples["test_top5"][place], examples["test_probabilities"][place], labels[place], classes)
+
+
+def draw_bars(axes: Axes, top: np.ndarray, probabilities: np.ndarray, label: int, classes: list[str]) -> None:
+    """The most probable labels from above, a bar of length 1 for certainty; names stand on the bars."""
+    places = np.arange(len(top))
+    axes.barh(places, probabilities, height=0.9, color=[BLUE if each == label else ORANGE for each in top], alpha=0.55)
+    for place, each in zip(places, top, strict=True):
+        axes.text(0.02, place, classes[each], va="center", fontsize=7, color=DARK)
+    axes.set(xlim=(0, 1), ylim=(len(top) - 0.4, -0.6), xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[["bottom", "left"]].set(color=LIGHT)
+
+
+def draw_neighbours(part: SubFigure, examples: dict[str, np.ndarray], neighbours: dict) -> None:
+    queries, shown = len(examples["query_images"]), examples["features_images"].shape[1]
+    own, *spaces = part.subfigures(1, 1 + len(SPACES), width_ratios=(1.25, *[shown + 0.4] * len(SPACES)), wspace=0.0)
+    own.suptitle("query", fontsize=10)
+    for axes, image in zip(own.subplots(queries, 1, squeeze=False)[:, 0], examples["query_images"], strict=True):
+        show_image(axes, image)
+    for column, (space, words) in zip(spaces, SPACES.items(), strict=True):
+        precision = 100 * neighbours[f"{space}_precision"]
+        column.suptitle(f"nearest {words}: precision at {neighbours['k']} {precision:.1f} %", fontsize=10)
+        panels = column.subplots(queries, shown, squeeze=False)
+        for query, near in np.ndindex(queries, shown):
+            alike = examples[f"{space}_labels"][query, near] == examples["query_labels"][query]
+            show_image(panels[query, near], examples[f"{space}_images"][query, near], None if alike else ORANGE)
+    part.supxlabel("framed: of another class than the query's", fontsize=8, color=GREY)
