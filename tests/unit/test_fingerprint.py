@@ -37,7 +37,7 @@ def test_a_copied_tree_has_the_same_fingerprint(tree, committed, stage):
 
 
 def test_stages_differ(committed):
-    assert len(set(committed.values())) == 7
+    assert len(set(committed.values())) == 9
 
 
 def test_training_depends_on_what_makes_weights_and_on_nothing_else():

@@ -8,7 +8,8 @@ from workflow_copy import TINY
 
 TRAININGS, PREDICTIONS, AVERAGES = 3, 6, 2
 TO_THE_TABLES = {"render_tables": 1, "publish_tables": 1, "render_report": 1}
-FROM_TRAINING = {"train_net": TRAININGS, "predict": PREDICTIONS, "average": AVERAGES, **TO_THE_TABLES}
+TO_THE_END = {**TO_THE_TABLES, "draw_figures": 1}
+FROM_TRAINING = {"train_net": TRAININGS, "predict": PREDICTIONS, "average": AVERAGES, "analyse": 2, **TO_THE_END}
 
 
 def changed(**sections) -> dict:
@@ -82,7 +83,7 @@ def test_the_same_images_prepared_again_rerun_nothing(twin):
 def test_code_of_averaging_averages_and_does_not_train(twin):
     twin.append("src/alexnet2012/evaluation/ensemble.py", "\nOTHER = 1\n")
 
-    assert twin.plan() == {"average": AVERAGES, **TO_THE_TABLES}
+    assert twin.plan() == {"average": AVERAGES, **TO_THE_END}
 
 
 def test_code_that_only_reports_reruns_nothing(twin):
@@ -149,7 +150,7 @@ def test_a_new_seed_trains_that_seed_alone(twin):
     values["experiments"][0]["seeds"] = [0, 1, 2]
     twin.configure(values)
 
-    assert twin.plan() == {"list_experiments": 1, "train_net": 1, "predict": 2, **TO_THE_TABLES}
+    assert twin.plan() == {"list_experiments": 1, "train_net": 1, "predict": 2, "analyse": 1, **TO_THE_END}
     output = twin.snakemake("-n").stdout
     assert set(re.findall(r"rule train_net:\n.*?seed(\d+)", output, re.DOTALL)) == {"2"}
 
@@ -159,7 +160,7 @@ def test_a_seed_taken_away_trains_nothing(twin):
     values["experiments"] = [each for each in values["experiments"] if each.get("variant") != "one-gpu"]
     twin.configure(values)
 
-    assert twin.plan() == {"list_experiments": 1, **TO_THE_TABLES}
+    assert twin.plan() == {"list_experiments": 1, **TO_THE_END}
 
 
 def test_another_variant_beside_it_reruns_nothing(twin):
