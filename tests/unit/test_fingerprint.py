@@ -37,7 +37,7 @@ def test_a_copied_tree_has_the_same_fingerprint(tree, committed, stage):
 
 
 def test_stages_differ(committed):
-    assert len(set(committed.values())) == 7
+    assert len(set(committed.values())) == 8
 
 
 def test_training_depends_on_what_makes_weights_and_on_nothing_else():
@@ -133,14 +133,15 @@ def test_text_that_is_no_docstring_counts():
         ("model/lrn.py", {"train", "predict"}),
         ("training/update.py", {"train"}),
         ("evaluation/ensemble.py", {"average"}),
-        ("evaluation/metrics.py", {"train", "predict", "calibrate", "average", "tables", "report"}),
-        ("evaluation/statistics.py", {"tables"}),
+        ("evaluation/metrics.py", {"train", "predict", "calibrate", "average", "tables", "figures", "report"}),
+        ("evaluation/statistics.py", {"tables", "figures"}),
         ("data/prepare.py", {"prepare"}),
         ("data/packed.py", {"prepare", "train", "predict", "calibrate"}),
         ("reporting/tables.py", {"tables"}),
+        ("reporting/figures/curves.py", {"figures"}),
         ("reporting/report_ledger.py", {"report"}),
         ("reporting/provenance_note.py", {"tables", "report"}),
-        ("paper.py", {"tables", "report"}),
+        ("paper.py", {"tables", "figures", "report"}),
         ("cli.py", set()),
         ("config.py", set()),
         ("tracking/outbox.py", set()),
