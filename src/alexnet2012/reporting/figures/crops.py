@@ -34,5 +34,5 @@ def draw(results: Results, dataset: str) -> Drawing | None:
         figure,
         "Error by number of crops",
         f"Top-1 error on {split} when the first 1 to {len(crops)} crops are averaged: the centre, its mirror image, "
-        f"then each corner and its mirror image. Net: cnn on {describe(results, experiment)}; the mean is {change}.",
+        f"then each corner and its mirror image. Net: cnn on {describe(results, experiment)}; the error is {change}.",
     )

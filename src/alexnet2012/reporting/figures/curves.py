@@ -24,18 +24,18 @@ MUCH_LONGER = 2  # times the epochs of the first variant: such runs would press 
 
 def draw(results: Results, dataset: str) -> Drawing | None:
     """A panel for each variant, a line for each seed; None where no run keeps its history."""
-    trained = [each for each in results.on(dataset) if any(net.history() is not None for net in each.nets)]
+    trained = [each for each in results.on(dataset) if all(net.history() is not None for net in each.nets)]
     if not trained:
         return None
     rows = arrange(trained)
-    columns = max(map(len, rows))
+    columns = max(len(row) for row, _ in rows)
     figure = new_figure(max(2.4 * columns + 0.4, 4.6), 1.9 * len(rows) + 0.8)
     grid = figure.subplots(len(rows), columns, squeeze=False, sharey=True)
-    for panels, row in zip(grid, rows, strict=True):
+    for panels, (row, last_epoch) in zip(grid, rows, strict=True):
         for axes, experiment in zip(panels, row, strict=False):
             draw_panel(axes, experiment)
             axes.set_xlabel("epoch", labelpad=1)
-            axes.set_xlim(0, longest(row_mates(rows, row)))
+            axes.set_xlim(0, last_epoch)
         panels[0].set_ylabel("top-1 error (%)")
         for axes in panels[len(row) :]:
             axes.remove()
@@ -46,34 +46,27 @@ def draw(results: Results, dataset: str) -> Drawing | None:
     handles.append(Line2D([], [], color=GREY, linestyle=":", label="learning rate drops"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     nets = [net for each in trained for net in each.nets]
+    what = f"{count(len(trained), 'variant')}, {count(len(nets), 'run')} of {length(nets)}"
     return Drawing(
         figure,
         "Training curves",
         f"Top-1 error by epoch, centre crop in evaluation mode, on the training images and on val of {dataset}: "
-        f"{len(trained)} variants, {len(nets)} runs of {length(nets)}, a thin line for each seed. In brackets the mean "
-        "error on val after the last epoch; dotted lines mark drops of the learning rate.",
+        f"{what}, a thin line for each seed. In brackets the mean error on val after the last epoch; dotted lines mark "
+        "drops of the learning rate.",
     )
 
 
-def arrange(experiments: list[Experiment]) -> list[list[Experiment]]:
-    """Rows of panels; those that trained much longer than the first variant begin a row of their own."""
+def arrange(experiments: list[Experiment]) -> list[tuple[list[Experiment], int]]:
+    """Rows of panels, each with the last epoch on its axis: the same for all rows, but for variants that trained much
+    longer than the first one, which have rows of their own."""
     limit = MUCH_LONGER * epochs_of(experiments[0])
-    groups = [
-        [each for each in experiments if epochs_of(each) <= limit],
-        [each for each in experiments if epochs_of(each) > limit],
+    short = [each for each in experiments if epochs_of(each) <= limit]
+    long = [each for each in experiments if epochs_of(each) > limit]
+    return [
+        (group[start : start + COLUMNS], max(map(epochs_of, group)))
+        for group in (short, long)
+        for start in range(0, len(group), COLUMNS)
     ]
-    return [group[start : start + COLUMNS] for group in groups for start in range(0, len(group), COLUMNS)]
-
-
-def row_mates(rows: list[list[Experiment]], row: list[Experiment]) -> list[Experiment]:
-    """The experiments whose panels share their epochs with those of `row`: its whole group."""
-    limit = MUCH_LONGER * epochs_of(rows[0][0])
-    long = epochs_of(row[0]) > limit
-    return [each for other in rows for each in other if (epochs_of(each) > limit) == long]
-
-
-def longest(experiments: list[Experiment]) -> int:
-    return max(map(epochs_of, experiments))
 
 
 def epochs_of(experiment: Experiment) -> int:
@@ -95,8 +88,13 @@ def draw_panel(axes: Axes, experiment: Experiment) -> None:
     final = np.mean([net.history()["val_top1_error"].iloc[-1] for net in experiment.nets])
     axes.set_title(f"{experiment.key}, {count_seeds(experiment.seeds)} ({100 * final:.1f} %)", fontsize=8)
     axes.tick_params(labelleft=True)
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def find_drops(rates: np.ndarray, epochs: np.ndarray) -> list[int]:
     """The epochs after which the learning rate was lower."""
     return [int(epoch) for epoch, before, after in zip(epochs, rates, rates[1:], strict=False) if after < before]
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"

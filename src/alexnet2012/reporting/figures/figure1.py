@@ -1,10 +1,12 @@
 """Figure 1: how fast a four-layer net learns with ReLUs and with tanh (§3.1, C11)."""
 
-import math
+from textwrap import fill
 
-import numpy as np
 from matplotlib.axes import Axes
 
+from alexnet2012 import paper
+from alexnet2012.reporting.cells import measured_cell
+from alexnet2012.reporting.claims import measure_number
 from alexnet2012.reporting.figures.style import (
     BLUE,
     DARK,
@@ -14,10 +16,14 @@ from alexnet2012.reporting.figures.style import (
     name_seeds,
     new_figure,
 )
-from alexnet2012.reporting.outcomes import count_seeds, length
+from alexnet2012.reporting.measures_cifar import goal
+from alexnet2012.reporting.net import Net
+from alexnet2012.reporting.outcomes import Measurement, count_seeds, length
 from alexnet2012.reporting.results import Experiment, Results
 
 RELU, TANH = "four-layer-relu", "four-layer-tanh"
+CLAIM = next(claim for claim in paper.CLAIMS if claim.id == "C11")
+TITLE_LETTERS = 80  # of a line
 LINES = {RELU: ("ReLU", BLUE, "-"), TANH: ("tanh", ORANGE, "--")}
 
 
@@ -41,14 +47,16 @@ def draw(results: Results, dataset: str) -> Drawing | None:
     axes.yaxis.set_major_formatter(PERCENT_TICKS)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(loc="upper right")
-    speed = describe_ratio(relu, tanh)
-    axes.set_title(f"Four-layer nets on {dataset}: {speed}" if speed else f"Four-layer nets on {dataset}")
+    ratio = describe_ratio(results, dataset, relu.nets[0])
+    axes.set_title(f"Four-layer nets on {dataset}" + (f"\n{fill(ratio, TITLE_LETTERS)}" if ratio else ""))
+    seeds = name_seeds(sorted({*relu.seeds, *tanh.seeds}))
     return Drawing(
         figure,
         "Figure 1: ReLU against tanh",
         f"Training error (evaluation mode) of a four-layer net on {dataset} by epoch, with ReLUs (solid) and with tanh "
-        f"(dashed), each at the learning rate that a search of its own chose; a line for each of {names(relu, tanh)}. "
-        f"{speed[0].upper() + speed[1:] + '; ' if speed else ''}the paper's factor is about six.",
+        f"(dashed), each at the learning rate that a search of its own chose; a line for each of {seeds}, "
+        f"{length([*relu.nets, *tanh.nets])}. "
+        + (f"{ratio[0].upper()}{ratio[1:]}; the paper has about six." if ratio else ""),
     )
 
 
@@ -71,24 +79,9 @@ def draw_lines(axes: Axes, experiment: Experiment) -> None:
         label = None  # the first line stands for all
 
 
-def describe_ratio(relu: Experiment, tanh: Experiment) -> str:
-    """How many times as many epochs tanh took to the target, the geometric mean over the seeds that both have.
-
-    Where tanh did not get there, the epochs that it had are a bound; empty where ReLU did not.
-    """
-    fast, slow = ({net.seed: net.training for net in each.nets if "target" in net.training} for each in (relu, tanh))
-    shared = sorted(fast.keys() & slow.keys())
-    if not shared or any(fast[seed]["target"]["epochs"] is None for seed in shared):
+def describe_ratio(results: Results, dataset: str, relu: Net) -> str:
+    """The ledger's number of C11 in words; empty where it has none."""
+    outcome = measure_number(CLAIM, results, dataset)
+    if not isinstance(outcome, Measurement):
         return ""
-    bound = any(slow[seed]["target"]["epochs"] is None for seed in shared)
-    taken = [
-        (slow[seed]["target"]["epochs"] or slow[seed]["epochs"], fast[seed]["target"]["epochs"]) for seed in shared
-    ]
-    ratio = math.exp(np.mean([math.log(tanh_epochs / relu_epochs) for tanh_epochs, relu_epochs in taken]))
-    goal = f"{100 * fast[shared[0]]['target']['train_error']:.0f} %"
-    return f"tanh takes {'over ' if bound else ''}{ratio:.1f} times the epochs of ReLU to {goal}"
-
-
-def names(relu: Experiment, tanh: Experiment) -> str:
-    seeds = name_seeds(sorted({*relu.seeds, *tanh.seeds}))
-    return f"{seeds}, {length([*relu.nets, *tanh.nets])}"
+    return f"epochs to {goal(relu)}, tanh over ReLU: {measured_cell(outcome)}"

@@ -106,11 +106,11 @@ def draw_chroma(axes: Axes, chroma: dict[int, dict]) -> None:
             middle, colour = place + 0.4 * tower - 0.2, COLOURS[tower]
             spread = np.linspace(-0.1, 0.1, len(energies))
             axes.scatter(middle + spread, energies, s=9, color=colour, alpha=0.7, linewidth=0)
-            label = f"tower {tower + 1}, bar: mean" if place == 0 else None
+            label = f"tower {tower + 1}" if place == 0 else None
             axes.hlines(mean, middle - 0.17, middle + 0.17, color=colour, linewidth=2, label=label)
     names = [f"{seed}\np {probability(found['p'])}" for seed, found in chroma.items()]
     axes.set_xticks(range(len(chroma)), names, fontsize=7)
-    axes.set(xlabel="seed, p of a permutation test", ylabel="chroma energy (share)", ylim=(-0.03, 1.03))
+    axes.set(xlabel="seed, p of a permutation test; bars: means", ylabel="chroma energy (share)", ylim=(-0.03, 1.03))
     axes.grid(False, axis="x")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 

@@ -15,9 +15,9 @@ from alexnet2012.reporting.figures.style import (
     describe,
     new_figure,
     show_image,
-    subtitle,
 )
 from alexnet2012.reporting.net import Net
+from alexnet2012.reporting.outcomes import length
 from alexnet2012.reporting.results import Experiment, Results
 
 TEST_COLUMNS = 4
@@ -35,8 +35,9 @@ def draw(results: Results, dataset: str) -> Drawing | None:
     classes = [shorten(name) for name in read_json(net.data_folder / dataset / "manifest.json")["classes"]]
     split = experiment.splits[-1]
     figure = new_figure(15, 5.4)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0, wspace=0)
-    figure.suptitle(f"cnn on {subtitle(results, experiment).rsplit(', ', 1)[0]}, seed {net.seed}")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0.01, wspace=0.02)
+    # The empty line keeps it apart from the titles of the parts.
+    figure.suptitle(f"cnn on {dataset}, {length([net])}, seed {net.seed}\n")
     left, right = figure.subfigures(1, 2, width_ratios=(4.7, 10.3), wspace=0.03)
     draw_predictions(left, examples, classes, split)
     draw_neighbours(right, examples, neighbours)
@@ -74,6 +75,7 @@ def draw_predictions(part: SubFigure, examples: dict[str, np.ndarray], classes: 
             bars.remove()
             continue
         show_image(picture, images[place])
+        picture.set_anchor("S")  # close to its bars
         picture.set_title(classes[labels[place]], fontweight="bold", fontsize=7.5, pad=2)
         draw_bars(bars, examples["test_top5"][place], examples["test_probabilities"][place], labels[place], classes)
 

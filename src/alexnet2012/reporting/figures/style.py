@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +15,7 @@ from alexnet2012.reporting.outcomes import count_seeds, list_seeds, scope_of
 from alexnet2012.reporting.results import Experiment, Results
 
 # Okabe and Ito's colours, which the colour-blind tell apart.
-BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+BLUE, ORANGE = "#0072B2", "#D55E00"
 DARK, GREY, LIGHT = "#222222", "#777777", "#D9D9D9"
 THIN, BOLD = {"linewidth": 0.8, "alpha": 0.6}, {"linewidth": 2.0}
 PERCENT_TICKS = "{x:.0f}"
@@ -70,9 +71,9 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def show_image(axes: Axes, image, colour: str | None = None, **options) -> None:
-    """An image without ticks, in a frame of `colour` if one is given."""
-    axes.imshow(image, interpolation="nearest", **options)
+def show_image(axes: Axes, image: np.ndarray, colour: str | None = None) -> None:
+    """An image (height, width, 3), uint8 or in 0..1, without ticks, in a frame of `colour` if one is given."""
+    axes.imshow(image, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
     for spine in axes.spines.values():

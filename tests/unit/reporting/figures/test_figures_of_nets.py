@@ -1,0 +1,109 @@
+"""Figures 3 and 4: kernels, their chroma, predictions and neighbours stand where they should."""
+
+import numpy as np
+import pytest
+from figure_inputs import draw_kernels, load, write_analysis, write_weights
+from matplotlib.colors import to_hex
+
+from alexnet2012.errors import RecordError
+from alexnet2012.reporting.figures import figure3, figure4
+from alexnet2012.reporting.figures.style import BLUE, ORANGE
+
+
+@pytest.fixture
+def cnn(fake):
+    return fake.add("cnn", {0: {}, 1: {}}, ("table1",))
+
+
+def axes_of(figure, title: str):
+    (found,) = [axes for axes in figure.axes if title in axes.get_title()]
+    return found
+
+
+def test_a_kernel_spans_its_own_range_around_mid_grey():
+    kernel = np.zeros((3, 1, 2), np.float32)
+    kernel[0, 0] = [2.0, -1.0]
+    assert figure3.to_colours(kernel).tolist() == [[[1.0, 0.5, 0.5], [0.25, 0.5, 0.5]]]
+    assert (figure3.to_colours(np.zeros((3, 2, 2))) == 0.5).all()
+
+
+def test_kernels_stand_in_rows_of_sixteen_with_white_between():
+    kernels = np.zeros((18, 3, 2, 2))
+    kernels[17, :, 0, 0] = -1.0
+    image = figure3.tile(kernels)
+    assert image.shape == (2 * 3 - 1, 16 * 3 - 1, 3)
+    assert (image[2] == 1).all() and (image[:, 2] == 1).all()
+    assert image[3, 3].tolist() == [0, 0, 0]
+    assert (image[3:, 6:] == 1).all()  # the second row has two kernels
+
+
+def test_figure_3_keeps_the_towers_apart(cnn):
+    kernels = draw_kernels(count=4)
+    write_weights(cnn, 0, kernels, towers=2)
+    drawing = figure3.draw(load(cnn), "photos")
+    assert [axes.get_title() for axes in drawing.figure.axes] == ["tower 1, seed 0", "tower 2, seed 0"]
+    for axes, tower in zip(drawing.figure.axes, (kernels[:2], kernels[2:]), strict=True):
+        assert np.allclose(axes.images[0].get_array(), figure3.tile(tower))
+    assert "4 kernels of conv1, 3x3 pixels, of seed 0 (tower 1 above, tower 2 below)" in drawing.caption
+
+
+def test_figure_3_shows_the_chroma_of_every_seed(cnn):
+    for seed in (0, 1):
+        write_weights(cnn, seed, draw_kernels(), towers=2)
+        write_analysis(cnn, seed)
+    figure = figure3.draw(load(cnn), "photos").figure
+    assert axes_of(figure, "tower 2").get_title() == "tower 2, seed 0: mean chroma energy 0.70"
+    chroma = figure.axes[-1]
+    dots = [each.get_offsets()[:, 1].tolist() for each in chroma.collections[::2]]
+    assert dots == [[0.1, 0.3], [0.6, 0.8]] * 2
+    assert [label.get_text() for label in chroma.get_xticklabels()] == ["0\np < .001", "1\np < .001"]
+
+
+def test_figure_3_of_one_tower_has_one_panel(cnn):
+    write_weights(cnn, 0, draw_kernels(), towers=1)
+    cnn.analyse("cnn", 0, {"chroma": None, "neighbours": None})
+    drawing = figure3.draw(load(cnn), "photos")
+    assert [axes.get_title() for axes in drawing.figure.axes] == ["seed 0"]
+    assert "one tower" in drawing.caption
+
+
+def test_figure_3_needs_weights(cnn):
+    assert figure3.draw(load(cnn), "photos") is None
+
+
+def test_figure_4_shows_the_truth_in_its_own_colour(cnn):
+    write_analysis(cnn, 1)
+    drawing = figure4.draw(load(cnn), "photos")
+    figure = drawing.figure
+    bars = [axes for axes in figure.axes if axes.patches and not axes.images]
+    assert len(bars) == 8
+    colours = [[to_hex(bar.get_facecolor()).upper() for bar in axes.patches] for axes in bars]
+    assert colours[0] == [BLUE, *[ORANGE] * 4]
+    assert colours[2] == [ORANGE, BLUE, *[ORANGE] * 3]
+    assert [bar.get_width() for bar in bars[0].patches] == [0.5, 0.25, 0.125, 0.0625, 0.0625]
+    assert [text.get_text() for text in bars[0].texts][:2] == ["tench", "black-and-tan c…"]
+    assert "shown is seed 1" in drawing.caption
+    assert "precision at 5 of 40 queries from test among 900 training images" in drawing.caption
+
+
+def test_figure_4_frames_neighbours_of_other_classes(cnn):
+    write_analysis(cnn, 0)
+    figure = figure4.draw(load(cnn), "photos").figure
+    _, features, pixels = figure.subfigs[1].subfigs
+    assert features.get_suptitle() == "nearest by features (fc7): precision at 5 62.5 %"
+    assert pixels.get_suptitle() == "nearest by pixels: precision at 5 25.0 %"
+    framed = [[axes.spines["left"].get_visible() for axes in part.axes] for part in (features, pixels)]
+    assert framed[0] == [place == 4 for place in range(30)]
+    assert all(framed[1])
+
+
+def test_figure_4_needs_an_analysis(cnn):
+    assert figure4.draw(load(cnn), "photos") is None
+
+
+def test_damaged_examples_name_their_file(cnn):
+    write_analysis(cnn, 0)
+    path = cnn.folder / "analyses/photos/cnn-00000000/seed0/examples.npz"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(RecordError, match="examples.npz cannot be read"):
+        figure4.draw(load(cnn), "photos")
