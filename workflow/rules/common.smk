@@ -98,14 +98,14 @@ def members_of(wildcards):
 
 def analyses(plan):
     """What is looked at: the base net of every dataset, all its seeds."""
+    record = f"{ANALYSIS}/analysis.json"
     return [
-        ANALYSIS.format(
+        record.format(
             dataset=run.dataset_name,
             variant=run.variant,
             hash8=run.hash8,
             seed=run.seed,
         )
-        + "/analysis.json"
         for run in plan.runs
         if run.variant == BASE
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from alexnet2012 import devices, provenance
@@ -43,7 +44,9 @@ def analyse(run_folder: Path, output_folder: Path, data_folder: Path) -> None:
     net.load_state_dict(load_file(run_folder / "model.safetensors"))
     net.to(device)
     started = time.monotonic()
-    neighbours, shown = compare_neighbours(net, run, dataset)
+    # torch's number of threads is not that of the BLAS which finds distances: without this it takes every core.
+    with threadpool_limits(run.training.torch_threads):
+        neighbours, shown = compare_neighbours(net, run, dataset)
     examples = shown | show_predictions(net, run, dataset)
     kernels = net.conv1.weight.detach().cpu().numpy()
     with replacing(output_folder / "examples.npz") as path, path.open("wb") as file:

@@ -5,11 +5,13 @@ import pytest
 import yaml
 from fake_dataset import write_dataset, write_manifest
 from safetensors.torch import save_file
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from alexnet2012.config import DatasetConfig, RunConfig, TrainingConfig
 from alexnet2012.data.batches import torch_generator
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import ConfigError, RecordError
+from alexnet2012.evaluation import neighbours
 from alexnet2012.evaluation.analysis import analyse
 from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.files import file_digest
@@ -109,6 +111,20 @@ def test_another_seed_is_asked_about_the_same_images(tmp_path):
     first, second = (np.load(tmp_path / str(seed) / "out" / "examples.npz") for seed in (0, 1))
     assert all(np.array_equal(first[name], second[name]) for name in ("query_images", "pixels_images", "test_images"))
     assert not np.array_equal(first["test_probabilities"], second["test_probabilities"])
+
+
+def test_distances_take_the_runs_threads_and_not_the_machines(tmp_path, monkeypatch):
+    folder, _ = write_run(tmp_path, NET)
+    used, distances = [], neighbours.euclidean_distances
+
+    def watch(*arguments, **options):
+        used.extend(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
+        return distances(*arguments, **options)
+
+    monkeypatch.setattr(neighbours, "euclidean_distances", watch)
+    with threadpool_limits(2):
+        analyse(folder, tmp_path / "out", tmp_path / "data")
+    assert used and set(used) == {1}
 
 
 def test_one_tower_has_no_chroma_to_compare(tmp_path):
