@@ -33,7 +33,7 @@ lock: $(READY)
 reference:
 	@test -n "$(NAME)" && test -f "results/$(NAME)/experiments.json" || { echo "error: results/$(NAME)/experiments.json is not there; name a finished run, e.g. NAME=cifar10" >&2; exit 1; }
 	rm -rf results/reference/$(NAME) && mkdir -p results/reference/$(NAME)
-	cd results/$(NAME) && find tables experiments.json report.html figures runs predictions analyses $(foreach optional,calibration benchmarks.json,$(if $(wildcard results/$(NAME)/$(optional)),$(optional))) -type f -not -path '*/state/*' -not -name run.json \
+	cd results/$(NAME) && find tables experiments.json report.html figures predictions analyses $$(find runs -name record.json -printf '%h\n') $(foreach optional,calibration benchmarks.json,$(if $(wildcard results/$(NAME)/$(optional)),$(optional))) -type f -not -path '*/state/*' -not -name run.json \
 	    \( -name '*.md' -o -name '*.json' -o -name '*.yaml' -o -name '*.parquet' -o -name '*.png' -o -name '*.html' \) \
 	    -exec cp --parents -t ../reference/$(NAME) {} +
 

@@ -351,7 +351,8 @@ def run_show(options: argparse.Namespace) -> None:
 
 
 def run_compare(options: argparse.Namespace) -> int:
-    from alexnet2012.reporting.compare import compare_folders, describe, render
+    from alexnet2012.reporting.compare.comparison import compare_folders
+    from alexnet2012.reporting.compare.text import describe, render
 
     comparison = compare_folders(options.a, options.b)
     print(json.dumps(describe(comparison), indent=2) if options.json else render(comparison))

@@ -125,8 +125,13 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _search_has_a_target(self) -> "TrainingConfig":
-        if self.learning_rate_search is not None and self.schedule.kind != "target":
+        search, schedule = self.learning_rate_search, self.schedule
+        if search is not None and schedule.kind != "target":
             raise ValueError("learning_rate_search needs schedule: {kind: target, ...}, by which its rates are judged")
+        if search is not None and search.epochs > schedule.max_epochs:
+            raise ValueError(
+                f"learning_rate_search.epochs is {search.epochs}, more than the {schedule.max_epochs} of the schedule"
+            )
         return self
 
     @property
@@ -195,6 +200,13 @@ class ClaimExperiment(Section):
     def _distinct(cls, seeds: list[int]) -> list[int]:
         return check_seeds(seeds)
 
+    @field_validator("variants")
+    @classmethod
+    def _each_once(cls, variants: list[str]) -> list[str]:
+        if len(set(variants)) != len(variants):
+            raise ValueError(f"each variant once, found {', '.join(variants)}")
+        return variants
+
     def list_experiments(self) -> list["Experiment"]:
         """The same, a variant on each line."""
         line = self.model_dump(exclude={"variants"}) | {"tables": ["claims"]}
@@ -223,6 +235,8 @@ class Experiment(Section):
             raise ValueError("an experiment names either a variant or an ensemble")
         if self.variant is not None and not self.seeds:
             raise ValueError(f"variant {self.variant} needs seeds, e.g. seeds: [0]")
+        if self.ensemble is not None and self.length != "here":
+            raise ValueError(f"ensemble {self.ensemble} takes its members as they are; remove length")
         if self.ensemble is not None and self.seeds:
             raise ValueError(
                 f"ensemble {self.ensemble} takes its seeds from its members in variants.yaml; remove seeds"

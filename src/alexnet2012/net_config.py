@@ -82,7 +82,7 @@ class NetConfig(Section):
 class WeightLayer(Section):
     """A layer with weights drawn from N(0, init_std) and biases 0; `weight_decay` None: that of the training."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=r"^(conv|local|fc)[a-z0-9_]*$")
     init_std: float = Field(gt=0)
     weight_decay: float | None = Field(default=None, ge=0)
 
@@ -147,6 +147,11 @@ class LayeredNetConfig(Section):
         names = [layer.name for layer in self.layers if isinstance(layer, WeightLayer)]
         if len(set(names)) != len(names):
             raise ValueError(f"layers need names of their own, found {', '.join(names)}")
+        kinds = [layer.type for layer in self.layers]
+        if "fc" in kinds and set(kinds[kinds.index("fc") :]) - {"fc", "activation"}:
+            raise ValueError(
+                "after the first layer of type fc there are no maps left: only fc and activation can follow"
+            )
         last = self.layers[-1]
         if not isinstance(last, FullLayer) or last.neurons is not None:
             raise ValueError("the last layer must be of type fc without neurons: it has one for each class")

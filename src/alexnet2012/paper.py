@@ -27,7 +27,8 @@ class Claim:
     """A claim of the ledger. `stated` is the size as differences of errors, `size` what else the paper says of it.
 
     `needs` says what measures it: a dataset of the paper, GPUs, or variants (names of config/variants.yaml), the base
-    net first. `factor` is the size where it is a ratio; `bound` says that the size is one ("over 1 point").
+    net first. `factor` is the size where it is a ratio; `bound` says that the size is one ("over 1 point"). `edition`:
+    where the paper measured the size, if it says so.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Claim:
     size: str = ""
     needs: str = ""
     in_text: bool = False
+    edition: str = ""
     factor: float | None = None
     bound: Literal["", "at least", "at most"] = ""
 
@@ -94,6 +96,7 @@ CLAIMS = (
         "4.1, 6",
         gain(CENTRE_CROP, TABLE1[2].test),
         needs="cnn",
+        edition=ILSVRC2010,
         in_text=True,
     ),
     Claim(
@@ -102,13 +105,26 @@ CLAIMS = (
         "3.2",
         Errors(0.017, 0.012),
         needs="cnn, one-gpu",
+        edition=ILSVRC2010,
         in_text=True,
     ),
     Claim(
-        "C05", "response normalisation lowers the error", "3.3", Errors(0.014, 0.012), needs="cnn, no-lrn", in_text=True
+        "C05",
+        "response normalisation lowers the error",
+        "3.3",
+        Errors(0.014, 0.012),
+        needs="cnn, no-lrn",
+        edition=ILSVRC2012,
+        in_text=True,
     ),
     Claim(
-        "C06", "overlapping pooling lowers the error", "3.4", Errors(0.004, 0.003), needs="cnn, pool-2x2", in_text=True
+        "C06",
+        "overlapping pooling lowers the error",
+        "3.4",
+        Errors(0.004, 0.003),
+        needs="cnn, pool-2x2",
+        edition=ILSVRC2012,
+        in_text=True,
     ),
     Claim(
         "C07",

@@ -3,6 +3,7 @@
 Settings are written here and by no rule: a rule that reruns hides from Snakemake what its downstream jobs lack.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -14,18 +15,19 @@ from alexnet2012.files import write_text
 from alexnet2012.resolve import Plan
 
 
-def list_missing(config: Config, source: str, data_folder: Path) -> list[str]:
-    """A sentence for each file or folder that an unprepared dataset needs and that is not there; nothing is opened."""
+def list_missing(config: Config, source: str, data_folder: Path, names: Iterable[str]) -> list[str]:
+    """A sentence for each file or folder that one of these datasets, unprepared, needs and that is not there; nothing
+    is opened."""
     return [
         f"{source}: datasets.{name}: {sentence}"
-        for name in list_unprepared(config, data_folder)
+        for name in list_unprepared(names, data_folder)
         for sentence in check_source(config.datasets[name])
     ]
 
 
-def list_archived(config: Config, data_folder: Path) -> list[str]:
-    """The unprepared datasets whose archives are worth a look before anything is packed or trained."""
-    return [name for name in list_unprepared(config, data_folder) if config.datasets[name].kind in KINDS_IN_ARCHIVES]
+def list_archived(config: Config, data_folder: Path, names: Iterable[str]) -> list[str]:
+    """Those of the datasets that are unprepared and whose archives are worth a look before anything is packed."""
+    return [name for name in list_unprepared(names, data_folder) if config.datasets[name].kind in KINDS_IN_ARCHIVES]
 
 
 def write_settings(plan: Plan, data_folder: Path) -> None:
@@ -50,7 +52,5 @@ def settings_file(dataset_name: str, data_folder: Path) -> Path:
     return data_folder / "configs" / f"{dataset_name}.json"
 
 
-def list_unprepared(config: Config, data_folder: Path) -> list[str]:
-    """The datasets of the experiments that are not packed."""
-    names = dict.fromkeys(experiment.dataset for experiment in config.experiments)
+def list_unprepared(names: Iterable[str], data_folder: Path) -> list[str]:
     return [name for name in names if not (data_folder / name / "manifest.json").exists()]

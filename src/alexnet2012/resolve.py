@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,11 @@ class Plan:
     ensembles: tuple[EnsembleRun, ...]
 
     @property
+    def datasets(self) -> list[str]:
+        """The names of those that its experiments are on."""
+        return list(dict.fromkeys(each.dataset for each in self.experiments))
+
+    @property
     def searches(self) -> dict[Path, tuple[RunConfig, ...]]:
         """The short runs that find the learning rate of a run, by the folder of that run; all seeds share a search."""
         searching = [run for run in self.runs if run.training.learning_rate_search is not None]
@@ -80,6 +86,17 @@ class Plan:
         """Everything that is trained, each once: the runs, and before them those of their searches."""
         everything = [*(run for each in self.searches.values() for run in each), *self.runs]
         return tuple({run.folder: run for run in everything}.values())
+
+    def keep(self, wanted: Callable[[Experiment, tuple[RunConfig, ...]], bool]) -> "Plan":
+        """The same with those experiments alone for which, with their runs, `wanted` is true; ensembles all stay."""
+        runs = {(run.dataset_name, run.variant, run.seed): run for run in self.runs}
+        own = {
+            index: tuple(runs[each.dataset, each.variant, seed] for seed in each.seeds)
+            for index, each in enumerate(self.experiments)
+        }
+        kept = [index for index, each in enumerate(self.experiments) if wanted(each, own[index])]
+        needed = {run.folder: run for index in kept for run in own[index]}
+        return replace(self, experiments=tuple(self.experiments[index] for index in kept), runs=tuple(needed.values()))
 
     def list_experiments(self) -> dict[str, Any]:
         """The plan as plain data, for those who read results: each experiment with the folders of its runs."""
@@ -102,7 +119,12 @@ class Plan:
                 }
             else:
                 own = [runs[each.dataset, each.variant, seed] for seed in each.seeds]
-                entry |= {"variant": each.variant, "seeds": each.seeds, "runs": [str(run.folder) for run in own]}
+                entry |= {
+                    "variant": each.variant,
+                    "seeds": each.seeds,
+                    "length": each.length,
+                    "runs": [str(run.folder) for run in own],
+                }
                 entry["predictions"] = [str(run.predictions) for run in own]
             listed.append(entry)
         return {"name": self.config.name, "experiments": listed}
@@ -120,6 +142,8 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, claims: 
     for name in config.datasets:
         check_name(f"{source}: datasets", name)
     check_calibration(config, f"{source}: calibration")
+    if config.net.get("kind", "alexnet") != "alexnet":
+        raise ConfigError(f"{source}: net.kind: the base net is the paper's; nets of layers are variants")
     runs: dict[tuple, RunConfig] = {}
     ensembles: dict[tuple, EnsembleRun] = {}
     experiments = list_lines(config, source)
@@ -217,7 +241,7 @@ def resolve_section(
     delta = getattr(variant, section) if variant else {}
     merged = merge(merge(model().model_dump(), base), delta)
     if section == "net":
-        kind = kind_of_net(merged)
+        kind = str(kind_of_net(merged))
         check_known(f"{variant_source}: net.kind", "kind of net", kind, NETS)
         model = NETS[kind]
     try:

@@ -80,6 +80,8 @@ def describe_item(model: type[BaseModel], item: dict, section: str = "") -> str:
         return f'{prefix(place)}"{place[-1]}" is missing'
     if kind == "value_error":
         return f"{key}: {message}" if key else message
+    if kind == "union_tag_not_found":
+        return f"{key} has no {item['ctx']['discriminator'].strip(chr(39))}; say which kind it is"
     if kind == "union_tag_invalid":
         context = item["ctx"]
         tag = context["discriminator"].strip("'")

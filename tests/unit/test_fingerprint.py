@@ -132,12 +132,12 @@ def test_text_that_is_no_docstring_counts():
     [
         ("model/lrn.py", {"train", "predict", "analyse"}),
         ("training/update.py", {"train"}),
-        ("evaluation/ensemble.py", {"average", "analyse"}),  # by evaluation.run, which opens a run for both
+        ("evaluation/ensemble.py", {"average"}),
         ("evaluation/neighbours.py", {"analyse"}),
         ("evaluation/chroma.py", {"analyse"}),
         (
             "evaluation/metrics.py",
-            {"train", "predict", "calibrate", "analyse", "average", "tables", "figures", "report"},
+            {"train", "predict", "calibrate", "average", "tables", "figures", "report"},
         ),
         ("evaluation/statistics.py", {"tables", "figures"}),
         ("data/prepare.py", {"prepare"}),

@@ -35,21 +35,22 @@ def pack(root: Path, name: str) -> None:
 
 def test_images_are_missing_until_they_are_packed_and_only_where_they_are_used(tmp_path):
     config = plan(tmp_path, photos={"kind": "imagefolder"}, unused={"kind": "imagefolder"}).config
-    assert list_missing(config, "some.yaml", tmp_path / "data") == [
+    assert list_missing(config, "some.yaml", tmp_path / "data", ["photos"]) == [
         f"some.yaml: datasets.photos: the folder {tmp_path}/photos does not exist; name an existing one as the "
         "dataset's folder"
     ]
     pack(tmp_path, "photos")
-    assert list_missing(config, "some.yaml", tmp_path / "data") == []
+    assert list_missing(config, "some.yaml", tmp_path / "data", ["photos"]) == []
+    assert len(list_missing(config, "some.yaml", tmp_path / "data", config.datasets)) == 1
 
 
 def test_archives_are_listed_until_they_are_packed(tmp_path):
     config = plan(
         tmp_path, photos={"kind": "imagefolder"}, old={"kind": "ilsvrc2010"}, new={"kind": "ilsvrc2012"}
     ).config
-    assert list_archived(config, tmp_path / "data") == ["old", "new"]
+    assert list_archived(config, tmp_path / "data", config.datasets) == ["old", "new"]
     pack(tmp_path, "old")
-    assert list_archived(config, tmp_path / "data") == ["new"]
+    assert list_archived(config, tmp_path / "data", config.datasets) == ["new"]
 
 
 def test_settings_are_written_as_jobs_read_them_and_a_finished_run_keeps_its_own(tmp_path, monkeypatch):

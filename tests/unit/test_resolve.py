@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from alexnet2012 import paper
 from alexnet2012.config import TrainingConfig
 from alexnet2012.errors import ConfigError
 from alexnet2012.net_config import NetConfig
@@ -551,8 +552,8 @@ def test_all_seeds_of_a_variant_share_the_search_of_the_first():
     assert set(made.searches) == {run.folder for run in runs}
     first, second = made.searches.values()
     assert [each.folder for each in first] == [each.folder for each in second]
-    assert len(first) == 5 and {each.seed for each in first} == {2}
-    assert len(made.trainings) == len(made.runs) + 5
+    assert len(first) == 6 and {each.seed for each in first} == {2}
+    assert len(made.trainings) == len(made.runs) + 6
 
 
 def test_the_nets_of_layers_are_the_same_whatever_the_base_net_is():
@@ -603,3 +604,69 @@ def test_a_run_written_before_nets_had_kinds_is_the_papers(tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(ConfigError, match='net: "pol" is not a setting; did you mean "pool"'):
         read_run(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"net": {"kind": "layers"}}, "some.yaml: net.kind: the base net is the paper's; nets of layers are variants"),
+        (
+            {"claims": [CLAIM | {"variants": ["no-lrn", "no-lrn"]}]},
+            "claims[0].variants: each variant once, found no-lrn",
+        ),
+        (
+            {
+                "experiments": [
+                    {"dataset": "cifar10", "ensemble": "5-cnns", "length": "published", "tables": ["table1"]}
+                ]
+            },
+            "ensemble 5-cnns takes its members as they are; remove length",
+        ),
+        (
+            {
+                "training": {
+                    "schedule": {"kind": "target", "train_error": 0.2, "max_epochs": 3},
+                    "learning_rate_search": {"rates": [0.1, 0.2], "epochs": 4},
+                }
+            },
+            "learning_rate_search.epochs is 4, more than the 3 of the schedule",
+        ),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(changes, words):
+    assert words in complaint(**changes)
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([{"name": "conv1", "kernels": 2}], "net.layers[0] has no type; say which kind it is"),
+        ([{"type": "fc", "name": "train", "init_std": 0.1}], "net.layers[0].name is 'train'"),
+        (
+            [{"type": "fc", "name": "fc1", "neurons": 3, "init_std": 0.1}, {"type": "pool", "of": "max"}],
+            "after the first layer of type fc there are no maps left",
+        ),
+    ],
+)
+def test_mistakes_in_a_list_of_layers_are_named(write_variants, layers, words):
+    assert words in complaint(write_variants({"cnn": {"net": {"kind": "layers", "crop_px": 8, "layers": layers}}}))
+
+
+def test_a_plan_keeps_the_experiments_that_are_wanted():
+    values = MINIMAL | {"claims": [CLAIM]}
+    everything = make_plan(values, "some.yaml", VARIANTS, claims=True)
+    few = everything.keep(lambda experiment, runs: experiment.variant == "no-lrn" and len(runs) == 2)
+    assert [(run.variant, run.seed) for run in few.runs] == [("no-lrn", 0), ("no-lrn", 1)]
+    assert len(few.list_experiments()["experiments"]) == 1
+    assert everything.keep(lambda experiment, runs: True).runs == everything.runs
+
+
+def test_each_variant_names_the_claims_that_need_it():
+    """claims: of variants.yaml and `needs` of the ledger say the same."""
+    variants = load_variants(VARIANTS).variants
+    for claim in paper.CLAIMS:
+        for name in set(claim.variants) & set(variants) - {"cnn"}:
+            assert claim.id in variants[name].claims, (claim.id, name)
+    for name, variant in variants.items():
+        for claim in (each for each in paper.CLAIMS if each.id in variant.claims and name not in ("cnn", "tanh")):
+            assert name in claim.variants, (claim.id, name)

@@ -29,21 +29,21 @@ def test_comments_docstrings_and_layout_rerun_nothing(twin):
         twin.append(f"src/alexnet2012/{path}", "\n\n\n# a comment\n")
     twin.edit("src/alexnet2012/model/alexnet.py", '"""Weights and biases."""', '"""Other words."""')
     twin.edit("src/alexnet2012/training/loop.py", '"""The state as it stands between two steps."""', '"""A state."""')
-    twin.edit("src/alexnet2012/reporting/tables.py", '"""The ledger: every claim', '"""Every claim')
+    twin.edit("src/alexnet2012/reporting/ledger.py", '"""A ledger for each dataset."""', '"""Ledgers."""')
 
     assert twin.plan() == {}
 
 
 def test_code_of_a_table_renders_the_tables_alone(twin):
-    twin.edit("src/alexnet2012/reporting/tables.py", 'UNFED = "No experiment', 'UNFED = "No line')
+    twin.append("src/alexnet2012/reporting/tables.py", "\nOTHER = 1\n")
 
     assert twin.plan() == TO_THE_TABLES
 
 
-def test_a_number_of_the_paper_renders_the_tables_alone(twin):
+def test_a_number_of_the_paper_renders_tables_and_figures_alone(twin):
     twin.append("src/alexnet2012/paper.py", "\nOTHER = 0.375\n")
 
-    assert twin.plan() == TO_THE_TABLES
+    assert twin.plan() == TO_THE_END
 
 
 @pytest.mark.parametrize("part", ["report.css", "report.html.jinja"])

@@ -19,7 +19,7 @@ from alexnet2012.evaluation.chroma import compare_towers
 from alexnet2012.evaluation.crops import centre_crop
 from alexnet2012.evaluation.neighbours import feature_blocks, nearest, pixel_blocks
 from alexnet2012.evaluation.predict import predict_crops
-from alexnet2012.evaluation.run import open_run
+from alexnet2012.evaluation.trained import open_run
 from alexnet2012.files import replacing, write_json
 from alexnet2012.model.nets import make_net
 

@@ -27,7 +27,7 @@ def survey(configfile: Path, variants: Path, data_folder: Path, claims: bool = F
     Raises ConfigError as the workflow would.
     """
     plan = make_plan(read_yaml(configfile), str(configfile), variants, claims)
-    missing = list_missing(plan.config, str(configfile), data_folder)
+    missing = list_missing(plan.config, str(configfile), data_folder, plan.datasets)
     return replace(list_work(plan, data_folder), missing=tuple(missing))
 
 

@@ -2,7 +2,7 @@
 verdict."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from alexnet2012 import paper
@@ -88,11 +88,18 @@ def measure_number(claim: paper.Claim, results: Results, dataset: str) -> Outcom
         lacks_data = claim.needs != edition_of(results, dataset)
         return NotMeasured(f"needs {claim.needs}" if lacks_data else "this version does not train this claim's net")
     try:
-        return MEASURES[claim.id](claim, results, dataset)
+        return limit_size(claim, MEASURES[claim.id](claim, results, dataset), edition_of(results, dataset))
     except Unmeasurable as lack:
         if claim.id in paper.ON_CIFAR10 and (kind := results.on(dataset)[0].kind) != CIFAR10:
             return NotMeasured(f"needs CIFAR-10; {dataset} is of kind {kind}")
         return lack.outcome
+
+
+def limit_size(claim: paper.Claim, outcome: Measurement, edition: str | None) -> Measurement:
+    """A size that the paper measured on one edition is not judged on another."""
+    if outcome.scope is None or not claim.edition or claim.edition == edition:
+        return outcome
+    return replace(outcome, scope=replace(outcome.scope, sized=False))
 
 
 def try_measure(measure: Callable[[Results, str], Measurement], results: Results, dataset: str) -> Outcome:

@@ -87,9 +87,10 @@ def render_claims(results: Results, ledgers: list[Ledger]) -> str:
 
 def describe_tests(tests: int) -> str:
     return (
-        "Each claim has one test, declared beforehand, on top-1 errors; top-5 errors stand beside them and have no "
-        "verdict. A difference is positive in the claimed direction. Intervals are of 95 % and unadjusted; p is "
-        f"two-sided, and verdicts follow Holm's adjustment of it over the claims tested in this ledger, here {tests}. "
+        "Each claim has one test, declared beforehand, on top-1 where it is about errors; top-5 errors stand beside "
+        "them and have no verdict. A difference is positive in the claimed direction. Intervals are of 95 % and "
+        "unadjusted; p is two-sided but for C21's, and verdicts follow Holm's adjustment of it over the claims tested "
+        f"in this ledger, here {tests}. "
         "Verdicts of fewer than three seeds hold for these nets, not for the method, and are at most indicative.\n"
     )
 

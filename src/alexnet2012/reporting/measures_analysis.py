@@ -22,7 +22,7 @@ def measure_specialisation(claim: paper.Claim, results: Results, dataset: str) -
     )
     what = "chroma of the two towers' first kernels, permutation test, the largest p; it cannot contradict the claim"
     return Measurement(
-        text=f"colour-agnostic / colour-specific {means}",
+        text=f"mean chroma of the two towers {means}",
         conditions=conditions([net], what, list(chroma)),
         scope=scope_of(results, [net], list(chroma)),
         p=max(float(found["p"]) for found in chroma.values()),
@@ -57,5 +57,5 @@ def analyses(experiment: Experiment) -> dict[int, dict]:
     found = {net.seed: net.analysis() for net in experiment.nets}
     found = {seed: each for seed, each in found.items() if each is not None}
     if not found:
-        raise Unmeasurable(f"no analysis of {experiment.key}; `snakemake claims` makes it")
+        raise Unmeasurable(f"no analysis of {experiment.key}; run snakemake")
     return found

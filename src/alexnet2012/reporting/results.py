@@ -17,7 +17,7 @@ class Experiment:
     """One line of the configuration with its nets; `key` is the variant's or the ensemble's name.
 
     `splits` are those that were evaluated: ILSVRC-2012's test labels are withheld. `departures`: the settings of the
-    configuration that are not the paper's.
+    configuration that are not the paper's. `length`: "here", or "published" for the author's own.
     """
 
     key: str
@@ -27,6 +27,7 @@ class Experiment:
     tables: tuple[str, ...]
     nets: tuple[Net, ...]
     departures: tuple[str, ...] = ()
+    length: str = "here"
 
     @property
     def _record(self) -> dict:
@@ -124,7 +125,8 @@ def load_results(folder: Path, data_folder: Path) -> Results:
             nets.append(load_net(training, Path(predictions), data_folder, splits, run_folder))
         key, tables = entry.get("variant") or entry["ensemble"], tuple(entry["tables"])
         departures = tuple(entry.get("departures", ()))
-        experiments.append(Experiment(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets), departures))
+        found = Experiment(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets), departures)
+        experiments.append(replace(found, length=entry.get("length", "here")))
     results = Results(plan["name"], tuple(experiments))
     return replace(results, calibrations=load_calibrations(folder / "calibration", results))
 

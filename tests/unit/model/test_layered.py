@@ -16,7 +16,7 @@ from alexnet2012.net_config import LayeredNetConfig, PoolLayer
 from alexnet2012.resolve import describe_target
 
 VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
-LAST = {"type": "fc", "name": "last", "init_std": 0.01}
+LAST = {"type": "fc", "name": "fc9", "init_std": 0.01}
 
 
 def build(name: str):
@@ -136,7 +136,7 @@ def test_biases_learn_twice_as_fast_and_only_the_upper_weights_decay():
     ("layers", "words"),
     [
         ([{"type": "pool", "of": "max", "size": 9}, LAST], "a window of 9 with stride 2 does not do for maps of 8"),
-        ([{"type": "conv", "name": "a", "kernels": 2, "kernel_px": 9, "init_std": 1.0}, LAST], "9-pixel kernel"),
+        ([{"type": "conv", "name": "conv1", "kernels": 2, "kernel_px": 9, "init_std": 1.0}, LAST], "9-pixel kernel"),
     ],
 )
 def test_impossible_sizes_are_refused(layers, words):
@@ -147,7 +147,7 @@ def test_impossible_sizes_are_refused(layers, words):
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        ([LAST, LAST], "layers need names of their own, found last, last"),
+        ([LAST, LAST], "layers need names of their own, found fc9, fc9"),
         ([LAST | {"neurons": 7}], "the last layer must be of type fc without neurons"),
         ([{"type": "activation"}], "the last layer must be"),
     ],

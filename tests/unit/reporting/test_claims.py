@@ -117,8 +117,8 @@ def test_c24_and_c25_are_arithmetic(fake):
         ("C18", "no experiment of sparse-coding, sift-fv; this version does not have these baselines"),
         ("C19", "no experiment of no-weight-decay; `snakemake claims` runs it"),
         ("C20", "needs GPUs; this configuration was run for its errors, not for its speed"),
-        ("C21", "no analysis of cnn; `snakemake claims` makes it"),
-        ("C22", "no analysis of cnn; `snakemake claims` makes it"),
+        ("C21", "no analysis of cnn; run snakemake"),
+        ("C22", "no analysis of cnn; run snakemake"),
     ],
 )
 def test_a_claim_that_is_not_measured_says_why(fake, claim, reason):

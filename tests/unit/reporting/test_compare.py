@@ -11,8 +11,9 @@ from fake_results import FakeResults, change, describe, save
 from alexnet2012 import cli
 from alexnet2012.config import digest8
 from alexnet2012.errors import ConfigError, RecordError
-from alexnet2012.reporting.compare import compare_folders, render
+from alexnet2012.reporting.compare.comparison import compare_folders
 from alexnet2012.reporting.compare.folder import read_settings
+from alexnet2012.reporting.compare.text import render
 from alexnet2012.resolve import make_plan
 from alexnet2012.validation import read_yaml
 

@@ -39,8 +39,7 @@ def test_c21_takes_the_largest_p_of_all_runs(fake):
     outcome = settled(fake, "C21")
     assert outcome.tested_p == 0.03
     assert outcome_cells(outcome) == [
-        "colour-agnostic / colour-specific 0.100 and 0.500 (seed 0), 0.200 and 0.400 (seed 1), 0.100 and 0.300 "
-        "(seed 2)",
+        "mean chroma of the two towers 0.100 and 0.500 (seed 0), 0.200 and 0.400 (seed 1), 0.100 and 0.300 (seed 2)",
         "photos; chroma of the two towers' first kernels, permutation test, the largest p; it cannot contradict the "
         "claim; 4 epochs; seeds 0, 1, 2",
     ]
@@ -83,7 +82,7 @@ def test_c22_of_one_seed_is_a_bootstrap_over_its_queries(fake):
 @pytest.mark.parametrize("claim", ["C21", "C22"])
 def test_a_net_without_an_analysis_says_what_makes_it(fake, claim):
     add(fake, {}, untouched=1)
-    assert settled(fake, claim) == NotMeasured("no analysis of cnn; `snakemake claims` makes it")
+    assert settled(fake, claim) == NotMeasured("no analysis of cnn; run snakemake")
 
 
 def test_an_analysis_of_other_weights_is_refused(fake):
