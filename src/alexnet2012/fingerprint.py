@@ -31,6 +31,7 @@ NEUTRAL = frozenset(
         "dataset_config",
         "net_config",
         "section",
+        "plan",
         "resolve",
         "preflight",
         "validation",

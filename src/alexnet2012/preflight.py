@@ -12,7 +12,7 @@ from alexnet2012.config import Config, RunConfig
 from alexnet2012.data.sources.layouts import check_source
 from alexnet2012.dataset_config import KINDS_IN_ARCHIVES
 from alexnet2012.files import write_text
-from alexnet2012.resolve import Plan
+from alexnet2012.plan import Plan
 
 
 def list_missing(config: Config, source: str, data_folder: Path, names: Iterable[str]) -> list[str]:

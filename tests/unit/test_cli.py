@@ -7,6 +7,7 @@ import pytest
 
 from alexnet2012 import cli
 from alexnet2012.errors import DataError, Interrupted, PlanError
+from alexnet2012.verbs import reading
 
 ROOT = Path(__file__).parents[2]
 VARIANTS = ["--variants", str(ROOT / "config/variants.yaml")]
@@ -146,7 +147,7 @@ def test_a_verbs_end_becomes_the_exit_code(capsys, monkeypatch, raised, code, pr
     def fail(options):
         raise raised
 
-    monkeypatch.setattr(cli, "run_show", fail)
+    monkeypatch.setattr(reading, "run_show", fail)
     assert cli.main(["show", "results/some"]) == code
     assert capsys.readouterr().err == printed
 
@@ -155,7 +156,7 @@ def test_a_bug_is_not_hidden(monkeypatch):
     def fail(options):
         raise KeyError("a bug")
 
-    monkeypatch.setattr(cli, "run_show", fail)
+    monkeypatch.setattr(reading, "run_show", fail)
     with pytest.raises(KeyError, match="a bug"):
         cli.main(["show", "results/some"])
 

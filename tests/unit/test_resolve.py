@@ -8,7 +8,8 @@ from alexnet2012 import paper
 from alexnet2012.config import TrainingConfig
 from alexnet2012.errors import ConfigError
 from alexnet2012.net_config import NetConfig
-from alexnet2012.resolve import describe_target, load_variants, make_plan, merge, read_run
+from alexnet2012.plan import merge
+from alexnet2012.resolve import describe_target, load_variants, make_plan, read_run
 from alexnet2012.validation import read_yaml
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.data.prepare import prepare
 from alexnet2012.files import file_digest
 from alexnet2012.net_config import NetConfig
-from alexnet2012.resolve import merge
+from alexnet2012.plan import merge
 from alexnet2012.tracking import TrackingIds
 from alexnet2012.tracking import store as tracking_store
 from alexnet2012.training.checkpoint import list_checkpoints

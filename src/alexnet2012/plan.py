@@ -1,0 +1,144 @@
+"""What a configuration asks for: its runs and ensembles, each once, and the experiments that they belong to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from alexnet2012.config import Config, DatasetConfig, Experiment, RunConfig, TrainingConfig, digest8
+from alexnet2012.net_config import NetConfig
+from alexnet2012.section import Section
+from alexnet2012.training.search import list_search_runs
+
+# Settings that change no error, or by so little as another seed would.
+NO_DEPARTURES = ("measured_train_images", "torch_threads")
+
+
+@dataclass(frozen=True)
+class EnsembleRun:
+    """An ensemble with its members' runs, all on one dataset."""
+
+    name: str
+    config_name: str
+    dataset_name: str
+    members: tuple[RunConfig, ...]
+
+    @property
+    def hash8(self) -> str:
+        return digest8([[run.variant, run.hash8, run.seed] for run in self.members])
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that it is evaluated on, its members' own."""
+        return self.members[0].splits
+
+    @property
+    def predictions(self) -> Path:
+        """Folder of the average's probabilities, relative to the working directory."""
+        return Path(
+            "results", self.config_name, "predictions", self.dataset_name, f"{self.name}-{self.hash8}", "average"
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a configuration asks for: its runs and ensembles, each once."""
+
+    config: Config
+    experiments: tuple[Experiment, ...]
+    runs: tuple[RunConfig, ...]
+    ensembles: tuple[EnsembleRun, ...]
+
+    @property
+    def datasets(self) -> list[str]:
+        """The names of those that its experiments are on."""
+        return list(dict.fromkeys(each.dataset for each in self.experiments))
+
+    @property
+    def searches(self) -> dict[Path, tuple[RunConfig, ...]]:
+        """The short runs that find the learning rate of a run, by the folder of that run; all seeds share a search."""
+        searching = [run for run in self.runs if run.training.learning_rate_search is not None]
+        first: dict[Path, RunConfig] = {}
+        for run in searching:
+            first.setdefault(run.folder.parent, run)
+        return {run.folder: list_search_runs(first[run.folder.parent]) for run in searching}
+
+    @property
+    def trainings(self) -> tuple[RunConfig, ...]:
+        """Everything that is trained, each once: the runs, and before them those of their searches."""
+        everything = [*(run for each in self.searches.values() for run in each), *self.runs]
+        return tuple({run.folder: run for run in everything}.values())
+
+    def keep(self, wanted: Callable[[Experiment, tuple[RunConfig, ...]], bool]) -> "Plan":
+        """The same with those experiments alone for which, with their runs, `wanted` is true; ensembles all stay."""
+        runs = {(run.dataset_name, run.variant, run.seed): run for run in self.runs}
+        own = {
+            index: tuple(runs[each.dataset, each.variant, seed] for seed in each.seeds)
+            for index, each in enumerate(self.experiments)
+        }
+        kept = [index for index, each in enumerate(self.experiments) if wanted(each, own[index])]
+        needed = {run.folder: run for index in kept for run in own[index]}
+        return replace(self, experiments=tuple(self.experiments[index] for index in kept), runs=tuple(needed.values()))
+
+    def list_experiments(self) -> dict[str, Any]:
+        """The plan as plain data, for those who read results: each experiment with the folders of its runs."""
+        runs = {(run.dataset_name, run.variant, run.seed): run for run in self.runs}
+        ensembles = {(ensemble.dataset_name, ensemble.name): ensemble for ensemble in self.ensembles}
+        listed = []
+        for each in self.experiments:
+            dataset = self.config.datasets[each.dataset]
+            entry = {
+                "dataset": each.dataset,
+                "kind": dataset.kind,
+                "splits": list(dataset.evaluated_splits),
+                "departures": list_departures(self.config, dataset),
+                "tables": list(each.tables),
+            }
+            if each.ensemble is not None:
+                entry |= {
+                    "ensemble": each.ensemble,
+                    "predictions": [str(ensembles[each.dataset, each.ensemble].predictions)],
+                }
+            else:
+                own = [runs[each.dataset, each.variant, seed] for seed in each.seeds]
+                entry |= {
+                    "variant": each.variant,
+                    "seeds": each.seeds,
+                    "length": each.length,
+                    "runs": [str(run.folder) for run in own],
+                }
+                entry["predictions"] = [str(run.predictions) for run in own]
+            listed.append(entry)
+        return {"name": self.config.name, "experiments": listed}
+
+
+def list_departures(config: Config, dataset: DatasetConfig) -> list[str]:
+    """The settings of the base net, its training and its images that are not the paper's: such errors do not compare.
+
+    What a variant changes on top is what the variant is about.
+    """
+    found = [f"datasets.{key}" for key in ("size_px", "storage") if getattr(dataset, key) != default_of(dataset, key)]
+    for model, section, base in ((NetConfig, "net", config.net), (TrainingConfig, "training", config.training)):
+        own, papers = model.model_validate(merge(model().model_dump(), base)), model()
+        found += [
+            f"{section}.{key}"
+            for key in model.model_fields
+            if key not in NO_DEPARTURES and getattr(own, key) != getattr(papers, key)
+        ]
+    return found
+
+
+def default_of(section: Section, key: str) -> Any:
+    return type(section).model_fields[key].default
+
+
+def merge(base: Any, delta: Any) -> Any:
+    """`base` with `delta` laid over it, mapping by mapping; anything but a mapping replaces what was there.
+
+    A mapping with another `kind` (a schedule) replaces the whole, since its keys are other keys.
+    """
+    if not (isinstance(base, dict) and isinstance(delta, dict)) or base.get("kind") != delta.get(
+        "kind", base.get("kind")
+    ):
+        return delta
+    return {**base, **{key: merge(base.get(key), value) for key, value in delta.items()}}

@@ -1,0 +1,87 @@
+"""Verbs that train nets and evaluate them."""
+
+import argparse
+from pathlib import Path
+
+
+def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
+    verb = verbs.add_parser("calibrate", help="check packed ILSVRC-2012 images by torchvision's AlexNet on val")
+    verb.add_argument("dataset")
+    verb.add_argument("output", type=Path, help="the record, written when the errors are the known ones")
+    verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
+    verb.add_argument("--weights", type=Path, help="file of the net's weights; torch hub's cache if not given")
+    verb.add_argument("--download", action="store_true", help="fetch the weights where they are not in the cache")
+    verb.set_defaults(run=run_calibrate)
+
+    stores = argparse.ArgumentParser(add_help=False)
+    stores.add_argument("--tracking", type=Path, required=True, help="what `track` wrote")
+    stores.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
+
+    verb = verbs.add_parser("train", help="train the run of a folder, or resume it", parents=[stores])
+    verb.add_argument("folder", type=Path, help="holds config.yaml; the results go beside it")
+    verb.add_argument(
+        "--search",
+        type=Path,
+        nargs="+",
+        help="folders of the runs that tried its learning rates, where it has a search",
+    )
+    verb.set_defaults(run=run_train)
+
+    verb = verbs.add_parser("predict", help="store a trained net's probabilities and errors", parents=[stores])
+    verb.add_argument("folder", type=Path, help="a trained run's folder")
+    verb.add_argument("output", type=Path, help="folder of the probabilities")
+    verb.add_argument("--split", choices=("val", "test"), required=True)
+    verb.add_argument(
+        "--submission",
+        action="store_true",
+        help="write SPLIT-submission.txt instead, the five most probable labels of each image: the official format",
+    )
+    verb.set_defaults(run=run_predict)
+
+    verb = verbs.add_parser("analyse", help="measure what a trained net's kernels and features have learnt")
+    verb.add_argument("folder", type=Path, help="a trained run's folder")
+    verb.add_argument("output", type=Path, help="folder of analysis.json and examples.npz")
+    verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
+    verb.set_defaults(run=run_analyse)
+
+    verb = verbs.add_parser("average", help="average stored probabilities into an ensemble's", parents=[stores])
+    verb.add_argument("name")
+    verb.add_argument("output", type=Path)
+    verb.add_argument("--members", type=Path, nargs="+", required=True, help="folders of the members' probabilities")
+    verb.add_argument("--split", choices=("val", "test"), required=True)
+    verb.set_defaults(run=run_average)
+
+
+def run_calibrate(options: argparse.Namespace) -> None:
+    from alexnet2012.evaluation.calibration import calibrate_torchvision
+
+    weights = options.weights and options.weights.expanduser()
+    calibrate_torchvision(options.data / options.dataset, options.output, weights, options.download)
+    print(options.output)
+
+
+def run_train(options: argparse.Namespace) -> None:
+    from alexnet2012.training.run import train
+
+    train(options.folder, options.data, options.tracking, options.search)
+
+
+def run_predict(options: argparse.Namespace) -> None:
+    from alexnet2012.evaluation.run import predict, submit
+
+    if options.submission:
+        print(submit(options.folder, options.split, options.output, options.data))
+        return
+    predict(options.folder, options.split, options.output, options.data, options.tracking)
+
+
+def run_analyse(options: argparse.Namespace) -> None:
+    from alexnet2012.evaluation.analysis import analyse
+
+    analyse(options.folder, options.output, options.data)
+
+
+def run_average(options: argparse.Namespace) -> None:
+    from alexnet2012.evaluation.run import average_members
+
+    average_members(options.name, options.members, options.split, options.output, options.data, options.tracking)
