@@ -93,7 +93,8 @@ def draw_bars(axes: Axes, top: np.ndarray, probabilities: np.ndarray, label: int
 
 def draw_neighbours(part: SubFigure, examples: dict[str, np.ndarray], neighbours: dict) -> None:
     queries, shown = len(examples["query_images"]), examples["features_images"].shape[1]
-    own, *spaces = part.subfigures(1, 1 + len(SPACES), width_ratios=(1.25, *[shown + 0.4] * len(SPACES)), wspace=0.0)
+    own, first, _, second = part.subfigures(1, 4, width_ratios=(1.25, shown + 0.4, 0.35, shown + 0.4), wspace=0.0)
+    spaces = (first, second)
     own.suptitle("query", fontsize=10)
     for axes, image in zip(own.subplots(queries, 1, squeeze=False)[:, 0], examples["query_images"], strict=True):
         show_image(axes, image)
