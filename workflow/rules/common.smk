@@ -40,6 +40,9 @@ def records(plan):
     ]
 
 
+TRAINING_CODE = fingerprint("train")
+
+
 def is_finished(experiment, runs):
     """Whether an experiment for claims is there, made by the training code of today."""
     made = [Path(run.folder, "record.json") for run in runs]
@@ -48,7 +51,7 @@ def is_finished(experiment, runs):
         *(f"{run.predictions}/{each}.json" for run in runs for each in run.splits),
     ]
     return all(map(os.path.exists, there)) and all(
-        json.loads(record.read_text())["identity"]["code"] == fingerprint("train")
+        json.loads(record.read_text())["identity"]["code"] == TRAINING_CODE
         for record in made
     )
 
@@ -58,7 +61,7 @@ def plan():
     """What tables and figures are made of, known once the targets are.
 
     The claims' experiments are run when `claims` is asked for. Those that are there stay in the tables afterwards, until
-    they would have to be trained anew: the default target never does that.
+    other code would train them anew: the default target never does that.
     """
     if "claims" in workflow.dag_settings.targets:
         return EVERYTHING

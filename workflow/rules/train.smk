@@ -23,7 +23,7 @@ rule train_net:
     resources:
         gpu=lambda wildcards: run_of(wildcards).runtime.gpus_per_training,
     params:
-        code=fingerprint("train"),
+        code=TRAINING_CODE,
         folder=lambda wildcards, output: os.path.dirname(output.model),
         search=search_folders,
     shell:
