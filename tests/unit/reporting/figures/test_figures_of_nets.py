@@ -89,7 +89,7 @@ def test_figure_4_shows_the_truth_in_its_own_colour(cnn):
 def test_figure_4_frames_neighbours_of_other_classes(cnn):
     write_analysis(cnn, 0)
     figure = figure4.draw(load(cnn), "photos").figure
-    _, features, pixels = figure.subfigs[1].subfigs
+    _, features, _, pixels = figure.subfigs[1].subfigs
     assert features.get_suptitle() == "nearest by features (fc7): precision at 5 62.5 %"
     assert pixels.get_suptitle() == "nearest by pixels: precision at 5 25.0 %"
     framed = [[axes.spines["left"].get_visible() for axes in part.axes] for part in (features, pixels)]
