@@ -71,18 +71,17 @@ class Plan:
 
     def keep(self, wanted: Callable[[Experiment, tuple[RunConfig, ...]], bool]) -> "Plan":
         """The same with those experiments alone for which, with their runs, `wanted` is true; ensembles all stay."""
+        kept = tuple(each for each in self.experiments if wanted(each, self.runs_of(each)))
+        needed = {run.folder: run for each in kept for run in self.runs_of(each)}
+        return replace(self, experiments=kept, runs=tuple(needed.values()))
+
+    def runs_of(self, experiment: Experiment) -> tuple[RunConfig, ...]:
+        """An experiment's runs in the order of its seeds; none of an ensemble."""
         runs = {(run.dataset_name, run.variant, run.seed): run for run in self.runs}
-        own = {
-            index: tuple(runs[each.dataset, each.variant, seed] for seed in each.seeds)
-            for index, each in enumerate(self.experiments)
-        }
-        kept = [index for index, each in enumerate(self.experiments) if wanted(each, own[index])]
-        needed = {run.folder: run for index in kept for run in own[index]}
-        return replace(self, experiments=tuple(self.experiments[index] for index in kept), runs=tuple(needed.values()))
+        return tuple(runs[experiment.dataset, experiment.variant, seed] for seed in experiment.seeds)
 
     def list_experiments(self) -> dict[str, Any]:
         """The plan as plain data, for those who read results: each experiment with the folders of its runs."""
-        runs = {(run.dataset_name, run.variant, run.seed): run for run in self.runs}
         ensembles = {(ensemble.dataset_name, ensemble.name): ensemble for ensemble in self.ensembles}
         listed = []
         for each in self.experiments:
@@ -100,7 +99,7 @@ class Plan:
                     "predictions": [str(ensembles[each.dataset, each.ensemble].predictions)],
                 }
             else:
-                own = [runs[each.dataset, each.variant, seed] for seed in each.seeds]
+                own = self.runs_of(each)
                 entry |= {
                     "variant": each.variant,
                     "seeds": each.seeds,

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from alexnet2012 import devices, provenance
 from alexnet2012.config import RunConfig
 from alexnet2012.data.batches import stream
 from alexnet2012.data.packed import PackedDataset, PackedSplit
@@ -19,9 +17,8 @@ from alexnet2012.evaluation.chroma import compare_towers
 from alexnet2012.evaluation.crops import centre_crop
 from alexnet2012.evaluation.neighbours import feature_blocks, nearest, pixel_blocks
 from alexnet2012.evaluation.predict import predict_crops
-from alexnet2012.evaluation.trained import open_run
+from alexnet2012.evaluation.trained import load_net, open_run
 from alexnet2012.files import replacing, write_json
-from alexnet2012.model.nets import make_net
 
 PRECISION_AT = 5
 SHOWN_NEIGHBOURS, SHOWN_QUERIES, SHOWN_IMAGES, SHOWN_LABELS = 6, 5, 8, 5  # of figure 4
@@ -38,11 +35,7 @@ def analyse(run_folder: Path, output_folder: Path, data_folder: Path) -> None:
     run, record, dataset = open_run(run_folder, data_folder)
     if run.net.kind != "alexnet":
         raise ConfigError(f"{run_folder} holds a net of kind {run.net.kind}; only the paper's net has towers and fc7")
-    device = devices.open_device(run.runtime.device, run.training.torch_threads)
-    made_by = provenance.collect(run.training.torch_threads, device.type)
-    net = make_net(run.net, len(dataset.classes))
-    net.load_state_dict(load_file(run_folder / "model.safetensors"))
-    net.to(device)
+    net, made_by = load_net(run_folder, run, len(dataset.classes))
     started = time.monotonic()
     # torch's number of threads is not that of the BLAS which finds distances: without this it takes every core.
     with threadpool_limits(run.training.torch_threads):

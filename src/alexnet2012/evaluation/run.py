@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alexnet2012 import devices, provenance
+from alexnet2012 import provenance
 from alexnet2012.config import RunConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation.ensemble import average
 from alexnet2012.evaluation.metrics import top_k_errors
-from alexnet2012.evaluation.trained import open_run
+from alexnet2012.evaluation.trained import load_net, open_run
 from alexnet2012.files import read_json, replacing, write_json
 from alexnet2012.tracking import TrackingIds, log_ensemble, log_results
 
@@ -72,16 +72,9 @@ def predict_split(
     """The trained net's probabilities, what made them, and the seconds that it took once all was loaded."""
     import time
 
-    from safetensors.torch import load_file
-
     from alexnet2012.evaluation.predict import predict_ten_crops
-    from alexnet2012.model.nets import make_net
 
-    device = devices.open_device(run.runtime.device, run.training.torch_threads)
-    made_by = provenance.collect(run.training.torch_threads, device.type)
-    net = make_net(run.net, len(dataset.classes))
-    net.load_state_dict(load_file(run_folder / "model.safetensors"))
-    net.to(device)
+    net, made_by = load_net(run_folder, run, len(dataset.classes))
     started = time.monotonic()
     found = predict_ten_crops(net, dataset, split, run.net.crop_px, run.runtime.evaluation_batch)
     return found, made_by, time.monotonic() - started

@@ -1,12 +1,17 @@
 """A trained run, opened by those that look at its net."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from alexnet2012 import devices, provenance
 from alexnet2012.config import RunConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import RecordError
 from alexnet2012.files import file_digest, read_json
 from alexnet2012.resolve import read_run
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def open_run(run_folder: Path, data_folder: Path) -> tuple[RunConfig, dict, PackedDataset]:
@@ -22,3 +27,16 @@ def open_run(run_folder: Path, data_folder: Path) -> tuple[RunConfig, dict, Pack
             f"{dataset.folder} holds {dataset.digest[:8]}; prepare the same data, or train again"
         )
     return run, record, dataset
+
+
+def load_net(run_folder: Path, run: RunConfig, classes: int) -> tuple["nn.Module", provenance.Provenance]:
+    """The trained net on its device, and what the work with it is made by."""
+    from safetensors.torch import load_file
+
+    from alexnet2012.model.nets import make_net
+
+    device = devices.open_device(run.runtime.device, run.training.torch_threads)
+    made_by = provenance.collect(run.training.torch_threads, device.type)
+    net = make_net(run.net, classes)
+    net.load_state_dict(load_file(run_folder / "model.safetensors"))
+    return net.to(device), made_by

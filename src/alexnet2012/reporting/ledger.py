@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 from alexnet2012.reporting.cells import interval_cell, outcome_cells, place, probability_cell, stated
 from alexnet2012.reporting.claims import Entry, settle_all
+from alexnet2012.reporting.ledger_row import Row
 from alexnet2012.reporting.outcomes import Measurement
 from alexnet2012.reporting.pages import grid, heading, page, rehearsal_note
 from alexnet2012.reporting.provenance_note import describe_origin
@@ -11,23 +12,6 @@ from alexnet2012.reporting.results import EDITIONS, Results
 
 HEADERS = ["claim", "what", "where", "paper", "measured (top-1 / top-5)", "verdict"]
 HEADERS += ["conditions and interval, or why not", "p", "Holm p"]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A claim's line of the ledger, in words; `p` and `p_holm` are None where it has no test."""
-
-    id: str
-    text: str
-    section: str
-    paper: str
-    measured: str
-    verdict: str
-    colour: str
-    conditions: str
-    interval: str
-    p: float | None
-    p_holm: float | None
 
 
 @dataclass(frozen=True)

@@ -6,32 +6,10 @@ from typing import Any
 
 from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json
+from alexnet2012.reporting.ledger_row import Row
 
 # The colours of verdicts in the order of the page, each with a sign, as colour alone tells some readers nothing.
 SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?", "indicative": "~", "not measured": "–"}
-
-
-@dataclass(frozen=True)
-class LedgerRow:
-    """A claim, what the paper says of it, what was measured and the verdict; `p` and `p_holm` None where not tested."""
-
-    id: str
-    text: str
-    section: str
-    paper: str
-    measured: str
-    verdict: str
-    colour: str
-    conditions: str
-    p: float | None
-    p_holm: float | None
-
-    @property
-    def tests(self) -> str:
-        """The claim's p and the one adjusted for all claims of the ledger: "p 0.012, Holm 0.036"."""
-        if self.p is None:
-            return ""
-        return f"p {digits(self.p)}" + ("" if self.p_holm is None else f", Holm {digits(self.p_holm)}")
 
 
 @dataclass(frozen=True)
@@ -47,7 +25,7 @@ class Ledger:
     """The claims on one dataset."""
 
     dataset: str
-    rows: tuple[LedgerRow, ...]
+    rows: tuple[Row, ...]
 
     @property
     def tallies(self) -> list[Tally]:
@@ -65,14 +43,10 @@ def read_ledgers(path: Path) -> list[Ledger]:
         raise RecordError(f"{path} is not complete ({error}); run snakemake -R render_tables") from None
 
 
-def read_row(values: dict[str, Any], path: Path) -> LedgerRow:
-    row = LedgerRow(**{field.name: values[field.name] for field in fields(LedgerRow)})
+def read_row(values: dict[str, Any], path: Path) -> Row:
+    row = Row(**{field.name: values[field.name] for field in fields(Row)})
     if row.colour not in SIGNS:
         raise RecordError(
             f"{path}: {row.id}: {row.colour!r} is no verdict's colour; expected one of {', '.join(SIGNS)}"
         )
     return row
-
-
-def digits(p: float) -> str:
-    return f"{p:.3g}" if p >= 0.0001 else "< 0.0001"
