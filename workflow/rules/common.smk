@@ -32,11 +32,13 @@ except AlexNet2012Error as error:
 
 
 def records(plan):
-    """Every prediction's record, of single nets and of ensembles, on the splits whose labels are public."""
+    """Every prediction's record and what tables count in it, of single nets and of ensembles, on the splits whose
+    labels are public."""
     return [
-        f"{each.predictions}/{split}.json"
+        f"{each.predictions}/{split}{end}"
         for each in (*plan.runs, *plan.ensembles)
         for split in each.splits
+        for end in (".json", "-ranks.npz")
     ]
 
 

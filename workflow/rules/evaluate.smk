@@ -31,6 +31,7 @@ rule predict:
     output:
         f"{PREDICTIONS}/{{split}}-ten_crop.npy",
         f"{PREDICTIONS}/{{split}}-centre.npy",
+        f"{PREDICTIONS}/{{split}}-ranks.npz",
         f"{PREDICTIONS}/{{split}}.json",
     log:
         f"{RESULTS}/logs/predict/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}-{{split}}.log",
@@ -87,6 +88,7 @@ rule average:
     output:
         f"{AVERAGE}/{{split}}-ten_crop.npy",
         f"{AVERAGE}/{{split}}-centre.npy",
+        f"{AVERAGE}/{{split}}-ranks.npz",
         f"{AVERAGE}/{{split}}.json",
     log:
         f"{RESULTS}/logs/average/{{dataset}}/{{ensemble}}-{{hash8}}-{{split}}.log",

@@ -11,7 +11,7 @@ from alexnet2012.config import RunConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation.ensemble import average
-from alexnet2012.evaluation.metrics import top_k_errors
+from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.evaluation.trained import load_net, open_run
 from alexnet2012.files import read_json, replacing, write_json
 from alexnet2012.tracking import TrackingIds, log_ensemble, log_results
@@ -23,8 +23,8 @@ CROPS = ("ten_crop", "centre")
 
 
 def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path, tracking_file: Path) -> None:
-    """Write `output_folder`/<split>-{ten_crop,centre}.npy, float32 (n, classes), and <split>.json with errors and
-    provenance.
+    """Write `output_folder`/<split>-{ten_crop,centre}.npy, float32 (n, classes), <split>-ranks.npz, how many classes
+    stand before each true one, and <split>.json with errors and provenance.
 
     Raises RecordError when the weights are not those of the run's record, or were trained on other data; DataError
     when the split's labels are withheld.
@@ -117,12 +117,12 @@ def average_members(
 def write_record(
     folder: Path, kind: str, name: str, dataset: PackedDataset, split: str, made_by: dict, details: dict
 ) -> dict[str, dict[str, float]]:
-    """Measure the stored probabilities, write <split>.json, and return its errors by crops and k."""
+    """Measure the stored probabilities, write its ranks and last its record; its errors by crops and k."""
     labels = dataset.split(split).labels
-    errors = {}
-    for crops in CROPS:
-        probabilities = np.load(folder / f"{split}-{crops}.npy", mmap_mode="r")
-        errors[crops] = top_k_errors(probabilities, labels)
+    ranks = {crops: rank_truth(np.load(folder / f"{split}-{crops}.npy", mmap_mode="r"), labels) for crops in CROPS}
+    with replacing(folder / f"{split}-ranks.npz") as path, path.open("wb") as file:
+        np.savez_compressed(file, **{crops: each.astype(np.uint16) for crops, each in ranks.items()})
+    errors = {crops: {f"top{k}": float((each >= k).mean()) for k in (1, 5)} for crops, each in ranks.items()}
     write_json(
         folder / f"{split}.json",
         {

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from alexnet2012.errors import RecordError
-from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.files import read_json
 
+CROPS = ("ten_crop", "centre")
 # The two errors are of two evaluations: on another machine an image in a thousand may stand on the edge.
 LARGEST_DIFFERENCE = 0.001
 
@@ -43,14 +43,13 @@ class Net:
 
     def wrong(self, split: str, crops: str, k: int) -> np.ndarray:
         """Bool (n,): which images the net gets wrong; raises RecordError when its record says another error."""
-        if (split, crops) not in self._ranks:
-            labels = load_array(self.data_folder / self.predictions[split]["dataset"]["name"] / split / "labels.npy")
-            self._ranks[split, crops] = rank_truth(load_array(self._probabilities(split, crops)), labels)
-        found = self._ranks[split, crops] >= k
+        path = self.folder / f"{split}-ranks.npz"
+        if split not in self._ranks:
+            self._ranks[split] = load_arrays(path, CROPS, "run snakemake to make it anew")
+        found = self._ranks[split][crops] >= k
         if float(found.mean()) != self.predictions[split]["errors"][crops][f"top{k}"]:
             raise RecordError(
-                f"{self._probabilities(split, crops)} does not hold the error that {split}.json beside it records; "
-                "predict this split again"
+                f"{path} does not hold the error that {split}.json beside it records; predict this split again"
             )
         return found
 
@@ -59,11 +58,8 @@ class Net:
         path = self._of_training("answers.npz")
         if path is None:
             return None
-        try:
-            with np.load(path) as arrays:
-                found = Answers(arrays["train_wrong"].astype(bool), arrays["val_wrong"].astype(bool))
-        except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
-            raise RecordError(f"{path} cannot be read ({error}); train this net anew") from None
+        arrays = load_arrays(path, ("train_wrong", "val_wrong"), "train this net anew")
+        found = Answers(arrays["train_wrong"].astype(bool), arrays["val_wrong"].astype(bool))
         for name, wrong in (("train", found.train), ("val", found.val)):
             recorded = self.training["final"][f"{name}_top1_error"]
             if abs(float(wrong.mean()) - recorded) > LARGEST_DIFFERENCE:
@@ -96,17 +92,10 @@ class Net:
         path = self._of_analysis("examples.npz")
         if not path.is_file():
             return None
-        try:
-            with np.load(path) as arrays:
-                return dict(arrays)
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
-            raise RecordError(f"{path} cannot be read ({error}); remove its folder and run snakemake") from None
+        return load_arrays(path, (), "remove its folder and run snakemake")
 
     def records(self) -> list[dict]:
         return [record for record in (self.training, *self.predictions.values()) if record is not None]
-
-    def _probabilities(self, split: str, crops: str) -> Path:
-        return self.folder / f"{split}-{crops}.npy"
 
     def _of_analysis(self, name: str) -> Path:
         predictions = self.folder.parents[2]  # .../predictions/<dataset>/<variant>-<hash8>/seed<k>
@@ -117,8 +106,13 @@ class Net:
         return path if path is not None and path.is_file() else None
 
 
-def load_array(path: Path) -> np.ndarray:
+def load_arrays(path: Path, names: tuple[str, ...], remedy: str) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file; raises RecordError, with what to do about it, when it lacks one of `names`."""
     try:
-        return np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise RecordError(f"{path} cannot be read ({error}); run snakemake to make it anew") from None
+        with np.load(path) as arrays:
+            found = dict(arrays)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise RecordError(f"{path} cannot be read ({error}); {remedy}") from None
+    if missing := [name for name in names if name not in found]:
+        raise RecordError(f"{path} holds no {', '.join(missing)}; {remedy}")
+    return found

@@ -124,19 +124,18 @@ class FakeResults:
         return {"dataset": dataset, **own, "tables": list(tables)}
 
     def predict(self, folder: Path, key: str, dataset: str, wrong: dict, own: dict) -> None:
-        """`wrong` maps (split, crops) to (top-1, top-5) numbers of wrong answers; what is not named is all right."""
+        """`wrong` maps (split, crops) to (top-1, top-5) numbers of wrong answers, of the first images; what is not
+        named is all right."""
         for split in self.splits:
             count = COUNTS[split]
-            labels = np.arange(count, dtype=np.int64) % self.classes
-            path = self.data / dataset / split / "labels.npy"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.save(path, labels)
-            errors = {}
+            errors, ranks = {}, {}
             for crops in CROPS:
                 top1, top5 = wrong.get((split, crops), (0, 0))
                 folder.mkdir(parents=True, exist_ok=True)
-                np.save(folder / f"{split}-{crops}.npy", answer(labels, self.classes, top1, top5))
+                np.save(folder / f"{split}-{crops}.npy", np.zeros((count, self.classes), dtype=np.float32))
+                ranks[crops] = np.repeat([5, 1, 0], [top5, top1 - top5, count - top1]).astype(np.uint16)
                 errors[crops] = {"top1": top1 / count, "top5": top5 / count}
+            np.savez_compressed(folder / f"{split}-ranks.npz", **ranks)
             record = {
                 "kind": "prediction",
                 "variant": key,
@@ -158,17 +157,6 @@ class FakeResults:
 def describe(dataset: str, kind: str = "imagefolder", part: str = "") -> dict:
     digest = f"{dataset}0123456789abcdef"
     return {"name": dataset, "kind": kind, "part": part, "digest": digest, "counts": COUNTS}
-
-
-def answer(labels: np.ndarray, classes: int, top1: int, top5: int) -> np.ndarray:
-    """Probabilities (n, classes) by which the first `top1` images miss at top-1 and the first `top5` at top-5."""
-    probabilities = np.zeros((len(labels), classes), dtype=np.float32)
-    for row, label in enumerate(labels):
-        place = 5 if row < top5 else 1 if row < top1 else 0
-        order = [each for each in range(classes) if each != label]
-        order.insert(place, label)
-        probabilities[row, order] = 2.0 ** -np.arange(1, classes + 1)
-    return probabilities
 
 
 def save(path: Path, values: dict) -> None:

@@ -81,11 +81,11 @@ def test_a_folder_that_is_no_configurations_is_refused(fake):
     assert refusal(fake).startswith(f"{fake.folder}/experiments.json cannot be read: No such file or directory")
 
 
-def test_probabilities_that_contradict_their_record_are_refused(cnn):
-    path = cnn.folder / "predictions/photos/cnn-00000000/seed0/test-ten_crop.npy"
-    array = np.load(path)
-    array[19] = np.roll(array[19], 1)  # the last image, answered rightly until now
-    np.save(path, array)
+def test_ranks_that_contradict_their_record_are_refused(cnn):
+    path = cnn.folder / "predictions/photos/cnn-00000000/seed0/test-ranks.npz"
+    ranks = dict(np.load(path))
+    ranks["ten_crop"][19] = 1  # the last image, answered rightly until now
+    np.savez(path, **ranks)
     (net,) = load_results(cnn.folder, cnn.data).experiments[0].nets
     with pytest.raises(RecordError) as caught:
         net.wrong("test", "ten_crop", 1)
@@ -95,24 +95,22 @@ def test_probabilities_that_contradict_their_record_are_refused(cnn):
     assert net.wrong("test", "centre", 1).sum() == 9
 
 
-def test_fewer_rows_than_labels_are_refused(cnn):
-    path = cnn.folder / "predictions/photos/cnn-00000000/seed0/test-ten_crop.npy"
-    np.save(path, np.load(path)[:-1])
-    (net,) = load_results(cnn.folder, cnn.data).experiments[0].nets
-    with pytest.raises(RecordError, match="19 rows of probabilities for 20 labels; predict this split again"):
-        net.wrong("test", "ten_crop", 1)
-
-
-@pytest.mark.parametrize(
-    "path", ["results/some/predictions/photos/cnn-00000000/seed0/test-centre.npy", "data/photos/test/labels.npy"]
-)
 @pytest.mark.parametrize("content", [None, b"", b"no array"])
-def test_an_array_that_cannot_be_read_is_named(cnn, path, content):
-    (cnn.root / path).unlink()
+def test_ranks_that_cannot_be_read_are_named(cnn, content):
+    path = cnn.folder / "predictions/photos/cnn-00000000/seed0/test-ranks.npz"
+    path.unlink()
     if content is not None:
-        (cnn.root / path).write_bytes(content)
+        path.write_bytes(content)
     (net,) = load_results(cnn.folder, cnn.data).experiments[0].nets
     with pytest.raises(RecordError, match=f"{path} cannot be read .*; run snakemake to make it anew"):
+        net.wrong("test", "centre", 1)
+
+
+def test_ranks_without_the_crops_asked_for_are_named(cnn):
+    path = cnn.folder / "predictions/photos/cnn-00000000/seed0/test-ranks.npz"
+    np.savez(path, ten_crop=np.zeros(20, dtype=np.uint16))
+    (net,) = load_results(cnn.folder, cnn.data).experiments[0].nets
+    with pytest.raises(RecordError, match="test-ranks.npz holds no centre; run snakemake to make it anew"):
         net.wrong("test", "centre", 1)
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from alexnet2012.reporting.compare.folder import CROPS, Group
+from alexnet2012.reporting.compare.folder import Group
+from alexnet2012.reporting.net import CROPS
 
 
 @dataclass(frozen=True)

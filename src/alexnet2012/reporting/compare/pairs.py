@@ -4,8 +4,8 @@ import filecmp
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet2012.reporting.compare.folder import CROPS, Folder, Group
-from alexnet2012.reporting.results import Net
+from alexnet2012.reporting.compare.folder import Folder, Group
+from alexnet2012.reporting.net import CROPS, Net
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ def list_arrays(first: Net, second: Net, splits: list[str]) -> list[tuple[Path, 
         (net_folder / name, other_folder / name)
         for net_folder, other_folder, names in (
             (first.folder, second.folder, [f"{split}-{crops}.npy" for split in splits for crops in CROPS]),
+            (first.folder, second.folder, [f"{split}-ranks.npz" for split in splits]),
             (first.run_folder, second.run_folder, ["model.safetensors", "answers.npz"]),
         )
         if net_folder is not None and other_folder is not None

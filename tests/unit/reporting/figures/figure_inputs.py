@@ -72,6 +72,7 @@ def write_analysis(fake: FakeResults, seed: int, dataset="photos") -> None:
         "pixels_labels": (near + 1) % 10,
     }
     np.savez(folder / "examples.npz", **examples)
+    (fake.data / dataset).mkdir(parents=True, exist_ok=True)
     (fake.data / dataset / "manifest.json").write_text(json.dumps({"classes": CLASSES}))
 
 
