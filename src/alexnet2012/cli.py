@@ -35,4 +35,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add_planning_verbs(verbs)
     add_running_verbs(verbs)
     add_reading_verbs(verbs)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else arguments
+    return options

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.experiment_config import ClaimExperiment, Experiment
 from alexnet2012.net_config import AnyNetConfig
 from alexnet2012.section import Section
 
@@ -143,106 +144,21 @@ class TrainingConfig(Section):
 
 
 class RuntimeConfig(Section):
-    """How a run is carried out; nothing here changes a result, so nothing here is hashed."""
+    """How a run is carried out; nothing here changes a result by more than rounding, so nothing here is hashed.
+
+    `placement`: a whole net on one device, so that two cards train two nets, or a tower on each of two (§3.2).
+    """
 
     checkpoint_every_s: float = Field(default=600.0, gt=0)
     evaluation_batch: int = Field(default=100, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    gpus_per_training: Literal[1] = 1
+    placement: Literal["one-device", "two-devices"] = "one-device"
     accept_code: str | None = None
 
-
-TableName = Literal["table1", "table2", "in_text", "claims"]
-
-
-Length = Literal["here", "published"]  # of a training: what the configuration says, or what the author published
-
-
-class Variant(Section):
-    """One numbered variant: where the paper speaks of it, which claims it serves, and only its delta from `base`.
-
-    `published`: what its training is at the length that the author published, asked for by `length: published`.
-    """
-
-    section: str
-    claims: list[str] = []
-    net: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    published: dict[str, Any] = {}
-
-
-class Members(Section):
-    variant: str
-    seeds: list[int] = Field(min_length=1)
-
-
-class Ensemble(Section):
-    section: str
-    claims: list[str] = []
-    members: list[Members] = Field(min_length=1)
-
-
-class VariantsFile(Section):
-    variants: dict[str, Variant]
-    ensembles: dict[str, Ensemble] = {}
-
-
-class ClaimExperiment(Section):
-    """Variants with their seeds on a dataset, for the ledger of claims alone: `snakemake claims` runs them."""
-
-    dataset: str
-    variants: list[str] = Field(min_length=1)
-    seeds: list[int] = Field(min_length=1)
-    length: Length = "here"
-
-    @field_validator("seeds")
-    @classmethod
-    def _distinct(cls, seeds: list[int]) -> list[int]:
-        return check_seeds(seeds)
-
-    @field_validator("variants")
-    @classmethod
-    def _each_once(cls, variants: list[str]) -> list[str]:
-        if len(set(variants)) != len(variants):
-            raise ValueError(f"each variant once, found {', '.join(variants)}")
-        return variants
-
-    def list_experiments(self) -> list["Experiment"]:
-        """The same, a variant on each line."""
-        line = self.model_dump(exclude={"variants"}) | {"tables": ["claims"]}
-        return [Experiment(variant=variant, **line) for variant in self.variants]
-
-
-def check_seeds(seeds: list[int]) -> list[int]:
-    if len(set(seeds)) != len(seeds) or any(seed < 0 for seed in seeds):
-        raise ValueError(f"seeds must be distinct and not negative, found {seeds}")
-    return seeds
-
-
-class Experiment(Section):
-    """One line of the plan: a variant with its seeds, or an ensemble, on a dataset; and the tables that it feeds."""
-
-    dataset: str
-    variant: str | None = None
-    ensemble: str | None = None
-    seeds: list[int] = []
-    length: Length = "here"
-    tables: list[TableName] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _one_subject(self) -> "Experiment":
-        if (self.variant is None) == (self.ensemble is None):
-            raise ValueError("an experiment names either a variant or an ensemble")
-        if self.variant is not None and not self.seeds:
-            raise ValueError(f"variant {self.variant} needs seeds, e.g. seeds: [0]")
-        if self.ensemble is not None and self.length != "here":
-            raise ValueError(f"ensemble {self.ensemble} takes its members as they are; remove length")
-        if self.ensemble is not None and self.seeds:
-            raise ValueError(
-                f"ensemble {self.ensemble} takes its seeds from its members in variants.yaml; remove seeds"
-            )
-        check_seeds(self.seeds)
-        return self
+    @property
+    def gpus_per_training(self) -> int:
+        """Also the number of its processes."""
+        return 2 if self.placement == "two-devices" else 1
 
 
 class CalibrationConfig(Section):
@@ -294,6 +210,11 @@ class RunConfig(Section):
         """
         net, training = (section.model_dump(exclude_defaults=True) for section in (self.net, self.training))
         return digest8({"dataset": self.dataset.identity, "net": net, "training": training})
+
+    @property
+    def training_threads(self) -> int:
+        """Of all processes of its training."""
+        return self.training.torch_threads * self.runtime.gpus_per_training
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent
 STAGES = {
     "prepare": ("data.prepare",),
     "train": ("training.loop", "training.search", "devices"),
+    "train-towers": ("training.loop", "training.search", "devices", "towers.pair"),
     "predict": ("devices", "evaluation.predict", "evaluation.metrics", "model.nets"),
     "calibrate": ("devices", "evaluation.calibration"),
     "analyse": ("devices", "evaluation.analysis"),
@@ -30,6 +31,7 @@ NEUTRAL = frozenset(
         "config",
         "dataset_config",
         "net_config",
+        "experiment_config",
         "section",
         "plan",
         "resolve",

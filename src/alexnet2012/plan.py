@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from alexnet2012.config import Config, DatasetConfig, Experiment, RunConfig, TrainingConfig, digest8
+from alexnet2012.config import Config, DatasetConfig, RunConfig, TrainingConfig, digest8
+from alexnet2012.experiment_config import Experiment
 from alexnet2012.net_config import NetConfig
 from alexnet2012.section import Section
 from alexnet2012.training.search import list_search_runs

@@ -10,14 +10,12 @@ from pydantic import ValidationError
 from alexnet2012.config import (
     NAME_PATTERN,
     Config,
-    Ensemble,
-    Experiment,
     RunConfig,
+    RuntimeConfig,
     TrainingConfig,
-    Variant,
-    VariantsFile,
 )
 from alexnet2012.errors import ConfigError
+from alexnet2012.experiment_config import Ensemble, Experiment, Variant, VariantsFile
 from alexnet2012.model.geometry import list_layers
 from alexnet2012.net_config import NETS, LayeredNetConfig, NetConfig, kind_of_net
 from alexnet2012.plan import EnsembleRun, Plan, merge
@@ -97,6 +95,9 @@ def resolve_run(
             f"make it at most {dataset.size_px}"
         )
     check_net(net, where)
+    runtime = resolve_runtime(config.runtime, variant, f"{variants_path}: {variant_name}")
+    if runtime.placement == "two-devices" and (reason := why_not_two(net, training)):
+        raise ConfigError(f"{where}: {reason}, or use runtime.placement: one-device")
     return RunConfig(
         name=config.name,
         variant=variant_name,
@@ -105,8 +106,27 @@ def resolve_run(
         dataset=dataset,
         net=net,
         training=training,
-        runtime=config.runtime,
+        runtime=runtime,
     )
+
+
+def resolve_runtime(base: RuntimeConfig, variant: Variant, where: str) -> RuntimeConfig:
+    try:
+        return RuntimeConfig.model_validate(base.model_dump() | variant.runtime)
+    except ValidationError as error:
+        messages = [f"{where}: {describe_item(RuntimeConfig, item, 'runtime')}" for item in error.errors()]
+        raise ConfigError("\n".join(messages)) from None
+
+
+def why_not_two(net: NetConfig | LayeredNetConfig, training: TrainingConfig) -> str:
+    """Why this net cannot be trained as a tower on each of two devices; empty where it can."""
+    if isinstance(net, LayeredNetConfig) or net.towers != 2:
+        return "placement two-devices splits a net of two towers, and this net has none; give it net.towers: 2"
+    if net.fc_neurons % 2:
+        return f"placement two-devices halves fc6 and fc7, and net.fc_neurons is {net.fc_neurons}; make it even"
+    if training.compile:
+        return "placement two-devices exchanges features between layers, which cannot be compiled; remove compile"
+    return ""
 
 
 def resolve_sections(

@@ -5,8 +5,6 @@ from alexnet2012.config import (
     AugmentationConfig,
     Config,
     DatasetConfig,
-    Ensemble,
-    Experiment,
     FixedSchedule,
     PlateauSchedule,
     RunConfig,
@@ -14,6 +12,7 @@ from alexnet2012.config import (
     TrainingConfig,
 )
 from alexnet2012.dataset_config import CIFAR10_DIGEST
+from alexnet2012.experiment_config import Ensemble, Experiment
 from alexnet2012.net_config import ConvConfig, LRNConfig, NetConfig, PoolConfig
 
 CIFAR10 = DatasetConfig(kind="cifar10", size_px=32)
@@ -113,7 +112,7 @@ def test_a_fixed_schedule_counts_its_drops_and_epochs():
         (NetConfig, {"towers": 3}, "1 or 2"),
         (NetConfig, {"dropout": 1.0}, "less than 1"),
         (NetConfig, {"bias_one": ["fc9"]}, "'fc8'"),
-        (RuntimeConfig, {"gpus_per_training": 2}, "should be 1"),
+        (RuntimeConfig, {"placement": "three-devices"}, "should be 'one-device' or 'two-devices'"),
         (RuntimeConfig, {"device": "gpu"}, "'auto', 'cpu' or 'cuda'"),
         (Ensemble, {"section": "6", "members": []}, "at least 1 item"),
         (DatasetConfig, {"kind": "cifar10"}, "size_px is 256, but CIFAR-10's images are 32 pixels wide"),

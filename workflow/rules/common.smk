@@ -42,7 +42,7 @@ def records(plan):
     ]
 
 
-TRAINING_CODE = fingerprint("train")
+TRAINING_CODE, TOWERS_CODE = fingerprint("train"), fingerprint("train-towers")
 
 
 def is_finished(experiment, runs):
@@ -109,6 +109,10 @@ wildcard_constraints:
     hash8="[0-9a-f]{8}",
     seed=r"\d+",
     split="|".join(SPLITS),
+
+
+def training_code(run):
+    return TRAINING_CODE if run.runtime.placement == "one-device" else TOWERS_CODE
 
 
 def run_of(wildcards):

@@ -19,11 +19,11 @@ rule train_net:
     priority: 1
     conda:
         ENVIRONMENT
-    threads: lambda wildcards: claim_cores(run_of(wildcards).training.torch_threads)
+    threads: lambda wildcards: claim_cores(run_of(wildcards).training_threads)
     resources:
         gpu=lambda wildcards: run_of(wildcards).runtime.gpus_per_training,
     params:
-        code=TRAINING_CODE,
+        code=lambda wildcards: training_code(run_of(wildcards)),
         folder=lambda wildcards, output: os.path.dirname(output.model),
         search=search_folders,
     shell:

@@ -58,7 +58,7 @@ def train_job(training: TrainingWork, rates: Rates, overheads: Overheads) -> Job
     seconds = overheads.train_s + training.steps_left * rates.step_s + epochs * epoch_s
     needs = (f"prepare {training.run.dataset_name}", TRACK)
     cards = training.run.runtime.gpus_per_training
-    return Job(training.name, "train", seconds, needs, training.run.training.torch_threads, cards)
+    return Job(training.name, "train", seconds, needs, training.run.training_threads, cards)
 
 
 def predict_job(each: PredictionWork, rates: Rates, overheads: Overheads, costs: SmallCosts) -> Job:

@@ -1,6 +1,8 @@
 """One training as a job: lock, resume, log, and write the results beside each other."""
 
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,6 @@ from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import ConfigError
 from alexnet2012.files import file_digest, replacing, write_json
 from alexnet2012.fingerprint import fingerprint
-from alexnet2012.model.alexnet import count_parameters
 from alexnet2012.resolve import read_run
 from alexnet2012.tracking import RunLog, TrackingIds
 from alexnet2012.training.checkpoint import Identity, discard, lock, resume
@@ -23,13 +24,20 @@ from alexnet2012.training.progress import EpochProgress
 from alexnet2012.training.search import choose_rate
 
 
-def train(folder: Path, data_folder: Path, tracking_file: Path, search_folders: list[Path] | None = None) -> None:
+def train(
+    folder: Path,
+    data_folder: Path,
+    tracking_file: Path,
+    search_folders: list[Path] | None = None,
+    two_devices: bool = False,
+) -> None:
     """Train the run whose config.yaml is in `folder`: writes model.safetensors, history.parquet, answers.npz and
     record.json there. `search_folders` hold the runs that tried its learning rates, where it has a search.
+    `two_devices`: this is one of the two processes that towers.launch started, of which the first writes all that.
 
     Checkpoints are in `folder`/state; killed at any moment, the same call resumes and ends with the same bits. Raises
-    DataError for a dataset that is not whole, TrainingError when another process trains this run or the
-    loss is not finite, Interrupted after a signal.
+    DataError for a dataset that is not whole, TrainingError when another process trains this run, the loss is not
+    finite or the other process ended, Interrupted after a signal.
     """
     planned = read_run(folder / "config.yaml")
     run, tried = take_rate(planned, search_folders or [])
@@ -38,9 +46,20 @@ def train(folder: Path, data_folder: Path, tracking_file: Path, search_folders: 
     made_by = provenance.collect(run.training.torch_threads, device.type)
     identity = Identity(code=fingerprint("train"), config=run.hash8, data=dataset.digest)
     state_folder = folder / "state"
-    with lock(state_folder), StopRequest() as stop:
+    with ExitStack() as stack:
+        begin, stop = partial(Training, run, dataset, asdict(identity), device), StopRequest()
+        if two_devices:
+            from alexnet2012.towers.pair import join
+
+            pair = stack.enter_context(join(run, dataset, asdict(identity), device, state_folder))
+            if not pair.leads:
+                pair.follow()
+                return
+            begin, stop = pair.begin, pair.stop
+        stack.enter_context(lock(state_folder))
+        stack.enter_context(stop)
         state = resume(state_folder, identity, run.runtime.accept_code)
-        training = Training(run, dataset, asdict(identity), device, state)
+        training = begin(state)
         if state is not None:
             print(f"resuming at epoch {state.epoch + 1}, step {state.step}", flush=True)
         log = RunLog(state_folder, TrackingIds.load(tracking_file), f"{run.variant}-seed{run.seed}")
@@ -57,7 +76,8 @@ def train(folder: Path, data_folder: Path, tracking_file: Path, search_folders: 
                 progress.step(training.state.epoch + 1, training.state.batch, training.steps_per_epoch)
 
             train_to_the_end(training, state_folder, stop, on_step, on_epoch)
-        write_results(folder, training, asdict(made_by), log, {"hash8": planned.hash8} | tried)
+        own = {"hash8": planned.hash8, "processes": 2 if two_devices else 1} | tried
+        write_results(folder, training, asdict(made_by), log, own)
         discard(state_folder)
 
 
@@ -81,7 +101,7 @@ def take_rate(run: RunConfig, search_folders: list[Path]) -> tuple[RunConfig, di
 def write_results(folder: Path, training: Training, made_by: dict, log: RunLog, own: dict) -> None:
     """Weights, history, the answers at the end, and last the record that vouches for them; `own` goes into it."""
     run, dataset = training.run, training.dataset
-    weights = {name: value.detach().cpu().contiguous() for name, value in training.net.state_dict().items()}
+    weights = {name: value.detach().contiguous() for name, value in training.capture().weights.items()}
     with replacing(folder / "model.safetensors") as path:
         path.write_bytes(save(weights))  # save_file would let no one else read the file
     with replacing(folder / "history.parquet") as path:
@@ -102,7 +122,7 @@ def write_results(folder: Path, training: Training, made_by: dict, log: RunLog, 
             **own,
             "dataset": dataset.describe(),
             "classes": len(dataset.classes),
-            "parameters": count_parameters(training.net),
+            "parameters": sum(each.numel() for each in weights.values()),
             **summarise(training),
             "weights_sha256": file_digest(folder / "model.safetensors"),
             "identity": training.state.identity,

@@ -61,9 +61,18 @@ def run_calibrate(options: argparse.Namespace) -> None:
 
 
 def run_train(options: argparse.Namespace) -> None:
+    from alexnet2012.resolve import read_run
+
+    run, two_devices = read_run(options.folder / "config.yaml"), False
+    if run.runtime.placement == "two-devices":
+        from alexnet2012.towers.launch import is_launched, launch
+
+        if not is_launched():
+            return launch(options.arguments, run)
+        two_devices = True
     from alexnet2012.training.run import train
 
-    train(options.folder, options.data, options.tracking, options.search)
+    return train(options.folder, options.data, options.tracking, options.search, two_devices)
 
 
 def run_predict(options: argparse.Namespace) -> None:

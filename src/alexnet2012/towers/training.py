@@ -1,0 +1,112 @@
+"""Training of one tower beside its peer: the same images, masks and schedule, half of the weights each (§3.2)."""
+
+import math
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from alexnet2012.config import RunConfig
+from alexnet2012.data.packed import PackedDataset
+from alexnet2012.errors import TrainingError
+from alexnet2012.model.nets import list_rules
+from alexnet2012.towers.exchange import Peers
+from alexnet2012.towers.tower import Tower, split, unite
+from alexnet2012.training.checkpoint import State
+from alexnet2012.training.forward import make_forward
+from alexnet2012.training.interrupt import StopRequest
+from alexnet2012.training.loop import Training
+from alexnet2012.training.update import PaperSGD
+
+
+class TowerTraining(Training):
+    """A training of which this process holds one tower. Its states are those of the whole net, on one device or two.
+
+    Each method is called by both processes at the same step.
+    """
+
+    def __init__(
+        self,
+        run: RunConfig,
+        dataset: PackedDataset,
+        identity: dict,
+        device: torch.device,
+        state: State | None,
+        peers: Peers,
+    ) -> None:
+        runtime = run.runtime.model_copy(update={"checkpoint_every_s": math.inf})  # SharedStop asks for those
+        super().__init__(run.model_copy(update={"runtime": runtime}), dataset, identity, device, state)
+        self.peers = peers
+        whole = self.net.state_dict()
+        self.sizes = {name: len(each) for name, each in whole.items()}
+        velocities = {
+            name: self.optimiser.velocities[weight]
+            for name, weight in self.net.named_parameters()
+            if weight in self.optimiser.velocities
+        }
+        self.net = Tower(run.net, len(dataset.classes), peers)
+        self.net.load_state_dict(split(whole, peers.rank))
+        self.net.to(device).train()
+        settings = run.training
+        self.forward = make_forward(self.net, settings, device)
+        self.optimiser = PaperSGD(
+            self.net.parameters(),
+            settings.learning_rate,
+            settings.momentum,
+            settings.weight_decay,
+            list_rules(self.net, settings),
+        )
+        own = split(velocities, peers.rank)
+        for name, weight in self.net.named_parameters():
+            if name in own:
+                self.optimiser.velocities[weight] = own[name]
+
+    def refuse_diverged(self) -> None:
+        """Raises TrainingError in both processes when either holds weights that are not finite."""
+        found = None
+        try:
+            super().refuse_diverged()
+        except TrainingError as error:
+            found = error
+        (diverged,) = self.peers.either(found is not None)
+        if diverged:
+            raise found or TrainingError("the weights of the other tower are not finite, see its own message")
+
+    def capture(self) -> State:
+        """The state of the whole net in process 0, which keeps it; without weights in process 1."""
+        own = super().capture()
+        weights, velocity = (unite(each, self.sizes, self.peers) for each in (own.weights, own.velocity))
+        return (
+            replace(own, weights=weights, velocity=velocity)
+            if self.peers.leads
+            else replace(own, weights={}, velocity={})
+        )
+
+
+class SharedStop(StopRequest):
+    """A request to stop that either process received and both follow at the same step.
+
+    Each check also calls `checkpoint` in both processes when `interval_s` have passed in process 0 since the last time.
+    """
+
+    def __init__(self, peers: Peers, interval_s: float) -> None:
+        super().__init__()
+        self.peers, self.interval_s = peers, interval_s
+        self.checkpoint: Callable[[], object] = lambda: None
+        self.last = time.monotonic()
+
+    def check(self) -> None:
+        late = self.peers.leads and time.monotonic() - self.last > self.interval_s
+        stopped, due = self.peers.either(self.received is not None, late)
+        if due:
+            self.checkpoint()
+            self.last = time.monotonic()
+        if stopped and self.received is None:
+            self.received = signal.SIGTERM  # the peer's
+        super().check()
+
+    def immediately(self, at_once: bool) -> None:
+        """A signal waits for the end of an evaluation: the peer must not be left alone in it."""
+        self.check()
