@@ -191,7 +191,13 @@ CLAIMS = (
         needs="cnn, sparse-coding, sift-fv",
     ),
     Claim("C19", "weight decay lowers the TRAINING error too", "5", needs="cnn, no-weight-decay", in_text=True),
-    Claim("C20", "the two-GPU net trains in slightly less time than the one-GPU net", "3.2", needs=GPUS, in_text=True),
+    Claim(
+        "C20",
+        "the two-GPU net trains in slightly less time than the one-GPU net",
+        "3.2",
+        needs="one-gpu, cnn-two-devices",
+        in_text=True,
+    ),
     Claim(
         "C21",
         "the two towers specialise: one colour-agnostic, one colour-specific, in every run",

@@ -17,6 +17,7 @@ from alexnet2012.reporting.measures_errors import (
     measure_ten_crops,
     measure_val_against_test,
 )
+from alexnet2012.reporting.measures_speed import measure_two_gpus
 from alexnet2012.reporting.measures_training import measure_dropout, measure_overfitting, measure_training_error
 from alexnet2012.reporting.outcomes import Measurement, NotMeasured, Outcome, Unmeasurable
 from alexnet2012.reporting.results import EDITIONS, Results
@@ -40,6 +41,7 @@ MEASURES: dict[str, Callable[[paper.Claim, Results, str], Measurement]] = {
     "C14": partial(measure_error, key="5-cnns", split="val", crops="ten_crop"),
     "C18": measure_every_removal,
     "C19": measure_training_error,
+    "C20": measure_two_gpus,
     "C21": measure_specialisation,
     "C22": measure_neighbours,
     "C24": count_sizes,

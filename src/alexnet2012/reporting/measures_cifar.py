@@ -16,10 +16,12 @@ from alexnet2012.reporting.outcomes import (
     Unmeasurable,
     conditions,
     interval,
+    list_ratios,
     list_seeds,
     nets_of,
     scope_of,
     shared_seeds,
+    sign_of_ratios,
     take,
 )
 from alexnet2012.reporting.results import Experiment, Results
@@ -143,21 +145,10 @@ def epochs_or_bound(net: Net) -> float:
     return float(net.training["epochs"] if reached is None else reached)
 
 
-def sign_of_ratios(ratios: list[float]) -> Sign:
-    """Every seed's ratio must be on one side of 1."""
-    if min(ratios) > 1:
-        return "supported"
-    return "contradicted" if max(ratios) < 1 else "inconclusive"
-
-
 def sign_of_bounds(ratios: list[float], missed: str) -> Sign:
     """Lower bounds, where tanh missed the target, say nothing when they are below 1; nor upper ones above it."""
     sign = sign_of_ratios(ratios)
     return sign if sign == ("supported" if missed == "tanh" else "contradicted") else "inconclusive"
-
-
-def list_ratios(ratios: list[float], seeds: list[int]) -> str:
-    return ", ".join(f"{ratio:.2f}x (seed {seed})" for ratio, seed in zip(ratios, seeds, strict=True))
 
 
 def describe_speeds(relus: list[Net], tanhs: list[Net]) -> str:

@@ -190,6 +190,17 @@ def list_seeds(seeds: list[int]) -> str:
     return ", ".join(str(seed) for seed in seeds)
 
 
+def sign_of_ratios(ratios: list[float]) -> Sign:
+    """Every seed's ratio must be on one side of 1."""
+    if min(ratios) > 1:
+        return "supported"
+    return "contradicted" if max(ratios) < 1 else "inconclusive"
+
+
+def list_ratios(ratios: list[float], seeds: list[int]) -> str:
+    return ", ".join(f"{ratio:.2f}x (seed {seed})" for ratio, seed in zip(ratios, seeds, strict=True))
+
+
 def interval(found: Estimate) -> str:
     """A fraction in percent or points, without its unit: "1.20 [0.80, 1.60]"."""
     return f"{100 * found.value:.2f} [{100 * found.low:.2f}, {100 * found.high:.2f}]"

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from torch import Tensor
 
 from alexnet2012.config import RunConfig
 from alexnet2012.data.packed import PackedDataset
@@ -44,8 +45,12 @@ class Pair:
         with self.stop, TemporaryDirectory() as nowhere:  # states without weights, which nobody reads
             training = self._begin(load_latest(self.state_folder) if goes_on else None, Path(nowhere))
             train_to_the_end(training, Path(nowhere), self.stop)
-            training.capture()
+            self.weights_of(training)
             training.list_wrong()
+
+    def weights_of(self, training: TowerTraining) -> dict[str, Tensor]:
+        """Those of the whole net."""
+        return training.unite(training.net.state_dict())
 
     def _begin(self, state: State | None, folder: Path) -> TowerTraining:
         training = self.make(state)

@@ -13,7 +13,7 @@ from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import TrainingError
 from alexnet2012.model.nets import list_rules
 from alexnet2012.towers.exchange import Peers
-from alexnet2012.towers.tower import Tower, split, unite
+from alexnet2012.towers.tower import Tower, Weights, split, unite
 from alexnet2012.training.checkpoint import State
 from alexnet2012.training.forward import make_forward
 from alexnet2012.training.interrupt import StopRequest
@@ -63,6 +63,10 @@ class TowerTraining(Training):
             if name in own:
                 self.optimiser.velocities[weight] = own[name]
 
+    def unite(self, own: Weights) -> Weights:
+        """Weights, or velocities, of the whole net from those of both towers."""
+        return unite(own, self.sizes, self.peers)
+
     def refuse_diverged(self) -> None:
         """Raises TrainingError in both processes when either holds weights that are not finite."""
         found = None
@@ -77,7 +81,7 @@ class TowerTraining(Training):
     def capture(self) -> State:
         """The state of the whole net in process 0, which keeps it; without weights in process 1."""
         own = super().capture()
-        weights, velocity = (unite(each, self.sizes, self.peers) for each in (own.weights, own.velocity))
+        weights, velocity = self.unite(own.weights), self.unite(own.velocity)
         return (
             replace(own, weights=weights, velocity=velocity)
             if self.peers.leads
@@ -103,9 +107,9 @@ class SharedStop(StopRequest):
         if due:
             self.checkpoint()
             self.last = time.monotonic()
-        if stopped and self.received is None:
-            self.received = signal.SIGTERM  # the peer's
-        super().check()
+        if stopped:  # a signal since then waits for the next check, when the peer will know of it
+            self.received = self.received or signal.SIGTERM  # the peer's
+            super().check()
 
     def immediately(self, at_once: bool) -> None:
         """A signal waits for the end of an evaluation: the peer must not be left alone in it."""

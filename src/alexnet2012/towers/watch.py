@@ -1,18 +1,20 @@
 """A process of two that ends when its peer, or the launcher of both, has ended: whatever the other was waiting for."""
 
 import os
+import signal
 import sys
 import threading
 
 POLL_S = 0.5
-# A peer's end breaks the connection too, and that error says more; this one is for a process that waits for a GPU.
+# What a process may take to end by itself: a peer's end breaks the connection, whose error says more, and a stop asked
+# for leaves a checkpoint. One that waits for a GPU does neither.
 GRACE_S = 8.0
 
 
 class Watch:
     """While entered, looks twice a second whether the peer and the launcher live; all three are on one machine.
 
-    When one has ended, and this process has not within GRACE_S, it is ended with exit code 1.
+    When one has ended, this process is asked to stop, and ended with exit code 1 if it has not within GRACE_S.
     """
 
     def __init__(self, peer_pid: int) -> None:
@@ -43,6 +45,7 @@ class Watch:
     def _look(self) -> None:
         while not self.over.wait(POLL_S):
             if lost := self.lost:
+                os.kill(os.getpid(), signal.SIGTERM)
                 if self.over.wait(GRACE_S):
                     return
                 print(f"error: {lost} has ended, and this one with it", file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from safetensors.torch import save
+from torch import Tensor
 
 from alexnet2012 import devices, provenance
 from alexnet2012.config import RunConfig
@@ -47,7 +48,7 @@ def train(
     identity = Identity(code=fingerprint("train"), config=run.hash8, data=dataset.digest)
     state_folder = folder / "state"
     with ExitStack() as stack:
-        begin, stop = partial(Training, run, dataset, asdict(identity), device), StopRequest()
+        begin, stop, pair = partial(Training, run, dataset, asdict(identity), device), StopRequest(), None
         if two_devices:
             from alexnet2012.towers.pair import join
 
@@ -76,8 +77,9 @@ def train(
                 progress.step(training.state.epoch + 1, training.state.batch, training.steps_per_epoch)
 
             train_to_the_end(training, state_folder, stop, on_step, on_epoch)
-        own = {"hash8": planned.hash8, "processes": 2 if two_devices else 1} | tried
-        write_results(folder, training, asdict(made_by), log, own)
+        weights = training.net.state_dict() if pair is None else pair.weights_of(training)
+        own = {"hash8": planned.hash8, "device": device.type, "processes": 2 if two_devices else 1} | tried
+        write_results(folder, training, weights, asdict(made_by), log, own)
         discard(state_folder)
 
 
@@ -98,10 +100,12 @@ def take_rate(run: RunConfig, search_folders: list[Path]) -> tuple[RunConfig, di
     return run.model_copy(update={"training": training}), {"search": tried}
 
 
-def write_results(folder: Path, training: Training, made_by: dict, log: RunLog, own: dict) -> None:
+def write_results(
+    folder: Path, training: Training, weights: dict[str, Tensor], made_by: dict, log: RunLog, own: dict
+) -> None:
     """Weights, history, the answers at the end, and last the record that vouches for them; `own` goes into it."""
     run, dataset = training.run, training.dataset
-    weights = {name: value.detach().contiguous() for name, value in training.capture().weights.items()}
+    weights = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     with replacing(folder / "model.safetensors") as path:
         path.write_bytes(save(weights))  # save_file would let no one else read the file
     with replacing(folder / "history.parquet") as path:

@@ -1,0 +1,63 @@
+import signal
+
+import pytest
+
+from alexnet2012.errors import Interrupted
+from alexnet2012.towers.training import SharedStop
+
+
+class FakePeers:
+    """Peers of which the other never has a flag set; `meanwhile` happens while they tell each other."""
+
+    leads = True
+
+    def __init__(self) -> None:
+        self.meanwhile = lambda: None
+        self.other = [False, False]
+
+    def either(self, *flags: bool) -> list[bool]:
+        found = [own or other for own, other in zip(flags, self.other, strict=True)]
+        self.meanwhile()
+        return found
+
+
+@pytest.fixture
+def peers():
+    return FakePeers()
+
+
+def test_a_signal_of_the_peer_stops_this_process_too(peers):
+    peers.other = [True, False]
+    with pytest.raises(Interrupted, match="stopped by SIGTERM"):
+        SharedStop(peers, 600).check()
+
+
+def test_a_signal_that_the_peer_does_not_know_of_waits_for_the_next_check(peers):
+    """Else one process would stop, and the other wait for it."""
+    with SharedStop(peers, 600) as stop:
+        peers.meanwhile = lambda: signal.raise_signal(signal.SIGINT)
+        stop.check()
+        peers.meanwhile = lambda: None
+        with pytest.raises(Interrupted, match="stopped by SIGINT"):
+            stop.check()
+
+
+def test_a_signal_amid_an_evaluation_waits_for_its_end(peers):
+    with SharedStop(peers, 600) as stop:
+        stop.immediately(True)
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            stop.immediately(False)
+
+
+def test_checkpoints_come_when_they_are_due_in_the_first_process(peers):
+    saved = []
+    stop = SharedStop(peers, 0.0)
+    stop.checkpoint = lambda: saved.append("own clock")
+    stop.check()
+    peers.leads = False
+    stop.check()
+    peers.other = [False, True]
+    stop.checkpoint = lambda: saved.append("the peer's clock")
+    stop.check()
+    assert saved == ["own clock", "the peer's clock"]

@@ -1,0 +1,153 @@
+"""A training on two devices as its rule starts it: resumed on either placement, stopped, and bereft of a process."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_training import (
+    EPOCHS,
+    STEPS_PER_EPOCH,
+    Died,
+    die_at,
+    newest_step,
+    pack,
+    read_state,
+    start,
+    stay_offline,
+    train_here,
+    write_run,
+    write_tracking,
+)
+
+PATIENCE_S = 90
+ENDS_WITHIN_S = 30
+DENSE = {"checkpoint_every_s": 1e-3}  # after nearly every step
+STEPS = STEPS_PER_EPOCH * sum(EPOCHS)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("two")
+    pack(root)
+    write_tracking(root)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    stay_offline(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def alone(root):
+    """The same run on one device, which nobody disturbs."""
+    threads = torch.get_num_threads()
+    folder = write_run(root, "alone")
+    with pytest.MonkeyPatch.context() as patch:
+        stay_offline(patch)
+        train_here(folder)
+    torch.set_num_threads(threads)
+    return folder
+
+
+def place(root: Path, name: str, placement: str) -> Path:
+    return write_run(root, name, runtime=DENSE | {"placement": placement})
+
+
+def wait_for_step(process, folder: Path, step: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while newest_step(folder) < step:
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(f"ended too early, or never came this far:\n{process.communicate()[0]}")
+        time.sleep(0.001)
+
+
+def children(pid: int) -> list[int]:
+    """Its two processes, in the order of their towers."""
+    found = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    rank = {each: f"\0RANK={index}\0" for each in found for index in (0, 1) if f"\0RANK={index}\0" in environment(each)}
+    return sorted(rank, key=rank.__getitem__)
+
+
+def environment(pid: int) -> str:
+    return f"\0{Path(f'/proc/{pid}/environ').read_text()}"
+
+
+def assert_same_function(folder: Path, alone: Path) -> None:
+    found, expected = (load_file(each / "model.safetensors") for each in (folder, alone))
+    assert {name: each.shape for name, each in found.items()} == {name: each.shape for name, each in expected.items()}
+    for name, each in expected.items():
+        assert float((found[name] - each).abs().max() / each.abs().max()) < 1e-4, name
+
+
+@pytest.mark.slow
+def test_a_stopped_training_goes_on_on_one_device(root, alone):
+    folder = place(root, "stopped", "two-devices")
+    process = start(folder)
+    wait_for_step(process, folder, STEPS_PER_EPOCH + 3)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 143, output
+    assert "stopped by SIGTERM; a checkpoint was written, the same command resumes" in output
+    state = read_state(folder)
+    assert STEPS_PER_EPOCH < state["step"] < STEPS
+    assert {name: each.shape for name, each in state["velocity"].items()} == {
+        name: each.shape for name, each in state["weights"].items()
+    }
+    place(root, "stopped", "one-device")
+    train_here(folder)
+    assert_same_function(folder, alone)
+
+
+@pytest.mark.slow
+def test_it_takes_over_from_one_device_outlives_no_tower_and_resumes(root, alone, monkeypatch):
+    folder = place(root, "taken", "one-device")
+    with monkeypatch.context() as patch:
+        die_at(patch, lambda epoch, done: (epoch, done) == (2, 5))
+        with pytest.raises(Died):
+            train_here(folder)
+    begun = newest_step(folder)
+    assert STEPS_PER_EPOCH < begun <= STEPS_PER_EPOCH + 5
+    place(root, "taken", "two-devices")
+    first = start(folder)
+    wait_for_step(first, folder, begun + 2)
+    os.kill(children(first.pid)[1], signal.SIGKILL)
+    died = time.monotonic()
+    output, _ = first.communicate(timeout=PATIENCE_S)
+    assert time.monotonic() - died < ENDS_WITHIN_S
+    assert first.returncode == 1, output
+    assert f"resuming at epoch 2, step {begun}" in output
+    assert "the process of tower 1 ended with exit code -9" in output
+    assert "Traceback" not in output
+    assert not (folder / "record.json").exists()
+    second = start(folder)
+    output, _ = second.communicate(timeout=PATIENCE_S)
+    assert second.returncode == 0, output
+    assert "resuming at epoch" in output
+    assert_same_function(folder, alone)
+    records = [json.loads((each / "record.json").read_text()) for each in (folder, alone)]
+    assert [record["processes"] for record in records] == [2, 1]
+    assert records[0]["parameters"] == records[1]["parameters"]
+    assert records[0]["steps"] == STEPS
+
+
+@pytest.mark.slow
+def test_both_processes_end_with_their_launcher(root):
+    """A launcher killed frees the cards that it holds: nothing may run on them from then on."""
+    folder = place(root, "bereft", "two-devices")
+    process = start(folder)
+    wait_for_step(process, folder, 1)
+    towers = children(process.pid)
+    assert len(towers) == 2
+    process.kill()
+    process.wait(PATIENCE_S)
+    deadline = time.monotonic() + ENDS_WITHIN_S
+    while any(Path(f"/proc/{pid}").exists() for pid in towers):
+        assert time.monotonic() < deadline, f"of {towers}, one lives on"
+        time.sleep(0.05)
