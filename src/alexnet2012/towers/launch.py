@@ -1,6 +1,7 @@
 """Two processes for one training: torchrun starts the same command twice."""
 
 import os
+from tempfile import TemporaryDirectory
 
 import torch.distributed
 
@@ -30,7 +31,8 @@ def launch(arguments: list[str], run: RunConfig) -> None:
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # a host's own name may lead nowhere
     options = ["--standalone", f"--nproc-per-node={TOWERS}", f"--shutdown-timeout={CHECKPOINT_S}"]
     try:
-        torchrun([*options, "--module", "alexnet2012", *arguments])
+        with TemporaryDirectory() as logs:  # torchrun leaves its own behind
+            torchrun([*options, f"--log-dir={logs}", "--module", "alexnet2012", *arguments])
     except SignalException as stopped:
         raise Interrupted(
             f"stopped by {stopped.sigval.name}; a checkpoint was written, the same command resumes"

@@ -16,7 +16,14 @@ RELATIVE, AFTER_TEN_STEPS = 1e-5, 1e-4
 @pytest.fixture(scope="module")
 def differences(tmp_path_factory):
     folder = tmp_path_factory.mktemp("both")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        f"--log-dir={folder}",
+    ]
     path = os.pathsep.join(str(Path(module.__file__).parent) for module in (both_placements, tiny_training))
     ended = subprocess.run(
         [*torchrun, both_placements.__file__, folder / "found.json", folder],

@@ -1,0 +1,63 @@
+import math
+
+import pandas as pd
+import pytest
+
+from alexnet2012 import paper
+from alexnet2012.reporting.claims import settle_all
+from alexnet2012.reporting.outcomes import NotMeasured
+from alexnet2012.reporting.results import load_results
+
+GPU = {"device": "cuda", "processes": 1}
+
+
+def add(fake, key: str, speeds: dict[int, list[float]], training: dict) -> None:
+    """A variant whose seeds trained at these images per second, epoch by epoch."""
+    fake.add(key, {seed: {} for seed in speeds}, ("claims",), training=training)
+    for seed, each in speeds.items():
+        run = fake.folder / f"runs/photos/{key}-00000000/seed{seed}"
+        pd.DataFrame({"epoch": range(1, len(each) + 1), "images_per_second": each}).to_parquet(run / "history.parquet")
+
+
+def settled(fake):
+    (entry,) = (each for each in settle_all(load_results(fake.folder, fake.data), "photos") if each.claim.id == "C20")
+    return entry
+
+
+def test_three_pairs_on_gpus_are_tested_by_the_medians_of_their_epochs(fake):
+    add(fake, "one-gpu", {0: [90, 100, 900], 1: [100] * 3, 2: [100] * 3}, GPU)
+    add(fake, "cnn-two-devices", {0: [110] * 3, 1: [110] * 3, 2: [121] * 3}, GPU | {"processes": 2})
+    entry = settled(fake)
+    assert entry.outcome.unit == "x"
+    assert math.exp(entry.outcome.top1.value) == pytest.approx((1.1 * 1.1 * 1.21) ** (1 / 3))
+    assert entry.outcome.top1.method == "t over 3 seeds"
+    assert entry.outcome.beside == "110, 110, 121 images/s as two processes, 100, 100, 100 of one-gpu"
+
+
+@pytest.mark.parametrize(("speed", "sign"), [(110, "supported"), (90, "contradicted")])
+def test_one_pair_is_indicative_at_most(fake, speed, sign):
+    add(fake, "one-gpu", {0: [100]}, GPU)
+    add(fake, "cnn-two-devices", {0: [speed]}, GPU | {"processes": 2})
+    outcome = settled(fake).outcome
+    assert (outcome.sign, outcome.scope.few, outcome.text) == (sign, True, f"{speed / 100:.2f}x (seed 0)")
+    assert outcome.conditions.endswith("no test of fewer than 3 seeds")
+    assert settled(fake).verdict.colour == "indicative"
+
+
+@pytest.mark.parametrize("where", ["one-gpu", "cnn-two-devices"])
+def test_two_cpu_processes_say_nothing_of_gpus(fake, where):
+    for key, processes in (("one-gpu", 1), ("cnn-two-devices", 2)):
+        add(fake, key, {0: [100]}, {"device": "cpu" if key == where else "cuda", "processes": processes})
+    reason = "needs GPUs; on CPUs 100 images/s as two processes, 100 of one-gpu"
+    assert settled(fake).outcome == NotMeasured(reason)
+
+
+def test_a_fallback_to_one_gpu_is_not_the_claim(fake):
+    add(fake, "one-gpu", {0: [100]}, GPU)
+    add(fake, "cnn-two-devices", {0: [100]}, GPU)
+    assert settled(fake).outcome.reason == "cnn-two-devices was trained on one GPU; run it with --resources gpu=2"
+
+
+def test_it_needs_the_variants_that_it_compares():
+    (claim,) = (each for each in paper.CLAIMS if each.id == "C20")
+    assert claim.variants == ("one-gpu", "cnn-two-devices")
