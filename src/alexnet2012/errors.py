@@ -9,6 +9,10 @@ class ConfigError(AlexNet2012Error):
     """A configuration file, or a variant, that cannot be run as written."""
 
 
+class DeviceError(AlexNet2012Error):
+    """GPUs that a job needs and does not get."""
+
+
 class DataError(AlexNet2012Error):
     """Images, labels or a packed dataset that are missing, unreadable or not what they should be."""
 
