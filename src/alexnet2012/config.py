@@ -154,6 +154,7 @@ class RuntimeConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     placement: Literal["one-device", "two-devices"] = "one-device"
     accept_code: str | None = None
+    too_few_devices: Literal["stop", "one-device"] = "stop"
 
     @property
     def gpus_per_training(self) -> int:

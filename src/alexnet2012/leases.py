@@ -3,8 +3,8 @@
 Snakemake counts GPUs and assigns none; without `--resources gpu=N` it does not even count. Guaranteed among all jobs of
 one user on one machine, of however many workflows:
 
-- A card is leased to one process at a time. The lease ends with that process, kill -9 included; a child that outlives
-  it holds on to no card, as descriptors are closed in a forked child and on exec.
+- A card is leased to one job at a time. The lease ends with its process, kill -9 included, or the last of its two
+  processes (`share_lease`); other children hold on to no card, as descriptors are closed on fork and on exec.
 - All or nothing: a job that waits for two cards holds none of them.
 - No card is idle while a job fits: a free card is taken within POLL_S by a job that waits for no more than are free.
 
@@ -27,6 +27,7 @@ from alexnet2012.errors import DeviceError
 from alexnet2012.files import locked
 
 POLL_S = 0.2
+MUTEX = "taking"  # the lock of who looks for cards
 FOLDER_VARIABLE = "ALEXNET2012_LEASES"
 
 
@@ -101,15 +102,8 @@ def leases_folder() -> str:
 @contextmanager
 def leased(cards: list[Card], count: int, job: str, folder: Path) -> Iterator[list[Card]]:
     """The first `count` of `cards` to be free at the same time, locked while the block runs."""
-    descriptors = [open_folder(folder)]
-
-    def close() -> None:
-        while descriptors:
-            os.close(descriptors.pop())
-
-    # A lock lasts until the last copy of its descriptor is closed, and a fork copies it.
-    os.register_at_fork(after_in_child=close)
-    try:
+    with held() as descriptors:
+        descriptors.append(open_folder(folder))
         taken = take(cards, count, job, folder)
         if not taken.cards:
             say(describe_waiting(cards, count, taken.holders))
@@ -119,6 +113,39 @@ def leased(cards: list[Card], count: int, job: str, folder: Path) -> Iterator[li
         descriptors += taken.descriptors
         say(f"leased GPU {list_names(taken.cards)}")
         yield taken.cards
+
+
+@contextmanager
+def share_lease() -> Iterator[None]:
+    """While the block runs, the process that started this one keeps its cards leased, even if it is killed.
+
+    Nothing where it leased none of those that this process sees.
+    """
+    folder, holder = leases_folder(), f"process {os.getppid()} ("
+    paths = [lock_file(Path(folder), key) for key in os.environ.get(VISIBLE, "").split(",") if key]
+    with held() as descriptors:
+        for path in paths if folder else ():
+            if path.exists():
+                with locked(path.with_name(MUTEX), patience_s=math.inf):
+                    descriptors.append(os.open(path, os.O_RDONLY | os.O_NOFOLLOW))
+                    if os.read(descriptors[-1], 4096).decode().startswith(holder):
+                        fcntl.flock(descriptors[-1], fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def held() -> Iterator[list[int]]:
+    """A list for descriptors with locks: closed in the end, and at once in forked children, whose copies of them would
+    make the locks last."""
+    descriptors: list[int] = []
+
+    def close() -> None:
+        while descriptors:
+            os.close(descriptors.pop())
+
+    os.register_at_fork(after_in_child=close)
+    try:
+        yield descriptors
     finally:
         close()
 
@@ -136,10 +163,9 @@ def take(cards: list[Card], count: int, job: str, folder: Path) -> Taken:
     """`count` free cards or none. One process at a time looks, so that a lock that it finds taken is a lease."""
     free: dict[Card, int] = {}
     holders: dict[Card, str] = {}
-    with locked(folder / "taking", patience_s=math.inf):
+    with locked(folder / MUTEX, patience_s=math.inf):
         for card in cards:
-            path = folder / f"{card.key.replace('/', '_')}.lock"
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            descriptor = os.open(lock_file(folder, card.key), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 free[card] = descriptor
@@ -154,12 +180,17 @@ def take(cards: list[Card], count: int, job: str, folder: Path) -> Taken:
             else:
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"process {os.getpid()} ({job})".encode())
+                fcntl.flock(descriptor, fcntl.LOCK_SH)  # with which share_lease can hold it too, and `take` nobody else
     if len(free) == count:
         return Taken(list(free), list(free.values()), holders)
     for holder in holders.values():
         if holder.endswith(f" ({job})"):
             raise DeviceError(f"{holder} runs already; let it end, or stop it, and give the command again")
     return Taken([], [], holders)
+
+
+def lock_file(folder: Path, key: str) -> Path:
+    return folder / f"{key.replace('/', '_')}.lock"
 
 
 def open_folder(folder: Path) -> int:

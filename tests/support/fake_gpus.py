@@ -4,6 +4,10 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
+from alexnet2012 import leases
+
 JOB = Path(__file__).with_name("lease_job.py")
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
@@ -37,6 +41,11 @@ def environment(folder: Path, count: int) -> dict[str, str]:
         "PYTHONPATH": str(SOURCE),
         "ALEXNET2012_LEASES": str(folder / "leases"),
     }
+
+
+def refuse_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process a job that would wait fails: nobody would ever end what it waits for."""
+    monkeypatch.setattr(leases, "POLL_S", -1.0)  # no time to sleep
 
 
 def job_command(output: Path, needed: int, granted: int, seconds: float) -> list[str]:

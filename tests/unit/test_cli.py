@@ -107,6 +107,7 @@ def test_a_missing_variants_file_is_an_error(capsys, tmp_path):
             "invalid choice: 'minival'",
         ),
         (["calibrate", "imagenet"], "the following arguments are required: output"),
+        (["train", "run", "--tracking", "t", "--gpus", "-1"], "-1 is not a number of GPUs"),
         (["train", "run"], "the following arguments are required: --tracking"),
         ([], "the following arguments are required: VERB"),
     ],

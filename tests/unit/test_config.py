@@ -114,6 +114,7 @@ def test_a_fixed_schedule_counts_its_drops_and_epochs():
         (NetConfig, {"bias_one": ["fc9"]}, "'fc8'"),
         (RuntimeConfig, {"placement": "three-devices"}, "should be 'one-device' or 'two-devices'"),
         (RuntimeConfig, {"device": "gpu"}, "'auto', 'cpu' or 'cuda'"),
+        (RuntimeConfig, {"too_few_devices": "wait"}, "'stop' or 'one-device'"),
         (Ensemble, {"section": "6", "members": []}, "at least 1 item"),
         (DatasetConfig, {"kind": "cifar10"}, "size_px is 256, but CIFAR-10's images are 32 pixels wide"),
         (DatasetConfig, {"kind": "cifar10", "size_px": 32, "split_seed": -1}, "greater than or equal to 0"),
@@ -185,6 +186,7 @@ def test_a_hash_is_eight_hex_digits_and_part_of_the_folder():
     "changes",
     [
         {"runtime": RuntimeConfig(checkpoint_every_s=1.0, evaluation_batch=7, device="cpu", accept_code="00")},
+        {"runtime": RuntimeConfig(too_few_devices="one-device")},
         {"name": "other"},
         {"variant": "other"},
         {"seed": 7},

@@ -8,15 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fake_gpus import environment, job_command, uuid_of
+from fake_gpus import environment, job_command, refuse_to_wait, uuid_of
 
 from alexnet2012.cards import Card
 from alexnet2012.errors import DeviceError
-from alexnet2012.leases import lease_gpus, leased, settle, take
+from alexnet2012.leases import lease_gpus, leased, settle, share_lease, take
 
 TWO = [Card(str(number), uuid_of(number)) for number in range(2)]
 PATIENCE_S = 20
@@ -29,13 +30,15 @@ def machine(monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
     for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
+    refuse_to_wait(monkeypatch)
     return tmp_path / "leases"
 
 
 @pytest.fixture
-def folder(machine):
-    machine.mkdir()
-    return machine
+def folder(tmp_path):
+    """Of leases that are taken one by one."""
+    (tmp_path / "leases").mkdir()
+    return tmp_path / "leases"
 
 
 @pytest.fixture
@@ -225,6 +228,19 @@ def test_who_waits_for_two_holds_none(folder):
         assert both == TWO
 
 
+def test_one_job_at_a_time_looks_for_cards(folder):
+    """Or two jobs for two cards could each find one, and both give way."""
+    with ThreadPoolExecutor(1) as pool:
+        with (folder / "taking").open("w") as looking:
+            fcntl.flock(looking, fcntl.LOCK_EX)
+            taken = pool.submit(take, TWO, 2, "a", folder)
+            with pytest.raises(TimeoutError):
+                taken.result(timeout=0.1)
+        assert taken.result(timeout=PATIENCE_S).cards == TWO
+    for descriptor in taken.result().descriptors:
+        os.close(descriptor)
+
+
 def test_a_card_is_free_after_an_error(machine):
     with pytest.raises(KeyError), lease_gpus("a"):
         assert not is_free(machine, TWO[0])
@@ -251,10 +267,11 @@ def test_the_folder_is_private_and_locked_against_those_that_tidy_up(machine):
     os.close(tidying)
 
 
-def test_a_folder_of_another_user_is_refused(folder, monkeypatch):
+def test_a_folder_of_another_user_is_refused(machine, monkeypatch):
+    machine.mkdir()
     own = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: own + 1)
-    with pytest.raises(DeviceError, match=f"in {folder}: it is another user's; set ALEXNET2012_LEASES to a folder of"):
+    with pytest.raises(DeviceError, match=f"in {machine}: it is another user's; set ALEXNET2012_LEASES to a folder of"):
         lease_gpus("a").__enter__()
 
 
@@ -309,3 +326,43 @@ def test_a_child_that_outlives_its_parent_holds_no_card(start, tmp_path, how):
         assert is_free(tmp_path / "leases", TWO[0])
     finally:
         os.kill(child, signal.SIGKILL)
+
+
+SHARING = """
+import subprocess, sys, time
+from alexnet2012.leases import lease_gpus, share_lease
+if len(sys.argv) == 1:
+    with lease_gpus("launcher"):
+        child = subprocess.Popen([sys.executable, "-c", SHARING, "shares"])
+        time.sleep(60)
+with share_lease():
+    print("shared", file=sys.stderr, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_process_of_two_keeps_the_card_until_it_ends(start, tmp_path):
+    """A launcher that is killed frees no card on which its processes still run."""
+    launcher = start([sys.executable, "-c", f"SHARING = {SHARING!r}\n{SHARING}"])
+    assert [launcher.stderr.readline() for _ in range(2)] == ["leased GPU 0\n", "shared\n"]
+    (child,) = map(int, Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split())
+    launcher.kill()
+    launcher.wait()
+    try:
+        assert not is_free(tmp_path / "leases", TWO[0])
+    finally:
+        os.kill(child, signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_free(tmp_path / "leases", TWO[0]):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("given", ["", uuid_of(0), "7"])
+def test_where_the_launcher_leased_nothing_there_is_nothing_to_share(machine, given):
+    with leasing("a stranger", sees="0"):
+        pass
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", given)
+        with share_lease():
+            assert is_free(machine, TWO[0])

@@ -110,6 +110,10 @@ def test_how_a_run_is_carried_out_retrains_nothing(twin):
     assert twin.plan() == {}
 
 
+def test_other_gpus_that_are_granted_rerun_nothing(finished):
+    assert finished.plan("--resources", "gpu=0") == {}
+
+
 @pytest.mark.slow
 def test_settings_that_change_in_the_middle_hide_no_work(twin):
     """A net and the tables are still to be made when `runtime:` and the dataset's tolerance are edited."""

@@ -17,7 +17,7 @@ rule calibrate:
     params:
         code=fingerprint("calibrate"),
         dataset=lambda wildcards: PLAN.config.calibration.dataset,
-        weights=calibrating_weights,
+        weights=weights_and_gpus,
     shell:
         "alexnet2012 calibrate {params.dataset:q} {output:q} {params.weights:q} > {log:q} 2>&1"
 
@@ -45,7 +45,10 @@ rule predict:
     params:
         code=fingerprint("predict"),
         run=lambda wildcards, input: os.path.dirname(input.model),
-        folder=lambda wildcards, output: os.path.dirname(output[0]),
+        folder=lambda wildcards, output, resources: [
+            os.path.dirname(output[0]),
+            *granted(resources),
+        ],
     shell:
         "alexnet2012 predict {params.run:q} {params.folder:q} --split {wildcards.split} --tracking {input.tracking:q}"
         " > {log:q} 2>&1"
@@ -71,7 +74,10 @@ rule analyse:
     params:
         code=fingerprint("analyse"),
         run=lambda wildcards, input: os.path.dirname(input.model),
-        folder=lambda wildcards, output: os.path.dirname(output[0]),
+        folder=lambda wildcards, output, resources: [
+            os.path.dirname(output[0]),
+            *granted(resources),
+        ],
     shell:
         "alexnet2012 analyse {params.run:q} {params.folder:q} > {log:q} 2>&1"
 

@@ -25,6 +25,6 @@ rule train_net:
     params:
         code=lambda wildcards: training_code(run_of(wildcards)),
         folder=lambda wildcards, output: os.path.dirname(output.model),
-        search=search_folders,
+        search=search_and_gpus,
     shell:
         "alexnet2012 train {params.folder:q} --tracking {input.tracking:q} {params.search:q} > {log:q} 2>&1"

@@ -14,6 +14,7 @@ from alexnet2012.allocation import KEEP_LARGE_BUFFERS
 from alexnet2012.config import FixedSchedule, RunConfig
 from alexnet2012.errors import RecordError
 from alexnet2012.files import write_json
+from alexnet2012.leases import FOLDER_VARIABLE
 from alexnet2012.plan import Plan
 from alexnet2012.preflight import write_run
 from alexnet2012.provenance import COMMIT_VARIABLE
@@ -56,7 +57,8 @@ def job_environment() -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
     source = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (source, kept.get("PYTHONPATH"))))
-    return {COMMIT_VARIABLE: "0" * 40, **kept, **KEEP_LARGE_BUFFERS, "PYTHONPATH": path}
+    own = {**KEEP_LARGE_BUFFERS, "PYTHONPATH": path, FOLDER_VARIABLE: ""}  # a plan waits for no training's GPU
+    return {COMMIT_VARIABLE: "0" * 40, **kept, **own}
 
 
 def measure_overheads(variants_path: Path, torch_threads: int, device: str, at_once: int) -> Overheads:

@@ -3,19 +3,12 @@
 import os
 from tempfile import TemporaryDirectory
 
-import torch.distributed
-
 from alexnet2012.config import RunConfig
 from alexnet2012.errors import Interrupted, TrainingError
 from alexnet2012.towers.exchange import TOWERS
 
 STOPPED = 143  # the exit code of a process that a signal stopped after its checkpoint, see cli.py
 CHECKPOINT_S = 300  # what a stopped process may take for its checkpoint
-
-
-def is_launched() -> bool:
-    """Whether this process is one of torchrun's."""
-    return torch.distributed.is_torchelastic_launched()
 
 
 def launch(arguments: list[str], run: RunConfig) -> None:

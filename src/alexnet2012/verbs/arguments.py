@@ -10,6 +10,13 @@ def positive(text: str) -> int:
     return value
 
 
+def count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of GPUs")
+    return value
+
+
 def positive_list(text: str) -> tuple[int, ...]:
     try:
         return tuple(positive(part) for part in text.split(","))

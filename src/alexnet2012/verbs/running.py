@@ -1,11 +1,32 @@
 """Verbs that train nets and evaluate them."""
 
 import argparse
+import os
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alexnet2012.verbs.arguments import count
+
+if TYPE_CHECKING:
+    from alexnet2012.config import RunConfig
+
+
+LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun's mark on the processes that it starts
 
 
 def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
-    verb = verbs.add_parser("calibrate", help="check packed ILSVRC-2012 images by torchvision's AlexNet on val")
+    on_gpus = argparse.ArgumentParser(add_help=False)
+    on_gpus.add_argument(
+        "--gpus",
+        type=count,
+        metavar="N",
+        help="the GPUs that Snakemake grants, of which it leases what it needs; 0 is the CPU",
+    )
+
+    verb = verbs.add_parser(
+        "calibrate", help="check packed ILSVRC-2012 images by torchvision's AlexNet on val", parents=[on_gpus]
+    )
     verb.add_argument("dataset")
     verb.add_argument("output", type=Path, help="the record, written when the errors are the known ones")
     verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
@@ -17,7 +38,7 @@ def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
     stores.add_argument("--tracking", type=Path, required=True, help="what `track` wrote")
     stores.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
 
-    verb = verbs.add_parser("train", help="train the run of a folder, or resume it", parents=[stores])
+    verb = verbs.add_parser("train", help="train the run of a folder, or resume it", parents=[stores, on_gpus])
     verb.add_argument("folder", type=Path, help="holds config.yaml; the results go beside it")
     verb.add_argument(
         "--search",
@@ -27,7 +48,7 @@ def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
     )
     verb.set_defaults(run=run_train)
 
-    verb = verbs.add_parser("predict", help="store a trained net's probabilities and errors", parents=[stores])
+    verb = verbs.add_parser("predict", help="store a trained net's probabilities and errors", parents=[stores, on_gpus])
     verb.add_argument("folder", type=Path, help="a trained run's folder")
     verb.add_argument("output", type=Path, help="folder of the probabilities")
     verb.add_argument("--split", choices=("val", "test"), required=True)
@@ -38,7 +59,9 @@ def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
     )
     verb.set_defaults(run=run_predict)
 
-    verb = verbs.add_parser("analyse", help="measure what a trained net's kernels and features have learnt")
+    verb = verbs.add_parser(
+        "analyse", help="measure what a trained net's kernels and features have learnt", parents=[on_gpus]
+    )
     verb.add_argument("folder", type=Path, help="a trained run's folder")
     verb.add_argument("output", type=Path, help="folder of analysis.json and examples.npz")
     verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
@@ -53,41 +76,69 @@ def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
 
 
 def run_calibrate(options: argparse.Namespace) -> None:
-    from alexnet2012.evaluation.calibration import calibrate_torchvision
+    from alexnet2012.leases import lease_gpus
 
-    weights = options.weights and options.weights.expanduser()
-    calibrate_torchvision(options.data / options.dataset, options.output, weights, options.download)
+    packed = options.data / options.dataset
+    with lease_gpus(f"calibrate {packed.resolve()}", granted=options.gpus):
+        from alexnet2012.evaluation.calibration import calibrate_torchvision
+
+        weights = options.weights and options.weights.expanduser()
+        calibrate_torchvision(packed, options.output, weights, options.download)
     print(options.output)
 
 
 def run_train(options: argparse.Namespace) -> None:
-    from alexnet2012.resolve import read_run
+    run = read_settings(options.folder)
+    needed = run.runtime.gpus_per_training
+    if needed == 2 and LAUNCHED in os.environ:
+        from alexnet2012.leases import share_lease
 
-    run, two_devices = read_run(options.folder / "config.yaml"), False
-    if run.runtime.placement == "two-devices":
-        from alexnet2012.towers.launch import is_launched, launch
+        with share_lease():
+            return train_here(options, two_devices=True)
+    with lease_for(run, f"train {options.folder.resolve()}", options.gpus, needed) as count:
+        if needed == 2 and count != 1:  # on none it is two processes on the CPU
+            from alexnet2012.towers.launch import launch
 
-        if not is_launched():
             return launch(options.arguments, run)
-        two_devices = True
+        return train_here(options, two_devices=False)
+
+
+def train_here(options: argparse.Namespace, two_devices: bool) -> None:
     from alexnet2012.training.run import train
 
-    return train(options.folder, options.data, options.tracking, options.search, two_devices)
+    train(options.folder, options.data, options.tracking, options.search, two_devices)
 
 
 def run_predict(options: argparse.Namespace) -> None:
-    from alexnet2012.evaluation.run import predict, submit
+    run = read_settings(options.folder)
+    with lease_for(run, f"predict {options.folder.resolve()} {options.split}", options.gpus):
+        from alexnet2012.evaluation.run import predict, submit
 
-    if options.submission:
-        print(submit(options.folder, options.split, options.output, options.data))
-        return
-    predict(options.folder, options.split, options.output, options.data, options.tracking)
+        if options.submission:
+            print(submit(options.folder, options.split, options.output, options.data))
+            return
+        predict(options.folder, options.split, options.output, options.data, options.tracking)
 
 
 def run_analyse(options: argparse.Namespace) -> None:
-    from alexnet2012.evaluation.analysis import analyse
+    run = read_settings(options.folder)
+    with lease_for(run, f"analyse {options.folder.resolve()}", options.gpus):
+        from alexnet2012.evaluation.analysis import analyse
 
-    analyse(options.folder, options.output, options.data)
+        analyse(options.folder, options.output, options.data)
+
+
+def read_settings(folder: Path) -> "RunConfig":
+    from alexnet2012.resolve import read_run
+
+    return read_run(folder / "config.yaml")
+
+
+def lease_for(run: "RunConfig", job: str, granted: int | None, needed: int = 1) -> AbstractContextManager[int]:
+    """The GPUs of a job of `run`: entered before torch is imported, which must not see others."""
+    from alexnet2012.leases import lease_gpus
+
+    return lease_gpus(job, run.runtime.device, granted, needed, run.runtime.too_few_devices)
 
 
 def run_average(options: argparse.Namespace) -> None:
