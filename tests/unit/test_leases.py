@@ -35,8 +35,9 @@ def machine(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(monkeypatch, tmp_path):
     """Of leases that are taken one by one."""
+    refuse_to_wait(monkeypatch)
     (tmp_path / "leases").mkdir()
     return tmp_path / "leases"
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from fake_gpus import JOB, environment, uuid_of
-from workflow_copy import TIMEOUT_S, killed_in_the_end
+from workflow_copy import killed_in_the_end
 
 CARDS = [uuid_of(0), uuid_of(1)]
+PATIENCE_S = 60
 HOLD_S = 0.6
 IDLE_S = 0.45  # of which 0.2 pass between two looks; less than a job, which else could have run meanwhile
 SNAKEFILE = """
@@ -39,7 +40,7 @@ def runs(tmp_path_factory):
     processes = {way: start(folders[way], arguments) for way, arguments in COUNTED.items()}
     with killed_in_the_end(processes["counted"]), killed_in_the_end(processes["not counted"]):
         for process in processes.values():
-            output, _ = process.communicate(timeout=TIMEOUT_S)
+            output, _ = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 0, output
     return {
         way: {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
