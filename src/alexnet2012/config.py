@@ -147,6 +147,7 @@ class RuntimeConfig(Section):
     """How a run is carried out; nothing here changes a result by more than rounding, so nothing here is hashed.
 
     `placement`: a whole net on one device, so that two cards train two nets, or a tower on each of two (§3.2).
+    `too_few_devices`: what a training on two does where it is granted one GPU, or finds one.
     """
 
     checkpoint_every_s: float = Field(default=600.0, gt=0)
