@@ -25,10 +25,13 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/benchmark.smk"
 
 
+# On a cluster too: they take seconds, and the tracking store must have been made before any other machine asks for it.
 localrules:
     all,
     claims,
     list_experiments,
+    initialise_tracking,
+    publish_tables,
 
 
 rule all:

@@ -1,4 +1,5 @@
-"""Prints the configuration of a run of seconds: `python tests/workflow/make_small_run.py FOLDER > ci.yaml`.
+"""Prints the configuration of a run of seconds: `python tests/workflow/make_small_run.py FOLDER > ci.yaml`, with
+tests/support on PYTHONPATH.
 
 Its pictures are written to FOLDER; the variants are the project's own, so all five nets of the ensemble are trained.
 """
@@ -16,6 +17,8 @@ def main(folder: Path) -> None:
     values["datasets"] = {"ci": {**TINY["datasets"]["pictures"], "folder": str(folder / "pictures")}}
     values["experiments"] = [{**experiment, "dataset": "ci"} for experiment in TINY["experiments"]]
     values["experiments"][0]["seeds"] = [0, 1, 2, 3, 4]
+    two_devices = {"dataset": "ci", "variant": "cnn-two-devices", "seeds": [0], "tables": ["in_text"]}
+    values["experiments"].append(two_devices)
     print(yaml.safe_dump(values, sort_keys=False))
 
 
