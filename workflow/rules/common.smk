@@ -144,18 +144,8 @@ def searches_of(wildcards):
     ]
 
 
-def granted(resources):
-    """How many GPUs a job was granted, which is fewer than its rule asks for where --resources allows no more.
-
-    Commands take it from a param that they have anyway. Snakemake compares the text of a command, not what it takes
-    from the resources: with other words in it, every finished net would be trained again.
-    """
-    return ["--gpus", str(resources.gpu)]
-
-
-def search_and_gpus(wildcards, input, resources):
-    tried = [os.path.dirname(record) for record in input.searches]
-    return [*(["--search", *tried] if tried else []), *granted(resources)]
+def search_folders(wildcards, input):
+    return ["--search", *map(os.path.dirname, input.searches)] if input.searches else []
 
 
 def calibration():
@@ -173,9 +163,9 @@ def calibrated_manifest(wildcards):
     return f"data/{section.dataset}/manifest.json"
 
 
-def weights_and_gpus(wildcards, resources):
+def calibrating_weights(wildcards):
     weights = PLAN.config.calibration.weights
-    return [*(["--weights", weights] if weights else []), *granted(resources)]
+    return ["--weights", weights] if weights else []
 
 
 def made_calibrations(wildcards):

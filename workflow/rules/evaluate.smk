@@ -17,9 +17,10 @@ rule calibrate:
     params:
         code=fingerprint("calibrate"),
         dataset=lambda wildcards: PLAN.config.calibration.dataset,
-        weights=weights_and_gpus,
+        weights=calibrating_weights,
     shell:
-        "alexnet2012 calibrate {params.dataset:q} {output:q} {params.weights:q} > {log:q} 2>&1"
+        "alexnet2012 calibrate {params.dataset:q} {output:q} {params.weights:q}"
+        " --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule predict:
@@ -45,13 +46,10 @@ rule predict:
     params:
         code=fingerprint("predict"),
         run=lambda wildcards, input: os.path.dirname(input.model),
-        folder=lambda wildcards, output, resources: [
-            os.path.dirname(output[0]),
-            *granted(resources),
-        ],
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "alexnet2012 predict {params.run:q} {params.folder:q} --split {wildcards.split} --tracking {input.tracking:q}"
-        " > {log:q} 2>&1"
+        " --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule analyse:
@@ -74,12 +72,9 @@ rule analyse:
     params:
         code=fingerprint("analyse"),
         run=lambda wildcards, input: os.path.dirname(input.model),
-        folder=lambda wildcards, output, resources: [
-            os.path.dirname(output[0]),
-            *granted(resources),
-        ],
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
-        "alexnet2012 analyse {params.run:q} {params.folder:q} > {log:q} 2>&1"
+        "alexnet2012 analyse {params.run:q} {params.folder:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule average:

@@ -25,6 +25,7 @@ rule train_net:
     params:
         code=lambda wildcards: training_code(run_of(wildcards)),
         folder=lambda wildcards, output: os.path.dirname(output.model),
-        search=search_and_gpus,
+        search=search_folders,
     shell:
-        "alexnet2012 train {params.folder:q} --tracking {input.tracking:q} {params.search:q} > {log:q} 2>&1"
+        "alexnet2012 train {params.folder:q} --tracking {input.tracking:q} {params.search:q}"
+        " --gpus {resources.gpu} > {log:q} 2>&1"
