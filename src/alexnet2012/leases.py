@@ -129,7 +129,7 @@ def share_lease() -> Iterator[None]:
                 with locked(path.with_name(MUTEX), patience_s=math.inf):
                     descriptors.append(os.open(path, os.O_RDONLY | os.O_NOFOLLOW))
                     if os.read(descriptors[-1], 4096).decode().startswith(holder):
-                        fcntl.flock(descriptors[-1], fcntl.LOCK_SH)
+                        fcntl.flock(descriptors[-1], fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield
 
 
