@@ -17,6 +17,8 @@ from pathlib import Path
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "munged", "runuser")
 NODES = ("n1", "n2")
+ETC = Path("/etc/slurm")  # where jobs look: Snakemake's executor takes SLURM_CONF away from them
+FILES = ("slurm.conf", "gres.conf")
 START_S = 30
 DEAD_AFTER_S = 6  # from when on a node that does not answer counts as down
 
@@ -26,7 +28,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ports[0]}
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket,cred_expire=4
+AuthInfo=socket={folder}/munge/socket,cred_expire=5
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
@@ -61,7 +63,11 @@ def why_not() -> str:
     missing = [name for name in PROGRAMS if shutil.which(name, path=search_path()) is None]
     if missing:
         return f"{', '.join(missing)} not installed: apt-get install slurmctld slurmd slurm-client munge"
-    return "" if os.geteuid() == 0 else "Slurm's daemons and fake GPUs need root"
+    if os.geteuid() != 0:
+        return "Slurm's daemons and fake GPUs need root"
+    if (ETC / FILES[0]).exists():
+        return f"{ETC / FILES[0]} is there: this machine belongs to a Slurm, which is left alone"
+    return ""
 
 
 def search_path() -> str:
@@ -78,7 +84,7 @@ class SlurmCluster:
     @property
     def environment(self) -> dict[str, str]:
         """What a user of the cluster has in the environment."""
-        return {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": search_path()}
+        return {"PATH": search_path()}
 
     def start(self) -> None:
         for name in ("state", "munge"):
@@ -91,6 +97,10 @@ class SlurmCluster:
         values = {"folder": self.folder, "host": socket.gethostname().partition(".")[0], "ports": find_ports(3)}
         (self.folder / "slurm.conf").write_text(CONFIGURATION.format(dead_after_s=DEAD_AFTER_S, **values))
         (self.folder / "gres.conf").write_text(GPUS.format(**values))
+        ETC.mkdir(exist_ok=True)
+        for name in FILES:
+            (ETC / name).unlink(missing_ok=True)  # a link to a cluster whose process was killed
+            (ETC / name).symlink_to(self.folder / name)
         self.start_munge()
         self.run_daemon("slurmctld", "slurmctld", "-D", "-i")
         for node in NODES:
@@ -172,6 +182,8 @@ class SlurmCluster:
             os.killpg(daemon.pid, signal.SIGKILL)
             daemon.wait(timeout=10)
         self.daemons.clear()
+        for name in FILES:
+            (ETC / name).unlink(missing_ok=True)
 
 
 def processes_of(node: str) -> set[int]:

@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(why_not()), reason=wh
 HERE = ["--slurm-status-command", "squeue", "--slurm-no-account", "--slurm-init-seconds-before-status-checks", "2"]
 HERE += ["--seconds-between-status-checks", "2", "--latency-wait", "10"]
 HERE += ["--set-resources", *(f"{rule}:runtime=10" for rule in ("prepare_dataset", "train_net"))]
+HERE += ["--set-threads", "prepare_dataset=2"]
 HERE += ["--default-resources", "nodes=1", "mem_mb=1000", "runtime=10"]
 LOCAL = {"list_experiments", "initialise_tracking", "publish_tables"}
 PATIENCE_S = 240

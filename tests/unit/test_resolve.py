@@ -57,7 +57,7 @@ def committed(name: str):
 @pytest.mark.parametrize(
     ("name", "hashes", "ensemble"),
     [
-        ("config.yaml", {"cnn": "7f484866", "one-gpu": "d7ee8a79"}, "9d37d2e4"),
+        ("config.yaml", {"cnn": "7f484866", "cnn-two-devices": "7f484866", "one-gpu": "d7ee8a79"}, "9d37d2e4"),
         ("cifar10.yaml", {"cnn": "2aac5739", "one-gpu": "b6021796"}, "280db129"),
     ],
 )
@@ -68,9 +68,11 @@ def test_the_committed_configurations_keep_their_hashes(name, hashes, ensemble):
     assert [each.hash8 for each in found.ensembles] == [ensemble]
 
 
-def test_the_rehearsal_plans_six_trainings_and_one_average():
+def test_the_rehearsal_plans_seven_trainings_and_one_average():
     found = committed("config.yaml")
-    assert [(run.variant, run.seed) for run in found.runs] == [*(("cnn", seed) for seed in range(5)), ("one-gpu", 0)]
+    once = [("one-gpu", 0), ("cnn-two-devices", 0)]
+    assert [(run.variant, run.seed) for run in found.runs] == [*(("cnn", seed) for seed in range(5)), *once]
+    assert [run.runtime.gpus_per_training for run in found.runs] == [1] * 6 + [2]
     assert [run.seed for run in found.ensembles[0].members] == [0, 1, 2, 3, 4]
     assert str(found.ensembles[0].predictions) == "results/rehearsal/predictions/cifar10/5-cnns-9d37d2e4/average"
     assert found.runs[0].training.schedule.epochs == [3, 1]
@@ -97,7 +99,7 @@ def test_what_a_variant_changes_is_no_departure_but_the_base_is():
 
 def test_the_list_of_experiments_names_every_folder():
     listed = committed("config.yaml").list_experiments()
-    cnn, one_gpu, ensemble = listed["experiments"]
+    cnn, one_gpu, _, ensemble = listed["experiments"]
     assert listed["name"] == "rehearsal"
     assert cnn["runs"] == [f"results/rehearsal/runs/cifar10/cnn-7f484866/seed{seed}" for seed in range(5)]
     assert one_gpu["predictions"] == ["results/rehearsal/predictions/cifar10/one-gpu-d7ee8a79/seed0"]
@@ -110,6 +112,36 @@ def test_the_list_of_experiments_names_every_folder():
         "ensemble": "5-cnns",
         "predictions": ["results/rehearsal/predictions/cifar10/5-cnns-9d37d2e4/average"],
     }
+
+
+def two_devices(net: dict | None = None, training: dict | None = None, variant: str = "cnn-two-devices"):
+    experiments = [{"dataset": "cifar10", "variant": variant, "seeds": [0], "tables": ["in_text"]}]
+    runtime = {} if variant == "cnn-two-devices" else {"placement": "two-devices"}
+    return plan(
+        net=MINIMAL["net"] | (net or {}), training=training or {}, experiments=experiments, runtime=runtime
+    ).runs[0]
+
+
+def test_a_placement_changes_no_hash_and_takes_two_cards_and_twice_the_threads():
+    run = two_devices(training={"torch_threads": 3})
+    (alone,) = plan(training={"torch_threads": 3}).runs[:1]
+    assert (run.hash8, alone.variant) == (alone.hash8, "cnn")
+    assert (run.runtime.placement, run.runtime.gpus_per_training, run.training_threads) == ("two-devices", 2, 6)
+    assert (alone.runtime.gpus_per_training, alone.training_threads) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"net": {"fc_neurons": 33}}, "halves fc6 and fc7, and net.fc_neurons is 33; make it even"),
+        ({"variant": "one-gpu"}, "splits a net of two towers, and this net has none; give it net.towers: 2"),
+        ({"variant": "cifar-13pct"}, "splits a net of two towers, and this net has none"),
+        ({"training": {"recipe": "fast", "compile": True}}, "features between layers, which cannot be compiled"),
+    ],
+)
+def test_a_net_that_cannot_be_two_towers_is_refused(changes, words):
+    with pytest.raises(ConfigError, match=words):
+        two_devices(**changes)
 
 
 def test_where_test_labels_are_withheld_val_alone_is_evaluated(tmp_path):

@@ -12,7 +12,7 @@ rule benchmark:
     conda:
         ENVIRONMENT
     # All cores: nothing else may run beside it.
-    threads: workflow.resource_settings.cores or 1
+    threads: all_cores()
     resources:
         gpu=1,
     params:

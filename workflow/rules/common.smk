@@ -199,6 +199,14 @@ def claim_cores(torch_threads):
     return torch_threads * max(1, offered // count_usable_cores())
 
 
+def all_cores():
+    """Snakemake threads for a job beside which no other is to run on its machine.
+
+    As another machine's job it has what it was sent with: --set-threads, or one.
+    """
+    return 1 if workflow.remote_exec else workflow.resource_settings.cores or 1
+
+
 def start():
     """Before the first job, and not in a dry run: no image may be missing, and every archive is listed once."""
     needed = plan().datasets

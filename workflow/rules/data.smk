@@ -12,7 +12,7 @@ rule prepare_dataset:
     priority: 2
     conda:
         ENVIRONMENT
-    threads: workflow.resource_settings.cores or 1
+    threads: all_cores()
     params:
         code=fingerprint("prepare"),
         # What makes the images these and no others; archives that moved are not packed again.

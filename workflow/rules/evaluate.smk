@@ -11,7 +11,7 @@ rule calibrate:
         f"{RESULTS}/logs/calibrate.log",
     conda:
         ENVIRONMENT
-    threads: workflow.resource_settings.cores or 1
+    threads: all_cores()
     resources:
         gpu=1,
     params:
