@@ -11,8 +11,9 @@ ACTIVATE := source $(VENV)/bin/activate
 reproduce: $(READY)
 	$(ACTIVATE) && snakemake --cores 8 --resources gpu=2
 
+# Two processes, each with whole files of tests; plain `pytest` does the same in one.
 test: $(READY)
-	$(ACTIVATE) && pytest
+	$(ACTIVATE) && pytest -n 2 --dist loadgroup
 
 # Each part beside what people would use instead: half an hour on a machine with nothing else to do.
 bench: $(READY)
