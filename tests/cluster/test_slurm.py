@@ -15,7 +15,7 @@ HERE += ["--set-resources", *(f"{rule}:runtime=10" for rule in ("prepare_dataset
 HERE += ["--set-threads", "prepare_dataset=2"]
 HERE += ["--default-resources", "nodes=1", "mem_mb=1000", "runtime=10"]
 LOCAL = {"list_experiments", "initialise_tracking", "publish_tables"}
-PATIENCE_S = 240
+PATIENCE_S = 480
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_run_goes_through_slurm_to_the_same_tables(tmp_path, cluster, expected
     trainings = [job for job in jobs if job["Comment"].startswith("rule_train_net")]
     assert len(trainings) == submitted["train_net"] == 3
     assert {job["NodeList"] for job in trainings} == {"n1", "n2"}
-    assert all("gres/gpu=1" in job["TRES"] and job["NumNodes"] == "1" for job in trainings)
+    assert all((job["TresPerJob"], job["NumNodes"]) == ("gres:gpu:1", "1") for job in trainings)
     assert errors_in(project) == expected
     assert "Nothing to be done" in project.run()  # the same run, on this machine
 
