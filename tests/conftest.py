@@ -5,6 +5,7 @@ import pytest
 WORKFLOW = Path(__file__).parent / "workflow"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads it
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What `make test` runs in one process of its two: a file, and all of tests/workflow, which share a finished run."""
     for item in items:

@@ -84,7 +84,7 @@ def test_table_2_comes_from_val_of_2012_whose_test_labels_are_withheld(project):
         cells = row_of(table, label)
         assert re.fullmatch(r"[\d.]+ % \[[\d.]+, [\d.]+\]", cells[4]) and cells[6:8] == ["labels withheld"] * 2
         folder = next(project.root.glob(f"results/ilsvrc/predictions/ilsvrc2012/{key}"))
-        assert len(list(folder.glob("val*"))) == 3 and not list(folder.glob("test*"))
+        assert len(list(folder.glob("val*"))) == 4 and not list(folder.glob("test*"))
 
 
 def test_tables_say_that_the_editions_are_not_whole(project):

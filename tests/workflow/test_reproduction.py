@@ -74,7 +74,7 @@ def test_a_killed_training_fails_the_run_and_keeps_its_state(reproduction):
 
 
 def test_the_same_command_again_resumes_it_and_finishes(reproduction):
-    assert re.match(r"resuming at epoch [2-9], step \d+\n", reproduction.resumed_log)
+    assert re.search(r"^resuming at epoch [2-9], step \d+\n", reproduction.resumed_log, re.MULTILINE)
     assert f"epoch 1/{EPOCHS}" not in reproduction.resumed_log
     assert "(100%) done" in reproduction.second_output
     assert "prepare_dataset" not in count_jobs(reproduction.second_output)

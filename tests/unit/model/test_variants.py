@@ -17,6 +17,7 @@ WHOLE = 60_965_224
 # With 1,000 classes at the paper's sizes; with CIFAR-10's ten for the author's CIFAR-10 nets.
 COUNTS = {
     "cnn": WHOLE,
+    "cnn-two-devices": WHOLE,
     "one-gpu": 59_798_312,
     "no-lrn": WHOLE,
     "pool-2x2": WHOLE,
