@@ -1,6 +1,7 @@
 """A Slurm of two nodes with two GPUs each, on this machine: real daemons, GPUs that are character devices of no use.
 
-All of it lies in one folder, with a munge of its own, and is gone with the process that made it.
+All of it lies in one folder, with a munge of its own; nothing is written to /etc, so that several may run side by side.
+Its daemons end with the process that made them, even with one that is killed.
 """
 
 import os
@@ -15,12 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "munged", "runuser")
+PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "munged", "setpriv")
 NODES = ("n1", "n2")
-ETC = Path("/etc/slurm")  # where jobs look: Snakemake's executor takes SLURM_CONF away from them
-FILES = ("slurm.conf", "gres.conf")
 START_S = 30
 DEAD_AFTER_S = 6  # from when on a node that does not answer counts as down
+NOTICED_S = 90  # by when Slurm has surely noticed; 10 s on two idle cores, 30 s with MessageTimeout's default
 
 CONFIGURATION = """\
 ClusterName=ci
@@ -45,6 +45,8 @@ SelectTypeParameters=CR_Core
 GresTypes=gpu
 ReturnToService=2
 SlurmdTimeout={dead_after_s}
+MessageTimeout=5
+TCPTimeout=1
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 SlurmdParameters=config_overrides
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4 RealMemory=8000 Gres=gpu:fake:2
@@ -63,11 +65,7 @@ def why_not() -> str:
     missing = [name for name in PROGRAMS if shutil.which(name, path=search_path()) is None]
     if missing:
         return f"{', '.join(missing)} not installed: apt-get install slurmctld slurmd slurm-client munge"
-    if os.geteuid() != 0:
-        return "Slurm's daemons and fake GPUs need root"
-    if (ETC / FILES[0]).exists():
-        return f"{ETC / FILES[0]} is there: this machine belongs to a Slurm, which is left alone"
-    return ""
+    return "" if os.geteuid() == 0 else "Slurm's daemons and fake GPUs need root"
 
 
 def search_path() -> str:
@@ -84,10 +82,10 @@ class SlurmCluster:
     @property
     def environment(self) -> dict[str, str]:
         """What a user of the cluster has in the environment."""
-        return {"PATH": search_path()}
+        return {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": f"{self.folder / 'bin'}:{search_path()}"}
 
     def start(self) -> None:
-        for name in ("state", "munge"):
+        for name in ("state", "munge", "bin"):
             (self.folder / name).mkdir(parents=True)
         for parent in (self.folder, *self.folder.parents):  # munge runs as a user of its own
             if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
@@ -97,15 +95,19 @@ class SlurmCluster:
         values = {"folder": self.folder, "host": socket.gethostname().partition(".")[0], "ports": find_ports(3)}
         (self.folder / "slurm.conf").write_text(CONFIGURATION.format(dead_after_s=DEAD_AFTER_S, **values))
         (self.folder / "gres.conf").write_text(GPUS.format(**values))
-        ETC.mkdir(exist_ok=True)
-        for name in FILES:
-            (ETC / name).unlink(missing_ok=True)  # a link to a cluster whose process was killed
-            (ETC / name).symlink_to(self.folder / name)
+        self.write_srun()
         self.start_munge()
         self.run_daemon("slurmctld", "slurmctld", "-D", "-i")
         for node in NODES:
             self.start_node(node)
         self.wait_for_nodes(NODES)
+
+    def write_srun(self) -> None:
+        """Jobs start their steps by it: Snakemake's executor has taken SLURM_CONF from the environment by then."""
+        srun = self.folder / "bin" / "srun"
+        command = f'{shutil.which("srun", path=search_path())} "$@"'
+        srun.write_text(f"#!/bin/sh\nSLURM_CONF={self.folder / 'slurm.conf'} exec {command}\n")
+        srun.chmod(0o755)
 
     def start_munge(self) -> None:
         munge = self.folder / "munge"
@@ -116,16 +118,17 @@ class SlurmCluster:
             shutil.chown(path, "munge", "munge")
         files = [f"--{name}={munge / name}" for name in ("socket", "key-file", "pid-file", "log-file", "seed-file")]
         files[1] = f"--key-file={munge / 'key'}"
-        self.run_daemon("munged", "runuser", "-u", "munge", "--", "munged", "--foreground", *files)
+        self.run_daemon("munged", "munged", "--foreground", *files, user="munge")
         self.wait_until(lambda: (munge / "socket").exists(), "munge's socket")
 
     def start_node(self, node: str) -> None:
         self.run_daemon(node, "slurmd", "-D", "-N", node)
 
-    def run_daemon(self, name: str, *command: str) -> None:
+    def run_daemon(self, name: str, *command: str, user: str = "root") -> None:
+        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--pdeathsig=KILL"]
         with (self.folder / f"{name}.output").open("ab") as output:
             self.daemons[name] = subprocess.Popen(
-                command,
+                [*as_user, *command],
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -168,10 +171,11 @@ class SlurmCluster:
         daemon.kill()
         daemon.wait(timeout=10)
         # Stopped first: a process that saw another's end would report it.
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in processes_of(node):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
+        stopped: set[int] = set()
+        while fresh := processes_of(node) - stopped:
+            send_to(fresh, signal.SIGSTOP)
+            stopped |= fresh
+        send_to(stopped, signal.SIGKILL)
 
     def stop(self) -> None:
         self.ask("scancel", "--user", "root")
@@ -179,24 +183,35 @@ class SlurmCluster:
             if node in self.daemons:
                 self.kill_node(node)
         for daemon in reversed(self.daemons.values()):
-            os.killpg(daemon.pid, signal.SIGKILL)
+            daemon.kill()
             daemon.wait(timeout=10)
         self.daemons.clear()
-        for name in FILES:
-            (ETC / name).unlink(missing_ok=True)
 
 
 def processes_of(node: str) -> set[int]:
-    """All that a node's jobs started, to each of which Slurm told its node, and the steps that started them."""
-    found, own = set(), f"SLURMD_NODENAME={node}".encode()
+    """All that runs for a node's jobs: the processes that Slurm told of their node, the stepds that started these, and
+    all descendants, since Snakemake's executor starts srun with most of Slurm's variables taken away."""
+    parents: dict[int, int] = {}
+    told, stepds = set(), set()
+    own = f"SLURMD_NODENAME={node}".encode()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
+            pid = int(process.name)
+            parents[pid] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            if (process / "cmdline").read_bytes().startswith(b"slurmstepd"):
+                stepds.add(pid)
             if own in (process / "environ").read_bytes().split(b"\0"):
-                parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
-                found.add(int(process.name))
-                if Path("/proc", parent, "cmdline").read_bytes().startswith(b"slurmstepd"):
-                    found.add(int(parent))
+                told.add(pid)
+    found = told | ({parents[pid] for pid in told} & stepds)
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
     return found
+
+
+def send_to(pids: set[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def find_ports(count: int) -> list[int]:
