@@ -3,6 +3,7 @@
 import http.client
 import random
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,17 +13,17 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Losses:
-    """`share` of the answers is lost, by chance but with one seed; `lost` counts them by path."""
+    """The first two answers at each path are lost, and of the others a `share`, by chance but with one seed."""
 
     uri: str
     share: float
-    lost: dict[str, int]
+    lost: Counter[str]
 
 
 @contextmanager
 def losing_proxy(uri: str, share: float) -> Iterator[Losses]:
     target, chance = urlsplit(uri), random.Random(0)
-    losses = Losses("", share, {})
+    losses = Losses("", share, Counter())
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 20
@@ -34,9 +35,9 @@ def losing_proxy(uri: str, share: float) -> Iterator[Losses]:
             answer = connection.getresponse()
             content = answer.read()
             connection.close()
-            if chance.random() < losses.share:
-                name = urlsplit(self.path).path.rpartition("mlflow/")[2]
-                losses.lost[name] = losses.lost.get(name, 0) + 1
+            name = "/".join(urlsplit(self.path).path.split("/")[3:6])
+            if losses.lost[name] < 2 or chance.random() < losses.share:
+                losses.lost[name] += 1
                 self.close_connection = True
                 return
             self.send_response_only(answer.status)

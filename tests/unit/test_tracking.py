@@ -296,12 +296,22 @@ def test_an_experiment_that_another_machine_makes_meanwhile_is_used(ids, results
     assert capsys.readouterr().err == "" and answers == []
 
 
-def test_a_run_that_is_made_twice_stands_once(ids, client, state, monkeypatch):
-    """As when the answer to the first request was lost and MLflow asked again."""
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_run_that_is_made_twice_stands_once(ids, client, state, monkeypatch, heard):
+    """As when answers were lost: MLflow asks again by itself, and a minute later so do we, if it was told nothing."""
+    from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
     create = MlflowClient.create_run
-    monkeypatch.setattr(MlflowClient, "create_run", lambda *given: (create(*given), create(*given))[1])
+
+    def create_twice(*given):
+        made = [create(*given), create(*given)]
+        if not heard:
+            raise MlflowException("the connection ended")
+        return made[1]
+
+    monkeypatch.setattr(MlflowClient, "create_run", create_twice)
+    monkeypatch.setattr(store, "PAUSE_AFTER_FAILURE_S", 0.0)
     for seed in range(4):
         log = RunLog(state / str(seed), ids, f"cnn-seed{seed}")
         log.start({"seed": seed})
@@ -310,6 +320,16 @@ def test_a_run_that_is_made_twice_stands_once(ids, client, state, monkeypatch):
     assert len(children(client, ids)) == 4
     assert {name: run.params["seed"] for name, run in runs.items()} == {f"cnn-seed{k}": str(k) for k in range(4)}
     assert all(run.metrics == {"train_loss": 1.0} for run in runs.values())
+
+
+def test_of_two_parents_one_that_has_runs_is_left(ids, client, state, results):
+    """Two machines whose clocks differ may have used both; then neither's runs may lose their parent."""
+    key = {store.KEY_TAG: f"configuration:{ids.name}"}
+    second, third = (client.create_run(ids.experiment_id, tags=key).info.run_id for _ in range(2))
+    client.create_run(ids.experiment_id, tags={"mlflow.parentRunId": second})
+    assert initialise(ids.name, results) == ids
+    assert client.get_run(second).info.lifecycle_stage == "active"
+    assert client.get_run(third).info.lifecycle_stage == "deleted"
 
 
 def test_a_run_is_known_by_its_folder_from_the_first_moment(ids, client, state, monkeypatch):

@@ -162,22 +162,25 @@ def find_or_create_run(
 ) -> str:
     """Id of the run with this key, the oldest where there are several.
 
-    A run just made may be the second: MLflow asks again when an answer is lost, and two machines may both have found
-    none, which they see after `settle_s`. Only the oldest stays.
+    MLflow asks again when an answer is lost, and two machines may both have found none, as they see after `settle_s`:
+    the oldest stays, and of the others those that nobody used are deleted.
     """
-    if found := find_runs(client, experiment_id, key):
-        return found[0]
-    made = client.create_run(experiment_id, began_ms, {KEY_TAG: key, **tags}, name).info.run_id
-    time.sleep(settle_s)
-    oldest, *twins = find_runs(client, experiment_id, key) or [made]
+    found = find_runs(client, experiment_id, KEY_TAG, key)
+    if not found:
+        made = client.create_run(experiment_id, began_ms, {KEY_TAG: key, **tags}, name)
+        time.sleep(settle_s)
+        found = find_runs(client, experiment_id, KEY_TAG, key) or [made]
+    oldest, *twins = found
     for twin in twins:
-        client.delete_run(twin)
-    return oldest
+        used = twin.data.params or twin.data.metrics
+        if not used and not find_runs(client, experiment_id, PARENT_TAG, twin.info.run_id):
+            client.delete_run(twin.info.run_id)
+    return oldest.info.run_id
 
 
-def find_runs(client: Any, experiment_id: str, key: str) -> list[str]:
-    found = client.search_runs([experiment_id], f"tags.`{KEY_TAG}` = '{key}'", order_by=["attributes.start_time ASC"])
-    return [run.info.run_id for run in found]
+def find_runs(client: Any, experiment_id: str, tag: str, value: str) -> list[Any]:
+    """Runs with this value of a tag, the oldest first."""
+    return client.search_runs([experiment_id], f"tags.`{tag}` = '{value}'", order_by=["attributes.start_time ASC"])
 
 
 def exists(client: Any, run_id: str) -> bool:
