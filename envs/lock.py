@@ -1,7 +1,8 @@
-"""Writes requirements.txt and alexnet2012.yaml from the installed environment: what pyproject.toml needs, pinned.
+"""Writes requirements.txt, extras.txt and alexnet2012.yaml from the installed environment: what pyproject.toml needs,
+pinned.
 
-Run it in the environment that is to be locked: `make lock`. torch's CUDA companions are left out: torch's own metadata
-pins them, and an index with a CPU build has none.
+Run it in the environment that is to be locked, with every extra in it: `make lock`. torch's CUDA companions are left
+out: torch's own metadata pins them, and an index with a CPU build has none.
 """
 
 import re
@@ -18,6 +19,10 @@ HEADER = """\
 # The exact environment of the committed results; written by envs/lock.py. torch's own CUDA companions are not listed:
 # its metadata pins them, and an index with a CPU build has none.
 """
+EXTRAS_HEADER = """\
+# What the other extras need beside requirements.txt: `pip install --constraint envs/extras.txt --editable '.[server]'`;
+# written by envs/lock.py.
+"""
 CONDA = """\
 # For `snakemake --sdm conda`: the lock once more, as Snakemake copies this file away from requirements.txt; written by
 # envs/lock.py. The package itself is put in by alexnet2012.post-deploy.sh.
@@ -32,15 +37,22 @@ dependencies:
 
 
 def main() -> None:
-    pins = [f"{name}=={version}" for name, version in sorted(find_pins().items())]
+    pins = write_lines(find_pins({"dev"}))
+    more = [pin for pin in write_lines(find_pins({"dev", "server", "slurm"})) if pin not in pins]
     (HERE / "requirements.txt").write_text(HEADER + "".join(f"{pin}\n" for pin in pins))
+    (HERE / "extras.txt").write_text(EXTRAS_HEADER + "".join(f"{pin}\n" for pin in more))
     (HERE / "alexnet2012.yaml").write_text(CONDA + "".join(f"      - {pin}\n" for pin in pins))
 
 
-def find_pins() -> dict[str, str]:
-    """Installed public versions of everything that the project and its extra `dev` need, directly or not."""
+def write_lines(pins: dict[str, str]) -> list[str]:
+    return [f"{name}=={version}" for name, version in sorted(pins.items())]
+
+
+def find_pins(extras: set[str]) -> dict[str, str]:
+    """Installed public versions of everything that the project and these extras of it need, directly or not."""
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
-    waiting = [Requirement(line) for line in project["dependencies"] + project["optional-dependencies"]["dev"]]
+    optional = [line for extra in extras for line in project["optional-dependencies"][extra]]
+    waiting = [Requirement(line) for line in project["dependencies"] + optional]
     pins: dict[str, str] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
     while waiting:

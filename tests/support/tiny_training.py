@@ -104,8 +104,10 @@ def die_at(patch, when: Callable[[int, int], bool]) -> None:
     patch.setattr("alexnet2012.training.progress.EpochProgress.step", step)
 
 
-def start(folder: Path, cores: set[int] | None = None, omp_threads: int = 1, driver: str = "") -> subprocess.Popen:
-    """`alexnet2012 train` as a process of its own; `driver` is Python run in it beforehand."""
+def start(
+    folder: Path, cores: set[int] | None = None, omp_threads: int = 1, driver: str = "", store: str = DEAD_STORE
+) -> subprocess.Popen:
+    """`alexnet2012 train` as a process of its own; `driver` is Python run in it beforehand, `store` gets its log."""
     arguments = ["train", str(folder), "--tracking", str(folder.parent / "tracking.json")]
     arguments += ["--data", str(folder.parent / "data")]
     command = [str(Path(sys.executable).with_name("alexnet2012")), *arguments]
@@ -116,7 +118,7 @@ def start(folder: Path, cores: set[int] | None = None, omp_threads: int = 1, dri
         env={
             **os.environ,
             "ALEXNET2012_COMMIT": COMMIT,
-            "MLFLOW_TRACKING_URI": DEAD_STORE,
+            "MLFLOW_TRACKING_URI": store,
             "OMP_NUM_THREADS": str(omp_threads),
         },
         stdout=subprocess.PIPE,

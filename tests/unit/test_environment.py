@@ -12,20 +12,19 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LINES = [
-    line
-    for line in (ROOT / "envs/requirements.txt").read_text().splitlines()
-    if line.strip() and not line.startswith("#")
-]
+LINES, EXTRA_LINES = (
+    [line for line in (ROOT / "envs" / name).read_text().splitlines() if line.strip() and not line.startswith("#")]
+    for name in ("requirements.txt", "extras.txt")
+)
 CONDA = yaml.safe_load((ROOT / "envs/alexnet2012.yaml").read_text())
 
 
-def locked() -> dict[str, Version]:
-    return {canonicalize_name(name): Version(pin) for name, pin in (line.split("==") for line in LINES)}
+def locked(lines: list[str] = LINES) -> dict[str, Version]:
+    return {canonicalize_name(name): Version(pin) for name, pin in (line.split("==") for line in lines)}
 
 
 def test_every_line_of_the_lock_pins_one_public_version():
-    loose = [line for line in LINES if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*", line)]
+    loose = [line for line in LINES + EXTRA_LINES if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*", line)]
     assert loose == []
     assert len(locked()) == len(LINES) > 100
 
@@ -34,6 +33,13 @@ def test_every_line_of_the_lock_pins_one_public_version():
 def test_every_dependency_is_satisfied_by_the_lock(line):
     needed = Requirement(line)
     assert needed.specifier.contains(locked()[canonicalize_name(needed.name)])
+
+
+@pytest.mark.parametrize("extra", sorted(PROJECT["optional-dependencies"].keys() - {"dev"}))
+def test_every_other_extra_is_pinned_beside_the_lock_and_adds_to_no_plain_install(extra):
+    assert locked().keys().isdisjoint(locked(EXTRA_LINES))
+    for needed in map(Requirement, PROJECT["optional-dependencies"][extra]):
+        assert needed.specifier.contains(locked(EXTRA_LINES)[canonicalize_name(needed.name)])
 
 
 def test_the_lock_holds_what_the_results_were_made_with():

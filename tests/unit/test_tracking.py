@@ -274,6 +274,72 @@ def test_only_runs_that_nobody_trains_are_closed(ids, client, state, results):
     assert client.get_run(living.run_id).info.status == "KILLED"
 
 
+def test_a_run_of_another_checkout_on_this_host_is_left_alone(ids, client, results, tmp_path, monkeypatch):
+    """Both send to one store, under one configuration's name: the folders are called alike, the runs' keys are not."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.embedded_uri(results))
+    here, there = (initialise(ids.name, tmp_path / checkout / "results") for checkout in ("here", "there"))
+    logs = [RunLog(Path(each.results, ids.name, "seed0", "state"), each, "cnn-seed0") for each in (here, there)]
+    for log in logs:
+        log.start({})
+    assert close_stale(there) == [logs[1].run_id]
+    assert client.get_run(logs[0].run_id).info.status == "RUNNING"
+
+
+def test_an_experiment_that_another_machine_makes_meanwhile_is_used(ids, results, monkeypatch, capsys):
+    from mlflow.tracking import MlflowClient
+
+    answers, find = [None], MlflowClient.get_experiment_by_name
+    monkeypatch.setattr(
+        MlflowClient, "get_experiment_by_name", lambda self, name: answers.pop() if answers else find(self, name)
+    )
+    assert initialise(ids.name, results) == ids
+    assert capsys.readouterr().err == "" and answers == []
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_run_that_is_made_twice_stands_once(ids, client, state, monkeypatch, heard):
+    """As when answers were lost: MLflow asks again by itself, and a minute later so do we, if it was told nothing."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    create = MlflowClient.create_run
+
+    def create_twice(*given):
+        made = [create(*given), create(*given)]
+        if not heard:
+            raise MlflowException("the connection ended")
+        return made[1]
+
+    monkeypatch.setattr(MlflowClient, "create_run", create_twice)
+    monkeypatch.setattr(store, "PAUSE_AFTER_FAILURE_S", 0.0)
+    for seed in range(4):
+        log = RunLog(state / str(seed), ids, f"cnn-seed{seed}")
+        log.start({"seed": seed})
+        log.metrics(1, {"train_loss": 1.0})
+    runs = {run.info.run_name: run.data for run in children(client, ids)}
+    assert len(children(client, ids)) == 4
+    assert {name: run.params["seed"] for name, run in runs.items()} == {f"cnn-seed{k}": str(k) for k in range(4)}
+    assert all(run.metrics == {"train_loss": 1.0} for run in runs.values())
+
+
+def test_of_two_parents_one_that_has_runs_is_left(ids, client, state, results):
+    """Two machines whose clocks differ may have used both; then neither's runs may lose their parent."""
+    key = {store.KEY_TAG: f"configuration:{ids.name}"}
+    second, third = (client.create_run(ids.experiment_id, tags=key).info.run_id for _ in range(2))
+    client.create_run(ids.experiment_id, tags={"mlflow.parentRunId": second})
+    assert initialise(ids.name, results) == ids
+    assert client.get_run(second).info.lifecycle_stage == "active"
+    assert client.get_run(third).info.lifecycle_stage == "deleted"
+
+
+def test_a_run_is_known_by_its_folder_from_the_first_moment(ids, client, state, monkeypatch):
+    """close_stale of another process looks there for the lock before it says that nobody trains the run."""
+    monkeypatch.setattr(outbox, "send", lambda *given: None)
+    log = RunLog(state, ids, "cnn-seed0")
+    log.start({})
+    assert client.get_run(log.run_id).data.tags["alexnet2012.state_folder"] == f"results/{ids.name}/runs/seed0/state"
+
+
 def test_results_added_later_are_logged_again_only_when_changed(ids, client, state):
     training = RunLog(state, ids, "cnn-seed0")
     training.start({})

@@ -53,7 +53,7 @@ class RunLog:
 
         A parameter that the run already has keeps its value: MLflow allows no change.
         """
-        tags = {**(tags or {}), HOST_TAG: socket.gethostname(), FOLDER_TAG: self._relative_folder()}
+        tags = {**(tags or {}), **self._place()}
         self._record(kind="start", params=as_text(params), tags=as_text(tags))
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
@@ -109,7 +109,7 @@ class RunLog:
         client, ids = self._store
         for event in self._events()[progress.sent :]:
             if progress.run_id is None:
-                tags = {PARENT_TAG: ids.parent_run_id, HOST_TAG: socket.gethostname()}
+                tags = {PARENT_TAG: ids.parent_run_id, **self._place()}
                 began_ms = event["time_ms"]
                 run_id = find_or_create_run(client, ids.experiment_id, progress.key, progress.name, tags, began_ms)
                 progress = self._save(replace(progress, run_id=run_id))
@@ -139,8 +139,10 @@ class RunLog:
         write_json(self._folder / "run.json", asdict(progress))
         return progress
 
-    def _relative_folder(self) -> str:
-        return os.path.relpath(self._folder.resolve(), Path(self._ids.results).resolve().parent)
+    def _place(self) -> dict[str, str]:
+        """Where close_stale finds out whether the run is trained, as tags."""
+        folder = os.path.relpath(self._folder.resolve(), Path(self._ids.results).resolve().parent)
+        return {HOST_TAG: socket.gethostname(), FOLDER_TAG: folder}
 
 
 @dataclass(frozen=True)

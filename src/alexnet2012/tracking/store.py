@@ -20,12 +20,14 @@ EXPERIMENT = "alexnet2012"
 KEY_TAG, HOST_TAG, FOLDER_TAG = "alexnet2012.key", "alexnet2012.host", "alexnet2012.state_folder"
 PARENT_TAG, NOTE_TAG = "mlflow.parentRunId", "mlflow.note.content"
 PAUSE_AFTER_FAILURE_S = 60.0
+SETTLE_S = 1.0  # longer than a request takes, and than the clocks of two machines differ
 
 # A dead server costs seconds, nothing is reported to anyone, and stderr is left to the workflow.
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the server's address may hold a password
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
 }
@@ -73,7 +75,8 @@ def initialise(name: str, results: Path = Path("results")) -> TrackingIds:
 def close_stale(ids: TrackingIds) -> list[str]:
     """Ids of the runs of this host that still stood as RUNNING although nobody trains them; they are KILLED now.
 
-    A training holds an exclusive flock on `<state folder>/lock` as long as it lives.
+    A training holds an exclusive flock on `<state folder>/lock` as long as it lives. On a server, runs of another
+    checkout on this host are left alone: folders are called alike there, so the run's key must be the folder's.
     """
     closed = []
     if time.monotonic() < outage.retry_at:
@@ -81,9 +84,13 @@ def close_stale(ids: TrackingIds) -> list[str]:
     with tolerated():
         client, ids = open_store(ids)
         query = f"tags.`{PARENT_TAG}` = '{ids.parent_run_id}' and attributes.status = 'RUNNING'"
+        own_store = tracking_uri(Path(ids.results)) == embedded_uri(Path(ids.results))
         for run in client.search_runs([ids.experiment_id], query):
             folder = Path(ids.results).resolve().parent / run.data.tags.get(FOLDER_TAG, "")
-            if run.data.tags.get(HOST_TAG) == socket.gethostname() and not is_held(folder / "lock"):
+            ours = run.data.tags.get(HOST_TAG) == socket.gethostname() and (
+                own_store or key_of(folder) == run.data.tags.get(KEY_TAG)
+            )
+            if ours and not is_held(folder / "lock"):
                 client.set_terminated(run.info.run_id, "KILLED")
                 closed.append(run.info.run_id)
     return closed
@@ -111,10 +118,10 @@ def open_store(ids: TrackingIds) -> tuple[Any, TrackingIds]:
             MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments()
             draft.rename(database(results))
         client = MlflowClient(tracking_uri=uri)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
         artifacts = None if uri.startswith("http") else (results.resolve() / "mlartifacts").as_uri()
-        experiment_id = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT, artifacts)
-        parent = find_or_create_run(client, experiment_id, f"configuration:{ids.name}", ids.name, {})
+        experiment_id = find_or_create_experiment(client, artifacts)
+        settle_s = 0.0 if uri == embedded_uri(results) else SETTLE_S
+        parent = find_or_create_run(client, experiment_id, f"configuration:{ids.name}", ids.name, {}, settle_s=settle_s)
     return client, replace(ids, uri=without_password(uri), experiment_id=experiment_id, parent_run_id=parent)
 
 
@@ -129,14 +136,51 @@ def probe(uri: str) -> None:
         socket.create_connection((parts.hostname, port), timeout=5).close()
 
 
+def find_or_create_experiment(client: Any, artifacts: str | None) -> str:
+    """Names are unique in a store, so that of several machines one makes it and the others use it."""
+    from mlflow.exceptions import MlflowException
+
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        try:
+            return client.create_experiment(EXPERIMENT, artifacts)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+    return experiment.experiment_id
+
+
 def find_or_create_run(
-    client: Any, experiment_id: str, key: str, name: str, tags: Mapping[str, str], began_ms: int | None = None
+    client: Any,
+    experiment_id: str,
+    key: str,
+    name: str,
+    tags: Mapping[str, str],
+    began_ms: int | None = None,
+    settle_s: float = 0.0,
 ) -> str:
-    query = f"tags.`{KEY_TAG}` = '{key}'"
-    found = client.search_runs([experiment_id], query, max_results=1, order_by=["attributes.start_time ASC"])
-    if found:
-        return found[0].info.run_id
-    return client.create_run(experiment_id, began_ms, {KEY_TAG: key, **tags}, name).info.run_id
+    """Id of the run with this key, the oldest where there are several.
+
+    MLflow asks again when an answer is lost, and two machines may both have found none, as they see after `settle_s`:
+    the oldest stays, and of the others those that nobody used are deleted.
+    """
+    found = find_runs(client, experiment_id, KEY_TAG, key)
+    if not found:
+        made = client.create_run(experiment_id, began_ms, {KEY_TAG: key, **tags}, name)
+        time.sleep(settle_s)
+        found = find_runs(client, experiment_id, KEY_TAG, key) or [made]
+    oldest, *twins = found
+    for twin in twins:
+        used = twin.data.params or twin.data.metrics
+        if not used and not find_runs(client, experiment_id, PARENT_TAG, twin.info.run_id):
+            client.delete_run(twin.info.run_id)
+    return oldest.info.run_id
+
+
+def find_runs(client: Any, experiment_id: str, tag: str, value: str) -> list[Any]:
+    """Runs with this value of a tag, the oldest first."""
+    return client.search_runs([experiment_id], f"tags.`{tag}` = '{value}'", order_by=["attributes.start_time ASC"])
 
 
 def exists(client: Any, run_id: str) -> bool:
@@ -217,6 +261,13 @@ def is_held(lock: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def key_of(folder: Path) -> str | None:
+    """The key of the run whose log is in `folder`, None where there is no log or it cannot be read."""
+    with suppress(RecordError):
+        return read_json(folder / "run.json")["key"]
+    return None
 
 
 def database(results: Path) -> Path:
