@@ -12,7 +12,7 @@ from pathlib import Path
 from alexnet2012.tracking import RunLog, TrackingIds, initialise, log_results, log_tables, store
 
 EPOCHS = 6  # at least
-EPOCH_S = 0.2
+EPOCH_S = 0.5
 TABLE = "| net | top-1 |\n|---|---|\n| cnn | 37.5 |\n"
 
 
