@@ -39,29 +39,17 @@ class TowerTraining(Training):
         runtime = run.runtime.model_copy(update={"checkpoint_every_s": math.inf})  # SharedStop asks for those
         super().__init__(run.model_copy(update={"runtime": runtime}), dataset, identity, device, state)
         self.peers = peers
-        whole = self.net.state_dict()
-        self.sizes = {name: len(each) for name, each in whole.items()}
-        velocities = {
-            name: self.optimiser.velocities[weight]
-            for name, weight in self.net.named_parameters()
-            if weight in self.optimiser.velocities
-        }
+        whole, before = self.net, self.optimiser
+        self.sizes = {name: len(each) for name, each in whole.named_parameters()}
         self.net = Tower(run.net, len(dataset.classes), peers)
-        self.net.load_state_dict(split(whole, peers.rank))
+        self.net.load_state_dict(split(whole.state_dict(), peers.rank))
         self.net.to(device).train()
-        settings = run.training
-        self.forward = make_forward(self.net, settings, device)
-        self.optimiser = PaperSGD(
-            self.net.parameters(),
-            settings.learning_rate,
-            settings.momentum,
-            settings.weight_decay,
-            list_rules(self.net, settings),
-        )
-        own = split(velocities, peers.rank)
-        for name, weight in self.net.named_parameters():
-            if name in own:
-                self.optimiser.velocities[weight] = own[name]
+        self.forward = make_forward(self.net, run.training, device)
+        rules = list_rules(self.net, run.training)
+        self.optimiser = PaperSGD(self.net.parameters(), before.lr, before.momentum, before.weight_decay, rules)
+        known = {name: each for name, each in whole.named_parameters() if each in before.velocities}
+        own = split({name: before.velocities[each] for name, each in known.items()}, peers.rank)
+        self.optimiser.velocities = {each: own[name] for name, each in self.net.named_parameters() if name in own}
 
     def unite(self, own: Weights) -> Weights:
         """Weights, or velocities, of the whole net from those of both towers."""
@@ -82,11 +70,9 @@ class TowerTraining(Training):
         """The state of the whole net in process 0, which keeps it; without weights in process 1."""
         own = super().capture()
         weights, velocity = self.unite(own.weights), self.unite(own.velocity)
-        return (
-            replace(own, weights=weights, velocity=velocity)
-            if self.peers.leads
-            else replace(own, weights={}, velocity={})
-        )
+        if not self.peers.leads:
+            weights, velocity = {}, {}
+        return replace(own, weights=weights, velocity=velocity)
 
 
 class SharedStop(StopRequest):

@@ -10,7 +10,7 @@ def positive(text: str) -> int:
     return value
 
 
-def count(text: str) -> int:
+def number_of_gpus(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is not a number of GPUs")

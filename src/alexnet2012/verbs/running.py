@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet2012.verbs.arguments import count
+from alexnet2012.verbs.arguments import number_of_gpus
 
 if TYPE_CHECKING:
     from alexnet2012.config import RunConfig
@@ -19,7 +19,7 @@ def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
     on_gpus = argparse.ArgumentParser(add_help=False)
     on_gpus.add_argument(
         "--gpus",
-        type=count,
+        type=number_of_gpus,
         metavar="N",
         help="the GPUs that Snakemake grants, of which it leases what it needs; 0 is the CPU",
     )
@@ -95,8 +95,8 @@ def run_train(options: argparse.Namespace) -> None:
 
         with share_lease():
             return train_here(options, two_devices=True)
-    with lease_for(run, f"train {options.folder.resolve()}", options.gpus, needed) as count:
-        if needed == 2 and count != 1:  # on none it is two processes on the CPU
+    with lease_for(run, f"train {options.folder.resolve()}", options.gpus, needed) as gpus:
+        if needed == 2 and gpus != 1:  # on none it is two processes on the CPU
             from alexnet2012.towers.launch import launch
 
             return launch(options.arguments, run)

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file
 from tiny_training import (
     EPOCHS,
@@ -15,44 +14,18 @@ from tiny_training import (
     Died,
     die_at,
     newest_step,
-    pack,
     read_state,
     start,
-    stay_offline,
     train_here,
     write_run,
-    write_tracking,
 )
+
+pytestmark = pytest.mark.usefixtures("offline")
 
 PATIENCE_S = 90
 ENDS_WITHIN_S = 30
 DENSE = {"checkpoint_every_s": 1e-3}  # after nearly every step
 STEPS = STEPS_PER_EPOCH * sum(EPOCHS)
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("two")
-    pack(root)
-    write_tracking(root)
-    return root
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch):
-    stay_offline(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def alone(root):
-    """The same run on one device, which nobody disturbs."""
-    threads = torch.get_num_threads()
-    folder = write_run(root, "alone")
-    with pytest.MonkeyPatch.context() as patch:
-        stay_offline(patch)
-        train_here(folder)
-    torch.set_num_threads(threads)
-    return folder
 
 
 def place(root: Path, name: str, placement: str) -> Path:

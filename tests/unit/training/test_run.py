@@ -5,7 +5,6 @@ import time
 
 import pandas as pd
 import pytest
-import torch
 from tiny_training import (
     COMMIT,
     EPOCHS,
@@ -18,7 +17,6 @@ from tiny_training import (
     read_history,
     read_state,
     start,
-    stay_offline,
     train_here,
     weights_digest,
     write_run,
@@ -30,6 +28,8 @@ from alexnet2012.files import file_digest
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.resolve import read_run
 from alexnet2012.training.checkpoint import list_checkpoints
+
+pytestmark = pytest.mark.usefixtures("offline")
 
 STEPS = STEPS_PER_EPOCH * sum(EPOCHS)
 PATIENCE_S = 90
@@ -47,31 +47,6 @@ def step(self, epoch, batch, total):
         os.kill(os.getpid(), signal.SIGKILL)
 progress.EpochProgress.step = step
 """
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("run")
-    pack(root)
-    write_tracking(root)
-    return root
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch):
-    stay_offline(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def alone(root):
-    """The run that nobody disturbs."""
-    folder = write_run(root, "alone")
-    threads = torch.get_num_threads()
-    with pytest.MonkeyPatch.context() as patch:
-        stay_offline(patch)
-        train_here(folder)
-    torch.set_num_threads(threads)
-    return folder
 
 
 def wait_for(process, condition) -> None:

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_training import make_run, pack, stay_offline, train_here, write_run, write_tracking
+from tiny_training import make_run, train_here, write_run
 
 from alexnet2012.errors import ConfigError, RecordError
 from alexnet2012.training.run import train
@@ -52,19 +52,7 @@ def test_a_search_in_which_all_diverged_is_refused(tmp_path):
         choose_rate(folders)
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("search")
-    pack(root)
-    write_tracking(root)
-    return root
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch):
-    stay_offline(monkeypatch)
-
-
+@pytest.mark.usefixtures("offline")
 def test_a_run_takes_the_rate_that_its_search_found_and_says_so(root):
     rates = {"slow": 1e-6, "wild": 1e6}
     for name, rate in rates.items():
