@@ -29,6 +29,7 @@ include: "workflow/rules/benchmark.smk"
 localrules:
     all,
     claims,
+    full,
     list_experiments,
     initialise_tracking,
     publish_tables,
@@ -44,6 +45,12 @@ rule all:
 
 # The ledger with every experiment of the configuration's `claims` section.
 rule claims:
+    input:
+        rules.all.input,
+
+
+# Table 2 with every row that this configuration can fill: the experiments of its `full` section.
+rule full:
     input:
         rules.all.input,
 

@@ -13,61 +13,11 @@ from pydantic import Field, field_validator, model_validator
 from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.experiment_config import ClaimExperiment, Experiment
 from alexnet2012.net_config import AnyNetConfig
+from alexnet2012.schedule_config import AnySchedule, PlateauSchedule, Rate
 from alexnet2012.section import Section
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 RESERVED_NAMES = ("reference", "benchmarks")  # folders of results/ that no configuration may write to
-
-
-class FixedSchedule(Section):
-    """`epochs[i]` epochs at learning_rate / 10^i."""
-
-    kind: Literal["fixed"]
-    epochs: list[int] = Field(min_length=1)
-
-    @field_validator("epochs")
-    @classmethod
-    def _positive(cls, epochs: list[int]) -> list[int]:
-        if min(epochs) < 1:
-            raise ValueError(f"every learning rate needs at least one epoch, found {epochs}")
-        return epochs
-
-    @property
-    def drops(self) -> int:
-        return len(self.epochs) - 1
-
-    @property
-    def max_epochs(self) -> int:
-        return sum(self.epochs)
-
-
-class PlateauSchedule(Section):
-    """§5: divide by ten when validation error stops improving; three drops, about 90 epochs."""
-
-    kind: Literal["plateau"]
-    patience: int = Field(default=5, ge=1)
-    min_delta: float = Field(default=0.001, ge=0)
-    drops: int = Field(default=3, ge=0)
-    max_epochs: int = Field(default=90, ge=1)
-
-
-class TargetSchedule(Section):
-    """§3.1, figure 1: one learning rate until the training error, in evaluation mode, is at most `train_error`.
-
-    Ends at `max_epochs` without it. `diverging: stop` lets a rate that is too high end a run that merely tries it.
-    """
-
-    kind: Literal["target"]
-    train_error: float = Field(gt=0, lt=1)
-    max_epochs: int = Field(ge=1)
-    diverging: Literal["fail", "stop"] = "fail"
-
-    @property
-    def drops(self) -> int:
-        return 0
-
-
-AnySchedule = FixedSchedule | PlateauSchedule | TargetSchedule
 
 
 class SearchConfig(Section):
@@ -85,24 +35,35 @@ class SearchConfig(Section):
 
 
 class AugmentationConfig(Section):
-    """§4.1: random crops, reflections, and PCA colour noise of standard deviation `colour_std`."""
+    """§4.1: random crops, reflections, and PCA colour noise of standard deviation `colour_std`.
+
+    Of the 2012 code: `chunk` images after one another share a position and a reflection; images with colour noise are
+    divided by `colour_divisor`.
+    """
 
     crops: bool = True
     reflections: bool = True
     colour_std: float = Field(default=0.1, ge=0)
+    chunk: int = Field(default=1, ge=1)
+    colour_divisor: float = Field(default=1.0, gt=0)
 
 
 class TrainingConfig(Section):
-    """§5; the defaults are recipe `paper`. Recipe `fast` departs from its arithmetic, by `precision` and `compile`.
+    """§5; the defaults are recipe `paper`. Recipe `fast` departs from its arithmetic, by `precision` and `compile`;
+    `code2012` is what the 2012 source did.
 
-    `bias_rate`: the biases' learning rate as a multiple of the weights'. `learning_rate_search` finds `learning_rate`.
+    `bias_rate`: the biases' learning rate as a multiple of the weights'; `layer_rates`: that of a layer as a multiple
+    of the others'. `learning_rate_search` finds `learning_rate`. `order: fixed`: the images come in one shuffled order
+    in every epoch and for every seed, as from the files of the 2012 code.
     """
 
-    recipe: Literal["paper", "fast"] = "paper"
+    recipe: Literal["paper", "fast", "code2012"] = "paper"
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=0.01, gt=0)
     learning_rate_search: SearchConfig | None = None
     bias_rate: float = Field(default=1.0, gt=0)
+    layer_rates: dict[str, Rate] = {}
+    order: Literal["shuffled", "fixed"] = "shuffled"
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=0.0005, ge=0)
     decay_biases: bool = True
@@ -118,10 +79,18 @@ class TrainingConfig(Section):
     @model_validator(mode="after")
     def _arithmetic_of_the_recipe(self) -> "TrainingConfig":
         departs = self.precision != "fp32" or self.compile
-        if self.recipe == "paper" and departs:
-            raise ValueError("recipe paper is float32 and not compiled; precision and compile are for recipe: fast")
+        if self.recipe != "fast" and departs:
+            raise ValueError(
+                f"recipe {self.recipe} is float32 and not compiled; precision and compile are for recipe: fast"
+            )
         if self.recipe == "fast" and not departs:
             raise ValueError("recipe fast needs precision: bf16 or compile: true; without them it is recipe: paper")
+        return self
+
+    @model_validator(mode="after")
+    def _one_set_of_rates(self) -> "TrainingConfig":
+        if self.schedule.kind == "logged" and self.layer_rates:
+            raise ValueError("a logged schedule has the rates of each layer itself; remove layer_rates")
         return self
 
     @model_validator(mode="after")
@@ -137,8 +106,8 @@ class TrainingConfig(Section):
 
     @property
     def recipe_in_words(self) -> str:
-        """What tables say: "paper", or "fast (bf16, compiled)"."""
-        if self.recipe == "paper":
+        """What tables say: "paper", "code2012", or "fast (bf16, compiled)"."""
+        if self.recipe != "fast":
             return self.recipe
         return f"{self.recipe} ({', '.join([self.precision, *(['compiled'] if self.compile else [])])})"
 
@@ -171,12 +140,13 @@ class CalibrationConfig(Section):
 
 
 class Config(Section):
-    """A whole configuration file."""
+    """A whole configuration file. `claims` and `full` are run by the targets of that name, besides `experiments`."""
 
     name: str = Field(pattern=NAME_PATTERN)
     datasets: dict[str, DatasetConfig] = Field(min_length=1)
     experiments: list[Experiment] = Field(min_length=1)
     claims: list[ClaimExperiment] = []
+    full: list[Experiment] = []
     net: dict[str, Any] = {}
     training: dict[str, Any] = {}
     runtime: RuntimeConfig = RuntimeConfig()
@@ -188,6 +158,34 @@ class Config(Section):
         if name in RESERVED_NAMES:
             raise ValueError(f"results/{name} is not a configuration's folder; choose another name")
         return name
+
+    @field_validator("datasets")
+    @classmethod
+    def _rotated(cls, datasets: dict[str, DatasetConfig]) -> dict[str, DatasetConfig]:
+        """Rotations get the section of what they rotate."""
+        found = dict(datasets)
+        for name, dataset in datasets.items():
+            if dataset.of is None:
+                continue
+            source = datasets.get(dataset.of)
+            if source is None or source.of is not None:
+                others = ", ".join(each for each, section in datasets.items() if section.of is None)
+                raise ValueError(
+                    f"{name}: of is {dataset.of}; name a dataset that has images itself: {others or 'none'}"
+                )
+            found[name] = dataset.model_copy(update={"source": source, "size_px": source.size_px})
+        return found
+
+
+class Start(Section):
+    """What a training begins with instead of initial weights: the `layers` that `run` has trained."""
+
+    run: "RunConfig"
+    layers: list[str] = Field(min_length=1)
+
+    @property
+    def identity(self) -> list[Any]:
+        return [self.run.hash8, self.run.seed, sorted(self.layers)]
 
 
 class RunConfig(Section):
@@ -201,6 +199,7 @@ class RunConfig(Section):
     net: AnyNetConfig
     training: TrainingConfig
     runtime: RuntimeConfig = RuntimeConfig()
+    starts_from: Start | None = None
 
     @property
     def hash8(self) -> str:
@@ -211,7 +210,8 @@ class RunConfig(Section):
         a path must be known before any image is read. The digest of what was read is checked through the manifest.
         """
         net, training = (section.model_dump(exclude_defaults=True) for section in (self.net, self.training))
-        return digest8({"dataset": self.dataset.identity, "net": net, "training": training})
+        start = {} if self.starts_from is None else {"starts_from": self.starts_from.identity}
+        return digest8({"dataset": self.dataset.identity, "net": net, "training": training, **start})
 
     @property
     def training_threads(self) -> int:

@@ -38,9 +38,13 @@ class DatasetConfig(Section):
     `layout`: the form in which an ILSVRC edition lies in `folder`; auto looks. `storage`: raw pixels, or each image
     re-encoded as JPEG of `jpeg_quality`. `bad_images: skip` leaves out up to `max_bad_images` unreadable ones.
     `complete: false` accepts an edition that lacks images. `class_list`: a file with a WordNet id on each line.
+    `of`: the dataset whose images kind rotations shows in four orientations, each with classes of its own; `source` is
+    that dataset's section, which the configuration fills in.
     """
 
-    kind: Literal["cifar10", "imagefolder", "ilsvrc2010", "ilsvrc2012", "fall2009", "fall2011"]
+    kind: Literal["cifar10", "imagefolder", "ilsvrc2010", "ilsvrc2012", "fall2009", "fall2011", "rotations"]
+    of: str | None = None
+    source: "DatasetConfig | None" = None
     folder: str | None = None
     layout: Literal["auto", "tars", "kaggle", "parquet", "folder"] = "auto"
     class_list: str | None = None
@@ -60,6 +64,9 @@ class DatasetConfig(Section):
     def _consistent(self) -> "DatasetConfig":
         if self.kind == "cifar10" and self.size_px != 32:
             raise ValueError(f"size_px is {self.size_px}, but CIFAR-10's images are 32 pixels wide; write size_px: 32")
+        if self.kind == "rotations" or self.of is not None:
+            self._check_rotations()
+            return self
         if self.kind != "cifar10" and not self.folder:
             raise ValueError(f"{self.kind} needs a folder: write folder: path/to/images")
         if self.val_fraction + self.test_fraction >= 1:
@@ -83,9 +90,20 @@ class DatasetConfig(Section):
                     )
         return self
 
+    def _check_rotations(self) -> None:
+        if self.kind != "rotations":
+            raise ValueError(f"of is for kind: rotations; remove it from {self.kind}")
+        if self.of is None:
+            raise ValueError("rotations need the dataset whose images are rotated: write of: NAME")
+        own = self.model_fields_set - {"kind", "of", "source", "size_px", "digest"}
+        if given := sorted(name for name in own if getattr(self, name) != type(self).model_fields[name].default):
+            raise ValueError(f"rotations are of the images of {self.of} as it packs them; remove {', '.join(given)}")
+
     @property
     def evaluated_splits(self) -> tuple[str, ...]:
         """The splits whose labels are public; those of ILSVRC-2012's test set are withheld (§2)."""
+        if self.source is not None:
+            return self.source.evaluated_splits
         return ("val",) if self.kind == "ilsvrc2012" else ("val", "test")
 
     @property
@@ -96,11 +114,15 @@ class DatasetConfig(Section):
     @property
     def packing(self) -> dict[str, Any]:
         """Plain data of all that decides what a packed image is, but for the images themselves."""
+        if self.source is not None:
+            return {"kind": self.kind, "of": self.source.packing}
         return self.model_dump(exclude_defaults=True, exclude={*PLACE, *TOLERANCE, "digest"})
 
     @property
     def identity(self) -> dict[str, Any]:
         """Plain data that change whenever other images, or the same ones differently, are to be packed."""
+        if self.source is not None:
+            return {"kind": self.kind, "of": self.source.identity}
         if self.known_digest:
             stored = {} if self.storage == "raw" else {"storage": self.storage, "jpeg_quality": self.jpeg_quality}
             return {"digest": self.known_digest, "size_px": self.size_px, "split_seed": self.split_seed, **stored}

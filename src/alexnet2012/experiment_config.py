@@ -10,8 +10,24 @@ TableName = Literal["table1", "table2", "in_text", "claims"]
 Length = Literal["here", "published"]  # of a training: what the configuration says, or what the author published
 
 
+class Recipe(Section):
+    """What lies over a configuration's base net and training in every variant that names it."""
+
+    net: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+class StartsFrom(Section):
+    """A training that begins with the `layers` of another: of `variant` with the same seed, on the dataset that the
+    experiment is `pretrained_on`."""
+
+    variant: str
+    layers: list[str] = Field(min_length=1)
+
+
 class Variant(Section):
-    """One numbered variant: where the paper speaks of it, which claims it serves, and only its delta from `base`.
+    """One numbered variant: where the paper speaks of it, which claims it serves, and only its delta from `base`, or
+    from its `recipe` laid over that.
 
     A delta of `runtime` changes how it is carried out.
 
@@ -20,6 +36,8 @@ class Variant(Section):
 
     section: str
     claims: list[str] = []
+    recipe: str | None = None
+    starts_from: StartsFrom | None = None
     net: dict[str, Any] = {}
     training: dict[str, Any] = {}
     published: dict[str, Any] = {}
@@ -38,6 +56,7 @@ class Ensemble(Section):
 
 
 class VariantsFile(Section):
+    recipes: dict[str, Recipe] = {}
     variants: dict[str, Variant]
     ensembles: dict[str, Ensemble] = {}
 
@@ -75,13 +94,19 @@ def check_seeds(seeds: list[int]) -> list[int]:
 
 
 class Experiment(Section):
-    """One line of the plan: a variant with its seeds, or an ensemble, on a dataset; and the tables that it feeds."""
+    """One line of the plan: a variant with its seeds, or an ensemble, on a dataset; and the tables that it feeds.
+
+    `pretrained_on`: the dataset of the training that it starts from. `epochs`: so many instead of those of its logged
+    schedule, whose changes move with its length.
+    """
 
     dataset: str
     variant: str | None = None
     ensemble: str | None = None
     seeds: list[int] = []
     length: Length = "here"
+    pretrained_on: str | None = None
+    epochs: int | None = Field(default=None, ge=1)
     tables: list[TableName] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -90,8 +115,10 @@ class Experiment(Section):
             raise ValueError("an experiment names either a variant or an ensemble")
         if self.variant is not None and not self.seeds:
             raise ValueError(f"variant {self.variant} needs seeds, e.g. seeds: [0]")
-        if self.ensemble is not None and self.length != "here":
-            raise ValueError(f"ensemble {self.ensemble} takes its members as they are; remove length")
+        if self.ensemble is not None:
+            for name, usual in (("length", "here"), ("pretrained_on", None), ("epochs", None)):
+                if getattr(self, name) != usual:
+                    raise ValueError(f"ensemble {self.ensemble} takes its members as they are; remove {name}")
         if self.ensemble is not None and self.seeds:
             raise ValueError(
                 f"ensemble {self.ensemble} takes its seeds from its members in variants.yaml; remove seeds"

@@ -10,8 +10,8 @@ ROOT = Path(__file__).resolve().parent
 # The modules in which each stage's result is made; what they import from the package is found by itself.
 STAGES = {
     "prepare": ("data.prepare",),
-    "train": ("training.loop", "training.search", "devices"),
-    "train-towers": ("training.loop", "training.search", "devices", "towers.pair"),
+    "train": ("training.loop", "training.search", "training.start", "devices"),
+    "train-towers": ("training.loop", "training.search", "training.start", "devices", "towers.pair"),
     "predict": ("devices", "evaluation.predict", "evaluation.metrics", "model.nets"),
     "calibrate": ("devices", "evaluation.calibration"),
     "analyse": ("devices", "evaluation.analysis"),
@@ -31,10 +31,12 @@ NEUTRAL = frozenset(
         "config",
         "dataset_config",
         "net_config",
+        "schedule_config",
         "experiment_config",
         "section",
         "plan",
         "resolve",
+        "resolve_run",
         "preflight",
         "validation",
         "errors",

@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from alexnet2012.section import Section
 
 Activation = Literal["relu", "tanh"]
+LayerName = Literal["conv1", "conv2", "conv3", "conv4", "conv5", "conv6", "fc6", "fc7", "fc8"]
 
 
 class ConvConfig(Section):
@@ -43,15 +44,37 @@ class LRNConfig(Section):
         return n
 
 
+class MapNormConfig(Section):
+    """The second normalisation of conv2 in the 2012 code, within each map: u / (k + alpha * sum of u^2)^beta over the
+    size x size pixels around each, clipped at the border; alpha is not divided by their number."""
+
+    size: int = Field(default=5, ge=1)
+    k: float = Field(default=1.0, gt=0)
+    alpha: float = Field(default=0.00004, ge=0)  # 0.001 / 25
+    beta: float = Field(default=0.75, gt=0)
+
+    @field_validator("size")
+    @classmethod
+    def _odd(cls, size: int) -> int:
+        if size % 2 == 0:
+            raise ValueError(f"the window is centred on its pixel and its size must be odd, not {size}")
+        return size
+
+
 CONV_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 WEIGHT_NAMES = (*CONV_NAMES, "fc6", "fc7", "fc8")
+SIXTH = "conv6"  # of the nets marked * in table 2
+REST = "rest"  # in rates by layer: every layer that is not named
 
 
 class NetConfig(Section):
     """The paper's net.
 
     `removed`: convolutions that are left out with their ReLU and response normalisation, while their pooling stays
-    (§7). `activation` stands for every ReLU (§3.1).
+    (§7). `activation` stands for every ReLU (§3.1). `sixth_layer`: conv6, as large as conv5, over the last pooling and
+    all of it (§6). Of the 2012 code: `normalised_linear`: layers normalised before their ReLU; `map_norm`: conv2's
+    second normalisation; `layer_init_std`: initial weights that are not N(0, init_std); `separate_towers`: conv3 sees
+    its own tower too; `mean_crop: central`: images lose the centre of the mean image, whatever their crop.
     """
 
     kind: Literal["alexnet"] = "alexnet"
@@ -70,13 +93,23 @@ class NetConfig(Section):
     fc_neurons: int = Field(default=4096, ge=1)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     init_std: float = Field(default=0.01, gt=0)
-    bias_one: list[Literal["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]] = [
-        "conv2",
-        "conv4",
-        "conv5",
-        "fc6",
-        "fc7",
-    ]
+    layer_init_std: dict[LayerName, Annotated[float, Field(gt=0)]] = {}
+    bias_one: list[LayerName] = ["conv2", "conv4", "conv5", "fc6", "fc7"]
+    sixth_layer: bool = False
+    separate_towers: bool = False
+    normalised_linear: list[Literal["conv1", "conv2"]] = []
+    map_norm: MapNormConfig | None = None
+    mean_crop: Literal["moving", "central"] = "moving"
+
+    @property
+    def conv6(self) -> ConvConfig:
+        """The sixth layer: as many kernels as conv5, 3x3 on a map that keeps its size."""
+        return ConvConfig(kernels=self.conv5.kernels, kernel_px=3, pad=1)
+
+    @property
+    def convolutions(self) -> tuple[str, ...]:
+        """Those that the net has, in order."""
+        return (*(name for name in CONV_NAMES if name not in self.removed), *([SIXTH] if self.sixth_layer else []))
 
 
 class WeightLayer(Section):
@@ -160,6 +193,10 @@ class LayeredNetConfig(Section):
     @property
     def dropout(self) -> float:
         return 0.0
+
+    @property
+    def mean_crop(self) -> str:
+        return "moving"
 
 
 NETS: dict[str, type[Section]] = {"alexnet": NetConfig, "layers": LayeredNetConfig}

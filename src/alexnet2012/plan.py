@@ -52,8 +52,10 @@ class Plan:
 
     @property
     def datasets(self) -> list[str]:
-        """The names of those that its experiments are on."""
-        return list(dict.fromkeys(each.dataset for each in self.experiments))
+        """The names of those that its trainings are on, and of those that these are rotations of."""
+        names = [*(each.dataset for each in self.experiments), *(run.dataset_name for run in self.trainings)]
+        rotated = [self.config.datasets[name].of for name in names]
+        return list(dict.fromkeys([*names, *(name for name in rotated if name is not None)]))
 
     @property
     def searches(self) -> dict[Path, tuple[RunConfig, ...]]:
@@ -66,15 +68,32 @@ class Plan:
 
     @property
     def trainings(self) -> tuple[RunConfig, ...]:
-        """Everything that is trained, each once: the runs, and before them those of their searches."""
-        everything = [*(run for each in self.searches.values() for run in each), *self.runs]
+        """Everything that is trained, each once: the runs, and before them those of their searches and those that they
+        start from."""
+        first = [run.starts_from.run for run in self.runs if run.starts_from is not None]
+        everything = [*(run for each in self.searches.values() for run in each), *first, *self.runs]
         return tuple({run.folder: run for run in everything}.values())
 
-    def keep(self, wanted: Callable[[Experiment, tuple[RunConfig, ...]], bool]) -> "Plan":
-        """The same with those experiments alone for which, with their runs, `wanted` is true; ensembles all stay."""
-        kept = tuple(each for each in self.experiments if wanted(each, self.runs_of(each)))
+    def keep(self, wanted: Callable[[Experiment], bool]) -> "Plan":
+        """The same with those experiments alone for which `wanted` is true."""
+        kept = tuple(each for each in self.experiments if wanted(each))
         needed = {run.folder: run for each in kept for run in self.runs_of(each)}
-        return replace(self, experiments=kept, runs=tuple(needed.values()))
+        ensembles = {(each.dataset, each.ensemble) for each in kept}
+        return replace(
+            self,
+            experiments=kept,
+            runs=tuple(needed.values()),
+            ensembles=tuple(each for each in self.ensembles if (each.dataset_name, each.name) in ensembles),
+        )
+
+    def predictions_of(self, experiment: Experiment) -> list[Path]:
+        """The folders of an experiment's predictions, or of an ensemble's average."""
+        found = [
+            each.predictions
+            for each in self.ensembles
+            if (each.dataset_name, each.name) == (experiment.dataset, experiment.ensemble)
+        ]
+        return [*(run.predictions for run in self.runs_of(experiment)), *found]
 
     def runs_of(self, experiment: Experiment) -> tuple[RunConfig, ...]:
         """An experiment's runs in the order of its seeds; none of an ensemble."""
@@ -82,8 +101,8 @@ class Plan:
         return tuple(runs[experiment.dataset, experiment.variant, seed] for seed in experiment.seeds)
 
     def list_experiments(self) -> dict[str, Any]:
-        """The plan as plain data, for those who read results: each experiment with the folders of its runs."""
-        ensembles = {(ensemble.dataset_name, ensemble.name): ensemble for ensemble in self.ensembles}
+        """The plan as plain data, for those who read results: each experiment with the folders of its runs, and what
+        only `snakemake full` would add."""
         listed = []
         for each in self.experiments:
             dataset = self.config.datasets[each.dataset]
@@ -93,23 +112,21 @@ class Plan:
                 "splits": list(dataset.evaluated_splits),
                 "departures": list_departures(self.config, dataset),
                 "tables": list(each.tables),
+                "predictions": [str(folder) for folder in self.predictions_of(each)],
             }
             if each.ensemble is not None:
-                entry |= {
-                    "ensemble": each.ensemble,
-                    "predictions": [str(ensembles[each.dataset, each.ensemble].predictions)],
-                }
+                entry |= {"ensemble": each.ensemble}
             else:
-                own = self.runs_of(each)
                 entry |= {
                     "variant": each.variant,
                     "seeds": each.seeds,
                     "length": each.length,
-                    "runs": [str(run.folder) for run in own],
+                    "runs": [str(run.folder) for run in self.runs_of(each)],
                 }
-                entry["predictions"] = [str(run.predictions) for run in own]
             listed.append(entry)
-        return {"name": self.config.name, "experiments": listed}
+        left = [each for each in self.config.full if each not in self.experiments]
+        in_full = [{"dataset": each.dataset, "key": each.variant or each.ensemble} for each in left]
+        return {"name": self.config.name, "experiments": listed, "in_full": in_full}
 
 
 def list_departures(config: Config, dataset: DatasetConfig) -> list[str]:

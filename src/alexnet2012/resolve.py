@@ -2,29 +2,24 @@
 
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from alexnet2012.config import (
-    NAME_PATTERN,
-    Config,
-    RunConfig,
-    RuntimeConfig,
-    TrainingConfig,
-)
+from alexnet2012.config import NAME_PATTERN, Config, RunConfig
 from alexnet2012.errors import ConfigError
 from alexnet2012.experiment_config import Ensemble, Experiment, Variant, VariantsFile
-from alexnet2012.model.geometry import list_layers
-from alexnet2012.net_config import NETS, LayeredNetConfig, NetConfig, kind_of_net
-from alexnet2012.plan import EnsembleRun, Plan, merge
-from alexnet2012.validation import Model, check_known, describe_item, reaches, read_yaml, validate
+from alexnet2012.net_config import LayeredNetConfig, NetConfig
+from alexnet2012.plan import EnsembleRun, Plan
+from alexnet2012.resolve_run import PAPER, check_net, lay_over_recipe, resolve_run, resolve_section
+from alexnet2012.validation import check_known, read_yaml, validate
+
+TARGETS = ("claims", "full")  # of Snakemake, and sections of a configuration
 
 
-def make_plan(values: dict[str, Any], source: str, variants_path: Path, claims: bool = False) -> Plan:
+def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets: Collection[str] = ()) -> Plan:
     """Validate a configuration read from `source` against the schema and the variants, and resolve every run; those of
-    its `claims` section belong to the plan where `claims` is true, and are checked in any case.
+    its sections `claims` and `full` belong to the plan where `targets` names these, and are checked in any case.
 
     Raises ConfigError that names the file, the variant and the key, and the nearest valid name.
     """
@@ -45,127 +40,36 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, claims: 
             check_known(f"{where}.ensemble", "ensemble", experiment.ensemble, variants.ensembles, variants_path)
             continue
         check_known(f"{where}.variant", "variant", experiment.variant, variants.variants, variants_path)
+        if experiment.pretrained_on is not None:
+            check_known(f"{where}.pretrained_on", "dataset", experiment.pretrained_on, config.datasets)
         for seed in experiment.seeds:
-            run = resolve_run(config, source, variants, variants_path, experiment, seed)
+            run = resolve_run(config, source, variants, variants_path, where, experiment, seed)
             if runs.setdefault((experiment.dataset, experiment.variant, seed), run) != run:
                 raise ConfigError(
-                    f"{where}: {experiment.variant} seed {seed} on {experiment.dataset} is asked for at both lengths; "
-                    "keep one of them"
+                    f"{where}: {experiment.variant} seed {seed} on {experiment.dataset} is asked for in two ways "
+                    "(length, epochs or pretrained_on differ); keep one of them"
                 )
     for where, experiment in experiments.items():
         if experiment.ensemble is not None:
             ensembles[experiment.dataset, experiment.ensemble] = resolve_ensemble(
                 config, where, experiment, variants.ensembles[experiment.ensemble], runs
             )
-    wanted = tuple(experiments.values()) if claims else tuple(config.experiments)
-    asked = {(each.dataset, each.variant, seed): None for each in wanted for seed in each.seeds}
-    return Plan(config, wanted, tuple(runs[key] for key in asked), tuple(ensembles.values()))
+    everything = Plan(config, tuple(experiments.values()), tuple(runs.values()), tuple(ensembles.values()))
+    wanted = list_lines(config, source, ("experiments", *targets)).values()
+    return everything.keep(lambda experiment: experiment in wanted)
 
 
-def list_lines(config: Config, source: str) -> dict[str, Experiment]:
-    """All experiments, also those for claims, by where they are written."""
-    lines = {f"{source}: experiments[{index}]": each for index, each in enumerate(config.experiments)}
-    for index, each in enumerate(config.claims):
+def list_lines(
+    config: Config, source: str, sections: Collection[str] = ("experiments", *TARGETS)
+) -> dict[str, Experiment]:
+    """The experiments of these sections, by where they are written."""
+    lines = {}
+    for section in ("experiments", "full"):
+        if section in sections:
+            lines |= {f"{source}: {section}[{index}]": each for index, each in enumerate(getattr(config, section))}
+    for index, each in enumerate(config.claims if "claims" in sections else ()):
         lines |= {f"{source}: claims[{index}], {line.variant}": line for line in each.list_experiments()}
     return lines
-
-
-def resolve_run(
-    config: Config,
-    source: str,
-    variants: VariantsFile,
-    variants_path: Path,
-    experiment: Experiment,
-    seed: int,
-) -> RunConfig:
-    """Base plus the variant's delta, checked as a whole: shapes, crop against image."""
-    dataset_name, variant_name = experiment.dataset, experiment.variant
-    variant, dataset = variants.variants[variant_name], config.datasets[dataset_name]
-    if experiment.length == "published":
-        if not variant.published:
-            raise ConfigError(
-                f"{source}: {variant_name} has no training of a published length; remove `length: published`"
-            )
-        variant = variant.model_copy(update={"training": merge(variant.training, variant.published)})
-    net, training = resolve_sections(config, variant, source, f"{variants_path}: {variant_name}")
-    where = f"{source}: variant {variant_name} on {dataset_name}"
-    if net.crop_px > dataset.size_px:
-        raise ConfigError(
-            f"{where}: net.crop_px is {net.crop_px}, larger than the dataset's size_px of {dataset.size_px}; "
-            f"make it at most {dataset.size_px}"
-        )
-    check_net(net, where)
-    runtime = resolve_runtime(config.runtime, variant, f"{variants_path}: {variant_name}")
-    if runtime.placement == "two-devices" and (reason := why_not_two(net, training)):
-        raise ConfigError(f"{where}: {reason}, or use runtime.placement: one-device")
-    return RunConfig(
-        name=config.name,
-        variant=variant_name,
-        seed=seed,
-        dataset_name=dataset_name,
-        dataset=dataset,
-        net=net,
-        training=training,
-        runtime=runtime,
-    )
-
-
-def resolve_runtime(base: RuntimeConfig, variant: Variant, where: str) -> RuntimeConfig:
-    try:
-        return RuntimeConfig.model_validate(base.model_dump() | variant.runtime)
-    except ValidationError as error:
-        messages = [f"{where}: {describe_item(RuntimeConfig, item, 'runtime')}" for item in error.errors()]
-        raise ConfigError("\n".join(messages)) from None
-
-
-def why_not_two(net: NetConfig | LayeredNetConfig, training: TrainingConfig) -> str:
-    """Why this net cannot be trained as a tower on each of two devices; empty where it can."""
-    if isinstance(net, LayeredNetConfig) or net.towers != 2:
-        return "placement two-devices splits a net of two towers, and this net has none; give it net.towers: 2"
-    if net.fc_neurons % 2:
-        return f"placement two-devices halves fc6 and fc7, and net.fc_neurons is {net.fc_neurons}; make it even"
-    if training.compile:
-        return "placement two-devices exchanges features between layers, which cannot be compiled; remove compile"
-    return ""
-
-
-def resolve_sections(
-    config: Config, variant: Variant, source: str, variant_source: str
-) -> tuple[NetConfig | LayeredNetConfig, TrainingConfig]:
-    """Both sections; raises ConfigError with the mistakes of both."""
-    resolved, mistakes = [], []
-    for model, section, base in ((NetConfig, "net", config.net), (TrainingConfig, "training", config.training)):
-        try:
-            resolved.append(resolve_section(model, section, base, variant, source, variant_source))
-        except ConfigError as error:
-            mistakes.append(str(error))
-    if mistakes:
-        raise ConfigError("\n".join(mistakes))
-    net, training = resolved
-    return net, training
-
-
-def resolve_section(
-    model: type[Model], section: str, base: dict, variant: Variant | None, source: str, variant_source: str
-) -> Model:
-    """The paper's defaults, overlaid by the configuration's base, overlaid by the variant's delta.
-
-    A net of another kind than the base's stands alone.
-    """
-    delta = getattr(variant, section) if variant else {}
-    merged = merge(merge(model().model_dump(), base), delta)
-    if section == "net":
-        kind = str(kind_of_net(merged))
-        check_known(f"{variant_source}: net.kind", "kind of net", kind, NETS)
-        model = NETS[kind]
-    try:
-        return model.model_validate(merged)
-    except ValidationError as error:
-        messages = [
-            f"{variant_source if reaches(delta, item['loc']) else source}: {describe_item(model, item, section)}"
-            for item in error.errors()
-        ]
-        raise ConfigError("\n".join(messages)) from None
 
 
 def resolve_ensemble(
@@ -196,7 +100,7 @@ def describe_target(variant_name: str, variants_path: Path, config_path: Path | 
     check_known(str(variants_path), "variant", variant_name, variants.variants)
     config = validate(Config, read_yaml(config_path), str(config_path)) if config_path else None
     base, source = (config.net, str(config_path)) if config else ({}, "the paper's net")
-    variant = variants.variants[variant_name]
+    variant = lay_over_recipe(variants, variant_name)
     net = resolve_section(NetConfig, "net", base, variant, source, f"{variants_path}: {variant_name}")
     check_net(net, f"{variants_path}: {variant_name}")
     return net
@@ -207,6 +111,9 @@ def load_variants(path: Path) -> VariantsFile:
     file = validate(VariantsFile, read_yaml(path), str(path))
     for name in (*file.variants, *file.ensembles):
         check_name(str(path), name)
+    for name, variant in file.variants.items():
+        check_recipe(f"{path}: variants.{name}", variant, file)
+        check_starts_from(f"{path}: variants.{name}", variant, file)
     for name, ensemble in file.ensembles.items():
         if name in file.variants:
             raise ConfigError(f"{path}: {name} is a variant and an ensemble; give one of them another name")
@@ -220,18 +127,27 @@ def read_run(path: Path) -> RunConfig:
     return validate(RunConfig, read_yaml(path), str(path))
 
 
-def check_net(net: NetConfig | LayeredNetConfig, where: str) -> None:
-    try:
-        list_layers(net, classes=2)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-
-
 def check_name(where: str, name: str) -> None:
     if not re.fullmatch(NAME_PATTERN, name):
         raise ConfigError(
             f'{where}: "{name}" cannot name a folder of results; use letters, digits, ".", "_" and "-", and begin '
             "with a letter or a digit"
+        )
+
+
+def check_recipe(where: str, variant: Variant, file: VariantsFile) -> None:
+    if variant.recipe is not None:
+        check_known(f"{where}.recipe", "recipe", variant.recipe, (PAPER, *file.recipes))
+
+
+def check_starts_from(where: str, variant: Variant, file: VariantsFile) -> None:
+    start = variant.starts_from
+    if start is None:
+        return
+    check_known(f"{where}.starts_from.variant", "variant", start.variant, file.variants)
+    if file.variants[start.variant].starts_from is not None:
+        raise ConfigError(
+            f"{where}.starts_from.variant: {start.variant} starts from another training itself; name one that does not"
         )
 
 

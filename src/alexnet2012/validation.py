@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from alexnet2012.config import FixedSchedule, PlateauSchedule, TargetSchedule
 from alexnet2012.errors import ConfigError
 from alexnet2012.net_config import (
     NETS,
@@ -21,9 +20,10 @@ from alexnet2012.net_config import (
     NormLayer,
     PoolLayer,
 )
+from alexnet2012.schedule_config import FixedSchedule, LoggedSchedule, PlateauSchedule, TargetSchedule
 
 Model = typing.TypeVar("Model", bound=BaseModel)
-SCHEDULES = {"fixed": FixedSchedule, "plateau": PlateauSchedule, "target": TargetSchedule}
+SCHEDULES = {"fixed": FixedSchedule, "plateau": PlateauSchedule, "target": TargetSchedule, "logged": LoggedSchedule}
 LAYERS = {
     "conv": ConvLayer,
     "local": LocalLayer,

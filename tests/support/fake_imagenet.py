@@ -118,7 +118,7 @@ class Edition:
 
 def find(folder: Path, kind: str = "ilsvrc2012", **settings) -> Source:
     """What pass 1 finds in `folder`."""
-    return find_source(DatasetConfig(kind=kind, folder=str(folder), **settings), folder / "downloads")
+    return find_source(DatasetConfig(kind=kind, folder=str(folder), **settings), folder)
 
 
 def inner_tars(edition: Edition) -> dict[str, bytes]:

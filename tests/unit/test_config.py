@@ -1,19 +1,11 @@
 import pytest
 from pydantic import ValidationError
 
-from alexnet2012.config import (
-    AugmentationConfig,
-    Config,
-    DatasetConfig,
-    FixedSchedule,
-    PlateauSchedule,
-    RunConfig,
-    RuntimeConfig,
-    TrainingConfig,
-)
+from alexnet2012.config import AugmentationConfig, Config, DatasetConfig, RunConfig, RuntimeConfig, TrainingConfig
 from alexnet2012.dataset_config import CIFAR10_DIGEST
 from alexnet2012.experiment_config import Ensemble, Experiment
 from alexnet2012.net_config import ConvConfig, LRNConfig, NetConfig, PoolConfig
+from alexnet2012.schedule_config import FixedSchedule, PlateauSchedule
 
 CIFAR10 = DatasetConfig(kind="cifar10", size_px=32)
 

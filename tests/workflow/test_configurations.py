@@ -43,7 +43,9 @@ def test_every_configuration_can_be_planned(original, name):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_configurations_claims_can_be_planned(original, name):
     path = REPOSITORY / "config" / name
-    everything = make_plan(yaml.safe_load(path.read_text()), name, REPOSITORY / "config" / "variants.yaml", claims=True)
+    everything = make_plan(
+        yaml.safe_load(path.read_text()), name, REPOSITORY / "config" / "variants.yaml", targets=["claims", "full"]
+    )
 
     plan = original.plan("claims", config=f"config/{name}")
 

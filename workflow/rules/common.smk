@@ -19,14 +19,15 @@ from alexnet2012.preflight import (
     write_settings,
 )
 from alexnet2012.reporting.figures.names import list_files
-from alexnet2012.resolve import make_plan
+from alexnet2012.resolve import TARGETS, make_plan
 
+VARIANTS = Path("config/variants.yaml")
 HERE = f"{os.getcwd()}/"
 SOURCE = ", ".join(str(path).removeprefix(HERE) for path in workflow.configfiles)
 try:
     read_commit()  # a result without its commit is refused, and that is better known before it is made
-    EVERYTHING = make_plan(config, SOURCE, Path("config/variants.yaml"), claims=True)
-    PLAN = make_plan(config, SOURCE, Path("config/variants.yaml"))
+    EVERYTHING = make_plan(config, SOURCE, VARIANTS, TARGETS)
+    PLAN = make_plan(config, SOURCE, VARIANTS)
 except AlexNet2012Error as error:
     sys.exit(f"error: {error}")
 
@@ -45,12 +46,18 @@ def records(plan):
 TRAINING_CODE, TOWERS_CODE = fingerprint("train"), fingerprint("train-towers")
 
 
-def is_finished(experiment, runs):
-    """Whether an experiment for claims is there, made by the training code of today."""
+def is_finished(experiment):
+    """Whether an experiment of another target is there, made by the training code of today."""
+    runs = EVERYTHING.runs_of(experiment)
     made = [Path(run.folder, "record.json") for run in runs]
+    splits = DATASETS[experiment.dataset].evaluated_splits
     there = [
         *made,
-        *(f"{run.predictions}/{each}.json" for run in runs for each in run.splits),
+        *(
+            f"{folder}/{split}.json"
+            for folder in EVERYTHING.predictions_of(experiment)
+            for split in splits
+        ),
     ]
     return all(map(os.path.exists, there)) and all(
         json.loads(record.read_text())["identity"]["code"] == TRAINING_CODE
@@ -62,14 +69,13 @@ def is_finished(experiment, runs):
 def plan():
     """What tables and figures are made of, known once the targets are.
 
-    The claims' experiments are run when `claims` is asked for. Those that are there stay in the tables afterwards, until
-    other code would train them anew: the default target never does that.
+    The experiments of `claims` and of `full` are run when these are asked for. Those that are there stay in the tables
+    afterwards, until other code would train them anew: the default target never does that.
     """
-    if "claims" in workflow.dag_settings.targets:
-        return EVERYTHING
+    asked = set(TARGETS) & set(workflow.dag_settings.targets)
+    wanted = make_plan(config, SOURCE, VARIANTS, asked).experiments
     return EVERYTHING.keep(
-        lambda experiment, runs: experiment in PLAN.experiments
-        or is_finished(experiment, runs)
+        lambda experiment: experiment in wanted or is_finished(experiment)
     )
 
 
@@ -102,7 +108,7 @@ shell.prefix(
 # A single job, as a cluster runs it, knows all runs, whatever was asked for.
 RUNS = {str(run.folder): run for run in EVERYTHING.trainings}
 SEARCHES = {str(folder): runs for folder, runs in EVERYTHING.searches.items()}
-ENSEMBLES = {str(ensemble.predictions): ensemble for ensemble in PLAN.ensembles}
+ENSEMBLES = {str(ensemble.predictions): ensemble for ensemble in EVERYTHING.ensembles}
 
 
 wildcard_constraints:
@@ -142,6 +148,23 @@ def searches_of(wildcards):
     return [
         f"{run.folder}/record.json" for run in SEARCHES.get(RUN.format(**wildcards), ())
     ]
+
+
+def start_of(wildcards):
+    """What a training begins with that takes layers from another."""
+    start = RUNS[RUN.format(**wildcards)].starts_from
+    names = ("model.safetensors", "record.json") if start else ()
+    return [f"{start.run.folder}/{name}" for name in names]
+
+
+def start_folder(wildcards, input):
+    return ["--start", os.path.dirname(input.start[0])] if input.start else []
+
+
+def rotated_manifest(wildcards):
+    """What a dataset of rotations is made of."""
+    source = DATASETS[wildcards.dataset].of
+    return [f"data/{source}/manifest.json"] if source else []
 
 
 def search_folders(wildcards, input):

@@ -2,6 +2,8 @@
 
 
 rule prepare_dataset:
+    input:
+        rotated_manifest,
     output:
         "data/{dataset}/manifest.json",
     log:

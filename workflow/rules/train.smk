@@ -6,6 +6,7 @@ rule train_net:
         manifest="data/{dataset}/manifest.json",
         tracking=ancient(TRACKING),
         searches=searches_of,
+        start=start_of,
     output:
         model=f"{RUN}/model.safetensors",
         history=f"{RUN}/history.parquet",
@@ -26,6 +27,7 @@ rule train_net:
         code=lambda wildcards: training_code(run_of(wildcards)),
         folder=lambda wildcards, output: os.path.dirname(output.model),
         search=search_folders,
+        start=start_folder,
     shell:
-        "alexnet2012 train {params.folder:q} --tracking {input.tracking:q} {params.search:q}"
+        "alexnet2012 train {params.folder:q} --tracking {input.tracking:q} {params.search:q} {params.start:q}"
         " --gpus {resources.gpu} > {log:q} 2>&1"

@@ -21,13 +21,15 @@ from alexnet2012.data.storage import JpegImages
 class Views:
     """How each image of a split is shown in one epoch; row k belongs to image k.
 
-    `top`, `left`: int64 (n,), pixels; `flipped`: bool (n,); `colour`: float32 (n, 3), added to every pixel's RGB.
+    `top`, `left`: int64 (n,), pixels; `flipped`: bool (n,); `colour`: float32 (n, 3), added to every pixel's RGB;
+    `divisor`: of the values after that.
     """
 
     top: np.ndarray
     left: np.ndarray
     flipped: np.ndarray
     colour: np.ndarray
+    divisor: float = 1.0
 
 
 def stream(seed: int, purpose: str, *counters: int) -> np.random.Generator:
@@ -47,26 +49,36 @@ def draw_order(seed: int, epoch: int, images: int) -> np.ndarray:
 
 
 def draw_views(
-    seed: int, epoch: int, dataset: PackedDataset, images: int, crop_px: int, how: AugmentationConfig
+    seed: int,
+    epoch: int,
+    dataset: PackedDataset,
+    images: int,
+    crop_px: int,
+    how: AugmentationConfig,
+    order: np.ndarray | None = None,
 ) -> Views:
     """Positions, reflections and colour noise of one epoch for `images` images (§4.1).
 
     Positions are uniform over all (size - crop + 1)^2: 33 x 33 at the paper's sizes, as the 2012 code draws them.
     Without crops it is the centre. The colour noise is [p1 p2 p3][a1 s1, a2 s2, a3 s3]^T with a ~ N(0, colour_std) and
     s the STANDARD DEVIATIONS along the principal components, as the code has it, not the eigenvalues that the text
-    names.
+    names. Where images share their position and reflection, it is `how.chunk` that follow each other in `order`.
     """
     random = stream(seed, "augmentation", epoch)
     positions = dataset.size_px - crop_px + 1
     top, left = random.integers(positions, size=(2, images))
     flipped = random.random(images) < 0.5
+    if how.chunk > 1:
+        chunks = np.zeros(images, dtype=np.int64)
+        chunks[order] = np.arange(len(order)) // how.chunk
+        top, left, flipped = top[chunks], left[chunks], flipped[chunks]
     amounts = random.standard_normal((images, 3)) * how.colour_std
     if not how.crops:
         top, left = np.full((2, images), (dataset.size_px - crop_px) // 2)
     if not how.reflections:
         flipped = np.zeros(images, dtype=bool)
     colour = (amounts * dataset.colour_deviations) @ dataset.colour_vectors.T
-    return Views(top, left, flipped, colour.astype(np.float32))
+    return Views(top, left, flipped, colour.astype(np.float32), how.colour_divisor)
 
 
 def draw_dropout_masks(seed: int, step: int, images: int, neurons: int, probability: float) -> tuple[Tensor, Tensor]:
@@ -79,12 +91,37 @@ def draw_dropout_masks(seed: int, step: int, images: int, neurons: int, probabil
 
 
 def make_batch(
-    images: np.ndarray | JpegImages, mean_image: np.ndarray, rows: np.ndarray, views: Views, crop_px: int
+    images: np.ndarray | JpegImages,
+    mean_image: np.ndarray,
+    rows: np.ndarray,
+    views: Views,
+    crop_px: int,
+    mean_crop: str = "moving",
 ) -> Tensor:
-    """Float32 (len(rows), 3, crop_px, crop_px), channels last in memory: crops minus the mean image cropped at the same
-    place, plus colour noise.
+    """Float32 (len(rows), 3, crop_px, crop_px), channels last in memory: crops minus the mean image, plus colour noise.
 
-    `images`: uint8 (n, size, size, 3); the mean is subtracted before the reflection, so both are reflected together.
+    `images`: uint8 (n, size, size, 3). The mean image is cropped at the same place and subtracted before the
+    reflection, so that both are reflected together; with mean_crop "central" its centre is subtracted afterwards.
     """
     shown = (views.top[rows], views.left[rows], views.flipped[rows], views.colour[rows])
-    return torch.from_numpy(crop_floats(images, mean_image, rows, *shown, crop_px)).permute(0, 3, 1, 2)
+    mean, centre = split_mean(mean_image, crop_px, mean_crop)
+    crops = crop_floats(images, mean, rows, *shown, crop_px)
+    finish_crops(crops, centre, views.divisor)
+    return torch.from_numpy(crops).permute(0, 3, 1, 2)
+
+
+def split_mean(mean_image: np.ndarray, crop_px: int, mean_crop: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """What a crop loses at its place, float32 (s, s, 3), and what it loses after its reflection, wherever it was."""
+    if mean_crop == "moving":
+        return mean_image, None
+    first = (len(mean_image) - crop_px) // 2
+    within = slice(first, first + crop_px)
+    return np.zeros_like(mean_image), mean_image[within, within]
+
+
+def finish_crops(crops: np.ndarray | Tensor, centre: np.ndarray | Tensor | None, divisor: float) -> None:
+    """Subtract the centre of the mean image and divide, in place; `crops` are (n, crop_px, crop_px, 3)."""
+    if centre is not None:
+        crops -= centre
+    if divisor != 1:
+        crops /= divisor

@@ -73,7 +73,7 @@ def check(name: str, dataset: DatasetConfig, data_folder: Path = Path("data")) -
 
     Raises DataError as `prepare` does for what can be told without decoding.
     """
-    source = find_source(dataset, data_folder / "downloads")
+    source = find_source(dataset, data_folder)
     counts = ", ".join(f"{len(split):,} {split_name}" for split_name, split in source.splits.items())
     print(f"{name}: {counts} images in {len(source.classes):,} classes; {source.part or 'whole'}", flush=True)
 
@@ -82,7 +82,7 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     began = time.monotonic()
     work, target = data_folder / f".{name}.partial", data_folder / name
     _take_back(target)
-    source = find_source(dataset, data_folder / "downloads")
+    source = find_source(dataset, data_folder)
     images = sum(len(split) for split in source.splits.values())
     refuse_full_disk(images, dataset, data_folder, _size_of(work))
     journal = _open_work(name, work, dataset, source)

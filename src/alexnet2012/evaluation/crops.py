@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alexnet2012.data.batches import split_mean
 from alexnet2012.data.cropping import crop_floats
 
 
@@ -31,6 +32,17 @@ def ten_crops(size_px: int, crop_px: int) -> tuple[Crop, ...]:
 
 def centre_crop(size_px: int, crop_px: int) -> Crop:
     return ten_crops(size_px, crop_px)[CENTRE]
+
+
+def place_mean(mean_image: np.ndarray, crop: Crop, crop_px: int, mean_crop: str) -> np.ndarray:
+    """The mean image from which `crop` is to be taken: with mean_crop "central" its centre lies where the crop does,
+    reflected as the crop will be, so that every crop loses the same (net 145 of the 2012 code)."""
+    if mean_crop == "moving":
+        return mean_image
+    _, centre = split_mean(mean_image, crop_px, mean_crop)
+    placed = np.zeros_like(mean_image)
+    placed[crop.top : crop.top + crop_px, crop.left : crop.left + crop_px] = centre[:, ::-1] if crop.flipped else centre
+    return placed
 
 
 def cut(images: np.ndarray, mean_image: np.ndarray, crop: Crop, crop_px: int) -> Tensor:

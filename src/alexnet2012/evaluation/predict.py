@@ -1,6 +1,6 @@
 """Per-image probabilities of a trained net: ten crops, and the centre crop from the same pass."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,16 @@ from torch.nn import functional
 
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import DataError
-from alexnet2012.evaluation.crops import CENTRE, CENTRE_FIRST, Crop, centre_crop, cut, cut_on_device, ten_crops
+from alexnet2012.evaluation.crops import (
+    CENTRE,
+    CENTRE_FIRST,
+    Crop,
+    centre_crop,
+    cut,
+    cut_on_device,
+    place_mean,
+    ten_crops,
+)
 
 
 @dataclass(frozen=True)
@@ -25,8 +34,10 @@ class Predictions:
     errors_by_crops: list[float]
 
 
-def predict_ten_crops(net: nn.Module, dataset: PackedDataset, split: str, crop_px: int, batch: int) -> Predictions:
-    """What `net` says of every image of a split (§4.1).
+def predict_ten_crops(
+    net: nn.Module, dataset: PackedDataset, split: str, crop_px: int, batch: int, mean_crop: str = "moving"
+) -> Predictions:
+    """What `net` says of every image of a split (§4.1); `mean_crop` as in NetConfig.
 
     Raises DataError unless exactly the split's images were seen.
     """
@@ -37,7 +48,7 @@ def predict_ten_crops(net: nn.Module, dataset: PackedDataset, split: str, crop_p
     centre = np.empty_like(ten)
     seen = 0
     for part, probabilities in predict_crops(
-        net, images, np.arange(len(images)), dataset.mean_image, crops, crop_px, batch
+        net, images, np.arange(len(images)), dataset.mean_image, crops, crop_px, batch, mean_crop
     ):
         ten[part] = probabilities.double().mean(dim=0).numpy()
         centre[part] = probabilities[CENTRE].numpy()
@@ -82,6 +93,7 @@ def predict_crops(
     crops: tuple[Crop, ...],
     crop_px: int,
     batch: int,
+    mean_crop: str = "moving",
 ) -> Iterator[tuple[slice, Tensor]]:
     """For `batch` of the images `rows` at a time, the last time fewer: their places in `rows` and their probabilities.
 
@@ -89,13 +101,16 @@ def predict_crops(
     """
     device = next(net.parameters()).device
     was_training = net.training
+    means = [place_mean(mean_image, crop, crop_px, mean_crop) for crop in crops]
+    if device.type != "cpu":
+        means = [torch.from_numpy(mean).to(device) for mean in means]
     net.eval()
     try:
         for start in range(0, len(rows), batch):
             part = images[rows[start : start + batch]]
             # Entered anew for each part: a generator would leave its caller in inference mode at every yield.
             with torch.inference_mode():
-                views = show(part, mean_image, crops, crop_px, device)
+                views = show(part, means, crops, crop_px, device)
                 outputs = [functional.softmax(net(view), dim=1) for view in views]
                 probabilities = torch.stack(outputs).float().cpu()
             yield slice(start, start + len(part)), probabilities
@@ -104,13 +119,18 @@ def predict_crops(
 
 
 def show(
-    images: np.ndarray, mean_image: np.ndarray, crops: tuple[Crop, ...], crop_px: int, device: torch.device
+    images: np.ndarray,
+    means: Sequence[np.ndarray | Tensor],
+    crops: tuple[Crop, ...],
+    crop_px: int,
+    device: torch.device,
 ) -> Iterator[Tensor]:
-    """Each crop of all `images`, on `device`; a GPU gets the bytes of the images once and cuts them itself."""
+    """Each crop of all `images` minus that of its mean image, on `device`, where a GPU has the means already; it gets
+    the bytes of the images once and cuts them itself."""
     if device.type == "cpu":
-        for crop in crops:
-            yield cut(images, mean_image, crop, crop_px)
+        for crop, mean in zip(crops, means, strict=True):
+            yield cut(images, mean, crop, crop_px)
         return
-    pixels, mean = torch.from_numpy(images).to(device), torch.from_numpy(mean_image).to(device)
-    for crop in crops:
+    pixels = torch.from_numpy(images).to(device)
+    for crop, mean in zip(crops, means, strict=True):
         yield cut_on_device(pixels, mean, crop, crop_px)

@@ -76,7 +76,8 @@ def predict_split(
 
     net, made_by = load_net(run_folder, run, len(dataset.classes))
     started = time.monotonic()
-    found = predict_ten_crops(net, dataset, split, run.net.crop_px, run.runtime.evaluation_batch)
+    batch, mean_crop = run.runtime.evaluation_batch, run.net.mean_crop
+    found = predict_ten_crops(net, dataset, split, run.net.crop_px, batch, mean_crop)
     return found, made_by, time.monotonic() - started
 
 

@@ -8,9 +8,10 @@ from torch.nn import functional
 
 from alexnet2012.model.activation import activate
 from alexnet2012.model.convolution import Convolution
-from alexnet2012.model.geometry import NORMALISED, POOLED, list_layers, paper_fan_in
+from alexnet2012.model.geometry import NORMALISED, NORMALISED_TWICE, POOLED, list_layers, paper_fan_in
 from alexnet2012.model.lrn import local_response_norm
-from alexnet2012.net_config import CONV_NAMES, WEIGHT_NAMES, NetConfig
+from alexnet2012.model.map_norm import normalise_within_maps
+from alexnet2012.net_config import CONV_NAMES, SIXTH, NetConfig
 
 
 class AlexNet(nn.Module):
@@ -47,8 +48,8 @@ class AlexNet(nn.Module):
         """
         # Channels last in memory: pooling is ten times faster so, and the channels of a pixel are neighbours.
         maps = images.contiguous(memory_format=torch.channels_last)
-        for name in CONV_NAMES:
-            if name not in self.config.removed:  # §7
+        for name in (*CONV_NAMES, SIXTH):
+            if name in self.config.convolutions:  # §7
                 maps = self._activate(name, getattr(self, name)(maps))
             if name in POOLED:
                 pool = self.config.pool  # §3.4
@@ -62,13 +63,24 @@ class AlexNet(nn.Module):
         )  # no ReLU here, although §3.5 says "every ... fully-connected layer": it feeds the softmax
 
     def _activate(self, name: str, maps: Tensor) -> Tensor:
-        """The ReLU (§3.1) and, after conv1 and conv2, response normalisation within each tower as in the 2012 code."""
-        lrn, rectify = self.config.lrn, self.config.activation == "relu"
+        """The ReLU (§3.1) and, after conv1 and conv2, response normalisation within each tower as in the 2012 code.
+
+        There conv1 is normalised before its ReLU, and conv2 a second time within each map.
+        """
+        net, lrn = self.config, self.config.lrn
         if name not in NORMALISED or lrn is None:
-            return activate(maps, self.config.activation)
-        if not rectify:
-            maps = activate(maps, self.config.activation)
-        return local_response_norm(maps, lrn.n, lrn.k, lrn.alpha, lrn.beta, towers=self.config.towers, rectify=rectify)
+            maps = activate(maps, net.activation)
+        else:
+            linear = name in net.normalised_linear
+            rectify = net.activation == "relu" and not linear
+            if not (rectify or linear):
+                maps = activate(maps, net.activation)
+            maps = local_response_norm(maps, lrn.n, lrn.k, lrn.alpha, lrn.beta, towers=net.towers, rectify=rectify)
+            if linear:
+                maps = activate(maps, net.activation)
+        if name == NORMALISED_TWICE and net.map_norm is not None:
+            maps = normalise_within_maps(maps, net.map_norm)
+        return maps
 
     def _drop(self, neurons: Tensor, masks: tuple[Tensor, Tensor] | None, index: int) -> Tensor:
         """§4.2: a mask without rescaling in training, all neurons times 1 - p at test."""
@@ -83,16 +95,19 @@ class AlexNet(nn.Module):
 
 
 def initialise_alexnet(model: AlexNet, generator: torch.Generator) -> None:
-    """Draw all weights in place from N(0, 0.01) and set the biases (§5).
+    """Draw all weights in place from N(0, 0.01), or the layer's own, and set the biases (§5).
 
     A scaled net keeps the pre-activation variance of the paper's net with as many towers:
     std = 0.01 * sqrt(its fan-in / own fan-in). At the paper's sizes the factor is exactly 1.
     """
     reference = paper_fan_in(model.config)
     with torch.no_grad():
-        for name in (name for name in WEIGHT_NAMES if name in model.layers):
+        for name, layer in model.layers.items():
+            if not layer.fan_in:
+                continue
             module = getattr(model, name)
-            std = model.config.init_std * math.sqrt(reference[name] / model.layers[name].fan_in)
+            std = model.config.layer_init_std.get(name, model.config.init_std)
+            std *= math.sqrt(reference[name] / layer.fan_in)
             module.weight.normal_(0.0, std, generator=generator)
             module.bias.fill_(1.0 if name in model.config.bias_one else 0.0)
 

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.layer import Layer
 from alexnet2012.model.layered_geometry import list_layered
-from alexnet2012.net_config import CONV_NAMES, ConvConfig, LayeredNetConfig, NetConfig
+from alexnet2012.net_config import CONV_NAMES, SIXTH, ConvConfig, LayeredNetConfig, NetConfig
 
 POOLED = ("conv1", "conv2", "conv5")  # §3.5: max pooling follows these
 NORMALISED = ("conv1", "conv2")  # §3.5: response normalisation follows these
+NORMALISED_TWICE = "conv2"  # net 145 of the 2012 code: then once more, within each map
 WITHIN_TOWER = ("conv2", "conv4", "conv5")  # fig. 2: these see only their own GPU's maps
 
 
@@ -21,13 +22,15 @@ def list_layers(net: NetConfig | LayeredNetConfig, classes: int) -> list[Layer]:
 def list_alexnet(net: NetConfig, classes: int) -> list[Layer]:
     layers: list[Layer] = []
     channels, size = 3, net.crop_px
-    for name in CONV_NAMES:
-        if name not in net.removed:
+    for name in (*CONV_NAMES, SIXTH):
+        if name in net.convolutions:
             conv = conv_layer(net, name, channels, size)
             layers.append(conv)
             channels, size = conv.output[0], conv.output[1]
             if name in NORMALISED and net.lrn is not None:
                 layers.append(Layer(f"lrn{name[-1]}", "lrn", net.lrn.n, 1, conv.output, 0, 0, net.towers))
+            if name == NORMALISED_TWICE and net.map_norm is not None:
+                layers.append(Layer(f"norm{name[-1]}", "norm", net.map_norm.size, 1, conv.output, 0, 0, net.towers))
         if name in POOLED:
             pool = pool_layer(net, f"pool{name[-1]}", channels, size)
             layers.append(pool)
@@ -46,7 +49,7 @@ def conv_layer(net: NetConfig, name: str, channels: int, size: int) -> Layer:
         if kernels % 2:
             raise ConfigError(f"net.{name}: {kernels} kernels cannot be halved; make the number even")
         kernels //= 2
-    groups = net.towers if name in WITHIN_TOWER else 1
+    groups = net.towers if sees_own_tower(net, name) else 1
     if kernels % net.towers:
         raise ConfigError(
             f"net.{name}: {kernels} kernels cannot be split over {net.towers} towers; make the number even"
@@ -80,6 +83,11 @@ def conv_layer(net: NetConfig, name: str, channels: int, size: int) -> Layer:
     )
 
 
+def sees_own_tower(net: NetConfig, name: str) -> bool:
+    """Whether a convolution sees only the maps of its own tower (fig. 2; conv3 as well in net 150 of the 2012 code)."""
+    return name in WITHIN_TOWER or (name == "conv3" and net.separate_towers)
+
+
 def pool_layer(net: NetConfig, name: str, channels: int, size: int) -> Layer:
     pool = net.pool
     if pool.size > size:
@@ -97,11 +105,12 @@ def pool_layer(net: NetConfig, name: str, channels: int, size: int) -> Layer:
 
 
 def paper_fan_in(net: NetConfig) -> dict[str, int]:
-    """The fan-in of each weight layer of the paper's own net with the towers, halved and removed layers of `net`.
+    """The fan-in of each weight layer of the paper's own net with the towers and the layers of `net`.
 
     Two towers: conv2 sees 48 maps, conv3 256, conv4 and conv5 192 each (fig. 2). One tower: conv3 sees 128 (§3.2).
     """
-    layers = list_alexnet(NetConfig(towers=net.towers, halved=net.halved, removed=net.removed), classes=1000)
+    same = {name: getattr(net, name) for name in ("towers", "halved", "removed", "sixth_layer", "separate_towers")}
+    layers = list_alexnet(NetConfig(**same), classes=1000)
     return {layer.name: layer.fan_in for layer in layers if layer.fan_in}
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from alexnet2012.config import TrainingConfig
 from alexnet2012.model.alexnet import AlexNet, initialise_alexnet
 from alexnet2012.model.layered import LayeredNet, initialise_layered
-from alexnet2012.net_config import LayeredNetConfig, NetConfig, WeightLayer
+from alexnet2012.net_config import REST, LayeredNetConfig, NetConfig, WeightLayer
 
 
 def make_net(net: NetConfig | LayeredNetConfig, classes: int) -> AlexNet | LayeredNet:
@@ -22,19 +22,24 @@ def initialise(net: AlexNet | LayeredNet, generator: torch.Generator) -> None:
         initialise_alexnet(net, generator)
 
 
-def list_rules(net: nn.Module, training: TrainingConfig) -> dict[nn.Parameter, tuple[float, float]]:
+def list_rules(
+    net: nn.Module, training: TrainingConfig, multiples: dict[str, tuple[float, float]]
+) -> dict[nn.Parameter, tuple[float, float]]:
     """Of each parameter: its learning rate as a multiple of the training's, and its weight decay.
 
-    A layer of a layered net may have a weight decay of its own.
+    `multiples` are those of the weights and the biases of a layer, or of the rest (see training.schedule). A layer of a
+    layered net may have a weight decay of its own.
     """
     layers = net.config.layers if isinstance(net.config, LayeredNetConfig) else []
     own = {layer.name: layer.weight_decay for layer in layers if isinstance(layer, WeightLayer)}
     rules = {}
     for name, parameter in net.named_parameters():
-        decay = own.get(name.partition(".")[0])
+        layer = name.partition(".")[0]
+        decay = own.get(layer)
         decay = training.weight_decay if decay is None else decay
+        of_weights, of_biases = multiples.get(layer, multiples[REST])
         if name.endswith(".bias"):
-            rules[parameter] = (training.bias_rate, decay if training.decay_biases else 0.0)
+            rules[parameter] = (of_biases, decay if training.decay_biases else 0.0)
         else:
-            rules[parameter] = (1.0, decay)
+            rules[parameter] = (of_weights, decay)
     return rules

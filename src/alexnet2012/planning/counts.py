@@ -10,6 +10,7 @@ from alexnet2012.data.packed import SPLITS
 from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.class_list import read_class_list
 from alexnet2012.data.sources.draw import share_of
+from alexnet2012.data.sources.rotations import ORIENTATIONS
 from alexnet2012.data.sources.shards import find_shards
 from alexnet2012.data.sources.verify import ILSVRC2010, ILSVRC2012
 from alexnet2012.dataset_config import EDITIONS, DatasetConfig
@@ -51,6 +52,17 @@ def count_images(name: str, dataset: DatasetConfig, data_folder: Path) -> ImageC
     packed = read_manifest(data_folder / name, dataset)
     if packed and not packed.packed_otherwise:
         return packed
+    if dataset.source is not None:
+        images = count_images(str(dataset.of), dataset.source, data_folder)
+        counts = {split: ORIENTATIONS * count for split, count in images.images.items()}
+        return replace(
+            images,
+            images=counts,
+            classes=ORIENTATIONS * images.classes,
+            origin=f"{dataset.of} in {ORIENTATIONS} orientations",
+            packed=False,
+            packed_otherwise=packed is not None,
+        )
     if dataset.kind in KNOWN:
         numbers, classes = KNOWN[dataset.kind]
         images = dict(numbers) if dataset.kind != "ilsvrc2012" or holds_test(dataset) else {**numbers, "test": 0}

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,12 @@ from alexnet2012.validation import read_yaml
 AS_THIS_CPU = "as fast as this machine's CPU"
 
 
-def survey(configfile: Path, variants: Path, data_folder: Path, claims: bool = False) -> Work:
-    """What the configuration will run, with `claims` what `snakemake claims` will.
+def survey(configfile: Path, variants: Path, data_folder: Path, targets: Collection[str] = ()) -> Work:
+    """What the configuration will run when Snakemake is given these targets ("claims", "full").
 
     Raises ConfigError as the workflow would.
     """
-    plan = make_plan(read_yaml(configfile), str(configfile), variants, claims)
+    plan = make_plan(read_yaml(configfile), str(configfile), variants, targets)
     missing = list_missing(plan.config, str(configfile), data_folder, plan.datasets)
     return replace(list_work(plan, data_folder), missing=tuple(missing))
 

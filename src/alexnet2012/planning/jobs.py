@@ -7,7 +7,7 @@ from alexnet2012.planning.makespan import Job
 from alexnet2012.planning.miniature import Overheads
 from alexnet2012.planning.rates import Rates
 from alexnet2012.planning.small_costs import SmallCosts
-from alexnet2012.planning.work import PredictionWork, TrainingWork, Work
+from alexnet2012.planning.work import PredictionWork, TrainingWork, Work, training_name
 
 TRACK, TABLES, PUBLISH = "track", "tables", "publish"
 SORTINGS = 4  # top-1 and top-5 errors of ten crops and of the centre
@@ -56,7 +56,9 @@ def train_job(training: TrainingWork, rates: Rates, overheads: Overheads) -> Job
     epoch_s = rates.epoch_start_s + training.measured_per_epoch * rates.centre_s + rates.checkpoint_s
     epoch_s += overheads.epoch_s
     seconds = overheads.train_s + training.steps_left * rates.step_s + epochs * epoch_s
-    needs = (f"prepare {training.run.dataset_name}", TRACK)
+    start = training.run.starts_from
+    first = () if start is None else (training_name(start.run),)
+    needs = (f"prepare {training.run.dataset_name}", TRACK, *first)
     cards = training.run.runtime.gpus_per_training
     return Job(training.name, "train", seconds, needs, training.run.training_threads, cards)
 

@@ -39,7 +39,7 @@ class TrainingWork:
 
     @property
     def name(self) -> str:
-        return f"train {self.run.dataset_name} {self.run.variant} seed{self.run.seed}"
+        return training_name(self.run)
 
     @cached_property
     def minival_images(self) -> int:
@@ -139,10 +139,9 @@ class Work:
 
 def list_work(plan: Plan, data_folder: Path) -> Work:
     """What `plan` will do in the working directory; outputs that exist there count as done."""
-    names = list(dict.fromkeys(run.dataset_name for run in plan.runs))
     datasets = {
         name: DatasetWork(name, plan.config.datasets[name], count_images(name, plan.config.datasets[name], data_folder))
-        for name in names
+        for name in plan.datasets
     }
     trainings = tuple(
         TrainingWork(run, datasets[run.dataset_name], is_trained(run.folder), count_kept_steps(run.folder))
@@ -173,6 +172,10 @@ def list_work(plan: Plan, data_folder: Path) -> Work:
     tables = Path("results", plan.config.name, "tables", "claims.md").is_file()
     everything = all(each.done for each in (*trainings, *predictions, *averages))
     return Work(plan, tuple(datasets.values()), trainings, tuple(predictions), tuple(averages), tables and everything)
+
+
+def training_name(run: RunConfig) -> str:
+    return f"train {run.dataset_name} {run.variant} seed{run.seed}"
 
 
 def prediction_name(run: RunConfig, split: str) -> str:

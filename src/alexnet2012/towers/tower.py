@@ -4,11 +4,13 @@ from torch import Tensor, nn
 
 from alexnet2012.model.alexnet import AlexNet
 from alexnet2012.model.convolution import Convolution
-from alexnet2012.net_config import NetConfig
+from alexnet2012.model.geometry import sees_own_tower
+from alexnet2012.net_config import SIXTH, NetConfig
 from alexnet2012.towers.exchange import TOWERS, Peers, halves, join, share
 
 Weights = dict[str, Tensor]
-SEE_BOTH = ("conv3", "fc6", "fc7", "fc8")  # "communicates only in certain layers"; fc8's inputs are all of fc7
+# "communicates only in certain layers": fc8's inputs are all of fc7. Without its connection conv3 has its own tower's.
+SEE_BOTH = ("conv3", SIXTH, "fc6", "fc7", "fc8")
 
 
 class Tower(AlexNet):
@@ -29,7 +31,7 @@ class Tower(AlexNet):
                 own = nn.Linear(module.in_features, halves(module.out_features)[peers.rank])
             else:
                 continue
-            if name in SEE_BOTH:
+            if name in SEE_BOTH and not sees_own_tower(net, name):
                 own.register_forward_pre_hook(lambda module, inputs: (share(inputs[0], peers),))
             setattr(self, name, own)
         self.config = net.model_copy(update={"towers": 1})  # response normalisation stays within this tower's maps

@@ -11,7 +11,6 @@ import torch
 from alexnet2012.config import RunConfig
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import TrainingError
-from alexnet2012.model.nets import list_rules
 from alexnet2012.towers.exchange import Peers
 from alexnet2012.towers.tower import Tower, Weights, split, unite
 from alexnet2012.training.checkpoint import State
@@ -45,8 +44,7 @@ class TowerTraining(Training):
         self.net.load_state_dict(split(whole.state_dict(), peers.rank))
         self.net.to(device).train()
         self.forward = make_forward(self.net, run.training, device)
-        rules = list_rules(self.net, run.training)
-        self.optimiser = PaperSGD(self.net.parameters(), before.lr, before.momentum, before.weight_decay, rules)
+        self.optimiser = PaperSGD(self.net.parameters(), before.lr, before.momentum, before.weight_decay)
         known = {name: each for name, each in whole.named_parameters() if each in before.velocities}
         own = split({name: before.velocities[each] for name, each in known.items()}, peers.rank)
         self.optimiser.velocities = {each: own[name] for name, each in self.net.named_parameters() if name in own}

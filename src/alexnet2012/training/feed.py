@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from alexnet2012.config import RunConfig
-from alexnet2012.data.batches import Views, draw_dropout_masks, make_batch
+from alexnet2012.data.batches import Views, draw_dropout_masks, finish_crops, make_batch, split_mean
 from alexnet2012.data.cropping import crop_bytes
 from alexnet2012.data.on_device import centre
 from alexnet2012.data.packed import PackedDataset
@@ -53,20 +53,23 @@ class Feed:
         return (self.make_in_line(each, views, first_step + k) for k, each in enumerate(rows))
 
     def make_in_line(self, rows: np.ndarray, views: Views, step: int) -> Batch:
-        images = make_batch(self.images, self.mean_image, rows, views, self.run.net.crop_px)
+        net = self.run.net
+        images = make_batch(self.images, self.mean_image, rows, views, net.crop_px, net.mean_crop)
         return Batch(images, torch.from_numpy(self.labels[rows]), self.draw_masks(step, len(rows)))
 
     def make_ahead(self, batches: list[np.ndarray], views: Views, first_step: int) -> Iterator[Batch]:
-        mean_image = torch.from_numpy(self.mean_image).to(self.device)
+        net = self.run.net
+        mean = split_mean(self.mean_image, net.crop_px, net.mean_crop)
+        mean = [None if each is None else torch.from_numpy(each).to(self.device) for each in mean]
         makers = ThreadPoolExecutor(min(MAKERS, count_usable_cores()), "feed")
         waiting: deque[Future] = deque()
         try:
             for k, rows in enumerate(batches):
                 waiting.append(makers.submit(self.make_on_host, rows, views, first_step + k))
                 if k >= AHEAD:
-                    yield self.bring(waiting.popleft().result(), mean_image)
+                    yield self.bring(waiting.popleft().result(), *mean, views.divisor)
             while waiting:
-                yield self.bring(waiting.popleft().result(), mean_image)
+                yield self.bring(waiting.popleft().result(), *mean, views.divisor)
         finally:
             makers.shutdown(wait=True, cancel_futures=True)
 
@@ -82,12 +85,16 @@ class Feed:
         small |= {name: mask.to(torch.uint8) for name, mask in zip(("fc6", "fc7"), masks, strict=False)}
         return {"crops": crops, **{name: each.pin_memory() if pinned else each for name, each in small.items()}}
 
-    def bring(self, made: dict[str, Tensor], mean_image: Tensor) -> Batch:
+    def bring(
+        self, made: dict[str, Tensor], mean_image: Tensor, central_mean: Tensor | None = None, divisor: float = 1.0
+    ) -> Batch:
         """A batch made on the host, copied to the device and finished there, without waiting for it."""
         parts = self.copy(made)
         masks = (parts["fc6"].float(), parts["fc7"].float()) if "fc6" in parts else None
         shown = [parts[name] for name in ("top", "left", "flipped", "colour")]
-        return Batch(centre(parts["crops"], mean_image, *shown), parts["labels"], masks)
+        images = centre(parts["crops"], mean_image, *shown)
+        finish_crops(images.permute(0, 2, 3, 1), central_mean, divisor)
+        return Batch(images, parts["labels"], masks)
 
     def copy(self, made: dict[str, Tensor]) -> dict[str, Tensor]:
         """The same on the device; kernels that are launched from here on wait for them, those before do not."""

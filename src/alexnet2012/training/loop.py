@@ -22,8 +22,10 @@ from alexnet2012.training.feed import Batch, Feed
 from alexnet2012.training.forward import make_forward
 from alexnet2012.training.interrupt import StopRequest
 from alexnet2012.training.schedule import (
+    augmentation,
     epochs_to_target,
     learning_rate,
+    list_multiples,
     make_scheduler,
     save_scheduler,
     steering_error,
@@ -90,11 +92,7 @@ class Training:
         settings = run.training
         self.forward = make_forward(self.net, settings, device)
         self.optimiser = PaperSGD(
-            self.net.parameters(),
-            settings.learning_rate,
-            settings.momentum,
-            settings.weight_decay,
-            list_rules(self.net, settings),
+            self.net.parameters(), settings.learning_rate, settings.momentum, settings.weight_decay
         )
         for name, weight in self.net.named_parameters():
             if name in state.velocity:
@@ -116,11 +114,12 @@ class Training:
     def train_epoch(self, after_step: Callable[[], None]) -> None:
         """The rest of the current epoch; `after_step` is called between updates, where the state may be captured."""
         run, state = self.run, self.state
-        self.optimiser.lr = learning_rate(run.training.learning_rate, self.scheduler)
-        order = self.rows.train[draw_order(run.seed, state.epoch, len(self.rows.train))]
-        views = draw_views(
-            run.seed, state.epoch, self.dataset, len(self.feed.labels), run.net.crop_px, run.training.augmentation
-        )
+        self.optimiser.lr = learning_rate(run.training, self.scheduler)
+        multiples = list_multiples(run.training, self.scheduler)
+        self.optimiser.rules = list_rules(self.net, run.training, multiples)
+        order = self.draw_order()
+        how = augmentation(run.training, self.scheduler)
+        views = draw_views(run.seed, state.epoch, self.dataset, len(self.feed.labels), run.net.crop_px, how, order)
         started = time.monotonic() - state.epoch_seconds
         for batch in self.feed.batches(order, views, state.batch, state.step):
             self.update(batch)
@@ -131,6 +130,13 @@ class Training:
             state.epoch_seconds = time.monotonic() - started
             after_step()
         self.collect()
+
+    def draw_order(self) -> np.ndarray:
+        """The training images in the order of the current epoch, int64."""
+        run, rows = self.run, self.rows.train
+        if run.training.order == "fixed":
+            return rows[draw_order(run.dataset.split_seed, 0, len(rows))]
+        return rows[draw_order(run.seed, self.state.epoch, len(rows))]
 
     def update(self, batch: Batch) -> None:
         """One step of the paper's rule on the mean loss of a batch."""
@@ -171,7 +177,7 @@ class Training:
         steering = val if run.training.schedule_split == "val" else self.measure("train", self.rows.minival)
         return {
             "epoch": state.epoch + 1,
-            "learning_rate": learning_rate(run.training.learning_rate, self.scheduler),
+            "learning_rate": learning_rate(run.training, self.scheduler),
             "train_loss": state.loss_sum / self.steps_per_epoch,
             "train_top1_error_as_seen": state.wrong_sum / self.images_per_epoch,
             "train_top1_error": train["top1_error"],

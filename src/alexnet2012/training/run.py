@@ -19,10 +19,12 @@ from alexnet2012.fingerprint import fingerprint
 from alexnet2012.resolve import read_run
 from alexnet2012.tracking import RunLog, TrackingIds
 from alexnet2012.training.checkpoint import Identity, discard, lock, resume
+from alexnet2012.training.checkpoint import save as save_state
 from alexnet2012.training.interrupt import StopRequest
 from alexnet2012.training.loop import Training, summarise, train_to_the_end
 from alexnet2012.training.progress import EpochProgress
 from alexnet2012.training.search import choose_rate
+from alexnet2012.training.start import begin_from, describe_start
 
 
 def train(
@@ -31,9 +33,11 @@ def train(
     tracking_file: Path,
     search_folders: list[Path] | None = None,
     two_devices: bool = False,
+    start_folder: Path | None = None,
 ) -> None:
     """Train the run whose config.yaml is in `folder`: writes model.safetensors, history.parquet, answers.npz and
-    record.json there. `search_folders` hold the runs that tried its learning rates, where it has a search.
+    record.json there. `search_folders` hold the runs that tried its learning rates, where it has a search;
+    `start_folder` the run that it takes layers from, where it starts from one.
     `two_devices`: this is one of the two processes that towers.launch started, of which the first writes all that.
 
     Checkpoints are in `folder`/state; killed at any moment, the same call resumes and ends with the same bits. Raises
@@ -42,6 +46,7 @@ def train(
     """
     planned = read_run(folder / "config.yaml")
     run, tried = take_rate(planned, search_folders or [])
+    check_start_folder(run, start_folder)
     dataset = open_packed(data_folder / run.dataset_name)
     device = devices.open_device(run.runtime.device, run.training.torch_threads)
     made_by = provenance.collect(run.training.torch_threads, device.type)
@@ -60,9 +65,13 @@ def train(
         stack.enter_context(lock(state_folder))
         stack.enter_context(stop)
         state = resume(state_folder, identity, run.runtime.accept_code)
-        training = begin(state)
         if state is not None:
             print(f"resuming at epoch {state.epoch + 1}, step {state.step}", flush=True)
+        elif start_folder is not None:
+            state = begin_from(run, len(dataset.classes), asdict(identity), start_folder)
+            save_state(state_folder, state)  # where the other process of two looks for it
+            print(f"beginning with {', '.join(run.starts_from.layers)} of {start_folder}", flush=True)
+        training = begin(state)
         log = RunLog(state_folder, TrackingIds.load(tracking_file), f"{run.variant}-seed{run.seed}")
         log.start(flatten(run), {"variant": run.variant, "seed": str(run.seed), "dataset": run.dataset_name})
         log.artifact(folder / "config.yaml")
@@ -78,9 +87,21 @@ def train(
 
             train_to_the_end(training, state_folder, stop, on_step, on_epoch)
         weights = training.net.state_dict() if pair is None else pair.weights_of(training)
-        own = {"hash8": planned.hash8, "device": device.type, "processes": 2 if two_devices else 1} | tried
+        own = {"hash8": planned.hash8, "device": device.type, "processes": 2 if two_devices else 1}
+        own |= tried | describe_start(run, start_folder)
         write_results(folder, training, weights, asdict(made_by), log, own)
         discard(state_folder)
+
+
+def check_start_folder(run: RunConfig, folder: Path | None) -> None:
+    """Raises ConfigError where a run and the folder that it is to start from do not go together."""
+    if run.starts_from is None and folder is not None:
+        raise ConfigError(f"{run.variant} starts from no other training; leave --start {folder} out")
+    if run.starts_from is not None and folder is None:
+        raise ConfigError(
+            f"{run.variant} starts from {run.starts_from.run.folder}, and no folder of that training was given; run "
+            "snakemake, or name it with --start"
+        )
 
 
 def take_rate(run: RunConfig, search_folders: list[Path]) -> tuple[RunConfig, dict]:

@@ -2,13 +2,24 @@
 
 import math
 from dataclasses import asdict, dataclass
+from functools import reduce
 from typing import Protocol
 
-from alexnet2012.config import AnySchedule, FixedSchedule, PlateauSchedule, TargetSchedule
+from alexnet2012.config import AugmentationConfig, TrainingConfig
+from alexnet2012.net_config import REST
+from alexnet2012.schedule_config import (
+    AnySchedule,
+    FixedSchedule,
+    LoggedSchedule,
+    PlateauSchedule,
+    RateChange,
+    TargetSchedule,
+)
 
 
 class Scheduler(Protocol):
-    """The state of a schedule; `drops_done` counts divisions so far, so the rate is learning_rate / 10^drops_done."""
+    """The state of a schedule; `drops_done` counts how often the rate was lowered: but for a logged one it is
+    learning_rate / 10^drops_done."""
 
     drops_done: int
     epochs_done: int
@@ -20,7 +31,12 @@ class Scheduler(Protocol):
 
 def make_scheduler(config: AnySchedule, state: dict | None = None) -> Scheduler:
     """A scheduler at its beginning, or at a saved `state` (see save_scheduler)."""
-    kinds = {"fixed": FixedScheduler, "plateau": PlateauScheduler, "target": TargetScheduler}
+    kinds = {
+        "fixed": FixedScheduler,
+        "plateau": PlateauScheduler,
+        "target": TargetScheduler,
+        "logged": LoggedScheduler,
+    }
     return kinds[config.kind](config, **(state or {}))
 
 
@@ -36,8 +52,36 @@ def save_scheduler(scheduler: Scheduler) -> dict:
     return state
 
 
-def learning_rate(base: float, scheduler: Scheduler) -> float:
-    return base / 10**scheduler.drops_done
+def learning_rate(training: TrainingConfig, scheduler: Scheduler) -> float:
+    """That of all weights whose layer has none of its own."""
+    if isinstance(scheduler, LoggedScheduler):
+        return scheduler.settings.weights[REST]
+    return training.learning_rate / 10**scheduler.drops_done
+
+
+def list_multiples(training: TrainingConfig, scheduler: Scheduler) -> dict[str, tuple[float, float]]:
+    """Of each layer that has rates of its own, and of the `rest`: the learning rates of its weights and of its biases
+    as multiples of `learning_rate`."""
+    if not isinstance(scheduler, LoggedScheduler):
+        rates = {REST: 1.0, **training.layer_rates}
+        return {layer: (rate, rate * training.bias_rate) for layer, rate in rates.items()}
+    found, base = scheduler.settings, learning_rate(training, scheduler)
+    layers = dict.fromkeys((REST, *found.weights, *found.biases))
+    return {
+        layer: (
+            found.weights.get(layer, found.weights[REST]) / base,
+            found.biases.get(layer, found.biases[REST]) / base,
+        )
+        for layer in layers
+    }
+
+
+def augmentation(training: TrainingConfig, scheduler: Scheduler) -> AugmentationConfig:
+    """How images are shown in this epoch: the 2012 code's colour noise ends before its training does."""
+    how = training.augmentation
+    if isinstance(scheduler, LoggedScheduler) and scheduler.settings.colour_noise is False:
+        return how.model_copy(update={"colour_std": 0.0, "colour_divisor": 1.0})
+    return how
 
 
 @dataclass
@@ -103,6 +147,28 @@ class TargetScheduler:
     def observe(self, error: float) -> None:
         self.epochs_done += 1
         self.finished = error <= self.config.train_error or self.epochs_done >= self.config.max_epochs
+
+
+@dataclass
+class LoggedScheduler:
+    """What was done by hand, epoch by epoch; it looks at no error."""
+
+    config: LoggedSchedule
+    drops_done: int = 0
+    epochs_done: int = 0
+    finished: bool = False
+
+    @property
+    def settings(self) -> RateChange:
+        """All changes so far, put together."""
+        first, *later = (each for each in self.config.changes if each.after <= self.epochs_done)
+        return reduce(RateChange.followed_by, later, first)
+
+    def observe(self, error: float) -> None:
+        self.epochs_done += 1
+        self.finished = self.epochs_done == self.config.max_epochs
+        if not self.finished:
+            self.drops_done = sum(after <= self.epochs_done for after in self.config.list_drops())
 
 
 def epochs_to_target(errors: list[float], target: float) -> float | None:

@@ -14,8 +14,8 @@ class PaperSGD:
     Weight decay is scaled by the learning rate and enters the velocity. torch.optim.SGD keeps the learning rate
     OUTSIDE its buffer, so the two differ from the first step after a change of the learning rate. `velocities` holds
     each weight's v from its first step on. `rules` may give some weights a multiple of the learning rate and a weight
-    decay of their own. This is no torch.optim.Optimizer: making one imports torch's compiler,
-    which takes two seconds.
+    decay of their own; a multiple of 0 skips their update, as the 2012 code does. This is no torch.optim.Optimizer:
+    making one imports torch's compiler, which takes two seconds.
     """
 
     def __init__(
@@ -38,6 +38,8 @@ class PaperSGD:
             if weight not in self.velocities:
                 self.velocities[weight] = torch.zeros_like(weight)
         for (rate, decay), group in self.group(weights).items():
+            if rate == 0:
+                continue
             velocities = [self.velocities[weight] for weight in group]
             move = move_on_cpu if group[0].device.type == "cpu" else move_on_device
             move(group, velocities, rate * self.lr, self.momentum, decay)

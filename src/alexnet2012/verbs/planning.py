@@ -26,7 +26,9 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
         metavar="1,2,8",
         help="also the time on so many cards, each with torch_threads cores beside this machine's",
     )
-    verb.add_argument("--claims", action="store_true", help="what `snakemake claims` will run, instead of `snakemake`")
+    for target in ("claims", "full"):
+        words = f"what `snakemake {target}` will run, instead of `snakemake`"
+        verb.add_argument(f"--{target}", dest="targets", action="append_const", const=target, help=words)
     verb.add_argument("--images-per-second", type=positive_rate, help="of a training on one of those cards")
     verb.add_argument("--json", action="store_true", help="print JSON")
     verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
@@ -72,7 +74,7 @@ def run_plan(options: argparse.Namespace) -> None:
     from alexnet2012.planning.describe import describe_work
     from alexnet2012.planning.machine import look_at_machine
 
-    work = forecast.survey(options.configfile, options.variants, options.data, options.claims)
+    work = forecast.survey(options.configfile, options.variants, options.data, options.targets or ())
     machine = look_at_machine(work)
     values = describe_work(work, machine, options.data)
     if not options.json:

@@ -46,6 +46,7 @@ def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
         nargs="+",
         help="folders of the runs that tried its learning rates, where it has a search",
     )
+    verb.add_argument("--start", type=Path, help="folder of the run that it takes layers from, where it does")
     verb.set_defaults(run=run_train)
 
     verb = verbs.add_parser("predict", help="store a trained net's probabilities and errors", parents=[stores, on_gpus])
@@ -106,7 +107,7 @@ def run_train(options: argparse.Namespace) -> None:
 def train_here(options: argparse.Namespace, two_devices: bool) -> None:
     from alexnet2012.training.run import train
 
-    train(options.folder, options.data, options.tracking, options.search, two_devices)
+    train(options.folder, options.data, options.tracking, options.search, two_devices, options.start)
 
 
 def run_predict(options: argparse.Namespace) -> None:

@@ -2,7 +2,8 @@ import itertools
 
 import pytest
 
-from alexnet2012.config import FixedSchedule, PlateauSchedule, TargetSchedule
+from alexnet2012.config import TrainingConfig
+from alexnet2012.schedule_config import FixedSchedule, PlateauSchedule, TargetSchedule
 from alexnet2012.training.schedule import (
     Scheduler,
     epochs_to_target,
@@ -35,7 +36,7 @@ def test_a_fixed_schedule_has_its_rate_in_every_epoch():
     scheduler = make_scheduler(FixedSchedule(kind="fixed", epochs=[18, 6, 3, 3]))
     rates = []
     while not scheduler.finished:
-        rates.append(learning_rate(0.01, scheduler))
+        rates.append(learning_rate(TrainingConfig(), scheduler))
         scheduler.observe(0.5)
     assert rates == [0.01] * 18 + [0.001] * 6 + [0.0001] * 3 + [0.00001] * 3
     assert (scheduler.epochs_done, scheduler.drops_done) == (30, 3)
@@ -53,7 +54,7 @@ def test_the_paper_divides_by_ten_three_times():
     assert (config.patience, config.min_delta, config.drops, config.max_epochs) == (5, 0.001, 3, 90)
     scheduler, rates = make_scheduler(config), []
     while not scheduler.finished:
-        rates.append(learning_rate(0.01, scheduler))
+        rates.append(learning_rate(TrainingConfig(), scheduler))
         scheduler.observe(0.5)
     # At each rate the first epoch sets the best and five bring nothing.
     assert rates == [0.01] * 6 + [0.001] * 6 + [0.0001] * 6 + [0.00001] * 6
@@ -128,7 +129,7 @@ def test_a_saved_schedule_goes_on_as_if_never_stopped(config):
             if scheduler.finished:
                 break
             scheduler.observe(error)
-            seen.append((learning_rate(0.01, scheduler), scheduler.finished))
+            seen.append((learning_rate(TrainingConfig(), scheduler), scheduler.finished))
         return seen
 
     whole = follow(make_scheduler(config), SEQUENCE)

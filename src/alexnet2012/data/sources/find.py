@@ -8,26 +8,32 @@ from alexnet2012.data.sources.ilsvrc2010 import find_ilsvrc2010
 from alexnet2012.data.sources.ilsvrc2012 import find_ilsvrc2012
 from alexnet2012.data.sources.layouts import check_source
 from alexnet2012.data.sources.releases import find_release
+from alexnet2012.data.sources.rotations import find_rotations
 from alexnet2012.data.sources.source import Source, as_list
 from alexnet2012.data.sources.subset import take_subset
 from alexnet2012.dataset_config import RELEASES, DatasetConfig
 from alexnet2012.errors import DataError
 
 
-def find_source(dataset: DatasetConfig, downloads_folder: Path) -> Source:
-    """The images that a configuration names. Raises DataError when they are missing or not what they should be."""
+def find_source(dataset: DatasetConfig, data_folder: Path) -> Source:
+    """The images that a configuration names; what is fetched goes below `data_folder`, where packed datasets are.
+
+    Raises DataError when they are missing or not what they should be.
+    """
     if missing := check_source(dataset):
         raise DataError(
             f"{dataset.kind} cannot be read from {dataset.folder}:\n{as_list(missing)}\n"
             "Put there what is missing, or correct the dataset's folder in the configuration."
         )
-    source = _find(dataset, downloads_folder)
+    source = _find(dataset, data_folder)
     return source if dataset.subset is None else take_subset(source, dataset.subset)
 
 
-def _find(dataset: DatasetConfig, downloads_folder: Path) -> Source:
+def _find(dataset: DatasetConfig, data_folder: Path) -> Source:
     if dataset.kind == "cifar10":
-        return find_cifar10(dataset, downloads_folder)
+        return find_cifar10(dataset, data_folder / "downloads")
+    if dataset.kind == "rotations":
+        return find_rotations(dataset, data_folder)
     if dataset.kind == "ilsvrc2010":
         return find_ilsvrc2010(dataset)
     if dataset.kind == "ilsvrc2012":

@@ -1,0 +1,196 @@
+"""One run from a configuration's base, a recipe and a variant's delta, checked as a whole."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from alexnet2012.config import Config, RunConfig, RuntimeConfig, Start, TrainingConfig
+from alexnet2012.errors import ConfigError
+from alexnet2012.experiment_config import Experiment, Variant, VariantsFile
+from alexnet2012.model.geometry import list_layers
+from alexnet2012.net_config import NETS, REST, LayeredNetConfig, NetConfig, kind_of_net
+from alexnet2012.plan import merge
+from alexnet2012.validation import Model, check_known, describe_item, reaches
+
+PAPER = "paper"  # the recipe of the defaults
+
+
+def resolve_run(
+    config: Config,
+    source: str,
+    variants: VariantsFile,
+    variants_path: Path,
+    line: str,
+    experiment: Experiment,
+    seed: int,
+) -> RunConfig:
+    """Base, recipe and the variant's delta, checked as a whole: shapes, crop against image, names of layers.
+
+    `line` is where the experiment is written.
+    """
+    dataset_name, variant_name = experiment.dataset, experiment.variant
+    variant, dataset = lay_over_recipe(variants, variant_name), config.datasets[dataset_name]
+    if experiment.length == "published":
+        if not variant.published:
+            raise ConfigError(
+                f"{source}: {variant_name} has no training of a published length; remove `length: published`"
+            )
+        variant = variant.model_copy(update={"training": merge(variant.training, variant.published)})
+    net, training = resolve_sections(config, variant, source, f"{variants_path}: {variant_name}")
+    training = stretch(training, experiment, line)
+    where = f"{source}: variant {variant_name} on {dataset_name}"
+    if net.crop_px > dataset.size_px:
+        raise ConfigError(
+            f"{where}: net.crop_px is {net.crop_px}, larger than the dataset's size_px of {dataset.size_px}; "
+            f"make it at most {dataset.size_px}"
+        )
+    check_net(net, where)
+    check_layers(net, training, where)
+    runtime = resolve_runtime(config.runtime, variant, f"{variants_path}: {variant_name}")
+    if runtime.placement == "two-devices" and (reason := why_not_two(net, training)):
+        raise ConfigError(f"{where}: {reason}, or use runtime.placement: one-device")
+    run = RunConfig(
+        name=config.name,
+        variant=variant_name,
+        seed=seed,
+        dataset_name=dataset_name,
+        dataset=dataset,
+        net=net,
+        training=training,
+        runtime=runtime,
+    )
+    if variant.starts_from is None:
+        if experiment.pretrained_on is not None:
+            raise ConfigError(f"{line}: {variant_name} starts from no other training; remove pretrained_on")
+        return run
+    if experiment.pretrained_on is None:
+        raise ConfigError(
+            f"{line}: {variant_name} starts from a training of {variant.starts_from.variant}; name the dataset of that "
+            "training as pretrained_on"
+        )
+    earlier = Experiment(
+        dataset=experiment.pretrained_on, variant=variant.starts_from.variant, seeds=[seed], tables=["claims"]
+    )
+    start = Start(
+        run=resolve_run(config, source, variants, variants_path, line, earlier, seed), layers=variant.starts_from.layers
+    )
+    check_start(run, start, f"{variants_path}: {variant_name}.starts_from")
+    return run.model_copy(update={"starts_from": start})
+
+
+def lay_over_recipe(variants: VariantsFile, name: str) -> Variant:
+    """The variant with its recipe's deltas below its own."""
+    variant = variants.variants[name]
+    if variant.recipe in (None, PAPER):
+        return variant
+    recipe = variants.recipes[variant.recipe]
+    training = merge({**recipe.training, "recipe": variant.recipe}, variant.training)
+    return variant.model_copy(update={"net": merge(recipe.net, variant.net), "training": training})
+
+
+def stretch(training: TrainingConfig, experiment: Experiment, line: str) -> TrainingConfig:
+    """With the experiment's own number of epochs, where it gives one."""
+    if experiment.epochs is None:
+        return training
+    if training.schedule.kind != "logged":
+        raise ConfigError(
+            f"{line}: epochs is the length of a logged schedule, and that of {experiment.variant} is "
+            f"{training.schedule.kind}; remove epochs"
+        )
+    try:
+        schedule = training.schedule.stretch(experiment.epochs)
+    except ValueError as error:
+        raise ConfigError(f"{line}: {experiment.variant}: {error}") from None
+    return training.model_copy(update={"schedule": schedule})
+
+
+def check_layers(net: NetConfig | LayeredNetConfig, training: TrainingConfig, where: str) -> None:
+    """Raises ConfigError for a rate of a layer that the net does not have."""
+    known = [REST, *(layer.name for layer in list_layers(net, classes=2) if layer.fan_in)]
+    named = {"training.layer_rates": list(training.layer_rates)}
+    if training.schedule.kind == "logged":
+        for each in training.schedule.changes:
+            named[f"training.schedule, after epoch {each.after}"] = [*each.weights, *each.biases]
+    for place, names in named.items():
+        for name in names:
+            check_known(f"{where}: {place}", "layer", name, known)
+
+
+def check_start(run: RunConfig, start: Start, where: str) -> None:
+    """Raises ConfigError unless both nets have the layers that are taken over, of the same shape."""
+    nets = [
+        {layer.name: layer for layer in list_layers(each.net, classes=2) if layer.fan_in} for each in (start.run, run)
+    ]
+    for name in start.layers:
+        for each in nets:
+            check_known(f"{where}.layers", "layer", name, each)
+        shapes = [(each[name].kernel, each[name].fan_in, each[name].output[0]) for each in nets]
+        if shapes[0] != shapes[1]:
+            raise ConfigError(
+                f"{where}.layers: {name} has another shape in {start.run.variant} than in {run.variant}; leave it out"
+            )
+
+
+def resolve_runtime(base: RuntimeConfig, variant: Variant, where: str) -> RuntimeConfig:
+    try:
+        return RuntimeConfig.model_validate(base.model_dump() | variant.runtime)
+    except ValidationError as error:
+        messages = [f"{where}: {describe_item(RuntimeConfig, item, 'runtime')}" for item in error.errors()]
+        raise ConfigError("\n".join(messages)) from None
+
+
+def why_not_two(net: NetConfig | LayeredNetConfig, training: TrainingConfig) -> str:
+    """Why this net cannot be trained as a tower on each of two devices; empty where it can."""
+    if isinstance(net, LayeredNetConfig) or net.towers != 2:
+        return "placement two-devices splits a net of two towers, and this net has none; give it net.towers: 2"
+    if net.fc_neurons % 2:
+        return f"placement two-devices halves fc6 and fc7, and net.fc_neurons is {net.fc_neurons}; make it even"
+    if training.compile:
+        return "placement two-devices exchanges features between layers, which cannot be compiled; remove compile"
+    return ""
+
+
+def resolve_sections(
+    config: Config, variant: Variant, source: str, variant_source: str
+) -> tuple[NetConfig | LayeredNetConfig, TrainingConfig]:
+    """Both sections; raises ConfigError with the mistakes of both."""
+    resolved, mistakes = [], []
+    for model, section, base in ((NetConfig, "net", config.net), (TrainingConfig, "training", config.training)):
+        try:
+            resolved.append(resolve_section(model, section, base, variant, source, variant_source))
+        except ConfigError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    net, training = resolved
+    return net, training
+
+
+def resolve_section(
+    model: type[Model], section: str, base: dict, variant: Variant | None, source: str, variant_source: str
+) -> Model:
+    """The paper's defaults, overlaid by the configuration's base, overlaid by the variant's delta.
+
+    A net of another kind than the base's stands alone.
+    """
+    delta = getattr(variant, section) if variant else {}
+    merged = merge(merge(model().model_dump(), base), delta)
+    if section == "net":
+        kind = str(kind_of_net(merged))
+        check_known(f"{variant_source}: net.kind", "kind of net", kind, NETS)
+        model = NETS[kind]
+    try:
+        return model.model_validate(merged)
+    except ValidationError as error:
+        messages = [
+            f"{variant_source if reaches(delta, item['loc']) else source}: {describe_item(model, item, section)}"
+            for item in error.errors()
+        ]
+        raise ConfigError("\n".join(messages)) from None
+
+
+def check_net(net: NetConfig | LayeredNetConfig, where: str) -> None:
+    try:
+        list_layers(net, classes=2)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
