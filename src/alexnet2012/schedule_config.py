@@ -106,13 +106,14 @@ class LoggedSchedule(Section):
 
     def stretch(self, epochs: int) -> "LoggedSchedule":
         """The same over so many epochs, each change at the whole epoch that is nearest; raises ValueError where two
-        that lower a rate would meet, or one has no epoch left."""
+        rates of the rest would meet, or one has no epoch left."""
         moved: dict[int, RateChange] = {}
         for each in self.changes:
             after = round(each.after * epochs / self.max_epochs)
             before = moved.get(after)
-            if before is not None and REST in each.weights and REST in before.weights:
-                raise ValueError(f"{epochs} epochs are too few for its {len(self.changes)} changes of learning rates")
+            collide = before is not None and REST in each.weights and REST in before.weights
+            if collide or after >= epochs:
+                raise ValueError(f"{epochs} epochs are too few for its {len(self.changes)} changes")
             moved[after] = each.model_copy(update={"after": after}) if before is None else before.followed_by(each)
         return LoggedSchedule(kind="logged", changes=list(moved.values()), max_epochs=epochs)
 

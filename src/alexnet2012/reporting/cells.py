@@ -10,6 +10,7 @@ from alexnet2012.reporting.outcomes import Measurement, NotMeasured, Outcome, in
 from alexnet2012.reporting.results import Experiment, Results
 
 NOT_YET = "not yet reproduced"
+IN_FULL = "run `snakemake full`"
 WITHHELD = "labels withheld"
 ABSENT = "–"
 
@@ -18,11 +19,23 @@ def estimate(experiment: Experiment, split: str, k: int, crops: str) -> Estimate
     return estimate_error([net.wrong(split, crops, k) for net in experiment.nets])
 
 
-def cell(experiment: Experiment | None, splits: tuple[str, ...], split: str, k: int, crops: str = "ten_crop") -> str:
-    """A measured error; `splits` are those of the dataset whose labels are public."""
+def cell(
+    experiment: Experiment | None,
+    splits: tuple[str, ...],
+    split: str,
+    k: int,
+    crops: str = "ten_crop",
+    absent: str = NOT_YET,
+) -> str:
+    """A measured error, or what stands for it; `splits` are those of the dataset whose labels are public."""
     if split not in splits:
         return WITHHELD
-    return NOT_YET if experiment is None else error_cell(estimate(experiment, split, k, crops))
+    return absent if experiment is None else error_cell(estimate(experiment, split, k, crops))
+
+
+def stated_cell(stated: float | None, logged: float | None) -> str:
+    """The paper's error, and beside it the same one in the notes of the 2012 source."""
+    return percent(stated) if logged is None else f"{percent(stated)} (logged {100 * logged:.4f})"
 
 
 def error_cell(found: Estimate) -> str:
@@ -35,11 +48,18 @@ def calibration_cell(record: dict, k: int) -> str:
     return error_cell(estimate_error([np.arange(images) < round(record["errors"][f"top{k}"] * images)]))
 
 
-def difference(results: Results, experiment: Experiment | None, stated: paper.Errors, edition: str, split: str) -> str:
-    """Measured minus stated, in points, where the dataset is the whole `edition` and the recipe the paper's."""
+def difference(
+    results: Results,
+    experiment: Experiment | None,
+    stated: paper.Errors,
+    edition: str,
+    split: str,
+    recipe: str = "paper",
+) -> str:
+    """Measured minus stated, in points, where the dataset is the whole `edition` and the recipe that of the row."""
     if experiment is None or experiment.edition != edition or stated.top1 is None:
         return ABSENT
-    if results.recipes(experiment) != {"paper"}:
+    if results.recipes(experiment) != {recipe}:
         return ABSENT
     values = (estimate(experiment, split, k, "ten_crop").value - own for k, own in ((1, stated.top1), (5, stated.top5)))
     return " / ".join(f"{100 * value:+.1f}" for value in values) + " points"

@@ -46,7 +46,13 @@ def measure_ten_crops(claim: paper.Claim, results: Results, dataset: str) -> Mea
 
 def measure_removal(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C04, C05, C07: the error of the net without what the claim praises minus the base net's; split as for C03."""
-    base, without = take(results, dataset, *claim.variants)
+    base, without = claim.variants
+    return measure_excess(results, dataset, base, without)
+
+
+def measure_excess(results: Results, dataset: str, base_key: str, other_key: str) -> Measurement:
+    """By how much one variant errs more than another."""
+    base, without = take(results, dataset, base_key, other_key)
     seeds = shared_seeds(base, without)
     top1, top5 = (compare(without, base, k, seeds) for k in (1, 5))
     words = conditions([without, base], f"{without.splits[-1]}, ten crops, {without.key} minus {base.key}", seeds)

@@ -81,14 +81,16 @@ def take(results: Results, dataset: str, *keys: str) -> list[Experiment]:
     found = {key: results.find(dataset, key) for key in keys}
     missing = [key for key, experiment in found.items() if experiment is None]
     if missing:
-        raise Unmeasurable(f"no experiment of {', '.join(missing)}; {remedy(missing)}")
+        raise Unmeasurable(f"no experiment of {', '.join(missing)}; {remedy(results, dataset, missing)}")
     for experiment in found.values():
         check_trained(results, experiment)
     return list(found.values())
 
 
-def remedy(missing: list[str]) -> str:
+def remedy(results: Results, dataset: str, missing: list[str]) -> str:
     """What makes these experiments."""
+    if any((dataset, key) in results.in_full for key in missing):
+        return f"`snakemake full` runs {'it' if len(missing) == 1 else 'them'}"
     if any(key in BASELINES for key in missing):
         return "this version does not have these baselines"
     if any(key in OF_THE_DEFAULT_RUN for key in missing):

@@ -72,6 +72,7 @@ class Results:
     name: str
     experiments: tuple[Experiment, ...]
     calibrations: dict[str, dict] = field(default_factory=dict)  # records by dataset
+    in_full: frozenset[tuple[str, str]] = frozenset()  # datasets and keys that only `snakemake full` would add
 
     @property
     def datasets(self) -> list[str]:
@@ -127,7 +128,8 @@ def load_results(folder: Path, data_folder: Path) -> Results:
         departures = tuple(entry.get("departures", ()))
         found = Experiment(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets), departures)
         experiments.append(replace(found, length=entry.get("length", "here")))
-    results = Results(plan["name"], tuple(experiments))
+    in_full = frozenset((each["dataset"], each["key"]) for each in plan.get("in_full", ()))
+    results = Results(plan["name"], tuple(experiments), in_full=in_full)
     return replace(results, calibrations=load_calibrations(folder / "calibration", results))
 
 

@@ -1,6 +1,7 @@
 """The paper's tables, its numbers in the text and the ledger of claims, as markdown, each with what made it."""
 
 from collections.abc import Iterable
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from alexnet2012 import paper
 from alexnet2012.files import write_json, write_text
 from alexnet2012.reporting.cells import (
     ABSENT,
+    IN_FULL,
+    NOT_YET,
     WITHHELD,
     calibration_cell,
     cell,
@@ -18,10 +21,12 @@ from alexnet2012.reporting.cells import (
     points_pair,
     seeds_cell,
     stated,
+    stated_cell,
 )
 from alexnet2012.reporting.claims import measure_number, try_measure
 from alexnet2012.reporting.ledger import make_ledgers, render_claims, to_data
-from alexnet2012.reporting.measures_errors import measure_ensemble
+from alexnet2012.reporting.measures_errors import measure_ensemble, measure_excess
+from alexnet2012.reporting.outcomes import members
 from alexnet2012.reporting.pages import grid, heading, page, rehearsal_note
 from alexnet2012.reporting.provenance_note import describe_calibration, describe_origin
 from alexnet2012.reporting.results import EDITIONS, Experiment, Results, load_results
@@ -63,10 +68,11 @@ def render_table1(results: Results) -> str:
             found = experiments.get(row.key)
             rows.append(
                 [
-                    row.label,
-                    *(percent(each) for each in (row.test.top1, row.test.top5)),
-                    *(cell(found, first.splits, "test", k) for k in (1, 5)),
-                    difference(results, found, row.test, paper.ILSVRC2010, "test"),
+                    label(results, row, found),
+                    stated_cell(row.test.top1, row.logged.top1),
+                    stated_cell(row.test.top5, row.logged.top5),
+                    *(cell(found, first.splits, "test", k, absent=absent(results, dataset, row)) for k in (1, 5)),
+                    difference(results, found, row.test, paper.ILSVRC2010, "test", row.recipe),
                     seeds_cell(found, "test"),
                 ]
             )
@@ -94,10 +100,16 @@ def render_table2(results: Results) -> str:
             found = experiments.get(row.key)
             rows.append(
                 [
-                    row.label,
-                    *(percent(each) for each in (row.val.top1, row.val.top5, row.test.top5)),
-                    *(cell(found, first.splits, split, k) for split in ("val", "test") for k in (1, 5)),
-                    difference(results, found, row.val, paper.ILSVRC2012, "val"),
+                    label(results, row, found),
+                    stated_cell(row.val.top1, row.logged.top1),
+                    stated_cell(row.val.top5, row.logged.top5),
+                    percent(row.test.top5),
+                    *(
+                        cell(found, first.splits, split, k, absent=absent(results, dataset, row))
+                        for split in ("val", "test")
+                        for k in (1, 5)
+                    ),
+                    difference(results, found, row.val, paper.ILSVRC2012, "val", row.recipe),
                     seeds_cell(found, "val"),
                 ]
             )
@@ -144,6 +156,10 @@ def render_in_text(results: Results) -> str:
         headers = ["where", "what", "paper", "measured (top-1 / top-5)", "conditions and interval, or why not"]
         parts += [heading(experiments[0]), rehearsal_note(experiments[0], *EDITIONS.values()), grid(headers, rows)]
         parts += [f"Errors of every variant; {INTERVALS}.\n", grid(*variant_errors(experiments))]
+        if rows := logged_rows(results, dataset):
+            headers = ["net", "logged on", "logged top-1 / top-5", "more than", "logged difference"]
+            headers += ["measured difference, ten crops", "conditions"]
+            parts += ["Nets of the 2012 source (recipe code2012) beside its run notes.\n", grid(headers, rows)]
         parts.append(describe_origin(experiments))
     return page(parts)
 
@@ -152,7 +168,46 @@ def with_others(rows: tuple[paper.Row, ...], experiments: dict[str, Experiment])
     """The paper's rows, then one for each experiment that the paper has no row for."""
     yield from rows
     known = {row.key for row in rows}
-    yield from (paper.Row(key, key) for key in experiments if key not in known)
+    of_the_code = {row.key: row for row in paper.CODE_ROWS}
+    yield from (of_the_code.get(key, paper.Row(key, key)) for key in experiments if key not in known)
+
+
+def label(results: Results, row: paper.Row, found: Experiment | None) -> str:
+    """A row's name with what its nets, or some of an ensemble's, were pre-trained on."""
+    if found is None:
+        return row.label
+    earlier = [net.training.get("starts_from") for net in members(results, found)]
+    names = dict.fromkeys(each["dataset"]["name"] for each in earlier if each is not None)
+    if not names:
+        return row.label
+    some = f"{sum(each is not None for each in earlier)} of {len(earlier)} " if None in earlier else ""
+    return f"{row.label} ({some}pre-trained on {', '.join(names)})"
+
+
+def absent(results: Results, dataset: str, row: paper.Row) -> str:
+    """What stands in the cells of a row that was not run."""
+    return IN_FULL if (dataset, row.key) in results.in_full else NOT_YET
+
+
+def logged_rows(results: Results, dataset: str) -> list[list[str]]:
+    """The nets of the 2012 source that were trained, with how much worse than the unchanged net each is."""
+    rows = []
+    for net in paper.LOGGED_NETS:
+        if results.find(dataset, net.key) is None:
+            continue
+        row = [net.label, f"{net.edition}, {net.split}", logged_pair(net.errors)]
+        if not net.against:
+            rows.append([*row, *[ABSENT] * 4])
+            continue
+        base = next(each for each in paper.LOGGED_NETS if each.key == net.against)
+        excess = partial(measure_excess, base_key=base.key, other_key=net.key)
+        measured = outcome_cells(try_measure(excess, results, dataset))
+        rows.append([*row, base.label, f"{logged_pair(paper.excess(net.errors, base.errors))} points", *measured])
+    return rows
+
+
+def logged_pair(pair: paper.Errors) -> str:
+    return f"{100 * pair.top1:.4f} / {100 * pair.top5:.4f}"
 
 
 def variant_errors(experiments: list[Experiment]) -> tuple[list[str], list[list[str]]]:

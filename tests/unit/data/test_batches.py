@@ -125,6 +125,19 @@ def test_without_reflections_nothing_is_flipped_and_nothing_else_changes():
     assert same(plain, upright) == [True, True, False, True]
 
 
+def test_images_of_a_chunk_share_their_position_and_reflection_but_no_colour():
+    """32 of them follow each other in the order of the epoch, as in the 2012 code."""
+    images, how = 1000, AugmentationConfig(chunk=32)
+    order = draw_order(0, 0, images)[:900]
+    views = draw_views(0, 0, dataset(), images, 224, how, order)
+    shown = np.stack([views.top, views.left, views.flipped])[:, order]
+    chunks = [shown[:, start : start + 32] for start in range(0, 900, 32)]
+    assert all((chunk == chunk[:, :1]).all() for chunk in chunks)
+    assert len({tuple(chunk[:, 0]) for chunk in chunks}) > 25  # of 29, each drawn for itself
+    assert len(np.unique(views.colour[order], axis=0)) == 900
+    assert len(chunks[-1][0]) == 4  # the last chunk is what is left
+
+
 def draw_pixels(images: int = 6, size: int = 9) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(0)
     mean_image = generator.uniform(0, 255, (size, size, 3)).astype(np.float32)
@@ -165,6 +178,21 @@ def test_the_mean_is_cropped_and_reflected_with_the_image(top, left, flipped):
     images, _ = draw_pixels(1)
     batch = make_batch(images, images[0].astype(np.float32), np.array([0]), still(1, top, left, flipped), 4)
     assert (batch == 0).all()
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+@pytest.mark.parametrize(("top", "left"), [(0, 0), (5, 1), (3, 5)])
+def test_a_central_mean_is_subtracted_after_the_reflection_wherever_the_crop(top, left, flipped):
+    """As in the 2012 code: crop, reflection, mean, colour; divided while there is colour noise."""
+    images, mean_image = draw_pixels(1)
+    views = Views(
+        np.full(1, top), np.full(1, left), np.full(1, flipped), np.array([[5, -3, 2]], np.float32), divisor=1.1
+    )
+    batch = make_batch(images, mean_image, np.array([0]), views, 4, "central")
+    crop = images[0, top : top + 4, left : left + 4].astype(np.float64)
+    crop = crop[:, ::-1] if flipped else crop
+    expected = (crop - mean_image[2:6, 2:6] + np.array([5, -3, 2])) / 1.1  # 9 pixels: (9 - 4) // 2 = 2
+    np.testing.assert_allclose(batch[0].permute(1, 2, 0).numpy(), expected, rtol=1e-5, atol=1e-4)
 
 
 def test_the_planes_are_red_green_blue():

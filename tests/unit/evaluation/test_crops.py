@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet2012.evaluation.crops import CENTRE, Crop, centre_crop, cut, cut_on_device, ten_crops
+from alexnet2012.evaluation.crops import CENTRE, Crop, centre_crop, cut, cut_on_device, place_mean, ten_crops
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,19 @@ def test_a_cut_is_the_slice_minus_the_mean_of_the_same_place(crop):
                     y = crop.top + row
                     expected = np.float32(images[n, y, x, channel]) - mean_image[y, x, channel]
                     assert found[n, channel, row, column].item() == expected
+
+
+@pytest.mark.parametrize("crop", ten_crops(9, 4))
+def test_every_crop_loses_the_centre_of_a_central_mean(crop):
+    """Net 145 of the 2012 code: subtracted after the reflection, so that the mean is not reflected."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (3, 9, 9, 3), dtype=np.uint8)
+    mean_image = generator.uniform(0, 255, (9, 9, 3)).astype(np.float32)
+    found = cut(images, place_mean(mean_image, crop, 4, "central"), crop, 4)
+    pixels = images[:, crop.top : crop.top + 4, crop.left : crop.left + 4].astype(np.float32)
+    expected = (pixels[:, :, ::-1] if crop.flipped else pixels) - mean_image[2:6, 2:6]
+    assert np.array_equal(found.permute(0, 2, 3, 1).numpy(), expected)
+    assert place_mean(mean_image, crop, 4, "moving") is mean_image
 
 
 def test_ten_crops_of_the_mean_image_are_zero():

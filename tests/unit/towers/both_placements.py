@@ -33,6 +33,9 @@ NETS = {
     "no-conv3": ({**SCALED, "removed": ["conv3"]}, 10),
     "no-dropout": ({**SCALED, "dropout": 0.0}, 10),
     "tanh": ({**SCALED, "activation": "tanh"}, 10),
+    "sixth-layer": ({**SCALED, "sixth_layer": True}, 10),
+    "towers apart": ({**SCALED, "separate_towers": True}, 10),  # net 150 of the 2012 code
+    "net145": ({**SCALED, "normalised_linear": ["conv1"], "map_norm": {}}, 10),
 }
 IMAGES, STEPS = 6, 10
 

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from tiny_training import describe_dataset, pack
+
+from alexnet2012.config import Config
+from alexnet2012.data.packed import open_packed, verify_digests
+from alexnet2012.data.prepare import prepare
+from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.errors import DataError
+
+
+def rotations_of(folder, name: str = "pictures") -> DatasetConfig:
+    return configure({name: describe_dataset(folder).model_dump(), "turned": {"kind": "rotations", "of": name}})[
+        "turned"
+    ]
+
+
+def configure(datasets: dict) -> dict[str, DatasetConfig]:
+    experiment = {"dataset": "turned", "variant": "cnn", "seeds": [0], "tables": ["in_text"]}
+    return Config.model_validate({"name": "some", "datasets": datasets, "experiments": [experiment]}).datasets
+
+
+@pytest.fixture(scope="module")
+def turned(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rotations")
+    pictures = pack(folder)
+    prepare("turned", rotations_of(folder), folder / "data")
+    return pictures, open_packed(folder / "data" / "turned")
+
+
+def test_every_image_stands_there_in_four_orientations_each_with_its_class(turned):
+    pictures, found = turned
+    assert found.counts == {split: 4 * count for split, count in pictures.counts.items()}
+    assert len(found.classes) == 12 and list(found.classes) == sorted(found.classes)
+    assert found.classes[:2] == ("class0, turned by 000 degrees", "class0, turned by 090 degrees")
+    for name in pictures.counts:
+        plain, split = pictures.split(name), found.split(name)
+        for row in (0, 5, len(plain) - 1):
+            for turns in range(4):
+                assert np.array_equal(split.images[4 * row + turns], np.rot90(plain.images[row], turns))
+                assert split.labels[4 * row + turns] == 4 * plain.labels[row] + turns
+    verify_digests(found.folder)
+
+
+def test_the_mean_image_is_that_of_all_orientations(turned):
+    pictures, found = turned
+    expected = np.mean([np.rot90(pictures.mean_image, turns) for turns in range(4)], axis=0)
+    np.testing.assert_allclose(found.mean_image, expected, rtol=1e-5)
+
+
+def test_rotations_of_what_is_not_packed_say_so(tmp_path):
+    with pytest.raises(DataError, match="pictures is no packed dataset"):
+        prepare("turned", rotations_of(tmp_path), tmp_path / "data")
+
+
+def test_they_are_other_images_when_what_they_rotate_is():
+    plain, other = (
+        configure(
+            {
+                "cifar10": {"kind": "cifar10", "size_px": 32, "split_seed": seed},
+                "turned": {"kind": "rotations", "of": "cifar10"},
+            }
+        )["turned"]
+        for seed in (2012, 2013)
+    )
+    assert plain.identity != other.identity
+    assert plain.size_px == 32 and plain.evaluated_splits == ("val", "test")
+    assert DatasetConfig.model_validate_json(plain.model_dump_json()).identity == plain.identity
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"kind": "rotations"}, "write of: NAME"),
+        ({"kind": "rotations", "of": "nowhere"}, "of is nowhere; name a dataset that has images itself: cifar10"),
+        ({"kind": "rotations", "of": "turned"}, "of is turned"),
+        ({"kind": "rotations", "of": "cifar10", "folder": "x"}, "remove folder"),
+        ({"kind": "rotations", "of": "cifar10", "subset": {"classes": 2}}, "remove subset"),
+        ({"kind": "cifar10", "size_px": 32, "of": "cifar10"}, "of is for kind: rotations"),
+    ],
+)
+def test_sections_that_cannot_be_meant_are_refused(section, words):
+    with pytest.raises(ValueError, match=words):
+        configure({"cifar10": {"kind": "cifar10", "size_px": 32}, "turned": section})

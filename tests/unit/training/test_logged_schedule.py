@@ -1,0 +1,184 @@
+"""Trainings as the 2012 source's notes log them: rates by layer and epoch, what is frozen, when colour noise ends."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from alexnet2012.config import TrainingConfig
+from alexnet2012.errors import ConfigError
+from alexnet2012.model.alexnet import AlexNet
+from alexnet2012.model.nets import list_rules
+from alexnet2012.net_config import ConvConfig, NetConfig
+from alexnet2012.resolve import load_variants, make_plan
+from alexnet2012.resolve_run import lay_over_recipe
+from alexnet2012.schedule_config import LoggedSchedule
+from alexnet2012.training.schedule import augmentation, learning_rate, list_multiples, make_scheduler, save_scheduler
+from alexnet2012.training.update import PaperSGD
+
+VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
+SMALL = NetConfig(
+    crop_px=12, **{f"conv{k}": ConvConfig(kernels=8, kernel_px=3, pad=1) for k in range(1, 6)}, fc_neurons=4
+)
+# Of the notes: from which epoch on (the first is 1) the weights of conv1 and of all others learn at which rate; whether
+# there is colour noise; the biases of conv1, conv2 and the rest.
+LOGGED = {
+    "net145-2010": (
+        93,
+        [(1, 1e-2, 1e-2), (24, 1e-3, 1e-3), (52, 1e-4, 1e-4), (69, 1e-5, 1e-4), (73, 0, 1e-4), (79, 0, 1e-5)],
+        68,
+        (0.002, 0.002, 0.002),
+    ),
+    "net145": (
+        91,
+        [(1, 1e-2, 1e-2), (26, 1e-3, 1e-3), (52, 1e-4, 1e-4), (68, 1e-5, 1e-4), (73, 0, 1e-4), (80, 0, 1e-5)],
+        67,
+        (0.02, 0.02, 0.02),
+    ),
+    "net145-half": (
+        96,
+        [(1, 1e-2, 1e-2), (21, 1e-3, 1e-3), (49, 1e-4, 1e-4), (67, 1e-5, 1e-4), (73, 0, 1e-4)],
+        66,
+        (0.002, 0.002, 0.02),
+    ),
+}
+
+
+def training_of(name: str) -> TrainingConfig:
+    return TrainingConfig.model_validate(lay_over_recipe(load_variants(VARIANTS), name).training)
+
+
+def walk(training: TrainingConfig):
+    """(epoch, rates by parameter, augmentation) of each epoch; the scheduler is saved and made anew in between."""
+    net = AlexNet(SMALL, 3)
+    names = {parameter: name for name, parameter in net.named_parameters()}
+    scheduler, epoch = make_scheduler(training.schedule), 0
+    while not scheduler.finished:
+        epoch += 1
+        base = learning_rate(training, scheduler)
+        rules = list_rules(net, training, list_multiples(training, scheduler))
+        yield epoch, {names[each]: base * rate for each, (rate, _) in rules.items()}, augmentation(training, scheduler)
+        scheduler.observe(0.5)
+        scheduler = make_scheduler(training.schedule, save_scheduler(scheduler))
+
+
+@pytest.mark.parametrize("name", LOGGED)
+def test_each_group_has_its_logged_rate_in_every_epoch(name):
+    epochs, steps, last_noisy, (of_conv1, of_conv2, of_rest) = LOGGED[name]
+    seen = 0
+    for epoch, rates, how in walk(training_of(name)):
+        _, conv1, rest = next(each for each in reversed(steps) if each[0] <= epoch)
+        frozen = conv1 == 0
+        expected = {
+            f"{layer}.weight": conv1 if layer == "conv1" else rest
+            for layer in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
+        }
+        biases = {"conv1": 0 if frozen else of_conv1, "conv2": of_conv2}
+        expected |= {f"{key.partition('.')[0]}.bias": biases.get(key.partition(".")[0], of_rest) for key in expected}
+        assert rates == pytest.approx(expected, rel=1e-12), epoch
+        assert (how.colour_std, how.colour_divisor) == ((0.1, 1.1) if epoch <= last_noisy else (0.0, 1.0)), epoch
+        assert (how.chunk, how.crops, how.reflections) == (32, True, True)
+        seen += 1
+    assert seen == epochs
+
+
+@pytest.mark.parametrize("name", ["net147", "net148", "net150"])
+def test_nets_without_a_logged_schedule_have_that_of_net_145(name):
+    assert training_of(name).schedule == training_of("net145").schedule
+
+
+def test_biases_do_not_decay_and_images_come_in_one_order():
+    training = training_of("net145")
+    rules = list_rules(AlexNet(SMALL, 3), training, list_multiples(training, make_scheduler(training.schedule)))
+    assert sorted({decay for _, decay in rules.values()}) == [0.0, 0.0005]
+    assert training.order == "fixed" and training.recipe == "code2012"
+
+
+def test_a_frozen_layer_is_not_touched_not_even_by_its_velocity():
+    moving, frozen = (nn.Parameter(torch.tensor([1.0])) for _ in range(2))
+    optimiser = PaperSGD([moving, frozen], 0.1, 0.9, 0.5)
+    for rule in ({}, {frozen: (0.0, 0.5)}):
+        optimiser.rules = rule
+        before = float(frozen), float(optimiser.velocities.get(frozen, torch.zeros(1)))
+        moving.grad, frozen.grad = torch.ones(1), torch.ones(1)
+        optimiser.step()
+    assert (float(frozen), float(optimiser.velocities[frozen])) == before
+    assert float(moving) < float(frozen) < 1
+
+
+def test_the_number_of_lowerings_is_known_beforehand_and_reached():
+    training = training_of("net145")
+    scheduler = make_scheduler(training.schedule)
+    while not scheduler.finished:
+        scheduler.observe(0.5)
+    assert scheduler.drops_done == training.schedule.drops == 3
+
+
+def test_a_shorter_training_moves_every_change():
+    short = training_of("net145").schedule.stretch(20)
+    # 25, 51, 67, 72 and 79 of 91 epochs
+    assert [each.after for each in short.changes] == [0, 5, 11, 15, 16, 17]
+    assert short.max_epochs == 20 and short.drops == 3
+    merged = training_of("net145").schedule.stretch(4)
+    assert [each.after for each in merged.changes] == [0, 1, 2, 3]
+    assert merged.changes[-1].weights == {"conv1": 0.0, "rest": 0.00001} and merged.changes[-1].colour_noise is False
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_too_few_epochs_for_its_rates_are_refused(epochs):
+    with pytest.raises(ValueError, match="too few"):
+        training_of("net145").schedule.stretch(epochs)
+
+
+def plan_with(**experiment):
+    values = yaml.safe_load((VARIANTS.with_name("cifar10.yaml")).read_text())
+    line = {"dataset": "cifar10", "variant": "net145", "seeds": [0], "tables": ["table2"], **experiment}
+    values |= {"experiments": [line], "claims": [], "full": []}
+    return make_plan(values, "some.yaml", VARIANTS)
+
+
+def test_an_experiment_gives_a_logged_schedule_its_length():
+    (run,) = plan_with(epochs=20).runs
+    assert run.training.schedule == training_of("net145").schedule.stretch(20)
+    assert plan_with().runs[0].training.schedule.max_epochs == 91
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"epochs": 3}, "experiments[0]: net145: 3 epochs are too few"),
+        ({"variant": "cnn", "epochs": 9}, "epochs is the length of a logged schedule, and that of cnn is fixed"),
+    ],
+)
+def test_lengths_that_cannot_be_had_are_refused(line, words):
+    with pytest.raises(ConfigError) as refused:
+        plan_with(**line)
+    assert words in str(refused.value)
+
+
+FIRST = {"after": 0, "weights": {"rest": 0.1}, "biases": {"rest": 0.2}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ([{**FIRST, "after": 1}], "first change is after: 0"),
+        ([{"after": 0, "weights": {"rest": 0.1}}], "gives weights and biases a rate for rest"),
+        ([{**FIRST, "weights": {"rest": 0.0}}], "gives weights and biases a rate for rest"),
+        ([FIRST, {"after": 4}, {"after": 4}], "one after another"),
+        ([FIRST, {"after": 9}], "before epoch 9"),
+        ([FIRST, {"after": 2, "weights": {"rest": -1.0}}], "greater than or equal to 0"),
+    ],
+)
+def test_schedules_that_nobody_can_have_logged_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        LoggedSchedule.model_validate({"kind": "logged", "max_epochs": 9, "changes": changes})
+
+
+def test_a_rate_for_a_layer_that_the_net_has_not_is_refused():
+    values = yaml.safe_load((VARIANTS.with_name("cifar10.yaml")).read_text()) | {"claims": [], "full": []}
+    values["training"]["layer_rates"] = {"conv7": 2.0}
+    with pytest.raises(ConfigError, match='training.layer_rates: there is no layer "conv7"; did you mean "conv'):
+        make_plan(values, "some.yaml", VARIANTS)
