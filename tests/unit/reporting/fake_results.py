@@ -37,6 +37,7 @@ class FakeResults:
     part: str = ""
     splits: tuple[str, ...] = ("val", "test")
     departures: tuple[str, ...] = ()
+    in_full: list[dict] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -95,10 +96,12 @@ class FakeResults:
         folder = self.folder / "analyses" / dataset / f"{key}-00000000" / f"seed{seed}"
         save(folder / "analysis.json", own | analysis)
 
-    def average(self, key: str, wrong: dict, tables: tuple[str, ...], dataset: str = "photos") -> "FakeResults":
-        """An ensemble of five."""
+    def average(
+        self, key: str, wrong: dict, tables: tuple[str, ...], dataset: str = "photos", more: tuple[str, ...] = ()
+    ) -> "FakeResults":
+        """An ensemble of five, and of `more`."""
         predictions = self.folder / "predictions" / dataset / f"{key}-00000000" / "average"
-        members = {f"cnn-seed{seed}": f"run{seed}" for seed in range(5)}
+        members = {name: f"run of {name}" for name in (*(f"cnn-seed{seed}" for seed in range(5)), *more)}
         self.predict(predictions, key, dataset, wrong, {"members": members})
         entry = self.describe_entry(dataset, tables) | {"ensemble": key, "predictions": [str(predictions)]}
         return self.list(entry)
@@ -150,7 +153,8 @@ class FakeResults:
 
     def list(self, entry: dict) -> "FakeResults":
         self.entries.append(entry)
-        save(self.folder / "experiments.json", {"name": "some", "experiments": self.entries})
+        listed = {"name": "some", "experiments": self.entries, "in_full": self.in_full}
+        save(self.folder / "experiments.json", listed)
         return self
 
 

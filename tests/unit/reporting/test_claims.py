@@ -172,7 +172,27 @@ def test_c13_and_c14_are_measured_on_the_whole_of_ilsvrc_2012(fake):
     for claim in ("C01", "C02", "C26"):
         assert settled(fake, claim) == NotMeasured("needs ILSVRC-2010; photos is ILSVRC-2012")
     for claim in ("C15", "C16"):
-        assert settled(fake, claim) == NotMeasured("this version does not train this claim's net")
+        key = {"C15": "1-cnn-star", "C16": "7-cnns-star"}[claim]
+        missing = NotMeasured(f"no experiment of {key}; add it to the configuration's section full")
+        assert settled(fake, claim) == missing
+
+
+def test_pretrained_nets_settle_c15_and_c16_on_the_whole_of_ilsvrc_2012(fake):
+    fake.kind, fake.splits = "ilsvrc2012", ("val",)
+    fake.add("1-cnn-star", {0: VAL, 1: VAL}, TABLES).average("7-cnns-star", {("val", "ten_crop"): (3, 1)}, ("table2",))
+    assert values(settled(fake, "C15")) == (0.40, 0.10)
+    assert settled(fake, "C16").conditions.startswith("photos; val, ten crops; average of 5")
+
+
+def test_c17_is_the_sixth_layers_error_on_half_of_fall_2009(fake):
+    fake.kind = "fall2009"
+    fake.add("cnn-sixth-layer", {0: wrong((14, 8))}, TABLES)
+    assert values(settled(fake, "C17")) == (0.70, 0.40)
+    assert settled(fake, "C17").conditions == "photos; test, ten crops; 4 epochs; seed 0"
+    fake.kind = "imagefolder"
+    fake.add("cnn-sixth-layer", {0: wrong((14, 8))}, TABLES, dataset="others")
+    results = load_results(fake.folder, fake.data)
+    assert measure_number(CLAIMS["C17"], results, "others") == NotMeasured("needs ImageNet Fall 2009")
 
 
 def test_where_test_labels_are_withheld_gains_are_those_on_val(fake):

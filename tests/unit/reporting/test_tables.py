@@ -43,8 +43,8 @@ def test_table_1_has_the_papers_rows_and_the_measured_cells(fake):
         ["SIFT + FVs [24]", "45.7 %", "25.7 %", NOT_YET, NOT_YET, "–", "–"],
         [
             "CNN",
-            "37.5 %",
-            "17.0 %",
+            "37.5 % (logged 37.4727)",
+            "17.0 % (logged 16.9987)",
             "40.0 % [27.6, 52.4]",
             "10.0 % [-2.4, 22.4]",
             "–",
@@ -67,7 +67,7 @@ def test_table_2_has_the_papers_rows_and_the_measured_cells(fake):
     blank = [NOT_YET] * 4 + ["–", "–"]
     assert rows[0] == ["SIFT + FVs [7]", "–", "–", "26.2 %", *blank]
     assert rows[1] == [
-        *("1 CNN", "40.7 %", "18.2 %", "–"),
+        *("1 CNN", "40.7 % (logged 40.6640)", "18.2 % (logged 18.2100)", "–"),
         *("50.0 % [50.0, 50.0]", "10.0 % [10.0, 10.0]", "40.0 % [27.6, 52.4]", "10.0 % [-2.4, 22.4]"),
         *("–", "0, 1, 2; top-1 from 50.0 % to 50.0 %"),
     ]
@@ -76,9 +76,80 @@ def test_table_2_has_the_papers_rows_and_the_measured_cells(fake):
         *("40.0 % [16.8, 68.7]", "0.0 % [0.0, 27.8]", "30.0 % [14.5, 51.9]", "5.0 % [0.9, 23.6]"),
         *("–", "average of 5"),
     ]
-    assert rows[3] == ["1 CNN*", "39.0 %", "16.6 %", "–", *blank]
+    assert rows[3] == ["1 CNN*", "39.0 % (logged 38.9900)", "16.6 % (logged 16.6220)", "–", *blank]
     assert rows[4] == ["7 CNNs*", "36.7 %", "15.4 %", "15.3 %", *blank]
     assert len(rows) == 5
+
+
+STAR = {"starts_from": {"dataset": {"name": "rotations"}}}
+FIVE = {seed: {("val", "ten_crop"): (5, 1)} for seed in range(5)}
+
+
+def test_rows_say_what_their_nets_were_pretrained_on(fake):
+    fake.add("cnn", FIVE, ALL).add("1-cnn-star", {0: {}, 1: {}}, ("table2",), training=STAR)
+    fake.average("7-cnns-star", {}, ("table2",), more=("1-cnn-star-seed0", "1-cnn-star-seed1"))
+    rows = read_grid(render_table2(load(fake)))[1:]
+    assert [row[0] for row in rows] == [
+        *("SIFT + FVs [7]", "1 CNN", "5 CNNs", "1 CNN* (pre-trained on rotations)"),
+        "7 CNNs* (2 of 7 pre-trained on rotations)",
+    ]
+    assert rows[3][-1] == "0, 1; top-1 from 0.0 % to 0.0 %" and rows[4][-1] == "average of 7"
+
+
+def test_rows_that_only_the_full_run_fills_say_so(fake):
+    fake.in_full = [{"dataset": "photos", "key": "1-cnn-star"}, {"dataset": "others", "key": "7-cnns-star"}]
+    rows = read_grid(render_table2(load(fake.add("cnn", THREE, ALL))))[1:]
+    assert [row[4:8] for row in rows[3:]] == [["run `snakemake full`"] * 4, [NOT_YET] * 4]
+    claims = {row[0]: row for row in read_grid(render_ledger(load(fake)))[1:]}
+    assert claims["C15"][4] == "not measured"
+
+
+OF_THE_SOURCE = {"recipe": "code2012"}
+
+
+def test_nets_of_the_2012_source_have_rows_of_their_own_beside_the_logged_errors(fake):
+    fake.add("cnn", THREE, ALL).add(
+        "net145-2010", {0: {("test", "ten_crop"): (8, 2)}}, ("table1",), training=OF_THE_SOURCE
+    )
+    fake.add("net145", {0: {("val", "ten_crop"): (4, 2)}}, ("table2",), training=OF_THE_SOURCE)
+    (*_, row) = read_grid(render_table1(load(fake)))
+    assert row[:4] == [
+        *("CNN, net 145 (code2012)", "37.5 % (logged 37.4727)", "17.0 % (logged 16.9987)", "40.0 % [21.9, 61.3]"),
+    ]
+    (*_, row) = read_grid(render_table2(load(fake)))
+    assert row[:5] == [
+        *("1 CNN, net 145 (code2012)", "40.7 % (logged 40.6640)", "18.2 % (logged 18.2100)", "–"),
+        "40.0 % [16.8, 68.7]",
+    ]
+    assert "- recipe: code2012; paper" in render_table2(load(fake))
+
+
+def test_on_the_papers_data_a_row_of_the_source_is_compared_by_its_own_recipe(fake):
+    fake.kind = "ilsvrc2010"
+    fake.add("net145-2010", {0: {("test", "ten_crop"): (8, 2)}}, ("table1",), training=OF_THE_SOURCE)
+    fake.add("cnn", {0: {("test", "ten_crop"): (8, 2)}}, ("table1",), training=OF_THE_SOURCE)
+    *_, cnn, net145 = read_grid(render_table1(load(fake)))
+    assert cnn[5] == "–"  # the row is of recipe paper
+    assert net145[5] == "+2.5 / -7.0 points"  # 40.0 - 37.5, 10.0 - 17.0
+
+
+def test_variations_of_net_145_stand_beside_the_logged_differences(fake):
+    """Of 20 on test 8 / 2 are wrong by net 145, 9 / 2 without normalisation: one image more, 5 points."""
+    wrong = {"net145": (8, 2), "net148": (9, 2), "net147": (8, 2)}
+    for key, errors in wrong.items():
+        fake.add(key, {0: {("test", "ten_crop"): errors}}, ("in_text",), training=OF_THE_SOURCE)
+    rows = {row[0]: row[1:] for row in read_grid(render_in_text(load(fake)), 2)[1:]}
+    assert rows["net 145 on 2012"] == ["ILSVRC-2012, val", "40.6640 / 18.2100", "–", "–", "–", "–"]
+    assert rows["net 148, no normalisation"][:4] == [
+        *("ILSVRC-2012, val", "42.0340 / 19.3620", "net 145 on 2012", "1.3700 / 1.1520 points"),
+    ]
+    assert rows["net 148, no normalisation"][4].startswith("5.00 [")
+    assert rows["net 147, pooling 2/2"][3] == "0.3940 / 0.3000 points"
+    assert set(rows) == {"net 145 on 2012", "net 148, no normalisation", "net 147, pooling 2/2"}
+
+
+def test_differences_of_the_one_gpu_net_of_the_source():
+    assert paper.excess(paper.LOGGED_NETS[2].errors, paper.NET145_2010.errors) == paper.Errors(0.016953, 0.0123)
 
 
 def test_a_single_seed_is_named_without_a_range(fake):

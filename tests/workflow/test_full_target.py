@@ -1,0 +1,73 @@
+"""`snakemake full`: table 2 with its pre-trained nets, and the nets of the 2012 source, on pictures of 16 pixels."""
+
+import copy
+import json
+
+import pandas as pd
+import pytest
+import yaml
+from workflow_copy import COMMIT, TINY
+
+FULL = [
+    {"variant": "1-cnn-star", "seeds": [0, 1], "pretrained_on": "turned", "tables": ["table2"]},
+    {"ensemble": "7-cnns-star", "tables": ["table2"]},
+    {"variant": "net145", "seeds": [0], "epochs": 4, "tables": ["table2", "in_text"]},
+    {"variant": "net148", "seeds": [0], "epochs": 4, "tables": ["in_text"]},
+]
+NOT_RUN = "run `snakemake full`"
+
+
+@pytest.fixture
+def larger(twin):
+    """A finished project whose configuration has a section `full`; its ensemble of seven has four members."""
+    values = copy.deepcopy(TINY)
+    values["datasets"]["turned"] = {"kind": "rotations", "of": "pictures"}
+    values["full"] = [{"dataset": "pictures", **line} for line in FULL]
+    twin.configure(values)
+    path = twin.root / "config" / "variants.yaml"
+    variants = yaml.safe_load(path.read_text())
+    variants["ensembles"]["7-cnns-star"]["members"][0]["seeds"] = [0, 1]
+    path.write_text(yaml.safe_dump(variants))
+    return twin
+
+
+def read_rows(project) -> dict[str, str]:
+    lines = (project.root / "results/tiny/tables/table2.md").read_text().splitlines()
+    return {line.split("|")[1].strip(): line for line in lines if line.startswith("| ")}
+
+
+@pytest.mark.slow
+def test_the_full_run_completes_table_2_and_stays_in_it(larger):
+    assert set(larger.plan()) <= {
+        "all",
+        "list_experiments",
+        "render_tables",
+        "draw_figures",
+        "render_report",
+        "publish_tables",
+    }
+    larger.run()
+    assert NOT_RUN in read_rows(larger)["1 CNN*"] and NOT_RUN in read_rows(larger)["7 CNNs*"]
+    # two pre-trainings on the rotations, two fine-tunings, two nets of the source
+    plan = larger.plan("full")
+    assert (plan["train_net"], plan["predict"], plan["average"], plan["prepare_dataset"]) == (6, 8, 2, 1)
+
+    larger.run("full")
+
+    assert larger.plan() == larger.plan("full") == {}
+    rows = read_rows(larger)
+    assert not any(NOT_RUN in row for row in rows.values())
+    assert {"1 CNN* (pre-trained on turned)", "7 CNNs* (2 of 4 pre-trained on turned)"} <= set(rows)
+    assert {"1 CNN", "5 CNNs", "1 CNN, net 145 (code2012)"} <= set(rows)
+    runs = larger.root / "results/tiny/runs"
+    (before,) = runs.glob("turned/cnn-sixth-layer-*/seed1/record.json")
+    (after,) = runs.glob("pictures/1-cnn-star-*/seed1/record.json")
+    before, after = json.loads(before.read_text()), json.loads(after.read_text())
+    assert (before["classes"], after["classes"]) == (28, 7)
+    assert after["starts_from"]["weights_sha256"] == before["weights_sha256"]
+    assert after["provenance"]["commit"] == COMMIT
+    (of_the_source,) = runs.glob("pictures/net145-*/seed0")
+    assert json.loads((of_the_source / "record.json").read_text())["recipe"] == "code2012"
+    rates = pd.read_parquet(of_the_source / "history.parquet")["learning_rate"]
+    assert rates.tolist() == [0.01, 0.001, 0.0001, 0.00001]
+    assert "net 148, no normalisation" in (larger.root / "results/tiny/tables/in_text.md").read_text()
