@@ -19,10 +19,11 @@ class Recipe(Section):
 
 class StartsFrom(Section):
     """A training that begins with the `layers` of another: of `variant` with the same seed, on the dataset that the
-    experiment is `pretrained_on`."""
+    experiment is `pretrained_on`. `training` is a delta over that variant's."""
 
     variant: str
     layers: list[str] = Field(min_length=1)
+    training: dict[str, Any] = {}
 
 
 class Variant(Section):

@@ -1,6 +1,7 @@
 """One run from a configuration's base, a recipe and a variant's delta, checked as a whole."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -23,13 +24,15 @@ def resolve_run(
     line: str,
     experiment: Experiment,
     seed: int,
+    training_delta: dict[str, Any] | None = None,
 ) -> RunConfig:
     """Base, recipe and the variant's delta, checked as a whole: shapes, crop against image, names of layers.
 
-    `line` is where the experiment is written.
+    `line` is where the experiment is written; `training_delta` lies over the variant's own.
     """
     dataset_name, variant_name = experiment.dataset, experiment.variant
     variant, dataset = lay_over_recipe(variants, variant_name), config.datasets[dataset_name]
+    variant = variant.model_copy(update={"training": merge(variant.training, training_delta or {})})
     if experiment.length == "published":
         if not variant.published:
             raise ConfigError(
@@ -71,9 +74,9 @@ def resolve_run(
     earlier = Experiment(
         dataset=experiment.pretrained_on, variant=variant.starts_from.variant, seeds=[seed], tables=["claims"]
     )
-    start = Start(
-        run=resolve_run(config, source, variants, variants_path, line, earlier, seed), layers=variant.starts_from.layers
-    )
+    delta = variant.starts_from.training
+    first = resolve_run(config, source, variants, variants_path, line, earlier, seed, delta)
+    start = Start(run=first, layers=variant.starts_from.layers)
     check_start(run, start, f"{variants_path}: {variant_name}.starts_from")
     return run.model_copy(update={"starts_from": start})
 

@@ -25,6 +25,11 @@ def average(members: list[Path], output: Path) -> None:
                 "they are not of the same split; predict both again"
             )
     images, classes = arrays[0].shape
+    if images == 0:
+        raise RecordError(
+            f"{members[0]} holds no probabilities: of so many images and classes none are kept, and there is nothing "
+            "to average"
+        )
     step = max(1, BLOCK_VALUES // classes)
     # Written, not mapped: each page of a new mapping costs a fault, in all more than the sums.
     with replacing(output) as temporary, temporary.open("wb") as file:

@@ -20,17 +20,21 @@ from alexnet2012.evaluation.crops import (
     place_mean,
     ten_crops,
 )
+from alexnet2012.evaluation.metrics import are_kept, rank_truth
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities float32 (n, classes): the mean of the SOFTMAX outputs over the ten crops, and the centre crop's.
+    """Probabilities float32 (n, classes): the mean of the SOFTMAX outputs over the ten crops, and the centre crop's;
+    of no image where they would be too many, as for Fall 2009.
 
+    `ranks`: how many classes stand before each true one, int64 (n,), by crops; none where labels are withheld.
     `errors_by_crops`: the top-1 errors of the mean over the first 1, 2, ... 10 of CENTRE_FIRST.
     """
 
     ten_crop: np.ndarray
     centre: np.ndarray
+    ranks: dict[str, np.ndarray]
     errors_by_crops: list[float]
 
 
@@ -42,23 +46,29 @@ def predict_ten_crops(
     Raises DataError unless exactly the split's images were seen.
     """
     crops = ten_crops(dataset.size_px, crop_px)
-    data = dataset.split(split)
+    data, classes = dataset.split(split), len(dataset.classes)
     images, wrong = data.images, np.zeros(len(crops), dtype=np.int64)
-    ten = np.empty((len(images), len(dataset.classes)), dtype=np.float32)
-    centre = np.empty_like(ten)
+    kept = are_kept(len(images), classes)
+    found = {name: np.empty((len(images) if kept else 0, classes), dtype=np.float32) for name in ("ten_crop", "centre")}
+    known = (data.labels >= 0).all()
+    ranks = {name: np.empty(len(images), dtype=np.int64) for name in found} if known else {}
     seen = 0
     for part, probabilities in predict_crops(
         net, images, np.arange(len(images)), dataset.mean_image, crops, crop_px, batch, mean_crop
     ):
-        ten[part] = probabilities.double().mean(dim=0).numpy()
-        centre[part] = probabilities[CENTRE].numpy()
+        mean = probabilities.double().mean(dim=0).float()
+        for name, each in (("ten_crop", mean.numpy()), ("centre", probabilities[CENTRE].numpy())):
+            if kept:
+                found[name][part] = each
+            if known:
+                ranks[name][part] = rank_truth(each, data.labels[part])
         wrong += count_wrong(probabilities, torch.from_numpy(data.labels[part]))
         seen += probabilities.shape[1]
     if seen != dataset.counts[split]:
         raise DataError(
             f"{dataset.folder}: {seen} images of {split} were seen, the manifest counts {dataset.counts[split]}"
         )
-    return Predictions(ten, centre, (wrong / len(images)).tolist())
+    return Predictions(**found, ranks=ranks, errors_by_crops=(wrong / len(images)).tolist())
 
 
 def count_wrong(probabilities: Tensor, labels: Tensor) -> np.ndarray:

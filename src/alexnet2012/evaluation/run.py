@@ -23,8 +23,8 @@ CROPS = ("ten_crop", "centre")
 
 
 def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path, tracking_file: Path) -> None:
-    """Write `output_folder`/<split>-{ten_crop,centre}.npy, float32 (n, classes), <split>-ranks.npz, how many classes
-    stand before each true one, and <split>.json with errors and provenance.
+    """Write `output_folder`/<split>-{ten_crop,centre}.npy, float32 (n, classes), of no image where they would be too
+    many; <split>-ranks.npz, how many classes stand before each true one; and <split>.json with errors and provenance.
 
     Raises RecordError when the weights are not those of the run's record, or were trained on other data; DataError
     when the split's labels are withheld.
@@ -42,7 +42,9 @@ def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path
     details = {"seed": run.seed, "hash8": run.hash8, "weights_sha256": record["weights_sha256"]}
     details |= {"wall_time_s": round(wall_time_s, 1), "mlflow_run_id": record["mlflow_run_id"]}
     details["errors_by_crops"] = found.errors_by_crops
-    errors = write_record(output_folder, "prediction", run.variant, dataset, split, asdict(made_by), details)
+    errors = write_record(
+        output_folder, "prediction", run.variant, dataset, split, found.ranks, asdict(made_by), details
+    )
     log_results(
         run_folder / "state",
         TrackingIds.load(tracking_file),
@@ -105,7 +107,10 @@ def average_members(
     members = {f"{record['variant']}-seed{record['seed']}": record["mlflow_run_id"] for record in records.values()}
     made_by = asdict(provenance.collect(first["provenance"]["torch_threads"]))
     details = {"members": members, "hash8": output_folder.parent.name.rsplit("-", 1)[1]}
-    errors = write_record(output_folder, "ensemble", name, dataset, split, made_by, details)
+    labels = dataset.split(split).labels
+    stored = {crops: np.load(output_folder / f"{split}-{crops}.npy", mmap_mode="r") for crops in CROPS}
+    ranks = {crops: rank_truth(each, labels) for crops, each in stored.items()}
+    errors = write_record(output_folder, "ensemble", name, dataset, split, ranks, made_by, details)
     log_ensemble(
         TrackingIds.load(tracking_file),
         name,
@@ -116,11 +121,16 @@ def average_members(
 
 
 def write_record(
-    folder: Path, kind: str, name: str, dataset: PackedDataset, split: str, made_by: dict, details: dict
+    folder: Path,
+    kind: str,
+    name: str,
+    dataset: PackedDataset,
+    split: str,
+    ranks: dict[str, np.ndarray],
+    made_by: dict,
+    details: dict,
 ) -> dict[str, dict[str, float]]:
-    """Measure the stored probabilities, write its ranks and last its record; its errors by crops and k."""
-    labels = dataset.split(split).labels
-    ranks = {crops: rank_truth(np.load(folder / f"{split}-{crops}.npy", mmap_mode="r"), labels) for crops in CROPS}
+    """Write how many classes stand before each true one, and last the record; its errors by crops and k."""
     with replacing(folder / f"{split}-ranks.npz") as path, path.open("wb") as file:
         np.savez_compressed(file, **{crops: each.astype(np.uint16) for crops, each in ranks.items()})
     errors = {crops: {f"top{k}": float((each >= k).mean()) for k in (1, 5)} for crops, each in ranks.items()}
@@ -130,7 +140,7 @@ def write_record(
             "kind": kind,
             "variant": name,
             "split": split,
-            "images": len(labels),
+            "images": len(ranks[CROPS[0]]),
             "classes": len(dataset.classes),
             "dataset": dataset.describe(),
             "errors": errors,

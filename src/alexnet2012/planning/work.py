@@ -6,10 +6,13 @@ from pathlib import Path
 
 from alexnet2012.config import RunConfig
 from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.evaluation.metrics import are_kept
 from alexnet2012.evaluation.run import CROPS
 from alexnet2012.model.geometry import describe
 from alexnet2012.plan import Plan
 from alexnet2012.planning.counts import ImageCounts, count_images
+
+RANK_BYTES = 2
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,11 @@ class PredictionWork:
 
     @property
     def bytes(self) -> int:
-        """float32 probabilities of the ten crops and of the centre: 50,000 x 1,000 x 4 x 2 = 400 MB."""
-        return self.images * self.dataset.counts.classes * 4 * len(CROPS)
+        """float32 probabilities of the ten crops and of the centre: 50,000 x 1,000 x 4 x 2 = 400 MB; ranks alone where
+        those would be too many."""
+        classes = self.dataset.counts.classes
+        each = 4 * classes if are_kept(self.images, classes) else RANK_BYTES
+        return self.images * each * len(CROPS)
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,12 @@ def test_members_of_other_shapes_are_refused(tmp_path, shape):
     assert not (tmp_path / "out").exists()
 
 
+def test_members_whose_probabilities_were_not_kept_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.empty((0, 3), np.float32))
+    with pytest.raises(RecordError, match=r"a\.npy holds no probabilities"):
+        average([tmp_path / "a.npy"] * 2, tmp_path / "average.npy")
+
+
 def test_no_members_are_refused(tmp_path):
     with pytest.raises(RecordError, match="at least one member"):
         average([], tmp_path / "out" / "ensemble.npy")

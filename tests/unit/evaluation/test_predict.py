@@ -7,7 +7,7 @@ from fake_dataset import write_dataset
 from torch import nn
 
 from alexnet2012.evaluation.crops import ten_crops
-from alexnet2012.evaluation.metrics import top_k_errors
+from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.evaluation.predict import measure_centre, predict_crops, predict_ten_crops
 from alexnet2012.model.alexnet import AlexNet
 from alexnet2012.model.nets import initialise
@@ -105,7 +105,18 @@ def test_errors_by_number_of_crops_begin_with_the_centre_and_end_with_all_ten(da
     assert found.errors_by_crops == pytest.approx(expected)
     assert len(set(expected)) > 1
     ends = [found.errors_by_crops[0], found.errors_by_crops[-1]]
-    assert ends == [top_k_errors(each, labels)["top1"] for each in (found.centre, found.ten_crop)]
+    assert ends == [float((found.ranks[crops] >= 1).mean()) for crops in ("centre", "ten_crop")]
+    assert all(np.array_equal(ranks, rank_truth(getattr(found, crops), labels)) for crops, ranks in found.ranks.items())
+
+
+def test_of_too_many_probabilities_only_the_ranks_are_kept(dataset, monkeypatch):
+    net = LinearNet()
+    whole = predict_ten_crops(net, dataset, "val", CROP, 3)
+    monkeypatch.setattr("alexnet2012.evaluation.metrics.KEPT_VALUES", IMAGES * CLASSES - 1)
+    ranked = predict_ten_crops(net, dataset, "val", CROP, 3)
+    assert ranked.ten_crop.shape == ranked.centre.shape == (0, CLASSES)
+    assert all(np.array_equal(ranked.ranks[crops], whole.ranks[crops]) for crops in ("centre", "ten_crop"))
+    assert ranked.errors_by_crops == whole.errors_by_crops
 
 
 def test_the_centre_of_the_ten_equals_a_pass_of_its_own(dataset):
