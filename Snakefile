@@ -41,6 +41,7 @@ rule all:
         tables(),
         PUBLISHED,
         REPORT,
+        CARDS,
 
 
 # The ledger with every experiment of the configuration's `claims` section.

@@ -19,9 +19,13 @@ STAGES = {
     "tables": ("reporting.tables",),
     "figures": ("reporting.figures.draw",),
     "report": ("reporting.report",),
+    "cards": ("reporting.model_cards",),
 }
 # Files of the package that are no modules and shape a stage's result as much.
-TEMPLATES = {"report": ("reporting/report.html.jinja", "reporting/report.css")}
+TEMPLATES = {
+    "report": ("reporting/report.html.jinja", "reporting/report.css"),
+    "cards": ("reporting/model_card.md.jinja",),
+}
 # Imported along the way without a say in the result. What config.py and resolve.py decide is a rule's param by itself:
 # the resolved configuration. The others report, record or word messages.
 NEUTRAL = frozenset(

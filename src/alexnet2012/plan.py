@@ -101,8 +101,8 @@ class Plan:
         return tuple(runs[experiment.dataset, experiment.variant, seed] for seed in experiment.seeds)
 
     def list_experiments(self) -> dict[str, Any]:
-        """The plan as plain data, for those who read results: each experiment with the folders of its runs, and what
-        only `snakemake full` would add."""
+        """The plan as plain data, for those who read results: each experiment with the folders of its runs, what only
+        `snakemake full` would add, and the folders of everything that is trained."""
         listed = []
         for each in self.experiments:
             dataset = self.config.datasets[each.dataset]
@@ -126,7 +126,8 @@ class Plan:
             listed.append(entry)
         left = [each for each in self.config.full if each not in self.experiments]
         in_full = [{"dataset": each.dataset, "key": each.variant or each.ensemble} for each in left]
-        return {"name": self.config.name, "experiments": listed, "in_full": in_full}
+        trainings = [str(run.folder) for run in self.trainings]
+        return {"name": self.config.name, "experiments": listed, "in_full": in_full, "trainings": trainings}
 
 
 def list_departures(config: Config, dataset: DatasetConfig) -> list[str]:

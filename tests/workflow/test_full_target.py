@@ -45,6 +45,7 @@ def test_the_full_run_completes_table_2_and_stays_in_it(larger):
         "draw_figures",
         "render_report",
         "publish_tables",
+        "write_model_cards",
     }
     larger.run()
     assert NOT_RUN in read_rows(larger)["1 CNN*"] and NOT_RUN in read_rows(larger)["7 CNNs*"]
@@ -71,3 +72,9 @@ def test_the_full_run_completes_table_2_and_stays_in_it(larger):
     rates = pd.read_parquet(of_the_source / "history.parquet")["learning_rate"]
     assert rates.tolist() == [0.01, 0.001, 0.0001, 0.00001]
     assert "net 148, no normalisation" in (larger.root / "results/tiny/tables/in_text.md").read_text()
+    card = (of_the_source / "model_card.md").read_text()
+    assert "| val     | ten crops" in card and COMMIT[:12] in card and "- recipe: code2012" in card
+    (tuned,) = runs.glob("pictures/1-cnn-star-*/seed0/model_card.md")
+    assert "of `cnn-sixth-layer-" in tuned.read_text() and "on turned (28 classes)" in tuned.read_text()
+    (pretrained,) = runs.glob("turned/cnn-sixth-layer-*/seed0/model_card.md")
+    assert "centre crop" in pretrained.read_text()

@@ -9,7 +9,9 @@ from workflow_copy import TINY
 TRAININGS, PREDICTIONS, AVERAGES = 3, 6, 2
 TO_THE_TABLES = {"render_tables": 1, "publish_tables": 1, "render_report": 1}
 TO_THE_END = {**TO_THE_TABLES, "draw_figures": 1}
-FROM_TRAINING = {"train_net": TRAININGS, "predict": PREDICTIONS, "average": AVERAGES, "analyse": 2, **TO_THE_END}
+CARDS = {"write_model_cards": 1}
+TO_PREDICTIONS = {"train_net": TRAININGS, "predict": PREDICTIONS, "average": AVERAGES}
+FROM_TRAINING = {**TO_PREDICTIONS, "analyse": 2, **TO_THE_END, **CARDS}
 
 
 def changed(**sections) -> dict:
@@ -43,7 +45,7 @@ def test_code_of_a_table_renders_the_tables_alone(twin):
 def test_a_number_of_the_paper_renders_tables_and_figures_alone(twin):
     twin.append("src/alexnet2012/paper.py", "\nOTHER = 0.375\n")
 
-    assert twin.plan() == TO_THE_END
+    assert twin.plan() == {**TO_THE_END, **CARDS}
 
 
 @pytest.mark.parametrize("part", ["report.css", "report.html.jinja"])

@@ -1,4 +1,4 @@
-# Tables, the ledger, figures and records become one page.
+# Tables, the ledger, figures and records become one page; records become a card beside each net's weights.
 
 
 rule render_report:
@@ -20,3 +20,24 @@ rule render_report:
         folder=lambda wildcards, input: os.path.dirname(input.experiments),
     shell:
         "alexnet2012 report {params.folder:q} > {log:q} 2>&1"
+
+
+rule write_model_cards:
+    input:
+        experiments=f"{RESULTS}/experiments.json",
+        records=lambda wildcards: [
+            f"{run.folder}/record.json" for run in plan().trainings
+        ],
+        predictions=lambda wildcards: records(plan()),
+    output:
+        CARDS,
+    log:
+        f"{RESULTS}/logs/write_model_cards.log",
+    conda:
+        ENVIRONMENT
+    threads: claim_cores(1)
+    params:
+        code=fingerprint("cards"),
+        folder=lambda wildcards, input: os.path.dirname(input.experiments),
+    shell:
+        "alexnet2012 cards {params.folder:q} > {log:q} 2>&1"

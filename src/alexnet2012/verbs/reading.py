@@ -25,6 +25,13 @@ def add_reading_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("folder", type=Path)
     verb.set_defaults(run=run_report)
 
+    verb = verbs.add_parser(
+        "cards", help="write a model card, and what `classify` needs, beside the weights of every net"
+    )
+    verb.add_argument("folder", type=Path)
+    verb.add_argument("--data", type=Path, default=Path("data"))
+    verb.set_defaults(run=run_cards)
+
     verb = verbs.add_parser("publish", help="send the tables, and all that waits to be sent, to the tracking store")
     verb.add_argument("tables", type=Path, nargs="+")
     verb.add_argument("--tracking", type=Path, required=True)
@@ -74,6 +81,12 @@ def run_report(options: argparse.Namespace) -> None:
     from alexnet2012.reporting.report import render_report
 
     print(render_report(options.folder))
+
+
+def run_cards(options: argparse.Namespace) -> None:
+    from alexnet2012.reporting.model_cards import write_model_cards
+
+    print(write_model_cards(options.folder, options.data))
 
 
 def run_publish(options: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """Verbs that train nets and evaluate them."""
 
 import argparse
+import json
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -68,6 +69,13 @@ def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
     verb.set_defaults(run=run_analyse)
 
+    verb = verbs.add_parser("classify", help="print the five most probable labels of images by a stored net")
+    verb.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    verb.add_argument("--net", type=Path, required=True, help="a trained run's folder, with its inputs.npz")
+    verb.add_argument("--crops", choices=("ten", "centre"), default="ten")
+    verb.add_argument("--json", action="store_true", help="print JSON")
+    verb.set_defaults(run=run_classify)
+
     verb = verbs.add_parser("average", help="average stored probabilities into an ensemble's", parents=[stores])
     verb.add_argument("name")
     verb.add_argument("output", type=Path)
@@ -127,6 +135,22 @@ def run_analyse(options: argparse.Namespace) -> None:
         from alexnet2012.evaluation.analysis import analyse
 
         analyse(options.folder, options.output, options.data)
+
+
+def run_classify(options: argparse.Namespace) -> None:
+    run = read_settings(options.net)
+    with lease_for(run, f"classify {options.net.resolve()}", None):
+        from alexnet2012.evaluation.classify import classify
+
+        found = classify(options.net, options.images, options.crops)
+    if options.json:
+        labels = [[{"label": name, "probability": value} for name, value in each.labels] for each in found]
+        images = [{"image": str(each.path), "labels": own} for each, own in zip(found, labels, strict=True)]
+        print(json.dumps(images, indent=2))
+        return
+    for each in found:
+        print(each.path)
+        print("".join(f"{100 * value:7.1f} %  {name}\n" for name, value in each.labels), end="")
 
 
 def read_settings(folder: Path) -> "RunConfig":

@@ -1,0 +1,98 @@
+"""A card beside the weights of every trained net, and what else is needed to use them elsewhere."""
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from alexnet2012.data.packed import PackedDataset, open_packed
+from alexnet2012.errors import RecordError
+from alexnet2012.evaluation.statistics import estimate_error
+from alexnet2012.evaluation.trained import INPUTS
+from alexnet2012.files import read_json, replacing, write_json, write_text
+from alexnet2012.reporting.cells import error_cell, percent
+from alexnet2012.reporting.net import CROPS, Net
+from alexnet2012.reporting.pages import grid
+from alexnet2012.reporting.provenance_note import list_origin
+from alexnet2012.reporting.results import Experiment, load_results
+from alexnet2012.resolve import read_run
+
+CARD = "model_card.md"
+WORDS = {"ten_crop": "ten crops", "centre": "centre crop"}
+
+
+def write_model_cards(folder: Path, data_folder: Path) -> Path:
+    """Write model_card.md and inputs.npz beside the weights of every net that `folder`/experiments.json lists, and last
+    model_cards.json with the places of the cards; its path.
+
+    Raises RecordError when a record may stand in no table, or a net was trained on other data than are there now.
+    """
+    experiments = {
+        net.run_folder: replace(each, nets=(net,))
+        for each in load_results(folder, data_folder).experiments
+        for net in each.nets
+        if net.run_folder is not None
+    }
+    trained = [Path(each) for each in read_json(folder / "experiments.json")["trainings"]]
+    datasets: dict[str, PackedDataset] = {}
+    for run_folder in trained:
+        record = read_json(run_folder / "record.json")
+        name, digest = record["dataset"]["name"], record["dataset"]["digest"]
+        dataset = datasets.setdefault(name, open_packed(data_folder / name))
+        if dataset.digest != digest:
+            raise RecordError(f"{run_folder} was trained on other data than {dataset.folder} holds now; train it again")
+        write_inputs(run_folder / INPUTS, dataset)
+        experiment = experiments.get(run_folder) or unevaluated(run_folder, record, data_folder)
+        write_text(run_folder / CARD, render_card(run_folder, experiment))
+    output = folder / "model_cards.json"
+    write_json(output, [str(run_folder / CARD) for run_folder in trained])
+    return output
+
+
+def write_inputs(path: Path, dataset: PackedDataset) -> None:
+    """What images lose before they are shown, float32 (size, size, 3), and the names of the classes."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, mean_image=dataset.mean_image, classes=np.array(dataset.classes))
+
+
+def unevaluated(run_folder: Path, record: dict, data_folder: Path) -> Experiment:
+    """A net that was only trained: to be fine-tuned, or to try a learning rate."""
+    net = Net(record["seed"], record, {}, run_folder, data_folder, run_folder)
+    data = record["dataset"]
+    return Experiment(record["variant"], data["name"], data["kind"], (), (), (net,))
+
+
+def render_card(run_folder: Path, experiment: Experiment) -> str:
+    """The card of the experiment's one net in markdown, with the front matter of model hubs."""
+    (net,) = experiment.nets
+    environment = Environment(
+        loader=PackageLoader("alexnet2012.reporting", "."), undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template("model_card.md.jinja").render(
+        run=read_run(run_folder / "config.yaml"),
+        record=net.training,
+        errors=grid(["split", "crops", "top-1 error", "top-5 error", "images"], list_errors(net)),
+        origin=list_origin([experiment]),
+        folder=run_folder,
+    )
+
+
+def list_errors(net: Net) -> list[list[str]]:
+    """Of each evaluated split, with Wilson's interval over images; of a net that was only trained, what it measured."""
+    rows = [
+        [
+            split,
+            WORDS[crops],
+            *(error_cell(estimate_error([net.wrong(split, crops, k)])) for k in (1, 5)),
+            f"{net.predictions[split]['images']:,}",
+        ]
+        for split, crops in product(net.predictions, CROPS)
+    ]
+    final = net.training["final"]
+    if rows or final is None:
+        return rows
+    counts = net.training["dataset"]["counts"]
+    errors = (percent(final[f"val_top{k}_error"]) for k in (1, 5))
+    return [["val", WORDS["centre"], *errors, f"{counts['val']:,}"]]
