@@ -53,7 +53,21 @@ NEUTRAL = frozenset(
 )
 
 
+# Digests of code that makes the same bits as older code did, and the older code's: what that made is not made anew.
+# tests/unit/test_same_bits.py trains and predicts with both. Whoever changes such code shows it again, or empties this.
+SAME_BITS = {
+    "59023d530a5c11b4": "f2894772889d47f5",
+    "0a225d5426075228": "a73dbe7e481120b3",
+}
+
+
 def fingerprint(stage: str, root: Path = ROOT) -> str:
+    """The digest of the code behind `stage`, or of the older code whose bits it makes."""
+    found = digest(stage, root)
+    return SAME_BITS.get(found, found)
+
+
+def digest(stage: str, root: Path = ROOT) -> str:
     """Sixteen hex digits over the syntax trees, without docstrings and comments, of all modules that affect `stage`,
     and over its templates as they are."""
     content = hashlib.sha256()

@@ -32,12 +32,12 @@ except AlexNet2012Error as error:
     sys.exit(f"error: {error}")
 
 
-def records(plan):
-    """Every prediction's record and what tables count in it, of single nets and of ensembles, on the splits whose
-    labels are public."""
+def records(*evaluated):
+    """Every prediction's record and what tables count in it, of runs and of ensembles, on the splits whose labels are
+    public."""
     return [
         f"{each.predictions}/{split}{end}"
-        for each in (*plan.runs, *plan.ensembles)
+        for each in evaluated
         for split in each.splits
         for end in (".json", "-ranks.npz")
     ]

@@ -8,7 +8,7 @@ rule draw_figures:
         histories=lambda wildcards: [
             f"{run.folder}/history.parquet" for run in plan().runs
         ],
-        predictions=lambda wildcards: records(plan()),
+        predictions=lambda wildcards: records(*plan().runs, *plan().ensembles),
         analyses=lambda wildcards: analyses(plan()),
     output:
         FIGURES,

@@ -28,7 +28,7 @@ rule write_model_cards:
         records=lambda wildcards: [
             f"{run.folder}/record.json" for run in plan().trainings
         ],
-        predictions=lambda wildcards: records(plan()),
+        predictions=lambda wildcards: records(*plan().runs),
     output:
         CARDS,
     log:

@@ -19,7 +19,7 @@ rule render_tables:
     input:
         experiments=f"{RESULTS}/experiments.json",
         records=lambda wildcards: [f"{run.folder}/record.json" for run in plan().runs],
-        predictions=lambda wildcards: records(plan()),
+        predictions=lambda wildcards: records(*plan().runs, *plan().ensembles),
         analyses=lambda wildcards: analyses(plan()),
         calibrations=made_calibrations,
     output:

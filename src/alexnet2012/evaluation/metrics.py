@@ -4,6 +4,7 @@ import numpy as np
 
 from alexnet2012.errors import RecordError
 
+CROPS = ("ten_crop", "centre")  # what is stored of a prediction: the mean over the ten, and the centre alone
 CHUNK_VALUES = 2**18  # a megabyte of float32: a chunk is read from memory once, and looked at in the cache
 KEPT_VALUES = 2**31  # 8 GiB: ILSVRC-2010's test set has 1.5e8 probabilities, half of Fall 2009 4.5e10
 

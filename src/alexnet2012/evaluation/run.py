@@ -11,15 +11,13 @@ from alexnet2012.config import RunConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation.ensemble import average
-from alexnet2012.evaluation.metrics import rank_truth
+from alexnet2012.evaluation.metrics import CROPS, rank_truth
 from alexnet2012.evaluation.trained import load_net, open_run
 from alexnet2012.files import read_json, replacing, write_json
 from alexnet2012.tracking import TrackingIds, log_ensemble, log_results
 
 if TYPE_CHECKING:
     from alexnet2012.evaluation.predict import Predictions
-
-CROPS = ("ten_crop", "centre")
 
 
 def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path, tracking_file: Path) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from alexnet2012.config import RunConfig
 from alexnet2012.dataset_config import DatasetConfig
-from alexnet2012.evaluation.metrics import are_kept
-from alexnet2012.evaluation.run import CROPS
+from alexnet2012.evaluation.metrics import CROPS, are_kept
 from alexnet2012.model.geometry import describe
 from alexnet2012.plan import Plan
 from alexnet2012.planning.counts import ImageCounts, count_images

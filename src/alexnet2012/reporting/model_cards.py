@@ -9,11 +9,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import RecordError
+from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.evaluation.statistics import estimate_error
 from alexnet2012.evaluation.trained import INPUTS
 from alexnet2012.files import read_json, replacing, write_json, write_text
 from alexnet2012.reporting.cells import error_cell, percent
-from alexnet2012.reporting.net import CROPS, Net
+from alexnet2012.reporting.net import Net
 from alexnet2012.reporting.pages import grid
 from alexnet2012.reporting.provenance_note import list_origin
 from alexnet2012.reporting.results import Experiment, load_results

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from alexnet2012.errors import RecordError
+from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.files import read_json
 
-CROPS = ("ten_crop", "centre")
 # The two errors are of two evaluations: on another machine an image in a thousand may stand on the edge.
 LARGEST_DIFFERENCE = 0.001
 

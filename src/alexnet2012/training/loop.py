@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from alexnet2012.config import RunConfig
-from alexnet2012.data.batches import draw_order, draw_views, stream, torch_generator
+from alexnet2012.data.batches import draw_order, draw_views, torch_generator
 from alexnet2012.data.packed import PackedDataset
-from alexnet2012.errors import ConfigError, Interrupted, TrainingError
+from alexnet2012.errors import Interrupted, TrainingError
 from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.evaluation.predict import measure_centre
 from alexnet2012.model.nets import initialise, list_rules, make_net
@@ -21,6 +20,7 @@ from alexnet2012.training.checkpoint import State, save
 from alexnet2012.training.feed import Batch, Feed
 from alexnet2012.training.forward import make_forward
 from alexnet2012.training.interrupt import StopRequest
+from alexnet2012.training.rows import choose_rows
 from alexnet2012.training.schedule import (
     augmentation,
     epochs_to_target,
@@ -33,44 +33,6 @@ from alexnet2012.training.schedule import (
 from alexnet2012.training.update import PaperSGD
 
 CUDA_LOSSES = 50  # losses looked at together on a GPU, where reading each would make it wait for the CPU
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Image numbers, int64: those trained on and the fixed sample measured each epoch (both of split train), and those
-    of the schedule's split."""
-
-    train: np.ndarray
-    measured: np.ndarray
-    minival: np.ndarray
-
-
-def choose_rows(run: RunConfig, labels: np.ndarray) -> Rows:
-    """Which training images are trained on, measured, and held out when `schedule_split` is minival (per class,
-    seeded).
-
-    None depends on the run's seed: every run of a dataset sees the same images. Raises ConfigError when fewer images
-    than one batch remain.
-    """
-    rows = np.arange(len(labels))
-    minival = np.empty(0, dtype=np.int64)
-    if run.training.schedule_split == "minival":
-        shuffled = stream(run.dataset.split_seed, "minival").permutation(len(labels))
-        taken = []
-        for label in np.unique(labels):
-            own = shuffled[labels[shuffled] == label]
-            taken.append(own[: max(1, round(run.training.minival_fraction * len(own)))])
-        minival = np.sort(np.concatenate(taken))
-        rows = np.setdiff1d(rows, minival)
-    if len(rows) < run.training.batch_size:
-        raise ConfigError(
-            f"{run.dataset_name}: {len(rows)} training images are fewer than one batch of {run.training.batch_size}; "
-            "lower training.batch_size"
-        )
-    measured = np.sort(
-        stream(run.dataset.split_seed, "measured").permutation(rows)[: run.training.measured_train_images]
-    )
-    return Rows(rows, measured, minival)
 
 
 class Training:

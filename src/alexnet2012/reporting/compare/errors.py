@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.reporting.compare.folder import Group
-from alexnet2012.reporting.net import CROPS
 
 
 @dataclass(frozen=True)

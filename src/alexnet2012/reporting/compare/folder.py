@@ -7,8 +7,8 @@ from typing import Any
 
 from alexnet2012.config import RunConfig
 from alexnet2012.errors import ConfigError, RecordError
+from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.files import read_json
-from alexnet2012.reporting.net import CROPS
 from alexnet2012.reporting.results import Net, check_record, load_net
 from alexnet2012.validation import read_yaml, validate
 

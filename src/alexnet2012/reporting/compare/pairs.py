@@ -4,8 +4,9 @@ import filecmp
 from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.reporting.compare.folder import Folder, Group
-from alexnet2012.reporting.net import CROPS, Net
+from alexnet2012.reporting.net import Net
 
 
 @dataclass(frozen=True)
