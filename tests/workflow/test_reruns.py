@@ -156,7 +156,7 @@ def test_a_new_seed_trains_that_seed_alone(twin):
     values["experiments"][0]["seeds"] = [0, 1, 2]
     twin.configure(values)
 
-    assert twin.plan() == {"list_experiments": 1, "train_net": 1, "predict": 2, "analyse": 1, **TO_THE_END}
+    assert twin.plan() == {"list_experiments": 1, "train_net": 1, "predict": 2, "analyse": 1, **TO_THE_END, **CARDS}
     output = twin.snakemake("-n").stdout
     assert set(re.findall(r"rule train_net:\n.*?seed(\d+)", output, re.DOTALL)) == {"2"}
 
@@ -166,7 +166,7 @@ def test_a_seed_taken_away_trains_nothing(twin):
     values["experiments"] = [each for each in values["experiments"] if each.get("variant") != "one-gpu"]
     twin.configure(values)
 
-    assert twin.plan() == {"list_experiments": 1, **TO_THE_END}
+    assert twin.plan() == {"list_experiments": 1, **TO_THE_END, **CARDS}
 
 
 def test_another_variant_beside_it_reruns_nothing(twin):
