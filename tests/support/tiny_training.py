@@ -105,11 +105,17 @@ def die_at(patch, when: Callable[[int, int], bool]) -> None:
 
 
 def start(
-    folder: Path, cores: set[int] | None = None, omp_threads: int = 1, driver: str = "", store: str = DEAD_STORE
+    folder: Path,
+    *more: str,
+    cores: set[int] | None = None,
+    omp_threads: int = 1,
+    driver: str = "",
+    store: str = DEAD_STORE,
 ) -> subprocess.Popen:
-    """`alexnet2012 train` as a process of its own; `driver` is Python run in it beforehand, `store` gets its log."""
+    """`alexnet2012 train` as a process of its own, with `more` arguments; `driver` is Python run in it beforehand,
+    `store` gets its log."""
     arguments = ["train", str(folder), "--tracking", str(folder.parent / "tracking.json")]
-    arguments += ["--data", str(folder.parent / "data")]
+    arguments += ["--data", str(folder.parent / "data"), *more]
     command = [str(Path(sys.executable).with_name("alexnet2012")), *arguments]
     if driver:
         command = [sys.executable, "-c", f"{driver}\nfrom alexnet2012.cli import main\nsys.exit(main())", *arguments]

@@ -18,7 +18,11 @@ def main(folder: Path) -> None:
     values["experiments"] = [{**experiment, "dataset": "ci"} for experiment in TINY["experiments"]]
     values["experiments"][0]["seeds"] = [0, 1, 2, 3, 4]
     two_devices = {"dataset": "ci", "variant": "cnn-two-devices", "seeds": [0], "tables": ["in_text"]}
-    values["experiments"].append(two_devices)
+    of_the_source = {"dataset": "ci", "variant": "net145", "seeds": [0], "epochs": 4, "tables": ["table2"]}
+    values["experiments"] += [two_devices, of_the_source]
+    values["datasets"]["turned"] = {"kind": "rotations", "of": "ci"}
+    star = {"dataset": "ci", "variant": "1-cnn-star", "seeds": [0, 1], "pretrained_on": "turned", "tables": ["table2"]}
+    values["full"] = [star, {"dataset": "ci", "ensemble": "7-cnns-star", "tables": ["table2"]}]
     print(yaml.safe_dump(values, sort_keys=False))
 
 

@@ -6,6 +6,7 @@ import json
 import pandas as pd
 import pytest
 import yaml
+from fake_imagenet import Edition, write_release
 from workflow_copy import COMMIT, TINY
 
 FULL = [
@@ -13,7 +14,9 @@ FULL = [
     {"ensemble": "7-cnns-star", "tables": ["table2"]},
     {"variant": "net145", "seeds": [0], "epochs": 4, "tables": ["table2", "in_text"]},
     {"variant": "net148", "seeds": [0], "epochs": 4, "tables": ["in_text"]},
+    {"dataset": "fall2009", "variant": "cnn-sixth-layer", "seeds": [0], "tables": ["in_text"]},
 ]
+CLASSES, IMAGES = 5, 12  # of Fall 2009: 12 images a class, of which 6 are for test and 1 for val
 NOT_RUN = "run `snakemake full`"
 
 
@@ -23,6 +26,11 @@ def larger(twin):
     values = copy.deepcopy(TINY)
     values["datasets"]["turned"] = {"kind": "rotations", "of": "pictures"}
     values["full"] = [{"dataset": "pictures", **line} for line in FULL]
+    edition = Edition.draw(classes=CLASSES, train=IMAGES, val=1, test=1)
+    write_release(twin.root / "fall", edition)
+    (twin.root / "classes.txt").write_text("".join(f"{wnid}\n" for wnid in edition.wnids))
+    release = {"kind": "fall2009", "folder": "fall", "class_list": "classes.txt", "size_px": 16}
+    values["datasets"]["fall2009"] = {**release, "val_fraction": 0.002, "test_fraction": 0.5}
     twin.configure(values)
     path = twin.root / "config" / "variants.yaml"
     variants = yaml.safe_load(path.read_text())
@@ -49,9 +57,9 @@ def test_the_full_run_completes_table_2_and_stays_in_it(larger):
     }
     larger.run()
     assert NOT_RUN in read_rows(larger)["1 CNN*"] and NOT_RUN in read_rows(larger)["7 CNNs*"]
-    # two pre-trainings on the rotations, two fine-tunings, two nets of the source
+    # two pre-trainings on the rotations, two fine-tunings, two nets of the source, one on Fall 2009
     plan = larger.plan("full")
-    assert (plan["train_net"], plan["predict"], plan["average"], plan["prepare_dataset"]) == (6, 8, 2, 1)
+    assert (plan["train_net"], plan["predict"], plan["average"], plan["prepare_dataset"]) == (7, 10, 2, 2)
 
     larger.run("full")
 
@@ -78,3 +86,8 @@ def test_the_full_run_completes_table_2_and_stays_in_it(larger):
     assert "of `cnn-sixth-layer-" in tuned.read_text() and "on turned (28 classes)" in tuned.read_text()
     (pretrained,) = runs.glob("turned/cnn-sixth-layer-*/seed0/model_card.md")
     assert "centre crop" in pretrained.read_text()
+    (of_fall,) = (larger.root / "results/tiny/predictions/fall2009").glob("cnn-sixth-layer-*/seed0/test.json")
+    of_fall = json.loads(of_fall.read_text())
+    assert of_fall["dataset"]["counts"] == {"train": CLASSES * 5, "val": CLASSES, "test": CLASSES * IMAGES // 2}
+    assert (of_fall["classes"], of_fall["dataset"]["part"]) == (CLASSES, "5 of 10,184 classes")
+    assert "## fall2009 (5 of 10,184 classes)" in (larger.root / "results/tiny/tables/in_text.md").read_text()

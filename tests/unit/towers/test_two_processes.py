@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from tiny_training import (
     EPOCHS,
     STEPS_PER_EPOCH,
     Died,
     die_at,
+    make_run,
     newest_step,
     read_state,
     start,
@@ -124,3 +126,22 @@ def test_both_processes_end_with_their_launcher(root):
     while any(Path(f"/proc/{pid}").exists() for pid in towers):
         assert time.monotonic() < deadline, f"of {towers}, one lives on"
         time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_two_processes_begin_with_the_same_layers_of_another_net(root, alone):
+    """At a learning rate of nothing, what they end with is what they began with."""
+    earlier, kept = make_run(root), ["conv1", "conv3", "fc6"]
+    still = {"layer_rates": dict.fromkeys(["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"], 0.0)}
+    settings = {"training": still, "starts_from": {"run": earlier.model_dump(), "layers": kept}}
+    folders = {}
+    for placement in ("one-device", "two-devices"):
+        runtime = {"placement": placement}
+        folders[placement] = write_run(root, f"tuned-on-{placement}", runtime=runtime, variant="tuned", **settings)
+        process = start(folders[placement], "--start", str(alone))
+        output, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, output
+    one, two, before = (load_file(each / "model.safetensors") for each in (*folders.values(), alone))
+    for name, each in two.items():
+        assert torch.equal(each, one[name]), name
+        assert torch.equal(each, before[name]) == (name.partition(".")[0] in kept), name
