@@ -21,7 +21,11 @@ def list_jobs(
     preparations_s: dict[str, float],
 ) -> list[Job]:
     """Every job that is still to be done; `preparations_s` by dataset, without those that are packed."""
-    jobs = [Job(f"prepare {name}", "prepare", seconds, cores=None) for name, seconds in preparations_s.items()]
+    rotated = {each.name: (f"prepare {each.config.of}",) for each in work.datasets if each.config.of is not None}
+    jobs = [
+        Job(f"prepare {name}", "prepare", seconds, rotated.get(name, ()), cores=None)
+        for name, seconds in preparations_s.items()
+    ]
     results = Path("results", work.plan.config.name)
     if not (results / "tracking.json").is_file() and not work.tables_done:
         jobs.append(Job(TRACK, "track", overheads.track_s))

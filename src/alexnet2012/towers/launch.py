@@ -1,6 +1,7 @@
 """Two processes for one training: torchrun starts the same command twice."""
 
 import os
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from alexnet2012.config import RunConfig
@@ -24,8 +25,10 @@ def launch(arguments: list[str], run: RunConfig) -> None:
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # a host's own name may lead nowhere
     options = ["--standalone", f"--nproc-per-node={TOWERS}", f"--shutdown-timeout={CHECKPOINT_S}"]
     try:
-        with TemporaryDirectory() as logs:  # torchrun leaves its own behind
-            torchrun([*options, f"--log-dir={logs}", "--module", "alexnet2012", *arguments])
+        with TemporaryDirectory() as folder:  # torchrun leaves logs behind
+            given = Path(folder, "arguments")  # in a file: torchrun would take --start for an option of its own
+            given.write_text("".join(f"{each}\n" for each in arguments))
+            torchrun([*options, f"--log-dir={folder}", "--module", "alexnet2012", f"@{given}"])
     except SignalException as stopped:
         raise Interrupted(
             f"stopped by {stopped.sigval.name}; a checkpoint was written, the same command resumes"

@@ -69,6 +69,28 @@ def list_at(work) -> list:
     return list_jobs(work, lambda training: RATES, OVERHEADS, COSTS, {"pictures": 3.0})
 
 
+def test_a_pretrained_net_waits_for_its_pretraining_and_that_for_its_rotations():
+    star = {
+        "dataset": "pictures",
+        "variant": "1-cnn-star",
+        "seeds": [0],
+        "pretrained_on": "turned",
+        "tables": ["table2"],
+    }
+    turned = {"turned": {"kind": "rotations", "of": "pictures"}}
+    write_pictures(Path("pictures"), classes=3, images=20)
+    work = plan_work({**TINY, "datasets": TINY["datasets"] | turned, "experiments": [star]})
+    counts = {each.name: (each.counts.images["train"], each.counts.classes) for each in work.datasets}
+    assert counts == {"pictures": (42, 3), "turned": (168, 12)}
+    jobs = list_jobs(work, lambda training: RATES, OVERHEADS, COSTS, {"pictures": 3.0, "turned": 1.0})
+    needs = {job.name: job.needs for job in jobs}
+    first = "train turned cnn-sixth-layer seed0"
+    assert needs["prepare turned"] == ("prepare pictures",)
+    assert needs[first] == ("prepare turned", "track")
+    assert needs["train pictures 1-cnn-star seed0"] == ("prepare pictures", "track", first)
+    assert not any(name.startswith("predict turned") for name in needs)
+
+
 def test_each_jobs_seconds_are_those_of_its_images(pictures):
     jobs = {job.name: job for job in list_at(plan_work(TINY))}
     # 36 steps of 0.08 s, and in each of three epochs 50 + 14 centre crops of 0.002 s; one second beside them.
