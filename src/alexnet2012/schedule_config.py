@@ -91,6 +91,8 @@ class LoggedSchedule(Section):
         first, moments = self.changes[0], [each.after for each in self.changes]
         if first.after != 0 or not first.weights.get(REST) or REST not in first.biases:
             raise ValueError(f"the first change is after: 0 and gives weights and biases a rate for {REST}")
+        if any(each.weights.get(REST) == 0 for each in self.changes):
+            raise ValueError(f"the rate of the {REST} never becomes 0; a layer is frozen by its own name")
         if moments != sorted(set(moments)) or moments[-1] >= self.max_epochs:
             raise ValueError(f"changes come one after another, before epoch {self.max_epochs}; found {moments}")
         return self

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from alexnet2012.data.decode import ImageError, decode
+from alexnet2012.data.inputs import read_inputs
 from alexnet2012.errors import DataError
 from alexnet2012.evaluation.crops import centre_crop, ten_crops
 from alexnet2012.evaluation.predict import predict_crops
-from alexnet2012.evaluation.trained import load_net, open_weights, read_inputs
+from alexnet2012.evaluation.trained import load_net, open_weights
 
 LABELS = 5
 

@@ -2,22 +2,16 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
-
-import numpy as np
 
 from alexnet2012 import devices, provenance
 from alexnet2012.config import RunConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
-from alexnet2012.errors import DataError, RecordError
+from alexnet2012.errors import RecordError
 from alexnet2012.files import file_digest, read_json
 from alexnet2012.resolve import read_run
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-INPUTS = "inputs.npz"  # beside the weights, for those who have no packed dataset
 
 
 def open_weights(run_folder: Path) -> tuple[RunConfig, dict]:
@@ -29,21 +23,6 @@ def open_weights(run_folder: Path) -> tuple[RunConfig, dict]:
     if file_digest(weights) != record["weights_sha256"]:
         raise RecordError(f"{weights} is not what record.json beside it describes; train this run again")
     return run, record
-
-
-def read_inputs(run_folder: Path) -> tuple[np.ndarray, list[str]]:
-    """The mean image, float32 (size, size, 3), and the names of the classes beside a net's weights.
-
-    Raises DataError where they are not.
-    """
-    path = run_folder / INPUTS
-    try:
-        with np.load(path) as arrays:
-            return arrays["mean_image"], arrays["classes"].tolist()
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}); `alexnet2012 cards RESULTS` writes it beside every net of RESULTS"
-        ) from None
 
 
 def open_run(run_folder: Path, data_folder: Path) -> tuple[RunConfig, dict, PackedDataset]:

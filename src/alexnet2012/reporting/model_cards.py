@@ -4,15 +4,14 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from alexnet2012.data.inputs import write_inputs
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.evaluation.statistics import estimate_error
-from alexnet2012.evaluation.trained import INPUTS
-from alexnet2012.files import read_json, replacing, write_json, write_text
+from alexnet2012.files import read_json, write_json, write_text
 from alexnet2012.reporting.cells import error_cell, percent
 from alexnet2012.reporting.net import Net
 from alexnet2012.reporting.pages import grid
@@ -36,7 +35,10 @@ def write_model_cards(folder: Path, data_folder: Path) -> Path:
         for net in each.nets
         if net.run_folder is not None
     }
-    trained = [Path(each) for each in read_json(folder / "experiments.json")["trainings"]]
+    listed = read_json(folder / "experiments.json").get("trainings")
+    if listed is None:
+        raise RecordError(f"{folder}/experiments.json is of an older version; run snakemake to make it anew")
+    trained = [Path(each) for each in listed]
     datasets: dict[str, PackedDataset] = {}
     for run_folder in trained:
         record = read_json(run_folder / "record.json")
@@ -44,18 +46,12 @@ def write_model_cards(folder: Path, data_folder: Path) -> Path:
         dataset = datasets.setdefault(name, open_packed(data_folder / name))
         if dataset.digest != digest:
             raise RecordError(f"{run_folder} was trained on other data than {dataset.folder} holds now; train it again")
-        write_inputs(run_folder / INPUTS, dataset)
+        write_inputs(run_folder, dataset)
         experiment = experiments.get(run_folder) or unevaluated(run_folder, record, data_folder)
         write_text(run_folder / CARD, render_card(run_folder, experiment))
     output = folder / "model_cards.json"
     write_json(output, [str(run_folder / CARD) for run_folder in trained])
     return output
-
-
-def write_inputs(path: Path, dataset: PackedDataset) -> None:
-    """What images lose before they are shown, float32 (size, size, 3), and the names of the classes."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, mean_image=dataset.mean_image, classes=np.array(dataset.classes))
 
 
 def unevaluated(run_folder: Path, record: dict, data_folder: Path) -> Experiment:

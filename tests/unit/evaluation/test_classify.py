@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from alexnet2012.cli import main
+from alexnet2012.data.inputs import write_inputs
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation.classify import classify
 from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.evaluation.trained import load_net
-from alexnet2012.reporting.model_cards import write_inputs
 from alexnet2012.resolve import read_run
 
 pytestmark = pytest.mark.usefixtures("offline")
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("offline")
 @pytest.fixture(scope="module")
 def stored(alone, tmp_path_factory):
     """A trained net's folder alone, taken elsewhere, where its dataset is not."""
-    write_inputs(alone / "inputs.npz", open_packed(alone.parent / "data" / "pictures"))
+    write_inputs(alone, open_packed(alone.parent / "data" / "pictures"))
     folder = tmp_path_factory.mktemp("elsewhere") / "net"
     folder.mkdir()
     for name in ("model.safetensors", "config.yaml", "record.json", "inputs.npz"):

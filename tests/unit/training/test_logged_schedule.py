@@ -101,11 +101,11 @@ def test_a_frozen_layer_is_not_touched_not_even_by_its_velocity():
     optimiser = PaperSGD([moving, frozen], 0.1, 0.9, 0.5)
     for rule in ({}, {frozen: (0.0, 0.5)}):
         optimiser.rules = rule
-        before = float(frozen), float(optimiser.velocities.get(frozen, torch.zeros(1)))
+        before = frozen.item(), optimiser.velocities.get(frozen, torch.zeros(1)).item()
         moving.grad, frozen.grad = torch.ones(1), torch.ones(1)
         optimiser.step()
-    assert (float(frozen), float(optimiser.velocities[frozen])) == before
-    assert float(moving) < float(frozen) < 1
+    assert (frozen.item(), optimiser.velocities[frozen].item()) == before
+    assert moving.item() < frozen.item() < 1
 
 
 def test_the_number_of_lowerings_is_known_beforehand_and_reached():
@@ -170,6 +170,7 @@ FIRST = {"after": 0, "weights": {"rest": 0.1}, "biases": {"rest": 0.2}}
         ([FIRST, {"after": 4}, {"after": 4}], "one after another"),
         ([FIRST, {"after": 9}], "before epoch 9"),
         ([FIRST, {"after": 2, "weights": {"rest": -1.0}}], "greater than or equal to 0"),
+        ([FIRST, {"after": 2, "weights": {"rest": 0.0}}], "a layer is frozen by its own name"),
     ],
 )
 def test_schedules_that_nobody_can_have_logged_are_refused(changes, words):
