@@ -62,7 +62,14 @@ def test_the_default_training_is_section_5():
         "drops": 3,
         "max_epochs": 90,
     }
-    assert training.augmentation.model_dump() == {"crops": True, "reflections": True, "colour_std": 0.1}
+    assert training.augmentation.model_dump() == {
+        "crops": True,
+        "reflections": True,
+        "colour_std": 0.1,
+        "chunk": 1,
+        "colour_divisor": 1.0,
+    }
+    assert (training.layer_rates, training.order) == ({}, "shuffled")
     assert (training.recipe, training.precision, training.schedule_split, training.torch_threads) == (
         "paper",
         "fp32",
@@ -97,7 +104,8 @@ def test_a_fixed_schedule_counts_its_drops_and_epochs():
         (TrainingConfig, {"momentum": 1.0}, "less than 1"),
         (TrainingConfig, {"learning_rate": float("nan")}, "finite number"),
         (TrainingConfig, {"learning_rate": float("inf")}, "finite number"),
-        (TrainingConfig, {"recipe": "code2012"}, "'paper' or 'fast'"),
+        (TrainingConfig, {"recipe": "code2013"}, "'paper', 'fast' or 'code2012'"),
+        (TrainingConfig, {"recipe": "code2012", "compile": True}, "recipe code2012 is float32 and not compiled"),
         (TrainingConfig, {"recipe": "fast"}, "recipe fast needs precision: bf16 or compile: true"),
         (TrainingConfig, {"precision": "bf16"}, "recipe paper is float32 and not compiled"),
         (TrainingConfig, {"compile": True}, "recipe paper is float32 and not compiled"),

@@ -60,7 +60,7 @@ def seen(monkeypatch, tmp_path) -> list[tuple[str, str | None]]:
 
 
 def look(function: str, seen: list, *arguments: object) -> None:
-    words = f"{function} on two devices" if arguments[-1] is True else function
+    words = f"{function} on two devices" if any(each is True for each in arguments) else function
     seen.append((words, os.environ.get("CUDA_VISIBLE_DEVICES")))
 
 
