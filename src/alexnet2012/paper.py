@@ -64,20 +64,16 @@ class Claim:
         return tuple(self.needs.split(", "))
 
 
-def gain(worse: Errors, better: Errors) -> Errors:
-    """How much lower the second errors are, exact to the 0.1 point that the paper prints."""
-    return Errors(*(round(a - b, 4) for a, b in ((worse.top1, better.top1), (worse.top5, better.top5))))
+def gain(worse: Errors, better: Errors, digits: int = 4) -> Errors:
+    """How much lower the second errors are, exact to what is printed: the paper's 0.1 point, or so many digits."""
+    return Errors(*(round(a - b, digits) for a, b in ((worse.top1, better.top1), (worse.top5, better.top5))))
 
 
 ILSVRC2010, ILSVRC2012, FALL2009, GPUS = "ILSVRC-2010", "ILSVRC-2012", "ImageNet Fall 2009", "GPUs"
 
 
-def excess(worse: Errors, better: Errors) -> Errors:
-    """How much higher the first errors are, exact to the six digits that the source's notes print."""
-    return Errors(*(round(a - b, 6) for a, b in ((worse.top1, better.top1), (worse.top5, better.top5))))
-
-
 # The 2012 source's run notes, at full precision.
+LOGGED_DIGITS = 6
 NET145_2010 = LoggedNet("net 145 on 2010", "net145-2010", ILSVRC2010, "test", Errors(0.374727, 0.169987))
 NET145_2012 = LoggedNet("net 145 on 2012", "net145", ILSVRC2012, "val", Errors(0.406640, 0.182100))
 NET146 = LoggedNet("net 146", "net146", ILSVRC2012, "val", Errors(0.389900, 0.166220))

@@ -95,6 +95,16 @@ class Plan:
         ]
         return [*(run.predictions for run in self.runs_of(experiment)), *found]
 
+    def members_of(self, experiment: Experiment) -> tuple[RunConfig, ...]:
+        """An experiment's runs, or those that its ensemble averages."""
+        averaged = [
+            run
+            for each in self.ensembles
+            if (each.dataset_name, each.name) == (experiment.dataset, experiment.ensemble)
+            for run in each.members
+        ]
+        return (*self.runs_of(experiment), *averaged)
+
     def runs_of(self, experiment: Experiment) -> tuple[RunConfig, ...]:
         """An experiment's runs in the order of its seeds; none of an ensemble."""
         runs = {(run.dataset_name, run.variant, run.seed): run for run in self.runs}

@@ -91,3 +91,7 @@ def test_the_full_run_completes_table_2_and_stays_in_it(larger):
     assert of_fall["dataset"]["counts"] == {"train": CLASSES * 5, "val": CLASSES, "test": CLASSES * IMAGES // 2}
     assert (of_fall["classes"], of_fall["dataset"]["part"]) == (CLASSES, "5 of 10,184 classes")
     assert "## fall2009 (5 of 10,184 classes)" in (larger.root / "results/tiny/tables/in_text.md").read_text()
+
+    larger.append("src/alexnet2012/training/loop.py", "\nOTHER = 1\n")
+    plan = larger.plan()  # of the default run alone: what other targets made is not made anew by it
+    assert (plan["train_net"], plan["average"]) == (3, 2)

@@ -48,7 +48,7 @@ TRAINING_CODE, TOWERS_CODE = fingerprint("train"), fingerprint("train-towers")
 
 def is_finished(experiment):
     """Whether an experiment of another target is there, made by the training code of today."""
-    runs = EVERYTHING.runs_of(experiment)
+    runs = EVERYTHING.members_of(experiment)
     made = [Path(run.folder, "record.json") for run in runs]
     splits = DATASETS[experiment.dataset].evaluated_splits
     there = [

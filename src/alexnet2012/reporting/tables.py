@@ -202,7 +202,14 @@ def logged_rows(results: Results, dataset: str) -> list[list[str]]:
         base = next(each for each in paper.LOGGED_NETS if each.key == net.against)
         excess = partial(measure_excess, base_key=base.key, other_key=net.key)
         measured = outcome_cells(try_measure(excess, results, dataset))
-        rows.append([*row, base.label, f"{logged_pair(paper.excess(net.errors, base.errors))} points", *measured])
+        rows.append(
+            [
+                *row,
+                base.label,
+                f"{logged_pair(paper.gain(net.errors, base.errors, paper.LOGGED_DIGITS))} points",
+                *measured,
+            ]
+        )
     return rows
 
 

@@ -149,7 +149,8 @@ def test_variations_of_net_145_stand_beside_the_logged_differences(fake):
 
 
 def test_differences_of_the_one_gpu_net_of_the_source():
-    assert paper.excess(paper.LOGGED_NETS[2].errors, paper.NET145_2010.errors) == paper.Errors(0.016953, 0.0123)
+    found = paper.gain(paper.LOGGED_NETS[2].errors, paper.NET145_2010.errors, paper.LOGGED_DIGITS)
+    assert found == paper.Errors(0.016953, 0.0123)
 
 
 def test_a_single_seed_is_named_without_a_range(fake):
