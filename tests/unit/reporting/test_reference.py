@@ -1,20 +1,36 @@
-"""The committed rehearsal: its tables are what its records and each image's ranks say."""
+"""The committed references: tables are what records and each image's ranks say, and so is the ledger in the README."""
 
+import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from alexnet2012.reporting.tables import render_tables
 
-REFERENCE = Path(__file__).parents[3] / "results" / "reference" / "rehearsal"
+ROOT = Path(__file__).parents[3]
+REFERENCES = ROOT / "results" / "reference"
 
 
-def test_its_tables_are_worked_out_again_from_what_is_committed(tmp_path, monkeypatch):
-    shutil.copytree(REFERENCE, tmp_path / "results" / "rehearsal")
+@pytest.mark.parametrize("name", ["rehearsal", "cifar10"])
+def test_its_tables_are_worked_out_again_from_what_is_committed(tmp_path, monkeypatch, name):
+    shutil.copytree(REFERENCES / name, tmp_path / "results" / name)
     monkeypatch.chdir(tmp_path)
-    for path in (made := Path("results/rehearsal/tables")).glob("[!b]*"):  # benchmarks.md is no table of records
+    for path in (made := Path("results") / name / "tables").glob("[!b]*"):  # benchmarks.md is no table of records
         path.unlink()
-    render_tables(Path("results/rehearsal"), Path("data"))
+    render_tables(Path("results") / name, Path("data"))
     names = ("table1.md", "table2.md", "in_text.md", "claims.md", "claims.json")
-    assert {name: (made / name).read_text() for name in names} == {
-        name: (REFERENCE / "tables" / name).read_text() for name in names
+    assert {each: (made / each).read_text() for each in names} == {
+        each: (REFERENCES / name / "tables" / each).read_text() for each in names
     }
+
+
+def test_the_readme_has_the_verdict_and_the_interval_of_every_claim_that_is_measured():
+    (ledger,) = json.loads((REFERENCES / "cifar10" / "tables" / "claims.json").read_text())["datasets"]
+    lines = [line.strip("| ").split(" | ") for line in (ROOT / "README.md").read_text().splitlines()]
+    shown = {cells[0]: cells for cells in lines if len(cells) == 5 and cells[0][1:].isdigit()}
+    measured = {each["id"]: each for each in ledger["claims"] if each["verdict"] != "not measured"}
+    assert shown.keys() == measured.keys()
+    for claim, (*_, found, verdict) in shown.items():
+        assert verdict == measured[claim]["verdict"].partition(" on cifar10")[0]
+        assert measured[claim]["interval"].removesuffix(" points").removesuffix("x") in found
