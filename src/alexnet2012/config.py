@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from alexnet2012.baseline_config import BaselineConfig
 from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.experiment_config import ClaimExperiment, Experiment
 from alexnet2012.net_config import AnyNetConfig
@@ -50,14 +51,14 @@ class AugmentationConfig(Section):
 
 class TrainingConfig(Section):
     """§5; the defaults are recipe `paper`. Recipe `fast` departs from its arithmetic, by `precision` and `compile`;
-    `code2012` is what the 2012 source did.
+    `code2012` is what the 2012 source did, `baseline` what no net is trained by.
 
     `bias_rate`: the biases' learning rate as a multiple of the weights'; `layer_rates`: that of a layer as a multiple
     of the others'. `learning_rate_search` finds `learning_rate`. `order: fixed`: the images come in one shuffled order
     in every epoch and for every seed, as from the files of the 2012 code.
     """
 
-    recipe: Literal["paper", "fast", "code2012"] = "paper"
+    recipe: Literal["paper", "fast", "code2012", "baseline"] = "paper"
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=0.01, gt=0)
     learning_rate_search: SearchConfig | None = None
@@ -140,7 +141,10 @@ class CalibrationConfig(Section):
 
 
 class Config(Section):
-    """A whole configuration file. `claims` and `full` are run by the targets of that name, besides `experiments`."""
+    """A whole configuration file. `claims` and `full` are run by the targets of that name, besides `experiments`.
+
+    `net` and `training` lie under every variant of the net; `baselines` lie over the variants of that name.
+    """
 
     name: str = Field(pattern=NAME_PATTERN)
     datasets: dict[str, DatasetConfig] = Field(min_length=1)
@@ -149,6 +153,7 @@ class Config(Section):
     full: list[Experiment] = []
     net: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    baselines: dict[str, dict[str, Any]] = {}
     runtime: RuntimeConfig = RuntimeConfig()
     calibration: CalibrationConfig | None = None
 
@@ -212,6 +217,11 @@ class RunConfig(Section):
         net, training = (section.model_dump(exclude_defaults=True) for section in (self.net, self.training))
         start = {} if self.starts_from is None else {"starts_from": self.starts_from.identity}
         return digest8({"dataset": self.dataset.identity, "net": net, "training": training, **start})
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is no net, but one of the systems that table 1 compares the net with."""
+        return isinstance(self.net, BaselineConfig)
 
     @property
     def training_threads(self) -> int:

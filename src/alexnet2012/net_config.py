@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from alexnet2012.baseline_config import FisherConfig, SparseConfig
 from alexnet2012.section import Section
 
 Activation = Literal["relu", "tanh"]
@@ -199,7 +200,12 @@ class LayeredNetConfig(Section):
         return "moving"
 
 
-NETS: dict[str, type[Section]] = {"alexnet": NetConfig, "layers": LayeredNetConfig}
+NETS: dict[str, type[Section]] = {
+    "alexnet": NetConfig,
+    "layers": LayeredNetConfig,
+    "sift-fv": FisherConfig,
+    "sparse-coding": SparseConfig,
+}
 
 
 def kind_of_net(values: Any) -> str:
@@ -208,5 +214,9 @@ def kind_of_net(values: Any) -> str:
 
 
 AnyNetConfig = Annotated[
-    Annotated[NetConfig, Tag("alexnet")] | Annotated[LayeredNetConfig, Tag("layers")], Discriminator(kind_of_net)
+    Annotated[NetConfig, Tag("alexnet")]
+    | Annotated[LayeredNetConfig, Tag("layers")]
+    | Annotated[FisherConfig, Tag("sift-fv")]
+    | Annotated[SparseConfig, Tag("sparse-coding")],
+    Discriminator(kind_of_net),
 ]

@@ -88,8 +88,8 @@ LOGGED_NETS = (
 
 # Table 1: ILSVRC-2010 test set.
 TABLE1 = (
-    Row("Sparse coding [2]", "sparse-coding", test=Errors(0.471, 0.282)),
-    Row("SIFT + FVs [24]", "sift-fv", test=Errors(0.457, 0.257)),
+    Row("Sparse coding [2]", "sparse-coding", test=Errors(0.471, 0.282), recipe="baseline"),
+    Row("SIFT + FVs [24]", "sift-fv", test=Errors(0.457, 0.257), recipe="baseline"),
     Row("CNN", "cnn", test=Errors(0.375, 0.170), logged=NET145_2010.errors),
 )
 # §6: the same net, the centre crop alone.
@@ -97,7 +97,7 @@ CENTRE_CROP = Errors(0.390, 0.183)
 
 # Table 2: ILSVRC-2012; top-1 errors on its test set are unknown, its labels being withheld.
 TABLE2 = (
-    Row("SIFT + FVs [7]", "sift-fv", test=Errors(None, 0.262)),
+    Row("SIFT + FVs [7]", "sift-fv", test=Errors(None, 0.262), recipe="baseline"),
     Row("1 CNN", "cnn", val=Errors(0.407, 0.182), logged=NET145_2012.errors),
     Row("5 CNNs", "5-cnns", val=Errors(0.381, 0.164), test=Errors(None, 0.164)),
     Row("1 CNN*", "1-cnn-star", val=Errors(0.390, 0.166), logged=NET146.errors),

@@ -11,7 +11,7 @@ from alexnet2012.errors import ConfigError
 from alexnet2012.experiment_config import Ensemble, Experiment, Variant, VariantsFile
 from alexnet2012.net_config import LayeredNetConfig, NetConfig
 from alexnet2012.plan import EnsembleRun, Plan
-from alexnet2012.resolve_run import PAPER, check_net, lay_over_recipe, resolve_run, resolve_section
+from alexnet2012.resolve_run import PAPER, check_net, is_baseline, lay_over_recipe, resolve_run, resolve_section
 from alexnet2012.validation import check_known, read_yaml, validate
 
 TARGETS = ("claims", "full")  # of Snakemake, and sections of a configuration
@@ -29,6 +29,9 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets:
     for name in config.datasets:
         check_name(f"{source}: datasets", name)
     check_calibration(config, f"{source}: calibration")
+    known = [name for name, variant in variants.variants.items() if is_baseline(variant)]
+    for name in config.baselines:
+        check_known(f"{source}: baselines", "baseline", name, known, variants_path)
     if config.net.get("kind", "alexnet") != "alexnet":
         raise ConfigError(f"{source}: net.kind: the base net is the paper's; nets of layers are variants")
     runs: dict[tuple, RunConfig] = {}
@@ -98,9 +101,11 @@ def describe_target(variant_name: str, variants_path: Path, config_path: Path | 
     """The net of one variant at the paper's sizes, or at those of a configuration file."""
     variants = load_variants(variants_path)
     check_known(str(variants_path), "variant", variant_name, variants.variants)
+    variant = lay_over_recipe(variants, variant_name)
+    if is_baseline(variant):
+        raise ConfigError(f"{variants_path}: {variant_name} is no net and has no layers; name another variant")
     config = validate(Config, read_yaml(config_path), str(config_path)) if config_path else None
     base, source = (config.net, str(config_path)) if config else ({}, "the paper's net")
-    variant = lay_over_recipe(variants, variant_name)
     net = resolve_section(NetConfig, "net", base, variant, source, f"{variants_path}: {variant_name}")
     check_net(net, f"{variants_path}: {variant_name}")
     return net

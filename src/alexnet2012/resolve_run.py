@@ -5,7 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from alexnet2012.baseline_config import BaselineConfig
 from alexnet2012.config import Config, RunConfig, RuntimeConfig, Start, TrainingConfig
+from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import ConfigError
 from alexnet2012.experiment_config import Experiment, Variant, VariantsFile
 from alexnet2012.model.geometry import list_layers
@@ -39,9 +41,17 @@ def resolve_run(
                 f"{source}: {variant_name} has no training of a published length; remove `length: published`"
             )
         variant = variant.model_copy(update={"training": merge(variant.training, variant.published)})
-    net, training = resolve_sections(config, variant, source, f"{variants_path}: {variant_name}")
+    variant_source, where = f"{variants_path}: {variant_name}", f"{source}: variant {variant_name} on {dataset_name}"
+    common = {"name": config.name, "variant": variant_name, "seed": seed}
+    common |= {"dataset_name": dataset_name, "dataset": dataset}
+    if is_baseline(variant):
+        check_is_no_training(variant, variant_source, experiment, line)
+        baseline = resolve_baseline(config, source, variant, variant_name, variant_source)
+        check_patches(baseline, dataset, where)
+        training = TrainingConfig(recipe="baseline")
+        return RunConfig(**common, net=baseline, training=training, runtime=config.runtime)
+    net, training = resolve_sections(config, variant, source, variant_source)
     training = stretch(training, experiment, line)
-    where = f"{source}: variant {variant_name} on {dataset_name}"
     if net.crop_px > dataset.size_px:
         raise ConfigError(
             f"{where}: net.crop_px is {net.crop_px}, larger than the dataset's size_px of {dataset.size_px}; "
@@ -49,19 +59,10 @@ def resolve_run(
         )
     check_net(net, where)
     check_layers(net, training, where)
-    runtime = resolve_runtime(config.runtime, variant, f"{variants_path}: {variant_name}")
+    runtime = resolve_runtime(config.runtime, variant, variant_source)
     if runtime.placement == "two-devices" and (reason := why_not_two(net, training)):
         raise ConfigError(f"{where}: {reason}, or use runtime.placement: one-device")
-    run = RunConfig(
-        name=config.name,
-        variant=variant_name,
-        seed=seed,
-        dataset_name=dataset_name,
-        dataset=dataset,
-        net=net,
-        training=training,
-        runtime=runtime,
-    )
+    run = RunConfig(**common, net=net, training=training, runtime=runtime)
     if variant.starts_from is None:
         if experiment.pretrained_on is not None:
             raise ConfigError(f"{line}: {variant_name} starts from no other training; remove pretrained_on")
@@ -77,7 +78,7 @@ def resolve_run(
     delta = variant.starts_from.training
     first = resolve_run(config, source, variants, variants_path, line, earlier, seed, delta)
     start = Start(run=first, layers=variant.starts_from.layers)
-    check_start(run, start, f"{variants_path}: {variant_name}.starts_from")
+    check_start(run, start, f"{variant_source}.starts_from")
     return run.model_copy(update={"starts_from": start})
 
 
@@ -134,6 +135,43 @@ def check_start(run: RunConfig, start: Start, where: str) -> None:
             )
 
 
+def is_baseline(variant: Variant) -> bool:
+    """Whether it is no net, but one of the systems that table 1 compares the net with."""
+    return issubclass(NETS.get(str(kind_of_net(variant.net)), NetConfig), BaselineConfig)
+
+
+def resolve_baseline(
+    config: Config, source: str, variant: Variant, variant_name: str, variant_source: str
+) -> BaselineConfig:
+    """The variant's settings, overlaid by the configuration's own of that name."""
+    own = config.baselines.get(variant_name, {})
+    merged, kind = merge(variant.net, own), str(kind_of_net(variant.net))
+    if own.get("kind", kind) != kind:
+        raise ConfigError(f"{source}: baselines.{variant_name}.kind: it is of kind {kind}; remove the line")
+    return check_merged(NETS[kind], merged, "", variant_source, own, f"{source}: baselines.{variant_name}")
+
+
+def check_is_no_training(variant: Variant, variant_source: str, experiment: Experiment, line: str) -> None:
+    """Raises ConfigError for settings that only a net's training has."""
+    for section in ("recipe", "training", "published", "runtime", "starts_from"):
+        if getattr(variant, section):
+            raise ConfigError(f"{variant_source}: {section} is for nets, and this is a baseline; all it has is in net")
+    for key in ("epochs", "pretrained_on"):
+        if getattr(experiment, key) is not None:
+            raise ConfigError(f"{line}: {experiment.variant} is a baseline and no net; remove {key}")
+
+
+def check_patches(baseline: BaselineConfig, dataset: DatasetConfig, where: str) -> None:
+    """Raises ConfigError for patches that are larger than the image."""
+    for index, model in enumerate(baseline.models):
+        size_px = dataset.size_px * model.enlarged
+        if too_large := [grid.side_px for grid in model.grids if grid.side_px > size_px]:
+            raise ConfigError(
+                f"{where}: models[{index}]: patches of {too_large[0]} pixels do not fit images of {size_px}; give "
+                f"smaller ones in the configuration's section baselines"
+            )
+
+
 def resolve_runtime(base: RuntimeConfig, variant: Variant, where: str) -> RuntimeConfig:
     try:
         return RuntimeConfig.model_validate(base.model_dump() | variant.runtime)
@@ -182,11 +220,18 @@ def resolve_section(
         kind = str(kind_of_net(merged))
         check_known(f"{variant_source}: net.kind", "kind of net", kind, NETS)
         model = NETS[kind]
+    return check_merged(model, merged, section, source, delta, variant_source)
+
+
+def check_merged(
+    model: type[Model], merged: dict, section: str, base_source: str, delta: dict, delta_source: str
+) -> Model:
+    """`merged` as `model`; raises ConfigError that names the source of each mistake."""
     try:
         return model.model_validate(merged)
     except ValidationError as error:
         messages = [
-            f"{variant_source if reaches(delta, item['loc']) else source}: {describe_item(model, item, section)}"
+            f"{delta_source if reaches(delta, item['loc']) else base_source}: {describe_item(model, item, section)}"
             for item in error.errors()
         ]
         raise ConfigError("\n".join(messages)) from None

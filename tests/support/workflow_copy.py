@@ -50,6 +50,14 @@ TINY: dict[str, Any] = {
     "runtime": {"checkpoint_every_s": 0.001},
 }
 
+SIFT = {"kind": "sift", "grids": [{"side_px": 12, "step_px": 2}]}
+COLOUR = {"kind": "colour", "grids": [{"side_px": 8, "step_px": 4}]}
+# A configuration's section for pictures of 16 pixels.
+SMALL_BASELINES = {
+    "sift-fv": {"gaussians": 4, "dimensions": 8, "models": [SIFT, COLOUR]},
+    "sparse-coding": {"atoms": 16, "dimensions": 8, "models": [SIFT, COLOUR]},
+}
+
 
 class Project:
     """The project in `root`, whose src/ is what runs there."""

@@ -104,7 +104,7 @@ def test_a_fixed_schedule_counts_its_drops_and_epochs():
         (TrainingConfig, {"momentum": 1.0}, "less than 1"),
         (TrainingConfig, {"learning_rate": float("nan")}, "finite number"),
         (TrainingConfig, {"learning_rate": float("inf")}, "finite number"),
-        (TrainingConfig, {"recipe": "code2013"}, "'paper', 'fast' or 'code2012'"),
+        (TrainingConfig, {"recipe": "code2013"}, "'paper', 'fast', 'code2012' or 'baseline'"),
         (TrainingConfig, {"recipe": "code2012", "compile": True}, "recipe code2012 is float32 and not compiled"),
         (TrainingConfig, {"recipe": "fast"}, "recipe fast needs precision: bf16 or compile: true"),
         (TrainingConfig, {"precision": "bf16"}, "recipe paper is float32 and not compiled"),

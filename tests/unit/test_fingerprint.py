@@ -37,7 +37,7 @@ def test_a_copied_tree_has_the_same_fingerprint(tree, committed, stage):
 
 
 def test_stages_differ(committed):
-    assert len(set(committed.values())) == len(STAGES) == 11
+    assert len(set(committed.values())) == len(STAGES) == 12
 
 
 def test_training_depends_on_what_makes_weights_and_on_nothing_else():
@@ -145,7 +145,11 @@ READERS = {"tables", "figures", "report", "cards"}  # of results
         ),
         ("evaluation/statistics.py", {"tables", "figures", "cards"}),
         ("data/prepare.py", {"prepare"}),
-        ("data/packed.py", {"prepare", "train", "train-towers", "predict", "calibrate", "analyse", "cards"}),
+        (
+            "data/packed.py",
+            {"prepare", "train", "train-towers", "predict", "calibrate", "analyse", "cards", "baselines"},
+        ),
+        ("baselines/fisher.py", {"baselines"}),
         ("reporting/tables.py", {"tables"}),
         ("reporting/figures/curves.py", {"figures"}),
         ("reporting/report_ledger.py", {"report"}),

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import yaml
-from workflow_copy import TINY, write_pictures
+from workflow_copy import SMALL_BASELINES, TINY, write_pictures
 
 
 def main(folder: Path) -> None:
@@ -23,6 +23,9 @@ def main(folder: Path) -> None:
     values["datasets"]["turned"] = {"kind": "rotations", "of": "ci"}
     star = {"dataset": "ci", "variant": "1-cnn-star", "seeds": [0, 1], "pretrained_on": "turned", "tables": ["table2"]}
     values["full"] = [star, {"dataset": "ci", "ensemble": "7-cnns-star", "tables": ["table2"]}]
+    values["baselines"] = SMALL_BASELINES
+    for variant, tables in (("sift-fv", ["table1", "table2"]), ("sparse-coding", ["table1"])):
+        values["full"].append({"dataset": "ci", "variant": variant, "seeds": [0], "tables": tables})
     print(yaml.safe_dump(values, sort_keys=False))
 
 

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 import yaml
 from fake_imagenet import Edition, write_release
-from workflow_copy import COMMIT, TINY
+from workflow_copy import COMMIT, SMALL_BASELINES, TINY
 
 FULL = [
-    {"variant": "1-cnn-star", "seeds": [0, 1], "pretrained_on": "turned", "tables": ["table2"]},
+    {"variant": "sift-fv", "seeds": [0], "tables": ["table1"]},
+    {"variant": "1-cnn-star", "seeds": [0], "pretrained_on": "turned", "tables": ["table2"]},
     {"ensemble": "7-cnns-star", "tables": ["table2"]},
     {"variant": "net145", "seeds": [0], "epochs": 4, "tables": ["table2", "in_text"]},
     {"variant": "net148", "seeds": [0], "epochs": 4, "tables": ["in_text"]},
@@ -22,9 +23,10 @@ NOT_RUN = "run `snakemake full`"
 
 @pytest.fixture
 def larger(twin):
-    """A finished project whose configuration has a section `full`; its ensemble of seven has four members."""
+    """A finished project whose configuration has a section `full`; its ensemble of seven has three members."""
     values = copy.deepcopy(TINY)
     values["datasets"]["turned"] = {"kind": "rotations", "of": "pictures"}
+    values["baselines"] = SMALL_BASELINES
     values["full"] = [{"dataset": "pictures", **line} for line in FULL]
     edition = Edition.draw(classes=CLASSES, train=IMAGES, val=1, test=1)
     write_release(twin.root / "fall", edition)
@@ -34,7 +36,8 @@ def larger(twin):
     twin.configure(values)
     path = twin.root / "config" / "variants.yaml"
     variants = yaml.safe_load(path.read_text())
-    variants["ensembles"]["7-cnns-star"]["members"][0]["seeds"] = [0, 1]
+    of_five, pretrained = variants["ensembles"]["7-cnns-star"]["members"]
+    of_five["seeds"], pretrained["seeds"] = [0, 1], [0]
     path.write_text(yaml.safe_dump(variants))
     return twin
 
@@ -57,20 +60,21 @@ def test_the_full_run_completes_table_2_and_stays_in_it(larger):
     }
     larger.run()
     assert NOT_RUN in read_rows(larger)["1 CNN*"] and NOT_RUN in read_rows(larger)["7 CNNs*"]
-    # two pre-trainings on the rotations, two fine-tunings, two nets of the source, one on Fall 2009
+    # a pre-training on the rotations, a fine-tuning, two nets of the source, one on Fall 2009; a baseline
     plan = larger.plan("full")
-    assert (plan["train_net"], plan["predict"], plan["average"], plan["prepare_dataset"]) == (7, 10, 2, 2)
+    assert (plan["train_net"], plan["predict"], plan["average"], plan["prepare_dataset"]) == (5, 8, 2, 2)
+    assert (plan["learn_baseline"], plan["judge_by_baseline"]) == (1, 2)
 
     larger.run("full")
 
     assert larger.plan() == larger.plan("full") == {}
     rows = read_rows(larger)
     assert not any(NOT_RUN in row for row in rows.values())
-    assert {"1 CNN* (pre-trained on turned)", "7 CNNs* (2 of 4 pre-trained on turned)"} <= set(rows)
+    assert {"1 CNN* (pre-trained on turned)", "7 CNNs* (1 of 3 pre-trained on turned)"} <= set(rows)
     assert {"1 CNN", "5 CNNs", "1 CNN, net 145 (code2012)"} <= set(rows)
     runs = larger.root / "results/tiny/runs"
-    (before,) = runs.glob("turned/cnn-sixth-layer-*/seed1/record.json")
-    (after,) = runs.glob("pictures/1-cnn-star-*/seed1/record.json")
+    (before,) = runs.glob("turned/cnn-sixth-layer-*/seed0/record.json")
+    (after,) = runs.glob("pictures/1-cnn-star-*/seed0/record.json")
     before, after = json.loads(before.read_text()), json.loads(after.read_text())
     assert (before["classes"], after["classes"]) == (28, 7)
     assert after["starts_from"]["weights_sha256"] == before["weights_sha256"]
@@ -91,6 +95,11 @@ def test_the_full_run_completes_table_2_and_stays_in_it(larger):
     assert of_fall["dataset"]["counts"] == {"train": CLASSES * 5, "val": CLASSES, "test": CLASSES * IMAGES // 2}
     assert (of_fall["classes"], of_fall["dataset"]["part"]) == (CLASSES, "5 of 10,184 classes")
     assert "## fall2009 (5 of 10,184 classes)" in (larger.root / "results/tiny/tables/in_text.md").read_text()
+    table1 = (larger.root / "results/tiny/tables/table1.md").read_text()
+    (row,) = (line for line in table1.splitlines() if line.startswith("| SIFT + FVs"))
+    assert "45.7 %" in row and "not yet" not in row and "[" in row
+    (baseline,) = runs.glob("pictures/sift-fv-*/seed0")
+    assert "2 classifiers, averaged" in (baseline / "model_card.md").read_text()
 
     larger.append("src/alexnet2012/training/loop.py", "\nOTHER = 1\n")
     plan = larger.plan()  # of the default run alone: what other targets made is not made anew by it

@@ -1,6 +1,7 @@
 # What all rules share: the plan, made and checked from the configuration before anything runs, and names of files.
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import cache
@@ -44,6 +45,7 @@ def records(*evaluated):
 
 
 TRAINING_CODE, TOWERS_CODE = fingerprint("train"), fingerprint("train-towers")
+BASELINE_CODE = fingerprint("baselines")
 
 
 def is_finished(experiment):
@@ -59,9 +61,10 @@ def is_finished(experiment):
             for split in splits
         ),
     ]
+    codes = [BASELINE_CODE if run.is_baseline else TRAINING_CODE for run in runs]
     return all(map(os.path.exists, there)) and all(
-        json.loads(record.read_text())["identity"]["code"] == TRAINING_CODE
-        for record in made
+        json.loads(record.read_text())["identity"]["code"] == code
+        for record, code in zip(made, codes)
     )
 
 
@@ -110,6 +113,17 @@ shell.prefix(
 RUNS = {str(run.folder): run for run in EVERYTHING.trainings}
 SEARCHES = {str(folder): runs for folder, runs in EVERYTHING.searches.items()}
 ENSEMBLES = {str(ensemble.predictions): ensemble for ensemble in EVERYTHING.ensembles}
+
+
+# Two rules make a run's folder: one for nets, one for the systems that table 1 compares them with.
+BASELINES = (
+    "|".join(
+        re.escape(name)
+        for name in {run.variant for run in RUNS.values() if run.is_baseline}
+    )
+    or "(?!)"
+)
+NETS = rf"(?!(?:{BASELINES})-[0-9a-f]{{8}}/)[^/]+"
 
 
 wildcard_constraints:

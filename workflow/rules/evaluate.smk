@@ -38,6 +38,8 @@ rule predict:
         f"{RESULTS}/logs/predict/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}-{{split}}.log",
     benchmark:
         f"{RESULTS}/logs/predict/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}-{{split}}.benchmark.tsv"
+    wildcard_constraints:
+        variant=NETS,
     conda:
         ENVIRONMENT
     threads: lambda wildcards: claim_cores(run_of(wildcards).training.torch_threads)

@@ -6,7 +6,9 @@ rule draw_figures:
         experiments=f"{RESULTS}/experiments.json",
         records=lambda wildcards: [f"{run.folder}/record.json" for run in plan().runs],
         histories=lambda wildcards: [
-            f"{run.folder}/history.parquet" for run in plan().runs
+            f"{run.folder}/history.parquet"
+            for run in plan().runs
+            if not run.is_baseline
         ],
         predictions=lambda wildcards: records(*plan().runs, *plan().ensembles),
         analyses=lambda wildcards: analyses(plan()),

@@ -16,6 +16,8 @@ rule train_net:
         f"{RESULTS}/logs/train/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/logs/train/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.benchmark.tsv"
+    wildcard_constraints:
+        variant=NETS,
     # Before predictions: the longest jobs last would leave cores idle.
     priority: 1
     conda:

@@ -28,11 +28,7 @@ def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path
     when the split's labels are withheld.
     """
     run, record, dataset = open_run(run_folder, data_folder)
-    if (dataset.split(split).labels < 0).any():
-        raise DataError(
-            f"the labels of {dataset.name}'s {split} images are withheld, so that no error can be measured on them; "
-            "with --submission, predict writes the five most probable labels of each image instead"
-        )
+    check_labels_public(dataset, split)
     found, made_by, wall_time_s = predict_split(run_folder, run, dataset, split)
     for crops in CROPS:
         with replacing(output_folder / f"{split}-{crops}.npy") as path, path.open("wb") as file:
@@ -49,6 +45,15 @@ def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path
         f"{run.variant}-seed{run.seed}",
         {f"{split}_{crops}_{k}_error": error for crops, each in errors.items() for k, error in each.items()},
     )
+
+
+def check_labels_public(dataset: PackedDataset, split: str) -> None:
+    """Raises DataError for a split on which no error can be measured."""
+    if (dataset.split(split).labels < 0).any():
+        raise DataError(
+            f"the labels of {dataset.name}'s {split} images are withheld, so that no error can be measured on them; "
+            "with --submission, predict writes the five most probable labels of each image instead"
+        )
 
 
 def submit(run_folder: Path, split: str, output_folder: Path, data_folder: Path) -> Path:

@@ -34,6 +34,19 @@ def describe_work(work: Work, machine: Machine, data_folder: Path) -> dict[str, 
             }
             for each in work.averages
         ],
+        "baselines": [
+            {
+                "dataset": each.run.dataset_name,
+                "variant": each.run.variant,
+                "seed": each.run.seed,
+                "models": len(each.run.net.models),
+                "dimensions": sum(each.dimensions),
+                "passes": each.run.net.linear.epochs,
+                "codes_bytes": each.codes_bytes,
+                "done": each.done,
+            }
+            for each in work.baselines
+        ],
         "totals": {
             "trainings": len(work.trainings),
             "trainings_done": len(work.trainings) - len(work.pending),

@@ -65,6 +65,7 @@ def measure_disk(work: Work, data_folder: Path, at_once: int) -> Disk:
         if not dataset.counts.packed
     )
     results_needed = sum(sizes) + checkpoints + sum(each.bytes for each in predictions if not each.done)
+    results_needed += sum(each.codes_bytes for each in work.baselines if not each.learnt)
     needs = {str(data_folder): data_needed, f"results/{work.plan.config.name}": results_needed}
     return Disk(
         packed_bytes={dataset.name: packed_bytes(dataset) for dataset in work.datasets},

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from alexnet2012.planning.baselines import measure_all_costs
 from alexnet2012.planning.disk import stored_image_bytes
 from alexnet2012.planning.jobs import list_jobs
 from alexnet2012.planning.machine import Machine
@@ -62,12 +63,14 @@ def forecast_time(
         if not dataset.counts.packed
     }
 
+    baselines = measure_all_costs([each for each in work.baselines if not each.done])
+
     def list_at(card: float | None, origin: str) -> list[Job]:
         def rates_of(training: TrainingWork) -> Rates:
             own = rates[setting_of(training)]
             return own.at(card, origin) if card else replace(own, origin=origin or own.origin)
 
-        return list_jobs(work, rates_of, overheads, costs, preparations)
+        return list_jobs(work, rates_of, overheads, costs, preparations, baselines, machine.cores)
 
     shown = [(training, rates[setting_of(training)]) for training in work.trainings if setting_of(training) in rates]
     on_cuda = any(each.device != "cpu" for _, each in shown)
@@ -87,6 +90,7 @@ def forecast_time(
             "overheads": asdict(overheads),
             "small_costs": asdict(costs),
             "preparations_s": preparations,
+            "baselines": {name: asdict(each) for name, each in baselines.items()},
             "snakemake_s": snakemake_s,
         },
         "schedules": schedules,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from alexnet2012.planning.baselines import BaselineCosts, BaselineWork
 from alexnet2012.planning.makespan import Job
 from alexnet2012.planning.miniature import Overheads
 from alexnet2012.planning.rates import Rates
@@ -19,8 +20,11 @@ def list_jobs(
     overheads: Overheads,
     costs: SmallCosts,
     preparations_s: dict[str, float],
+    baseline_costs: dict[str, BaselineCosts] | None = None,
+    cores: int = 1,
 ) -> list[Job]:
-    """Every job that is still to be done; `preparations_s` by dataset, without those that are packed."""
+    """Every job that is still to be done; `preparations_s` by dataset, without those that are packed, `baseline_costs`
+    by the name of a baseline that is not done, which takes all `cores`."""
     rotated = {each.name: (f"prepare {each.config.of}",) for each in work.datasets if each.config.of is not None}
     jobs = [
         Job(f"prepare {name}", "prepare", seconds, rotated.get(name, ()), cores=None)
@@ -40,10 +44,14 @@ def list_jobs(
             values = each.images * each.dataset.counts.classes
             seconds = overheads.average_s + values * (SORTINGS + 2 * len(each.members)) * costs.value_s
             jobs.append(Job(each.name, "average", seconds, (*each.members, TRACK)))
+    for each in work.baselines:
+        if not each.done:
+            jobs += baseline_jobs(each, baseline_costs[each.name], overheads, cores)
     if not work.tables_done:
         evaluated = [*work.predictions, *work.averages]
         values = sum(each.images * each.dataset.counts.classes for each in evaluated)
-        needs = tuple(each.name for each in (*work.trainings, *evaluated))
+        judged = [each.judging(split) for each in work.baselines for split in each.run.splits]
+        needs = (*(each.name for each in (*work.trainings, *evaluated)), *judged)
         jobs.append(Job(TABLES, "tables", overheads.tables_s + SORTINGS * values * costs.value_s, needs))
         # With the tables on the screen, which come last.
         jobs.append(Job(PUBLISH, "publish", overheads.publish_s + overheads.show_s, (TABLES, TRACK)))
@@ -52,6 +60,19 @@ def list_jobs(
         Job(job.name, job.kind, job.seconds, tuple(need for need in job.needs if need in listed), job.cores, job.cards)
         for job in jobs
     ]
+
+
+def baseline_jobs(each: BaselineWork, costs: BaselineCosts, overheads: Overheads, cores: int) -> list[Job]:
+    """Codebooks on one core, codes on all, classifiers on as many as there are classes; then each split's codes."""
+    prepared, images, found = f"prepare {each.run.dataset_name}", each.counts.images, []
+    if not each.learnt:
+        passes = each.run.net.linear.epochs * images["train"] * costs.fit_s / min(cores, each.counts.classes or 1)
+        seconds = overheads.train_s + costs.codebook_s + images["train"] * costs.encode_s / cores + passes
+        found.append(Job(each.name, "learn", seconds, (prepared, TRACK), cores=None))
+    for split in (split for split in each.run.splits if split not in each.judged):
+        seconds = overheads.predict_s + images[split] * costs.encode_s / cores
+        found.append(Job(each.judging(split), "judge", seconds, (each.name, prepared, TRACK), cores=None))
+    return found
 
 
 def train_job(training: TrainingWork, rates: Rates, overheads: Overheads) -> Job:

@@ -58,6 +58,13 @@ def list_work_lines(values: dict[str, Any]) -> Iterator[str]:
             f"  average {each['name']} on {each['dataset']} {each['split']}: {each['members']} nets"
             f"{done(int(each['done']), 1)}"
         )
+    for each in values["baselines"]:
+        yield (
+            f"  learn {each['variant']} on {each['dataset']}, seed {each['seed']}: "
+            f"{plural(each['models'], 'classifier')} over codes of {each['dimensions']:,} numbers, "
+            f"{plural(each['passes'], 'pass', 'passes')}; {in_bytes(each['codes_bytes'])} of codes at a time"
+            f"{done(int(each['done']), 1)}"
+        )
     totals = values["totals"]
     yield (
         f"  in all: {plural(totals['trainings'], 'training')}{done(totals['trainings_done'], totals['trainings'])}, "

@@ -9,6 +9,7 @@ from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.evaluation.metrics import CROPS, are_kept
 from alexnet2012.model.geometry import describe
 from alexnet2012.plan import Plan
+from alexnet2012.planning.baselines import BaselineWork, list_baselines
 from alexnet2012.planning.counts import ImageCounts, count_images
 
 RANK_BYTES = 2
@@ -136,6 +137,7 @@ class Work:
     averages: tuple[PredictionWork, ...]
     tables_done: bool
     missing: tuple[str, ...] = ()
+    baselines: tuple[BaselineWork, ...] = ()
 
     @property
     def pending(self) -> tuple[TrainingWork, ...]:
@@ -151,6 +153,7 @@ def list_work(plan: Plan, data_folder: Path) -> Work:
     trainings = tuple(
         TrainingWork(run, datasets[run.dataset_name], is_trained(run.folder), count_kept_steps(run.folder))
         for run in plan.trainings
+        if not run.is_baseline
     )
     predictions, evaluated = [], {run.folder for run in plan.runs}
     for each in (each for each in trainings if each.run.folder in evaluated):
@@ -175,8 +178,17 @@ def list_work(plan: Plan, data_folder: Path) -> Work:
             name = f"average {ensemble.dataset_name} {ensemble.name} {split}"
             averages.append(PredictionWork(name, ensemble.name, split, dataset, done, members=members))
     tables = Path("results", plan.config.name, "tables", "claims.md").is_file()
-    everything = all(each.done for each in (*trainings, *predictions, *averages))
-    return Work(plan, tuple(datasets.values()), trainings, tuple(predictions), tuple(averages), tables and everything)
+    baselines = list_baselines(plan.runs, {name: dataset.counts for name, dataset in datasets.items()})
+    everything = all(each.done for each in (*trainings, *predictions, *averages, *baselines))
+    return Work(
+        plan,
+        tuple(datasets.values()),
+        trainings,
+        tuple(predictions),
+        tuple(averages),
+        tables and everything,
+        baselines=baselines,
+    )
 
 
 def training_name(run: RunConfig) -> str:

@@ -50,6 +50,16 @@ def add_running_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--start", type=Path, help="folder of the run that it takes layers from, where it does")
     verb.set_defaults(run=run_train)
 
+    verb = verbs.add_parser("learn", help="learn the baseline of a folder, or go on with it", parents=[stores])
+    verb.add_argument("folder", type=Path, help="holds config.yaml; the results go beside it")
+    verb.set_defaults(run=run_learn)
+
+    verb = verbs.add_parser("judge", help="store a learnt baseline's probabilities and errors", parents=[stores])
+    verb.add_argument("folder", type=Path, help="a learnt baseline's folder")
+    verb.add_argument("output", type=Path, help="folder of the probabilities")
+    verb.add_argument("--split", choices=("val", "test"), required=True)
+    verb.set_defaults(run=run_judge)
+
     verb = verbs.add_parser("predict", help="store a trained net's probabilities and errors", parents=[stores, on_gpus])
     verb.add_argument("folder", type=Path, help="a trained run's folder")
     verb.add_argument("output", type=Path, help="folder of the probabilities")
@@ -137,6 +147,20 @@ def run_analyse(options: argparse.Namespace) -> None:
         analyse(options.folder, options.output, options.data)
 
 
+def run_learn(options: argparse.Namespace) -> None:
+    from alexnet2012.baselines.run import train_baseline
+
+    read_settings(options.folder, baseline=True)
+    train_baseline(options.folder, options.data, options.tracking)
+
+
+def run_judge(options: argparse.Namespace) -> None:
+    from alexnet2012.baselines.run import predict_baseline
+
+    read_settings(options.folder, baseline=True)
+    predict_baseline(options.folder, options.split, options.output, options.data, options.tracking)
+
+
 def run_classify(options: argparse.Namespace) -> None:
     run = read_settings(options.net)
     with lease_for(run, f"classify {options.net.resolve()}", None):
@@ -153,10 +177,16 @@ def run_classify(options: argparse.Namespace) -> None:
         print("".join(f"{100 * value:7.1f} %  {name}\n" for name, value in each.labels), end="")
 
 
-def read_settings(folder: Path) -> "RunConfig":
+def read_settings(folder: Path, baseline: bool = False) -> "RunConfig":
+    """The settings of a net, or of a baseline; raises ConfigError for the other one."""
+    from alexnet2012.errors import ConfigError
     from alexnet2012.resolve import read_run
 
-    return read_run(folder / "config.yaml")
+    run = read_run(folder / "config.yaml")
+    if run.is_baseline != baseline:
+        verbs = "train, predict and classify" if baseline else "learn and judge"
+        raise ConfigError(f"{folder} holds a {'net' if baseline else 'baseline'}; that is for the verbs {verbs}")
+    return run
 
 
 def lease_for(run: "RunConfig", job: str, granted: int | None, needed: int = 1) -> AbstractContextManager[int]:

@@ -9,6 +9,7 @@ from planned import ILSVRC, ROOT, TINY, VARIANTS, finish, plan_work, write_pictu
 from alexnet2012 import cli
 from alexnet2012.errors import PlanError
 from alexnet2012.planning import forecast, rates
+from alexnet2012.planning.baselines import BaselineCosts, measure_costs
 from alexnet2012.planning.describe import describe_work
 from alexnet2012.planning.jobs import list_jobs
 from alexnet2012.planning.machine import Machine
@@ -67,6 +68,45 @@ def predict_time(values: dict, **options) -> dict:
 
 def list_at(work) -> list:
     return list_jobs(work, lambda training: RATES, OVERHEADS, COSTS, {"pictures": 3.0})
+
+
+WITH_BASELINE = {
+    **TINY,
+    "experiments": [{"dataset": "pictures", "variant": "sift-fv", "seeds": [0], "tables": ["table1"]}],
+    "baselines": {
+        "sift-fv": {
+            "gaussians": 64,
+            "models": [
+                {"kind": kind, "grids": [{"side_px": side, "step_px": 4}]}
+                for kind, side in (("sift", 12), ("colour", 8))
+            ],
+        }
+    },
+}
+
+
+def test_a_baseline_is_learnt_and_judged_by_all_cores():
+    """42 images a split of train: a second to encode, of which four cores do four; ten passes over three classes."""
+    write_pictures(Path("pictures"), classes=3, images=20)
+    work = plan_work(WITH_BASELINE)
+    (baseline,) = work.baselines
+    assert baseline.dimensions == [5 * 2 * 64 * 64] * 2 and baseline.codes_bytes == 5 * 2 * 64 * 64 * 42 * 2
+    costs = {baseline.name: BaselineCosts(encode_s=1.0, fit_s=0.5, codebook_s=100.0)}
+    jobs = {job.name: job for job in list_jobs(work, lambda training: RATES, OVERHEADS, COSTS, {}, costs, cores=4)}
+    learning = jobs[baseline.name]
+    assert learning.seconds == pytest.approx(OVERHEADS.train_s + 100 + 42 / 4 + 10 * 42 * 0.5 / 3)
+    assert learning.cores is None and set(learning.needs) == {"track"}
+    judging = jobs["judge pictures sift-fv seed0 test"]
+    assert judging.needs == (baseline.name, "track") and judging.seconds == pytest.approx(OVERHEADS.predict_s + 12 / 4)
+    assert judging.name in jobs["tables"].needs
+    assert not work.trainings and not work.predictions
+
+
+def test_what_a_baseline_costs_is_measured():
+    write_pictures(Path("pictures"), classes=3, images=20)
+    (baseline,) = plan_work(WITH_BASELINE).baselines
+    costs = measure_costs(baseline)
+    assert min(asdict(costs).values()) > 0
 
 
 def test_a_pretrained_net_waits_for_its_pretraining_and_that_for_its_rotations():
@@ -148,6 +188,7 @@ def test_the_json_has_the_same_keys_always_with_their_units(pictures, measured):
         "trainings",
         "evaluations",
         "averages",
+        "baselines",
         "totals",
         "disk",
         "memory",
@@ -194,6 +235,7 @@ def test_the_json_has_the_same_keys_always_with_their_units(pictures, measured):
         "overheads",
         "small_costs",
         "preparations_s",
+        "baselines",
         "snakemake_s",
     ]
 

@@ -114,7 +114,7 @@ def test_c24_and_c25_are_arithmetic(fake):
         ("C10", "no experiment of no-conv2, no-conv3, no-conv4, no-conv5; `snakemake claims` runs them"),
         ("C11", "needs CIFAR-10; photos is of kind imagefolder"),
         ("C12", "needs CIFAR-10; photos is of kind imagefolder"),
-        ("C18", "no experiment of sparse-coding, sift-fv; this version does not have these baselines"),
+        ("C18", "no experiment of sparse-coding, sift-fv; add them to the configuration's section full"),
         ("C19", "no experiment of no-weight-decay; `snakemake claims` runs it"),
         ("C20", "needs GPUs, and on them an experiment of one-gpu, cnn-two-devices"),
         ("C23", "needs GPUs; this configuration was run for its errors, not for its speed"),

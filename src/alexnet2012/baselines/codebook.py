@@ -1,0 +1,82 @@
+"""What a baseline learns of descriptors before any label: their main directions, and a mixture or a set of atoms."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from alexnet2012.baseline_config import BaselineConfig, FisherConfig, SparseConfig
+from alexnet2012.baselines import fisher, sparse
+
+VARIANCE_FLOOR = 1e-4  # of a Gaussian, in units of the reduced descriptors' mean variance
+EM_STEPS = 100
+# Which atoms it is matters little for classification (Coates and Ng, ICML 2011), and learning them is slow: 20,000
+# descriptors once, in batches, make 1,024 atoms in a minute.
+DICTIONARY_SAMPLE, BATCH = 20_000, 256
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """Descriptors lose `mean` (D,) and are turned by `axes` (D, d), then coded by `parts`: a mixture's weights, means
+    and variances, or atoms. All float32."""
+
+    mean: np.ndarray
+    axes: np.ndarray
+    parts: dict[str, np.ndarray]
+
+    def reduce(self, descriptors: np.ndarray) -> np.ndarray:
+        return (descriptors - self.mean) @ self.axes
+
+    def encode(self, descriptors: np.ndarray, cells: np.ndarray, config: BaselineConfig) -> np.ndarray:
+        """Float32 (dimensions,), of length 1: an image's descriptors (n, D), coded and pooled over `cells` (c, n)."""
+        reduced = self.reduce(descriptors)
+        if isinstance(config, FisherConfig):
+            codes = fisher.encode(reduced, fisher.Mixture(**self.parts), cells)
+        else:
+            codes = sparse.encode(reduced, self.parts["atoms"], config.penalty, cells)
+        return codes.reshape(-1) / np.sqrt(len(cells), dtype=np.float32)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it by name, to be stored."""
+        return {"mean": self.mean, "axes": self.axes, **self.parts}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Codebook":
+        parts = {name: each for name, each in arrays.items() if name not in ("mean", "axes")}
+        return cls(arrays["mean"], arrays["axes"], parts)
+
+
+def learn_codebook(descriptors: np.ndarray, config: FisherConfig | SparseConfig, seed: int) -> Codebook:
+    """From a sample of descriptors, float32 (n, D)."""
+    directions = min(config.dimensions, *descriptors.shape)
+    pca = PCA(directions, svd_solver="covariance_eigh").fit(descriptors)
+    axes = pca.components_.T
+    if isinstance(config, SparseConfig):  # to unit variance in each direction
+        axes = axes / np.sqrt(pca.explained_variance_ + 1e-2 * pca.explained_variance_.mean())
+    mean, axes = pca.mean_.astype(np.float32), axes.astype(np.float32)
+    reduced = (descriptors - mean) @ axes
+    learn = learn_mixture if isinstance(config, FisherConfig) else learn_atoms
+    return Codebook(mean, axes, learn(reduced, config, seed))
+
+
+def learn_mixture(reduced: np.ndarray, config: FisherConfig, seed: int) -> dict[str, np.ndarray]:
+    floor = VARIANCE_FLOOR * float(reduced.var(axis=0).mean())
+    found = GaussianMixture(
+        config.gaussians, covariance_type="diag", max_iter=EM_STEPS, reg_covar=floor, random_state=seed
+    ).fit(reduced)
+    parts = {"weights": found.weights_, "means": found.means_, "variances": found.covariances_}
+    return {name: each.astype(np.float32) for name, each in parts.items()}
+
+
+def learn_atoms(reduced: np.ndarray, config: SparseConfig, seed: int) -> dict[str, np.ndarray]:
+    learning = MiniBatchDictionaryLearning(
+        config.atoms, alpha=config.penalty, batch_size=BATCH, max_iter=1, random_state=seed
+    )
+    with warnings.catch_warnings():  # of an inner solver in each of thousands of batches
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = learning.fit(reduced[:DICTIONARY_SAMPLE].astype(np.float64))
+    return {"atoms": found.components_.astype(np.float32)}

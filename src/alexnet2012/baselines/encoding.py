@@ -1,0 +1,103 @@
+"""The images of a split as codes, chunk by chunk, by all cores; what is finished survives a kill."""
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from alexnet2012.baseline_config import BaselineConfig, DescriptorConfig
+from alexnet2012.baselines.codebook import Codebook
+from alexnet2012.baselines.descriptors import cells, describe, place
+from alexnet2012.baselines.quantise import Quantiser
+from alexnet2012.data.batches import stream
+from alexnet2012.data.packed import PackedSplit, open_packed
+from alexnet2012.files import replacing
+
+CHUNK_IMAGES = 512  # codes of 40,000 numbers: 82 MB in float32 while they are made
+SAMPLED_PER_IMAGE = 20  # descriptors at least
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How an image becomes a vector: which descriptors, which codebook, pooled over which cells."""
+
+    model: DescriptorConfig
+    config: BaselineConfig
+    codebook: Codebook
+    cells: np.ndarray
+
+    @classmethod
+    def make(cls, model: DescriptorConfig, config: BaselineConfig, codebook: Codebook, size_px: int) -> "Encoder":
+        return cls(model, config, codebook, cells(place(size_px, model), config.pyramid))
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Float32 (n, dimensions) of uint8 (n, s, s, 3)."""
+        with threadpool_limits(1):  # each process has one core
+            return np.array(
+                [self.codebook.encode(describe(each, self.model), self.cells, self.config) for each in images]
+            )
+
+
+def sample_descriptors(split: PackedSplit, model: DescriptorConfig, config: BaselineConfig, seed: int) -> np.ndarray:
+    """Float32 (n, D): as many descriptors of as many training images as `config` says, drawn by `seed`."""
+    random = stream(seed, f"descriptors-{model.kind}")
+    rows = np.sort(random.permutation(len(split))[: config.sampled_images])
+    each = max(SAMPLED_PER_IMAGE, -(-config.sampled_descriptors // len(rows)))
+    found = []
+    for row in rows:
+        own = describe(split.images[row], model)
+        found.append(own[random.permutation(len(own))[:each]])
+    return np.concatenate(found)[: config.sampled_descriptors]
+
+
+def list_chunks(order: np.ndarray) -> list[np.ndarray]:
+    """`order`, the numbers of images, in chunks."""
+    return [order[first : first + CHUNK_IMAGES] for first in range(0, len(order), CHUNK_IMAGES)]
+
+
+def encode_chunks(
+    data_folder: Path,
+    split: str,
+    chunks: list[np.ndarray],
+    encoder: Encoder,
+    quantiser: Quantiser | None,
+    folder: Path,
+    processes: int,
+) -> list[Path]:
+    """A file of codes in `folder` for each of `chunks`, those that are there already left alone; their paths.
+
+    They are what `load_codes` reads.
+    """
+    paths = [folder / f"{split}-{index:06d}.npy" for index in range(len(chunks))]
+    missing = [(rows, path) for rows, path in zip(chunks, paths, strict=True) if not path.exists()]
+    # Processes are spawned: a forked one could inherit a lock of some library's threads.
+    with ProcessPoolExecutor(processes, get_context("spawn"), _open, (data_folder, split, encoder, quantiser)) as pool:
+        for _ in pool.map(_encode_chunk, missing):
+            pass
+    return paths
+
+
+def load_codes(path: Path, quantiser: Quantiser | None) -> np.ndarray:
+    """Float32 (n, dimensions) of a chunk."""
+    stored = np.load(path)
+    return stored.astype(np.float32) if quantiser is None else quantiser.decode(stored)
+
+
+_work: tuple[PackedSplit, Encoder, Quantiser | None]
+
+
+def _open(data_folder: Path, split: str, encoder: Encoder, quantiser: Quantiser | None) -> None:
+    global _work
+    _work = (open_packed(data_folder).split(split), encoder, quantiser)
+
+
+def _encode_chunk(task: tuple[np.ndarray, Path]) -> None:
+    rows, path = task
+    split, encoder, quantiser = _work
+    vectors = encoder.encode(split.images[rows])
+    stored = vectors.astype(np.float16) if quantiser is None else quantiser.encode(vectors)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, stored)

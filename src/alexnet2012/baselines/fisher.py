@@ -1,0 +1,58 @@
+"""Improved Fisher vectors: the gradient of a mixture's log-likelihood by its means and variances (Perronnin et al.).
+
+The paper's [24] encodes each image by them. They are those of skimage.feature.fisher_vector but for the weights' part,
+which is left out as in the literature, and the sign of the variances' part; all descriptors of an image are encoded at
+once, cell by cell.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NEGLIGIBLE = 1e-4  # a Gaussian's share of a descriptor below which it is left out
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """K Gaussians with diagonal covariances in D dimensions: weights float32 (K,), means and variances (K, D)."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    variances: np.ndarray
+
+    def share(self, descriptors: np.ndarray) -> np.ndarray:
+        """Float32 (n, K): of each descriptor, the probability that each Gaussian made it."""
+        precision = 1 / self.variances
+        constant = np.log(self.weights) - 0.5 * (np.log(2 * np.pi * self.variances) + self.means**2 * precision).sum(1)
+        logarithms = descriptors @ (self.means * precision).T - 0.5 * (descriptors**2 @ precision.T) + constant
+        logarithms -= logarithms.max(axis=1, keepdims=True)
+        shares = np.exp(logarithms)
+        return shares / shares.sum(axis=1, keepdims=True)
+
+
+def encode(descriptors: np.ndarray, mixture: Mixture, cells: np.ndarray) -> np.ndarray:
+    """Float32 (cells, 2 K D): a Fisher vector for each of the cells, bool (cells, n), over its descriptors (n, D).
+
+    Square-rooted with its sign, then of length 1; zeros for a cell without descriptors.
+    """
+    shares = mixture.share(descriptors)
+    shares[shares < NEGLIGIBLE] = 0
+    weights, means, variances = mixture.weights[:, None], mixture.means, mixture.variances
+    squares, vectors = descriptors**2, np.zeros((len(cells), 2 * means.size), np.float32)
+    for vector, cell in zip(vectors, cells, strict=True):
+        own, count = shares[cell], int(cell.sum())
+        if count == 0:
+            continue
+        total, first, second = own.sum(0)[:, None], own.T @ descriptors[cell], own.T @ squares[cell]
+        by_means = (first - total * means) / (count * np.sqrt(weights * variances))
+        centred = second - 2 * means * first + total * (means**2 - variances)
+        by_variances = centred / (count * variances * np.sqrt(2 * weights))
+        vector[:] = normalise(np.concatenate([by_means.ravel(), by_variances.ravel()]))
+    return vectors
+
+
+def normalise(vector: np.ndarray) -> np.ndarray:
+    """Its signed square roots, of Euclidean length 1; a vector of zeros stays one."""
+    rooted = np.sign(vector) * np.sqrt(np.abs(vector))
+    length = np.linalg.norm(rooted)
+    return rooted / length if length > 0 else rooted

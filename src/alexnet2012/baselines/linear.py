@@ -1,0 +1,69 @@
+"""One-vs-rest linear classifiers over vectors that do not fit memory: scikit-learn's SGD, chunk by chunk, averaged."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import joblib
+import numpy as np
+from sklearn.linear_model import SGDClassifier
+
+from alexnet2012.baseline_config import LinearConfig
+from alexnet2012.data.batches import stream
+from alexnet2012.files import replacing
+
+Chunk = Callable[[], np.ndarray]
+
+
+def fit(
+    chunks: list[Chunk],
+    labels: list[np.ndarray],
+    classes: int,
+    config: LinearConfig,
+    seed: int,
+    threads: int,
+    state: Path,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+) -> dict[str, np.ndarray]:
+    """Hinge loss and L2, one classifier for each class, each on a thread: {"weights" (classes, dimensions), "biases"}.
+
+    `chunks` make vectors float32 (n, dimensions) when called, `labels` are theirs; an epoch takes them, and the vectors
+    in them, in an order drawn from (seed, epoch). What is returned is the mean of the models after each chunk from the
+    second epoch on. Model and mean are kept in `state` after each epoch, from where the same call goes on.
+    """
+    mean, deviation = measure(chunks[0]()) if config.standardised else (np.float32(0), np.float32(1))
+    # scikit-learn's own averaging mixes up the biases of several classes when it is fitted part by part (1.9).
+    model = SGDClassifier(loss="hinge", alpha=config.alpha, n_jobs=threads, random_state=seed, shuffle=False)
+    done, model, total, count = joblib.load(state) if state.exists() else (0, model, 0.0, 0)
+    for epoch in range(done, config.epochs):
+        random = stream(seed, "baseline", epoch)
+        for index in random.permutation(len(chunks)):
+            rows = random.permutation(len(labels[index]))
+            vectors = (chunks[index]()[rows] - mean) / deviation
+            model.partial_fit(vectors, labels[index][rows], classes=np.arange(classes))
+            if epoch > 0 or config.epochs == 1:
+                total, count = total + np.column_stack([model.coef_, model.intercept_]), count + 1
+        with replacing(state) as path:
+            joblib.dump((epoch + 1, model, total, count), path)
+        on_epoch(epoch + 1)
+    averaged = total / count
+    weights = averaged[:, :-1] / deviation  # of the vectors as they are
+    biases = averaged[:, -1] - (weights * mean).sum(axis=1)
+    return {"weights": weights.astype(np.float32), "biases": biases.astype(np.float32)}
+
+
+def measure(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each dimension of vectors (n, dimensions), float32; scaled, they are about 1 long."""
+    deviation = vectors.std(axis=0)
+    floor = 0.1 * deviation.mean() + np.finfo(np.float32).tiny
+    return vectors.mean(axis=0), (deviation + floor) * np.sqrt(vectors.shape[1], dtype=np.float32)
+
+
+def decide(vectors: np.ndarray, weights: np.ndarray, biases: np.ndarray) -> np.ndarray:
+    """Float32 (n, classes): how far each vector is on the side of each class."""
+    return vectors @ weights.T + biases
+
+
+def as_probabilities(decisions: np.ndarray) -> np.ndarray:
+    """The softmax of decisions, float32: it makes those of several models comparable, so that they can be averaged."""
+    powers = np.exp(decisions - decisions.max(axis=1, keepdims=True))
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,259 @@
+"""A baseline as two jobs: codes and classifiers are learnt from the training images, then a split's images judged."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save
+
+from alexnet2012 import provenance
+from alexnet2012.baseline_config import BaselineConfig, DescriptorConfig
+from alexnet2012.baselines import linear
+from alexnet2012.baselines.codebook import Codebook, learn_codebook
+from alexnet2012.baselines.encoding import Encoder, encode_chunks, list_chunks, load_codes, sample_descriptors
+from alexnet2012.baselines.quantise import Quantiser
+from alexnet2012.config import RunConfig
+from alexnet2012.data.batches import stream
+from alexnet2012.data.packed import PackedDataset, open_packed
+from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth
+from alexnet2012.evaluation.run import check_labels_public, write_record
+from alexnet2012.evaluation.trained import open_run
+from alexnet2012.files import file_digest, read_json, replacing, write_json
+from alexnet2012.fingerprint import fingerprint
+from alexnet2012.provenance import count_usable_cores
+from alexnet2012.resolve import read_run
+from alexnet2012.tracking import RunLog, TrackingIds, log_results
+from alexnet2012.training.checkpoint import lock, set_aside
+
+WEIGHTS, IDENTITY = "model.safetensors", "identity.json"
+QUANTISED_FROM = 4096  # vectors, to learn the quantiser
+
+
+@dataclass(frozen=True)
+class Model:
+    """One of the classifiers that are averaged: its encoder, and a hyperplane for each class."""
+
+    encoder: Encoder
+    weights: np.ndarray
+    biases: np.ndarray
+
+    def judge(self, vectors: np.ndarray) -> np.ndarray:
+        """Float32 (n, classes) of codes (n, dimensions): each class's share."""
+        return linear.as_probabilities(linear.decide(vectors, self.weights, self.biases))
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent on a model, by all calls that worked on it until each last called `keep`."""
+
+    path: Path
+    before: float
+    started: float
+
+    @classmethod
+    def resume(cls, path: Path) -> "Stopwatch":
+        before = read_json(path)["seconds"] if path.exists() else 0.0
+        return cls(path, before, time.monotonic())
+
+    def keep(self) -> None:
+        write_json(self.path, {"seconds": self.before + time.monotonic() - self.started})
+
+
+def train_baseline(folder: Path, data_folder: Path, tracking_file: Path) -> None:
+    """Learn the baseline whose config.yaml is in `folder`: writes model.safetensors and record.json there.
+
+    Codebooks, codes and classifiers so far are in `folder`/state; killed at any moment, the same call goes on. Memory
+    holds a chunk of codes, not all of them. Raises DataError for a dataset that is not whole, TrainingError when
+    another process trains this run.
+    """
+    run = read_run(folder / "config.yaml")
+    packed = data_folder / run.dataset_name
+    dataset, state = open_packed(packed), folder / "state"
+    made_by = provenance.collect(1)
+    state.mkdir(exist_ok=True)
+    with lock(state):
+        identity = {"code": fingerprint("baselines"), "config": run.hash8, "data": dataset.digest}
+        keep_own(state, identity)
+        log = RunLog(state, TrackingIds.load(tracking_file), f"{run.variant}-seed{run.seed}")
+        log.start({"hash8": run.hash8, **run.net.model_dump()}, {"variant": run.variant, "seed": str(run.seed)})
+        log.artifact(folder / "config.yaml")
+        models = [
+            learn_model(run, packed, dataset, model, state / f"{index}-{model.kind}")
+            for index, model in enumerate(run.net.models)
+        ]
+        arrays = {
+            f"{index}.{name}": each for index, model in enumerate(models) for name, each in arrays_of(model).items()
+        }
+        with replacing(folder / WEIGHTS) as path:
+            path.write_bytes(save(arrays))
+        seconds = sum(read_json(each)["seconds"] for each in sorted(state.glob("*/seconds.json")))
+        log.finish({})
+        write_json(
+            folder / "record.json",
+            {
+                "kind": "baseline",
+                "config": run.name,
+                "variant": run.variant,
+                "seed": run.seed,
+                "recipe": run.training.recipe,
+                "hash8": run.hash8,
+                "dataset": dataset.describe(),
+                "classes": len(dataset.classes),
+                "parameters": sum(each.size for each in arrays.values()),
+                "epochs": run.net.linear.epochs,
+                "drops_done": 0,
+                "drops_planned": 0,
+                "schedule": json.dumps({"kind": "passes", "epochs": run.net.linear.epochs}),
+                "val_steered": False,
+                "wall_time_s": round(seconds, 1),
+                "final": None,
+                "diverged": False,
+                "weights_sha256": file_digest(folder / WEIGHTS),
+                "identity": identity,
+                "provenance": asdict(made_by),
+                "mlflow_run_id": log.run_id,
+            },
+        )
+        for each in state.glob("[0-9]*-*"):
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def keep_own(state: Path, identity: dict) -> None:
+    """Move what is of other code, settings or data aside, never resumed and never deleted."""
+    path = state / IDENTITY
+    if path.exists() and read_json(path) != identity:
+        print(
+            f"warning: the state in {state} is of other code, settings or data; moved to {set_aside(state)}", flush=True
+        )
+    write_json(path, identity)
+
+
+def learn_model(run: RunConfig, packed: Path, dataset: PackedDataset, model: DescriptorConfig, folder: Path) -> Model:
+    """One classifier: codebook, codes of all training images, hyperplanes; each is kept in `folder` when it is made."""
+    config, train = run.net, dataset.split("train")
+    folder.mkdir(exist_ok=True)
+    watch = Stopwatch.resume(folder / "seconds.json")
+    codebook = Codebook.from_arrays(kept(folder / "codebook.npz", lambda: learn_arrays(run, dataset, model)))
+    watch.keep()
+    encoder = Encoder.make(model, config, codebook, dataset.size_px)
+    quantiser = None
+    if config.stored == "quantised":
+        arrays = kept(folder / "quantiser.npz", lambda: learn_quantiser(encoder, train.images, run.seed))
+        quantiser = Quantiser(arrays["centroids"], int(arrays["dimensions"]))
+    hyperplanes = kept(
+        folder / "hyperplanes.npz", lambda: learn_hyperplanes(run, packed, dataset, encoder, quantiser, folder, watch)
+    )
+    watch.keep()
+    return Model(encoder, **hyperplanes)
+
+
+def learn_hyperplanes(
+    run: RunConfig,
+    packed: Path,
+    dataset: PackedDataset,
+    encoder: Encoder,
+    quantiser: Quantiser | None,
+    folder: Path,
+    watch: Stopwatch,
+) -> dict[str, np.ndarray]:
+    """Weights and biases of all classes, from the codes of all training images, which are removed afterwards."""
+    train = dataset.split("train")
+    name, config, cores = f"{run.variant} seed {run.seed}: {encoder.model.kind}", run.net.linear, count_usable_cores()
+    print(f"{name}: encoding {len(train):,} images", flush=True)
+    # Shuffled once: packed images lie class by class, and a chunk of one class would undo what the one before taught.
+    rows = list_chunks(stream(run.seed, "baseline-chunks").permutation(len(train)))
+    paths = encode_chunks(packed, "train", rows, encoder, quantiser, folder, cores)
+
+    def report(epoch: int) -> None:
+        watch.keep()
+        print(f"{name}: pass {epoch}/{config.epochs}", flush=True)
+
+    hyperplanes = linear.fit(
+        [lambda path=path: load_codes(path, quantiser) for path in paths],
+        [train.labels[each] for each in rows],
+        len(dataset.classes),
+        config,
+        run.seed,
+        cores,
+        folder / "classifier.joblib",
+        report,
+    )
+    for path in paths:
+        path.unlink()
+    return hyperplanes
+
+
+def learn_arrays(run: RunConfig, dataset: PackedDataset, model: DescriptorConfig) -> dict[str, np.ndarray]:
+    print(f"{run.variant} seed {run.seed}: {model.kind}: learning the codebook", flush=True)
+    sample = sample_descriptors(dataset.split("train"), model, run.net, run.seed)
+    return learn_codebook(sample, run.net, run.seed).arrays
+
+
+def learn_quantiser(encoder: Encoder, images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    rows = np.linspace(0, len(images) - 1, min(len(images), QUANTISED_FROM)).astype(int)
+    found = Quantiser.learn(encoder.encode(images[rows]), seed)
+    return {"centroids": found.centroids, "dimensions": np.array(found.dimensions)}
+
+
+def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays in `path`, made and stored where they are not."""
+    if not path.exists():
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **make())
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+def arrays_of(model: Model) -> dict[str, np.ndarray]:
+    """All of it by name, each as it lies in a file: safetensors writes a transposed array as if it were none."""
+    arrays = {**model.encoder.codebook.arrays, "hyperplanes": model.weights, "biases": model.biases}
+    return {name: np.ascontiguousarray(each) for name, each in arrays.items()}
+
+
+def load_models(run_folder: Path, config: BaselineConfig, size_px: int) -> list[Model]:
+    """The classifiers of a trained baseline."""
+    arrays, models = load_file(run_folder / WEIGHTS), []
+    for index, descriptors in enumerate(config.models):
+        own = {name.partition(".")[2]: each for name, each in arrays.items() if name.startswith(f"{index}.")}
+        weights, biases = own.pop("hyperplanes"), own.pop("biases")
+        encoder = Encoder.make(descriptors, config, Codebook.from_arrays(own), size_px)
+        models.append(Model(encoder, weights, biases))
+    return models
+
+
+def predict_baseline(run_folder: Path, split: str, output_folder: Path, data_folder: Path, tracking_file: Path) -> None:
+    """The files of evaluation.run.predict, of the mean of the classifiers' shares.
+
+    A baseline sees the whole image and no crops: what stands for ten crops and for the centre is the same. Raises
+    RecordError when the weights are not those of the record, or were learnt on other data.
+    """
+    run, record, dataset = open_run(run_folder, data_folder)
+    check_labels_public(dataset, split)
+    started, cores = time.monotonic(), count_usable_cores()
+    images, total = dataset.counts[split], None
+    for index, model in enumerate(load_models(run_folder, run.net, dataset.size_px)):
+        codes = output_folder / f".{split}-codes-{index}"
+        rows = list_chunks(np.arange(images))
+        paths = encode_chunks(data_folder / run.dataset_name, split, rows, model.encoder, None, codes, cores)
+        shares = np.concatenate([model.judge(load_codes(path, None)) for path in paths]).astype(np.float64)
+        total = shares if total is None else total + shares
+        shutil.rmtree(codes)
+    mean = (total / len(run.net.models)).astype(np.float32)
+    ranks = rank_truth(mean, dataset.split(split).labels)
+    for crops in CROPS:
+        with replacing(output_folder / f"{split}-{crops}.npy") as path, path.open("wb") as file:
+            np.save(file, mean if are_kept(images, len(dataset.classes)) else mean[:0])
+    details = {"seed": run.seed, "hash8": run.hash8, "weights_sha256": record["weights_sha256"]}
+    details |= {"wall_time_s": round(time.monotonic() - started, 1), "mlflow_run_id": record["mlflow_run_id"]}
+    made_by, both = asdict(provenance.collect(1)), dict.fromkeys(CROPS, ranks)
+    errors = write_record(output_folder, "prediction", run.variant, dataset, split, both, made_by, details)
+    log_results(
+        run_folder / "state",
+        TrackingIds.load(tracking_file),
+        f"{run.variant}-seed{run.seed}",
+        {f"{split}_{k}_error": error for k, error in errors[CROPS[0]].items()},
+    )

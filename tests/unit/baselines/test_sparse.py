@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from alexnet2012.baselines.sparse import code, encode
+
+RANDOM = np.random.default_rng(0)
+ATOMS = RANDOM.normal(size=(12, 5)).astype(np.float32)
+DESCRIPTORS = RANDOM.normal(size=(30, 5)).astype(np.float32)
+
+
+def test_a_code_is_what_a_projection_has_above_the_threshold():
+    found = code(DESCRIPTORS, ATOMS, 1.0)
+    assert (found.shape, found.dtype) == ((30, 24), np.float32)
+    for row in range(0, 30, 7):
+        for atom in range(12):
+            projection = float(np.dot(DESCRIPTORS[row].astype(float), ATOMS[atom].astype(float)))
+            assert found[row, atom] == pytest.approx(max(projection - 1, 0), abs=1e-5)
+            assert found[row, atom + 12] == pytest.approx(max(-projection - 1, 0), abs=1e-5)
+
+
+def test_it_is_the_first_step_of_iterative_shrinkage():
+    """From zeros, with a step of 1: x <- shrink(D^T d, threshold); both signs apart."""
+    projections = DESCRIPTORS @ ATOMS.T
+    shrunk = np.sign(projections) * np.maximum(np.abs(projections) - 0.5, 0)
+    found = code(DESCRIPTORS, ATOMS, 0.5)
+    np.testing.assert_allclose(found[:, :12] - found[:, 12:], shrunk, atol=1e-6)
+
+
+def test_cells_keep_the_largest_codes():
+    cells = np.array([np.ones(30, bool), np.arange(30) < 3, np.zeros(30, bool)])
+    found = encode(DESCRIPTORS, ATOMS, 1.0, cells)
+    expected = np.sqrt(code(DESCRIPTORS[:3], ATOMS, 1.0).max(axis=0))
+    np.testing.assert_allclose(found[1], expected / np.linalg.norm(expected), atol=1e-6)
+    assert (found[2] == 0).all() and np.linalg.norm(found[0]) == pytest.approx(1, abs=1e-5)
+
+
+def test_nothing_above_the_threshold_is_zeros():
+    assert (encode(DESCRIPTORS, ATOMS, 1e3, np.ones((1, 30), bool)) == 0).all()

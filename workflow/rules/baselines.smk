@@ -1,0 +1,52 @@
+# What table 1 compares the net with: codes and classifiers are learnt, then each image is judged. No GPU is used.
+
+
+rule learn_baseline:
+    input:
+        manifest="data/{dataset}/manifest.json",
+        tracking=ancient(TRACKING),
+    output:
+        model=f"{RUN}/model.safetensors",
+        record=f"{RUN}/record.json",
+    log:
+        f"{RESULTS}/logs/learn/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/logs/learn/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.benchmark.tsv"
+    wildcard_constraints:
+        variant=BASELINES,
+    priority: 1
+    conda:
+        ENVIRONMENT
+    threads: all_cores()
+    params:
+        code=fingerprint("baselines"),
+        folder=lambda wildcards, output: os.path.dirname(output.model),
+    shell:
+        "alexnet2012 learn {params.folder:q} --tracking {input.tracking:q} > {log:q} 2>&1"
+
+
+rule judge_by_baseline:
+    input:
+        model=f"{RUN}/model.safetensors",
+        record=f"{RUN}/record.json",
+        manifest="data/{dataset}/manifest.json",
+        tracking=ancient(TRACKING),
+    output:
+        f"{PREDICTIONS}/{{split}}-ten_crop.npy",
+        f"{PREDICTIONS}/{{split}}-centre.npy",
+        f"{PREDICTIONS}/{{split}}-ranks.npz",
+        f"{PREDICTIONS}/{{split}}.json",
+    log:
+        f"{RESULTS}/logs/judge/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}-{{split}}.log",
+    wildcard_constraints:
+        variant=BASELINES,
+    conda:
+        ENVIRONMENT
+    threads: all_cores()
+    params:
+        code=fingerprint("baselines"),
+        run=lambda wildcards, input: os.path.dirname(input.model),
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
+    shell:
+        "alexnet2012 judge {params.run:q} {params.folder:q} --split {wildcards.split}"
+        " --tracking {input.tracking:q} > {log:q} 2>&1"
