@@ -1,5 +1,6 @@
 """The images of a split as codes, chunk by chunk, by all cores; what is finished survives a kill."""
 
+from collections.abc import Container, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -66,18 +67,20 @@ def encode_chunks(
     quantiser: Quantiser | None,
     folder: Path,
     processes: int,
-) -> list[Path]:
-    """A file of codes in `folder` for each of `chunks`, those that are there already left alone; their paths.
-
-    They are what `load_codes` reads.
-    """
-    paths = [folder / f"{split}-{index:06d}.npy" for index in range(len(chunks))]
-    missing = [(rows, path) for rows, path in zip(chunks, paths, strict=True) if not path.exists()]
+    skipped: Container[int] = (),
+) -> Iterator[tuple[int, Path]]:
+    """A file of codes in `folder` for each of `chunks` but those of `skipped` numbers; those that are there already are
+    left alone. Yields each chunk's number and file in order, once it is there, for `load_codes` to read."""
+    paths = {index: folder / f"{split}-{index:06d}.npy" for index in range(len(chunks)) if index not in skipped}
+    missing = {index: path for index, path in paths.items() if not path.exists()}
+    tasks = [(chunks[index], path) for index, path in missing.items()]
     # Processes are spawned: a forked one could inherit a lock of some library's threads.
     with ProcessPoolExecutor(processes, get_context("spawn"), _open, (data_folder, split, encoder, quantiser)) as pool:
-        for _ in pool.map(_encode_chunk, missing):
-            pass
-    return paths
+        made = pool.map(_encode_chunk, tasks)
+        for index, path in paths.items():
+            if index in missing:
+                next(made)
+            yield index, path
 
 
 def load_codes(path: Path, quantiser: Quantiser | None) -> np.ndarray:
@@ -99,5 +102,9 @@ def _encode_chunk(task: tuple[np.ndarray, Path]) -> None:
     split, encoder, quantiser = _work
     vectors = encoder.encode(split.images[rows])
     stored = vectors.astype(np.float16) if quantiser is None else quantiser.encode(vectors)
+    save_array(path, stored)
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, stored)
+        np.save(file, array)

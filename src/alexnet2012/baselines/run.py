@@ -14,9 +14,16 @@ from alexnet2012 import provenance
 from alexnet2012.baseline_config import BaselineConfig, DescriptorConfig
 from alexnet2012.baselines import linear
 from alexnet2012.baselines.codebook import Codebook, learn_codebook
-from alexnet2012.baselines.encoding import Encoder, encode_chunks, list_chunks, load_codes, sample_descriptors
+from alexnet2012.baselines.encoding import (
+    Encoder,
+    encode_chunks,
+    list_chunks,
+    load_codes,
+    sample_descriptors,
+    save_array,
+)
 from alexnet2012.baselines.quantise import Quantiser
-from alexnet2012.config import RunConfig
+from alexnet2012.config import RunConfig, digest8
 from alexnet2012.data.batches import stream
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth
@@ -166,7 +173,7 @@ def learn_hyperplanes(
     print(f"{name}: encoding {len(train):,} images", flush=True)
     # Shuffled once: packed images lie class by class, and a chunk of one class would undo what the one before taught.
     rows = list_chunks(stream(run.seed, "baseline-chunks").permutation(len(train)))
-    paths = encode_chunks(packed, "train", rows, encoder, quantiser, folder, cores)
+    paths = [path for _, path in encode_chunks(packed, "train", rows, encoder, quantiser, folder, cores)]
 
     def report(epoch: int) -> None:
         watch.keep()
@@ -234,26 +241,36 @@ def predict_baseline(run_folder: Path, split: str, output_folder: Path, data_fol
     run, record, dataset = open_run(run_folder, data_folder)
     check_labels_public(dataset, split)
     started, cores = time.monotonic(), count_usable_cores()
-    images, total = dataset.counts[split], None
+    # Codes of other weights or by other code, which an earlier call may have left, are not these.
+    made_by = digest8([record["weights_sha256"], fingerprint("baselines")])
+    images, total = dataset.counts[split], 0.0
     for index, model in enumerate(load_models(run_folder, run.net, dataset.size_px)):
-        codes = output_folder / f".{split}-codes-{index}"
-        rows = list_chunks(np.arange(images))
-        paths = encode_chunks(data_folder / run.dataset_name, split, rows, model.encoder, None, codes, cores)
-        shares = np.concatenate([model.judge(load_codes(path, None)) for path in paths]).astype(np.float64)
-        total = shares if total is None else total + shares
-        shutil.rmtree(codes)
+        folder = output_folder / f".{split}-{index}-{made_by}"
+        total = total + judge_images(model, data_folder / run.dataset_name, split, images, folder, cores)
     mean = (total / len(run.net.models)).astype(np.float32)
     ranks = rank_truth(mean, dataset.split(split).labels)
     for crops in CROPS:
-        with replacing(output_folder / f"{split}-{crops}.npy") as path, path.open("wb") as file:
-            np.save(file, mean if are_kept(images, len(dataset.classes)) else mean[:0])
+        save_array(output_folder / f"{split}-{crops}.npy", mean if are_kept(images, len(dataset.classes)) else mean[:0])
     details = {"seed": run.seed, "hash8": run.hash8, "weights_sha256": record["weights_sha256"]}
     details |= {"wall_time_s": round(time.monotonic() - started, 1), "mlflow_run_id": record["mlflow_run_id"]}
-    made_by, both = asdict(provenance.collect(1)), dict.fromkeys(CROPS, ranks)
-    errors = write_record(output_folder, "prediction", run.variant, dataset, split, both, made_by, details)
+    both, machine = dict.fromkeys(CROPS, ranks), asdict(provenance.collect(1))
+    errors = write_record(output_folder, "prediction", run.variant, dataset, split, both, machine, details)
     log_results(
         run_folder / "state",
         TrackingIds.load(tracking_file),
         f"{run.variant}-seed{run.seed}",
         {f"{split}_{k}_error": error for k, error in errors[CROPS[0]].items()},
     )
+    for each in output_folder.glob(f".{split}-[0-9]*"):
+        shutil.rmtree(each)
+
+
+def judge_images(model: Model, packed: Path, split: str, images: int, folder: Path, processes: int) -> np.ndarray:
+    """Float64 (images, classes): each class's share by one model. Codes are removed as they are judged."""
+    chunks = list_chunks(np.arange(images))
+    shares = [folder / f"shares-{index:06d}.npy" for index in range(len(chunks))]
+    judged = {index for index, path in enumerate(shares) if path.exists()}
+    for index, path in encode_chunks(packed, split, chunks, model.encoder, None, folder, processes, judged):
+        save_array(shares[index], model.judge(load_codes(path, None)))
+        path.unlink()
+    return np.concatenate([np.load(path) for path in shares]).astype(np.float64)

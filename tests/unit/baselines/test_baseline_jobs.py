@@ -115,6 +115,42 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_bits(write_basel
     assert file_digest(folder / "model.safetensors") == file_digest(whole / "model.safetensors")
 
 
+def test_a_judging_that_is_killed_goes_on_and_leaves_nothing(write_baseline, monkeypatch):
+    folder, whole, calls = write_baseline("half-judged"), write_baseline("judged"), []
+    for each in (folder, whole):
+        learn(each)
+    _, expected = judge(whole)
+    real = encoding.describe
+
+    def die_in_the_second_model(image, model):
+        calls.append(None)
+        if len(calls) == len(expected) + 1:
+            raise Died
+        return real(image, model)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(encoding, "describe", die_in_the_second_model)
+        with pytest.raises(Died):
+            judge(folder)
+        np.testing.assert_array_equal(judge(folder)[1], expected)
+    assert len(calls) == 2 * len(expected) + 1  # the first model's images are not described again
+    assert not list((folder / "predictions").glob(".test-*"))
+
+
+def test_codes_of_other_weights_are_not_judged(write_baseline, monkeypatch):
+    folder, other = write_baseline("learnt-twice"), write_baseline("learnt-once", gaussians=5)
+    for each in (folder, other):
+        learn(each)
+    with monkeypatch.context() as patch:
+        patch.setattr(linear, "as_probabilities", lambda *_: (_ for _ in ()).throw(Died))
+        with pytest.raises(Died):
+            judge(folder)
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text.replace("gaussians: 4", "gaussians: 5"))
+    learn(folder)
+    np.testing.assert_array_equal(judge(folder)[1], judge(other)[1])
+
+
 def test_quantised_codes_lose_little(write_baseline):
     folder = write_baseline("quantised", stored="quantised")
     learn(folder)
