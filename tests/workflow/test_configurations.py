@@ -50,8 +50,11 @@ def test_every_configuration_can_be_planned_for_other_targets(original, name, ta
 
     plan = original.plan(target, config=f"config/{name}")
 
-    assert plan["train_net"] == len(everything.trainings)
-    assert plan["predict"] == sum(len(run.splits) for run in everything.runs)
+    baselines = [run for run in everything.runs if run.is_baseline]
+    assert plan["train_net"] == len(everything.trainings) - len(baselines)
+    assert plan["predict"] == sum(len(run.splits) for run in everything.runs if not run.is_baseline)
+    assert plan.get("learn_baseline", 0) == len(baselines)
+    assert plan.get("judge_by_baseline", 0) == sum(len(run.splits) for run in baselines)
 
 
 def test_benchmarks_are_run_on_demand_alone(original):
@@ -70,7 +73,7 @@ def test_without_a_configfile_the_rehearsal_is_planned(original):
 
     default = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     assert {run.name for run in runs} == {default["name"]} == {"rehearsal"}
-    assert {run.net.crop_px for run in runs} == {default["net"]["crop_px"]}
+    assert {run.net.crop_px for run in runs if not run.is_baseline} == {default["net"]["crop_px"]}
     (epochs,) = {run.training.schedule.max_epochs for run in runs if run.variant == "cnn"}
     assert epochs == sum(default["training"]["schedule"]["epochs"])
 
