@@ -65,13 +65,15 @@ def list_work_lines(values: dict[str, Any]) -> Iterator[str]:
             f"{plural(each['passes'], 'pass', 'passes')}; {in_bytes(each['codes_bytes'])} of codes at a time"
             f"{done(int(each['done']), 1)}"
         )
-    totals = values["totals"]
+    totals, baselines = values["totals"], values["baselines"]
+    learnt = sum(each["done"] for each in baselines)
     yield (
         f"  in all: {plural(totals['trainings'], 'training')}{done(totals['trainings_done'], totals['trainings'])}, "
         f"{totals['training_images']:,} images in {totals['training_steps']:,} steps"
         f"{left(totals['training_steps_left'], totals['training_steps'])}; "
         f"{plural(totals['evaluations'], 'evaluation')}{done(totals['evaluations_done'], totals['evaluations'])}; "
         f"{plural(totals['averages'], 'average')}{done(totals['averages_done'], totals['averages'])}"
+        + (f"; {plural(len(baselines), 'baseline')}{done(learnt, len(baselines))}" if baselines else "")
     )
 
 

@@ -100,6 +100,9 @@ def test_a_baseline_is_learnt_and_judged_by_all_cores():
     assert judging.needs == (baseline.name, "track") and judging.seconds == pytest.approx(OVERHEADS.predict_s + 12 / 4)
     assert judging.name in jobs["tables"].needs
     assert not work.trainings and not work.predictions
+    text = render_work(describe_work(work, MACHINE, Path("data")))
+    assert "learn sift-fv on pictures, seed 0: 2 classifiers over codes of 81,920 numbers" in text
+    assert "in all: 0 trainings, " in text and "; 1 baseline\n" in text
 
 
 def test_what_a_baseline_costs_is_measured():
