@@ -1,6 +1,8 @@
 """`alexnet2012 <verb>`: the only thing that a rule calls. Each verb imports what it needs, not what others need."""
 
 import argparse
+import os
+import select
 import sys
 
 from alexnet2012.errors import AlexNet2012Error, Interrupted
@@ -11,17 +13,31 @@ from alexnet2012.verbs.running import add_running_verbs
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; a mistake that the user can mend is a message on stderr and exit code 1 (of `compare`, whose 1 is
-    an answer, 2); a signal 143.
+    an answer, 2); a signal 143; a reader that has seen enough, as `head`, 141.
     """
     options = parse(arguments)
     try:
-        return options.run(options) or 0
+        code = options.run(options) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        if not is_reader_gone():  # another pipe
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what the interpreter flushes at its end
+        return 141
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         return 143
     except AlexNet2012Error as error:
         print(f"error: {error}", file=sys.stderr)
         return options.failure
+
+
+def is_reader_gone() -> bool:
+    """Whether what is printed goes to a pipe that nobody reads."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

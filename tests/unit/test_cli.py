@@ -214,3 +214,21 @@ def test_the_command_line_and_the_plan_import_no_heavy_library():
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    """As in `alexnet2012 describe cnn | head -1`."""
+    program = "import sys; from alexnet2012.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "describe", "cnn", *VARIANTS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as printing:
+        printing.stdout.close()
+        assert (printing.stderr.read(), printing.wait()) == ("", 141)
+
+
+def test_another_broken_pipe_is_told(monkeypatch):
+    def break_down(options):
+        raise BrokenPipeError("of a worker")
+
+    monkeypatch.setattr(reading, "run_compare", break_down)
+    with pytest.raises(BrokenPipeError, match="of a worker"):
+        cli.main(["compare", "a", "b"])
