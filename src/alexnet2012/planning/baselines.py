@@ -123,7 +123,10 @@ def random_codebook(config: BaselineConfig, given: int) -> "Codebook":
 
     random = np.random.default_rng(0)
     directions = min(config.dimensions, given)
-    numbers = lambda *shape: random.normal(size=shape).astype(np.float32)  # noqa: E731
+
+    def numbers(*shape: int) -> np.ndarray:
+        return random.normal(size=shape).astype(np.float32)
+
     if isinstance(config, FisherConfig):
         weights = np.full(config.gaussians, 1 / config.gaussians, np.float32)
         parts = {"weights": weights, "means": numbers(config.gaussians, directions)}

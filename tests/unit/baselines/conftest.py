@@ -1,9 +1,8 @@
 from pathlib import Path
 
 import pytest
+from workflow_copy import COLOUR, SIFT
 
-SIFT = {"kind": "sift", "grids": [{"side_px": 12, "step_px": 2}]}
-COLOUR = {"kind": "colour", "grids": [{"side_px": 8, "step_px": 4}]}
 LARGER = {"kind": "colour", "grids": [{"side_px": 12, "step_px": 2}]}
 COMMON = {"dimensions": 8, "sampled_images": 60, "sampled_descriptors": 800, "linear": {"alpha": 1e-3, "epochs": 6}}
 KINDS = {
