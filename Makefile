@@ -11,9 +11,9 @@ ACTIVATE := source $(VENV)/bin/activate
 reproduce: $(READY)
 	$(ACTIVATE) && snakemake --cores 8 --resources gpu=2
 
-# Two processes, each with whole files of tests; plain `pytest` does the same in one.
+# Two processes, each with whole files of tests (tests/conftest.py); plain `pytest` does the same in one.
 test: $(READY)
-	$(ACTIVATE) && pytest -n 2 --dist loadgroup
+	$(ACTIVATE) && pytest -n 2
 
 # Each part beside what people would use instead: half an hour on a machine with nothing else to do.
 bench: $(READY)

@@ -1,10 +1,14 @@
 """Configurations that cannot be run are refused before anything runs, by file and key, with what would mend them."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import yaml
 from workflow_copy import TINY
+
+from alexnet2012.errors import ConfigError
+from alexnet2012.resolve import make_plan
 
 CONV = {"kernels": 8, "kernel_px": 3, "stride": 1, "pad": 1}
 
@@ -92,13 +96,17 @@ def assert_refused(project, *messages: str, **environment: str) -> None:
 
 
 @pytest.mark.parametrize("mistake", BROKEN)
-def test_a_configuration_that_cannot_be_run(fresh, mistake):
-    change, *messages = BROKEN[mistake]
+def test_a_configuration_that_cannot_be_run(fresh_template, monkeypatch, mistake):
+    """As the rules plan it before anything else; what follows goes through Snakemake."""
+    change, message = BROKEN[mistake]
     values = copy.deepcopy(TINY)
     change(values)
-    fresh.configure(values)
+    monkeypatch.chdir(fresh_template.root)
 
-    assert_refused(fresh, *messages)
+    with pytest.raises(ConfigError) as refusal:
+        make_plan(values, "config/tiny.yaml", Path("config/variants.yaml"))
+
+    assert message in str(refusal.value)
 
 
 def test_a_number_that_yaml_takes_for_text(fresh):
