@@ -6,9 +6,10 @@ import select
 import sys
 
 from alexnet2012.errors import AlexNet2012Error, Interrupted
+from alexnet2012.verbs.evaluation import add_evaluating_verbs, add_inspecting_verbs
 from alexnet2012.verbs.planning import add_planning_verbs
 from alexnet2012.verbs.reading import add_reading_verbs
-from alexnet2012.verbs.running import add_running_verbs
+from alexnet2012.verbs.training import add_training_verbs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +50,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.set_defaults(failure=1)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     add_planning_verbs(verbs)
-    add_running_verbs(verbs)
+    add_training_verbs(verbs)
+    add_evaluating_verbs(verbs)
+    add_inspecting_verbs(verbs)
     add_reading_verbs(verbs)
     options = parser.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments

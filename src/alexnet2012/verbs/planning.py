@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from alexnet2012.errors import ConfigError
-from alexnet2012.verbs.arguments import positive, positive_list, positive_rate
+from alexnet2012.verbs.arguments import add_data, positive, positive_list, positive_rate
 
 
 def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
@@ -31,7 +31,7 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
         verb.add_argument(f"--{target}", dest="targets", action="append_const", const=target, help=words)
     verb.add_argument("--images-per-second", type=positive_rate, help="of a training on one of those cards")
     verb.add_argument("--json", action="store_true", help="print JSON")
-    verb.add_argument("--data", type=Path, default=Path("data"), help="folder of the packed datasets")
+    add_data(verb)
     verb.add_argument("--variants", type=Path, default=Path("config/variants.yaml"))
     verb.set_defaults(run=run_plan)
 
@@ -43,7 +43,7 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
     verb = verbs.add_parser("prepare", help="fetch, check and pack a dataset")
     verb.add_argument("name")
     verb.add_argument("dataset", help="the dataset's section of the configuration, as JSON; or @FILE that holds it")
-    verb.add_argument("--data", type=Path, default=Path("data"))
+    add_data(verb)
     verb.add_argument("--check", action="store_true", help="only list the images and compare them with the edition")
     verb.set_defaults(run=run_prepare)
 

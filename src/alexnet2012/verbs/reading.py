@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from alexnet2012.errors import RecordError
-from alexnet2012.verbs.arguments import positive
+from alexnet2012.verbs.arguments import add_data, positive
 
 PUBLISHED = "sent\n"  # what published.txt says when the tracking store has the tables
 
@@ -13,12 +13,12 @@ PUBLISHED = "sent\n"  # what published.txt says when the tracking store has the 
 def add_reading_verbs(verbs: argparse._SubParsersAction) -> None:
     verb = verbs.add_parser("tables", help="render the tables of a results folder")
     verb.add_argument("folder", type=Path)
-    verb.add_argument("--data", type=Path, default=Path("data"))
+    add_data(verb)
     verb.set_defaults(run=run_tables)
 
     verb = verbs.add_parser("figures", help="draw the figures of a results folder")
     verb.add_argument("folder", type=Path)
-    verb.add_argument("--data", type=Path, default=Path("data"))
+    add_data(verb)
     verb.set_defaults(run=run_figures)
 
     verb = verbs.add_parser("report", help="render report.html of a results folder, one page that stands alone")
@@ -29,7 +29,7 @@ def add_reading_verbs(verbs: argparse._SubParsersAction) -> None:
         "cards", help="write a model card, and what `classify` needs, beside the weights of every net"
     )
     verb.add_argument("folder", type=Path)
-    verb.add_argument("--data", type=Path, default=Path("data"))
+    add_data(verb)
     verb.set_defaults(run=run_cards)
 
     verb = verbs.add_parser("publish", help="send the tables, and all that waits to be sent, to the tracking store")

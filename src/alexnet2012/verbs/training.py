@@ -1,0 +1,59 @@
+"""Verbs that train nets and learn baselines."""
+
+import argparse
+import os
+from pathlib import Path
+
+from alexnet2012.verbs.arguments import add_gpus, add_stores
+from alexnet2012.verbs.jobs import lease_for, read_settings
+
+LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun's mark on the processes that it starts
+
+
+def add_training_verbs(verbs: argparse._SubParsersAction) -> None:
+    verb = verbs.add_parser("train", help="train the run of a folder, or resume it")
+    verb.add_argument("folder", type=Path, help="holds config.yaml; the results go beside it")
+    verb.add_argument(
+        "--search",
+        type=Path,
+        nargs="+",
+        help="folders of the runs that tried its learning rates, where it has a search",
+    )
+    verb.add_argument("--start", type=Path, help="folder of the run that it takes layers from, where it does")
+    add_stores(verb)
+    add_gpus(verb)
+    verb.set_defaults(run=run_train)
+
+    verb = verbs.add_parser("learn", help="learn the baseline of a folder, or go on with it")
+    verb.add_argument("folder", type=Path, help="holds config.yaml; the results go beside it")
+    add_stores(verb)
+    verb.set_defaults(run=run_learn)
+
+
+def run_train(options: argparse.Namespace) -> None:
+    run = read_settings(options.folder)
+    needed = run.runtime.gpus_per_training
+    if needed == 2 and LAUNCHED in os.environ:
+        from alexnet2012.leases import share_lease
+
+        with share_lease():
+            return train_here(options, two_devices=True)
+    with lease_for(run, f"train {options.folder.resolve()}", options.gpus, needed) as gpus:
+        if needed == 2 and gpus != 1:  # on none it is two processes on the CPU
+            from alexnet2012.towers.launch import launch
+
+            return launch(options.arguments, run)
+        return train_here(options, two_devices=False)
+
+
+def train_here(options: argparse.Namespace, two_devices: bool) -> None:
+    from alexnet2012.training.run import train
+
+    train(options.folder, options.data, options.tracking, options.search, two_devices, options.start)
+
+
+def run_learn(options: argparse.Namespace) -> None:
+    from alexnet2012.baselines.run import train_baseline
+
+    read_settings(options.folder, baseline=True)
+    train_baseline(options.folder, options.data, options.tracking)
