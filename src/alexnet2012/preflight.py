@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from alexnet2012.config import Config, RunConfig
-from alexnet2012.data.sources.layouts import check_source
+from alexnet2012.data.sources.layouts import check_source, refuse_place_of_packed
 from alexnet2012.dataset_config import KINDS_IN_ARCHIVES
 from alexnet2012.files import write_text
 from alexnet2012.plan import Plan
@@ -23,6 +23,13 @@ def list_missing(config: Config, source: str, data_folder: Path, names: Iterable
         for name in list_unprepared(names, data_folder)
         for sentence in check_source(config.datasets[name])
     ]
+
+
+def refuse_places_of_packed(config: Config, source: str, data_folder: Path) -> None:
+    """Raises ConfigError when images of one dataset lie where those of any are packed."""
+    for name, dataset in config.datasets.items():
+        for other in config.datasets:
+            refuse_place_of_packed(f"{source}: datasets.{name}", dataset, data_folder / other)
 
 
 def list_archived(config: Config, data_folder: Path, names: Iterable[str]) -> list[str]:

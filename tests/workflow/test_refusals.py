@@ -157,6 +157,21 @@ def test_images_that_are_missing_stop_a_run_before_its_first_job(fresh):
     assert not (fresh.root / "data").exists() and not (fresh.root / "results").exists()
 
 
+@pytest.mark.parametrize("folder", ["data/pictures", "data/others/originals"])
+def test_images_where_packed_ones_go_are_refused(fresh, folder):
+    """That folder is replaced, and images in it would be lost."""
+    values = copy.deepcopy(TINY)
+    values["datasets"]["others"] = {"kind": "imagefolder", "folder": "pictures"}
+    values["datasets"]["pictures"]["folder"] = folder
+    fresh.configure(values)
+
+    taken = "/".join(folder.split("/")[:2])
+    assert_refused(
+        fresh,
+        f"config/tiny.yaml: datasets.pictures: folder {folder} is where packed images go, and {taken} is replaced",
+    )
+
+
 def test_without_a_commit_nothing_runs(fresh):
     assert_refused(
         fresh,

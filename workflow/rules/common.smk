@@ -16,6 +16,7 @@ from alexnet2012.provenance import count_usable_cores, read_commit
 from alexnet2012.preflight import (
     list_archived,
     list_missing,
+    refuse_places_of_packed,
     settings_file,
     write_settings,
 )
@@ -23,12 +24,14 @@ from alexnet2012.reporting.figures.names import list_files
 from alexnet2012.resolve import TARGETS, make_plan
 
 VARIANTS = Path("config/variants.yaml")
+DATA = Path("data")
 HERE = f"{os.getcwd()}/"
 SOURCE = ", ".join(str(path).removeprefix(HERE) for path in workflow.configfiles)
 try:
     read_commit()  # a result without its commit is refused, and that is better known before it is made
     EVERYTHING = make_plan(config, SOURCE, VARIANTS, TARGETS)
     PLAN = make_plan(config, SOURCE, VARIANTS)
+    refuse_places_of_packed(PLAN.config, SOURCE, DATA)
 except AlexNet2012Error as error:
     sys.exit(f"error: {error}")
 
@@ -83,7 +86,6 @@ def plan():
 
 
 # A dry run may plan what is not here yet; a real one stops before its first job, see the Snakefile's onstart.
-DATA = Path("data")
 MISSING = list_missing(PLAN.config, SOURCE, DATA, PLAN.datasets)
 for sentence in MISSING:
     print(f"missing: {sentence}", file=sys.stderr)

@@ -23,6 +23,7 @@ from alexnet2012.data.listing import Arrays, Listing
 from alexnet2012.data.packing import Found, Progress, Run, open_pool, pack_listing
 from alexnet2012.data.reading import describe_place
 from alexnet2012.data.sources.find import find_source
+from alexnet2012.data.sources.layouts import refuse_place_of_packed
 from alexnet2012.data.sources.source import Source
 from alexnet2012.data.space import refuse_full_disk
 from alexnet2012.data.statistics import compare_with_authors
@@ -39,8 +40,9 @@ def prepare(name: str, dataset: DatasetConfig, data_folder: Path = Path("data"))
     """Make data/<name>/ and return its manifest.json; it appears whole or not at all.
 
     Killed at any moment, the same call goes on after the last finished shard. Raises DataError when images are missing
-    or unreadable (all of them are named), the disk is too small, another process prepares the same dataset, or the
-    dataset's `digest` is not that of the packed images.
+    or unreadable (all of them are named), the disk is too small, another process prepares the same dataset, what stands
+    in data/<name>/ is no packed dataset, or the dataset's `digest` is not that of the packed images; ConfigError when
+    its images lie in data/<name>/.
     """
     if not re.match(NAME_PATTERN, name) or name in FOLDERS_OF_OTHERS:
         raise DataError(
@@ -82,6 +84,12 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     began = time.monotonic()
     work, target = data_folder / f".{name}.partial", data_folder / name
     _take_back(target)
+    refuse_place_of_packed(name, dataset, target)
+    if target.exists() and not (target / "manifest.json").exists():
+        raise DataError(
+            f"{name}: {target} holds no packed dataset, and what it holds would be lost; move it away, or give the "
+            "dataset another name"
+        )
     source = find_source(dataset, data_folder)
     images = sum(len(split) for split in source.splits.values())
     refuse_full_disk(images, dataset, data_folder, _size_of(work))

@@ -14,7 +14,7 @@ from alexnet2012.data import space
 from alexnet2012.data.decode import fit_square
 from alexnet2012.data.packed import open_packed, verify_digests
 from alexnet2012.data.prepare import prepare
-from alexnet2012.errors import DataError
+from alexnet2012.errors import ConfigError, DataError
 
 
 def folder_config(folder: Path, **settings) -> DatasetConfig:
@@ -124,6 +124,29 @@ def test_a_new_dataset_replaces_the_old_one(tmp_path, pictures):
     prepare("set", folder_config(pictures, size_px=16), tmp_path / "data")
     assert open_packed(tmp_path / "data" / "set").size_px == 16
     assert list_visible(tmp_path / "data") == ["set"]
+
+
+@pytest.mark.parametrize("below", [".", "originals"])
+def test_images_in_the_place_of_the_packed_ones_are_refused_and_kept(tmp_path, pictures, below):
+    """Packing ends by replacing the folder data/<name>: these images would be lost."""
+    own = tmp_path / "data" / "mine" / below
+    own.parent.mkdir(parents=True, exist_ok=True)
+    pictures.rename(own)
+
+    with pytest.raises(ConfigError, match="mine: folder .* is where packed images go.* move the images"):
+        prepare("mine", folder_config(own), tmp_path / "data")
+
+    assert len(list(own.glob("*/*.png"))) == 20
+
+
+def test_a_folder_that_was_not_packed_here_is_not_replaced(tmp_path, pictures):
+    target = tmp_path / "data" / "mine"
+    write_pictures(target / "a", 3)
+
+    with pytest.raises(DataError, match="data/mine holds no packed dataset.* would be lost; move it away"):
+        prepare("mine", folder_config(pictures), tmp_path / "data")
+
+    assert len(list(target.glob("a/*.png"))) == 3
 
 
 def test_the_digest_knows_pixels_and_not_places(tmp_path, pictures):

@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import signal
@@ -5,7 +6,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from workflow_copy import EPOCHS, Project, killed_in_the_end, wait_for
+import yaml
+from fake_imagenet import Edition, write_release
+from workflow_copy import EPOCHS, SMALL_BASELINES, TINY, Project, killed_in_the_end, wait_for
+
+# A variant whose learning rate is searched for.
+SEARCHING = """
+  searching:
+    section: "3.1"
+    claims: [C11]
+    net:
+      kind: layers
+      crop_px: 12
+      layers: [{type: fc, name: fc1, init_std: 0.001}]
+    training:
+      learning_rate_search: {rates: [0.0001, 1000000.0], epochs: 1}
+      schedule: {kind: target, train_error: 0.25, max_epochs: 2}
+
+"""
+CLAIMS = [{"dataset": "pictures", "variants": ["no-lrn", "searching"], "seeds": [0]}]
+FULL = [
+    {"variant": "sift-fv", "seeds": [0], "tables": ["table1"]},
+    {"variant": "1-cnn-star", "seeds": [0], "pretrained_on": "turned", "tables": ["table2"]},
+    {"ensemble": "7-cnns-star", "tables": ["table2"]},
+    {"variant": "net145", "seeds": [0], "epochs": 4, "tables": ["table2", "in_text"]},
+    {"variant": "net148", "seeds": [0], "epochs": 4, "tables": ["in_text"]},
+    {"dataset": "fall2009", "variant": "cnn-sixth-layer", "seeds": [0], "tables": ["in_text"]},
+]
 
 
 @dataclass(frozen=True)
@@ -66,3 +93,40 @@ def finished(reproduction) -> Project:
 def twin(finished, tmp_path) -> Project:
     """The finished project once more, to be changed."""
     return finished.twin(tmp_path / "twin")
+
+
+@dataclass(frozen=True)
+class Extended:
+    """The finished project with more in its configuration, and then run for `claims` and `full`; not to be changed."""
+
+    project: Project
+    plans: dict[str, dict[str, int]]  # by target, before the run; "" is the default target
+    table2: str  # before the run
+
+
+@pytest.fixture(scope="session")
+def extended(finished, tmp_path_factory) -> Extended:
+    """With sections `claims` and `full`, an ensemble of seven with three members, a release of Fall 2009."""
+    project = finished.twin(tmp_path_factory.mktemp("extended") / "project")
+    edition = Edition.draw(classes=5, train=12, val=1, test=1)
+    write_release(project.root / "fall", edition)
+    (project.root / "classes.txt").write_text("".join(f"{wnid}\n" for wnid in edition.wnids))
+    values = copy.deepcopy(TINY)
+    values["datasets"]["turned"] = {"kind": "rotations", "of": "pictures"}
+    release = {"kind": "fall2009", "folder": "fall", "class_list": "classes.txt", "size_px": 16}
+    values["datasets"]["fall2009"] = {**release, "val_fraction": 0.002, "test_fraction": 0.5}
+    values["baselines"] = SMALL_BASELINES
+    values["claims"] = CLAIMS
+    values["full"] = [{"dataset": "pictures", **line} for line in FULL]
+    project.configure(values)
+    path = project.root / "config" / "variants.yaml"
+    variants = yaml.safe_load(path.read_text().replace("variants:\n", f"variants:\n{SEARCHING}", 1))
+    of_five, pretrained = variants["ensembles"]["7-cnns-star"]["members"]
+    of_five["seeds"], pretrained["seeds"] = [0, 1], [0]
+    path.write_text(yaml.safe_dump(variants))
+    plans = {target: project.plan(*target.split()) for target in ("", "claims", "full")}
+    table2 = "results/tiny/tables/table2.md"
+    project.run(table2)
+    before = (project.root / table2).read_text()
+    project.run("claims", "full")
+    return Extended(project, plans, before)

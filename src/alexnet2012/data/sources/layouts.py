@@ -5,6 +5,7 @@ from pathlib import Path
 
 from alexnet2012.data.sources.shards import find_shards
 from alexnet2012.dataset_config import RELEASES, DatasetConfig
+from alexnet2012.errors import ConfigError
 
 EDITION_2010, EDITION_2012 = "ILSVRC2010", "ILSVRC2012"  # as their files and images are named
 TRAIN_2012 = "ILSVRC2012_img_train.tar"
@@ -66,6 +67,15 @@ def check_source(dataset: DatasetConfig) -> list[str]:
     if dataset.kind in RELEASES:
         return _check_release(folder, Path(str(dataset.class_list)).expanduser())
     return []
+
+
+def refuse_place_of_packed(where: str, dataset: DatasetConfig, target: Path) -> None:
+    """Raises ConfigError when the dataset's own images lie in `target`, a folder that packing replaces."""
+    if dataset.folder is not None and source_folder(dataset).resolve().is_relative_to(target.resolve()):
+        raise ConfigError(
+            f"{where}: folder {dataset.folder} is where packed images go, and {target} is replaced; move the images to "
+            "another place, and name that as the dataset's folder"
+        )
 
 
 def source_folder(dataset: DatasetConfig) -> Path:
