@@ -8,7 +8,7 @@ import yaml
 from alexnet2012.errors import ConfigError
 from alexnet2012.resolve import load_variants, make_plan
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 VARIANTS = ROOT / "config" / "variants.yaml"
 STAR = {"dataset": "cifar10", "variant": "1-cnn-star", "seeds": [0, 1], "pretrained_on": "turned", "tables": ["table2"]}
 VALUES = {

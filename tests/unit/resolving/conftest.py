@@ -1,0 +1,15 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def write_variants(tmp_path):
+    def write(variants: dict, ensembles: dict | None = None) -> Path:
+        path = tmp_path / "variants.yaml"
+        whole = {name: {"section": "3.5"} | delta for name, delta in variants.items()}
+        path.write_text(yaml.safe_dump({"variants": whole, "ensembles": ensembles or {}}))
+        return path
+
+    return write
