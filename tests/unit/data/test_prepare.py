@@ -139,6 +139,12 @@ def test_images_in_the_place_of_the_packed_ones_are_refused_and_kept(tmp_path, p
     assert len(list(own.glob("*/*.png"))) == 20
 
 
+def test_an_empty_folder_is_replaced_as_snakemake_makes_one_for_an_output(tmp_path, pictures):
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+
+    assert prepare("mine", folder_config(pictures), tmp_path / "data").exists()
+
+
 def test_a_folder_that_was_not_packed_here_is_not_replaced(tmp_path, pictures):
     target = tmp_path / "data" / "mine"
     write_pictures(target / "a", 3)
