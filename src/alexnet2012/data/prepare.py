@@ -85,7 +85,8 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     work, target = data_folder / f".{name}.partial", data_folder / name
     _take_back(target)
     refuse_place_of_packed(name, dataset, target)
-    if target.exists() and any(target.iterdir()) and not (target / "manifest.json").exists():  # Snakemake makes it, empty
+    # Snakemake makes an output's folder before the job: an empty one is nobody's.
+    if target.exists() and any(target.iterdir()) and not (target / "manifest.json").exists():
         raise DataError(
             f"{name}: {target} holds no packed dataset, and what it holds would be lost; move it away, or give the "
             "dataset another name"
