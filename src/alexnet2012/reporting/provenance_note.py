@@ -75,6 +75,11 @@ def describe_schedule(schedule: dict) -> str:
     if schedule["kind"] == "target":
         target, most = schedule["train_error"], schedule["max_epochs"]
         return f"one learning rate until {100 * target:.0f} % training error, at most {most} epochs"
+    if schedule["kind"] == "logged":  # as the source's log has it; the rates themselves stand in the run's config.yaml
+        after = ", ".join(str(change["after"]) for change in schedule["changes"])
+        return f"logged, {schedule['max_epochs']} epochs, rates set after {after} epochs"
+    if schedule["kind"] == "passes":
+        return f"{schedule['epochs']} passes"
     return ", ".join([schedule["kind"], *(f"{key} {value}" for key, value in schedule.items() if key != "kind")])
 
 

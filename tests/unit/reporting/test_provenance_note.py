@@ -80,3 +80,10 @@ def test_a_plateau_schedule_is_spelled_out():
     assert describe_schedule(PlateauSchedule(kind="plateau").model_dump()) == (
         "plateau, patience 5, min_delta 0.001, drops 3, max_epochs 90"
     )
+
+
+def test_a_logged_schedule_and_a_baselines_passes_are_said_in_words():
+    changes = [{"after": 0, "weights": {"rest": 0.01}}, {"after": 5, "weights": {"rest": 0.001}}]
+    logged = {"kind": "logged", "changes": changes, "max_epochs": 20}
+    assert describe_schedule(logged) == "logged, 20 epochs, rates set after 0, 5 epochs"
+    assert describe_schedule({"kind": "passes", "epochs": 6}) == "6 passes"
