@@ -27,10 +27,25 @@ def test_its_tables_are_worked_out_again_from_what_is_committed(tmp_path, monkey
 
 def test_the_readme_has_the_verdict_and_the_interval_of_every_claim_that_is_measured():
     (ledger,) = json.loads((REFERENCES / "cifar10" / "tables" / "claims.json").read_text())["datasets"]
-    lines = [line.strip("| ").split(" | ") for line in (ROOT / "README.md").read_text().splitlines()]
-    shown = {cells[0]: cells for cells in lines if len(cells) == 5 and cells[0][1:].isdigit()}
+    shown = {cells[0]: cells for cells in read_rows(ROOT / "README.md") if len(cells) == 5 and cells[0][1:].isdigit()}
     measured = {each["id"]: each for each in ledger["claims"] if each["verdict"] != "not measured"}
     assert shown.keys() == measured.keys()
     for claim, (*_, found, verdict) in shown.items():
         assert verdict == measured[claim]["verdict"].partition(" on cifar10")[0]
         assert measured[claim]["interval"].removesuffix(" points").removesuffix("x") in found
+
+
+def test_the_readme_has_the_errors_of_tables_1_and_2():
+    rows = read_rows(ROOT / "README.md")
+    shown = [cells for cells in rows if len(cells) == 4 and "%" in cells[1] and "[" in cells[2]]
+    assert len(shown) == 7
+    measured = [cells for number in (1, 2) for cells in read_rows(REFERENCES / f"cifar10/tables/table{number}.md")]
+    for model, _, error, seeds in shown:
+        name = model.split(",")[0].replace("\\*", "*")
+        assert any(cells[0].startswith(name) and error in cells and seeds in cells[-1] for cells in measured), model
+
+
+def read_rows(path: Path) -> list[list[str]]:
+    """The cells of each line that looks like a table's."""
+    lines = path.read_text().splitlines()
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("|")]
