@@ -33,6 +33,7 @@ from alexnet2012.errors import DataError
 from alexnet2012.files import LockTaken, in_bytes, locked, write_json
 
 LISTED_UNREADABLE = 20
+PREPARATION = "preparation.json"  # how the images were packed; no packed dataset is without
 FOLDERS_OF_OTHERS = ("archives", "configs", "downloads", "logs")
 
 
@@ -85,8 +86,8 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     work, target = data_folder / f".{name}.partial", data_folder / name
     _take_back(target)
     refuse_place_of_packed(name, dataset, target)
-    # Snakemake makes an output's folder before the job: an empty one is nobody's.
-    if target.exists() and any(target.iterdir()) and not (target / "manifest.json").exists():
+    # Snakemake makes the folder of an output before the job, and removes an output that is to be made anew.
+    if target.exists() and any(target.iterdir()) and not (target / PREPARATION).exists():
         raise DataError(
             f"{name}: {target} holds no packed dataset, and what it holds would be lost; move it away, or give the "
             "dataset another name"
@@ -113,7 +114,7 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
         preparation["colours"] = compare_with_authors(statistics)
         print(f"{name}: {preparation['colours']}", flush=True)
     preparation["seconds_of_last_run"] = round(time.monotonic() - began, 1)
-    write_json(work / "preparation.json", preparation)
+    write_json(work / PREPARATION, preparation)
     for split, store in stores.items():
         store.cut(len(results[split].kept))
     _publish(work, target)

@@ -139,10 +139,15 @@ def test_images_in_the_place_of_the_packed_ones_are_refused_and_kept(tmp_path, p
     assert len(list(own.glob("*/*.png"))) == 20
 
 
-def test_an_empty_folder_is_replaced_as_snakemake_makes_one_for_an_output(tmp_path, pictures):
+def test_what_snakemake_leaves_of_an_output_that_it_makes_is_replaced(tmp_path, pictures):
+    """An empty folder before the first time, a packed dataset without its manifest before the next."""
     (tmp_path / "data" / "mine").mkdir(parents=True)
+    manifest = prepare("mine", folder_config(pictures), tmp_path / "data")
+    manifest.unlink()
 
-    assert prepare("mine", folder_config(pictures), tmp_path / "data").exists()
+    prepare("mine", folder_config(pictures, val_fraction=0.2), tmp_path / "data")
+
+    assert len(read_index(tmp_path / "data" / "mine" / "val")) == 4
 
 
 def test_a_folder_that_was_not_packed_here_is_not_replaced(tmp_path, pictures):
