@@ -22,7 +22,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CLASSES = 7
 TRAIN, VAL, TEST = 7 * 14, 7 * 2, 7 * 4  # of 20 images a class, a tenth and a fifth
 EPOCHS = 7
-TIMEOUT_S = 300
+TIMEOUT_S = 600
 
 TINY: dict[str, Any] = {
     "name": "tiny",
