@@ -86,8 +86,8 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     work, target = data_folder / f".{name}.partial", data_folder / name
     _take_back(target)
     refuse_place_of_packed(name, dataset, target)
-    # Snakemake makes the folder of an output before the job, and removes an output that is to be made anew.
-    if target.exists() and any(target.iterdir()) and not (target / PREPARATION).exists():
+    # Not by its manifest: Snakemake removes that before it has it made anew.
+    if not _is_vacant(target) and not (target / PREPARATION).exists():
         raise DataError(
             f"{name}: {target} holds no packed dataset, and what it holds would be lost; move it away, or give the "
             "dataset another name"
@@ -253,8 +253,13 @@ def _size_of(folder: Path) -> int:
 
 def _take_back(target: Path) -> None:
     """The old dataset, if a kill came between its two renamings."""
-    if not target.exists() and _old(target).exists():
+    if _is_vacant(target) and _old(target).exists():
         _old(target).rename(target)
+
+
+def _is_vacant(target: Path) -> bool:
+    """Whether it is not there, or is the empty folder that Snakemake makes for an output before the job."""
+    return not target.exists() or not any(target.iterdir())
 
 
 def _publish(work: Path, target: Path) -> None:

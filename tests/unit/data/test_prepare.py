@@ -150,6 +150,20 @@ def test_what_snakemake_leaves_of_an_output_that_it_makes_is_replaced(tmp_path, 
     assert len(read_index(tmp_path / "data" / "mine" / "val")) == 4
 
 
+def test_a_dataset_that_a_kill_moved_aside_comes_back_into_an_empty_folder(tmp_path, pictures):
+    """The kill came between the two renamings; Snakemake has made the folder of its output meanwhile."""
+    target = prepare("mine", folder_config(pictures), tmp_path / "data").parent
+    before = (target / "manifest.json").read_bytes()
+    target.rename(tmp_path / "data" / ".mine.old")
+    target.mkdir()
+    (pictures / "a" / "000.png").write_bytes(b"no image")
+
+    with pytest.raises(DataError, match="000.png"):
+        prepare("mine", folder_config(pictures), tmp_path / "data")
+
+    assert (target / "manifest.json").read_bytes() == before
+
+
 def test_a_folder_that_was_not_packed_here_is_not_replaced(tmp_path, pictures):
     target = tmp_path / "data" / "mine"
     write_pictures(target / "a", 3)
