@@ -10,10 +10,10 @@ ROOT = Path(__file__).resolve().parent
 # The modules in which each stage's result is made; what they import from the package is found by itself.
 STAGES = {
     "prepare": ("data.prepare",),
-    "train": ("training.loop", "training.search", "training.start", "devices"),
-    "train-towers": ("training.loop", "training.search", "training.start", "devices", "towers.pair"),
-    "predict": ("devices", "evaluation.predict", "evaluation.metrics", "model.nets"),
-    "calibrate": ("devices", "evaluation.calibration"),
+    "train": ("training.loop", "training.finetune", "devices"),
+    "train-towers": ("training.loop", "training.finetune", "devices", "towers.training"),
+    "predict": ("devices", "evaluation.predict", "evaluation.metrics", "model.build"),
+    "calibrate": ("devices", "evaluation.calibrate"),
     "analyse": ("devices", "evaluation.analysis"),
     "average": ("evaluation.ensemble", "evaluation.metrics"),
     "baselines": ("baselines.encoding", "baselines.linear"),
@@ -32,19 +32,9 @@ TEMPLATES = {
 NEUTRAL = frozenset(
     f"{PACKAGE}.{name}"
     for name in (
-        "allocation",
+        "cpu",
         "config",
-        "dataset_config",
-        "baseline_config",
-        "net_config",
-        "schedule_config",
-        "experiment_config",
-        "section",
-        "plan",
-        "resolve",
-        "resolve_run",
         "preflight",
-        "validation",
         "errors",
         "tracking",
         "provenance",
@@ -55,21 +45,7 @@ NEUTRAL = frozenset(
 )
 
 
-# Digests of code that makes the same bits as older code did, and the older code's: what that made is not made anew.
-# tests/unit/test_same_bits.py trains and predicts with both. Whoever changes such code shows it again, or empties this.
-SAME_BITS = {
-    "59023d530a5c11b4": "f2894772889d47f5",
-    "0a225d5426075228": "a73dbe7e481120b3",
-}
-
-
 def fingerprint(stage: str, root: Path = ROOT) -> str:
-    """The digest of the code behind `stage`, or of the older code whose bits it makes."""
-    found = digest(stage, root)
-    return SAME_BITS.get(found, found)
-
-
-def digest(stage: str, root: Path = ROOT) -> str:
     """Sixteen hex digits over the syntax trees, without docstrings and comments, of all modules that affect `stage`,
     and over its templates as they are."""
     content = hashlib.sha256()

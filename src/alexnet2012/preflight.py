@@ -8,11 +8,12 @@ from pathlib import Path
 
 import yaml
 
-from alexnet2012.config import Config, RunConfig
+from alexnet2012.config.datasets import KINDS_IN_ARCHIVES
+from alexnet2012.config.experiments import Config
+from alexnet2012.config.plan import Plan
+from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.sources.layouts import check_source, refuse_place_of_packed
-from alexnet2012.dataset_config import KINDS_IN_ARCHIVES
 from alexnet2012.files import write_text
-from alexnet2012.plan import Plan
 
 
 def list_missing(config: Config, source: str, data_folder: Path, names: Iterable[str]) -> list[str]:

@@ -3,12 +3,12 @@
 import os
 import platform
 import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from alexnet2012.cpu import count_usable_cores
 from alexnet2012.errors import RecordError
 
 COMMIT_VARIABLE = "ALEXNET2012_COMMIT"
@@ -69,13 +69,6 @@ def run_git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return subprocess.CompletedProcess(words, 1, "", "git is not installed")
-
-
-def count_usable_cores() -> int:
-    """Cores that this process may use, which in a container or under Slurm are fewer than the machine has."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def describe_hardware(device: str) -> str:

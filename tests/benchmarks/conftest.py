@@ -71,7 +71,7 @@ def photographs(tmp_path_factory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def packed(photographs, tmp_path_factory) -> Iterator[Path]:
     """The same, packed at 256 pixels: the folder of the dataset."""
-    from alexnet2012.config import DatasetConfig
+    from alexnet2012.config.datasets import DatasetConfig
     from alexnet2012.data.prepare import prepare
 
     data = tmp_path_factory.mktemp("data")

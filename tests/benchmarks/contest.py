@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from alexnet2012.allocation import KEEP_LARGE_BUFFERS
+from alexnet2012.cpu import KEEP_LARGE_BUFFERS
 from alexnet2012.reporting.benchmark_results import ContenderResult
 
 WORKER = Path(__file__).with_name("contest_worker.py")

@@ -5,8 +5,8 @@ from typing import Any
 from contest import Contender
 from sizes import CORES, pick
 
+from alexnet2012.config.nets import NetConfig
 from alexnet2012.model.geometry import list_layers
-from alexnet2012.net_config import NetConfig
 
 BATCH, CLASSES, NEURONS = pick(128, 4), 1000, pick(4096, 64)
 FULL_NET = {"fc_neurons": NEURONS}

@@ -3,7 +3,7 @@
 import os
 from typing import TypeVar
 
-from alexnet2012.provenance import count_usable_cores
+from alexnet2012.cpu import count_usable_cores
 
 VARIABLE = "ALEXNET2012_BENCHMARK_SCALE"
 SCALE = os.environ.get(VARIABLE, "full")

@@ -6,9 +6,9 @@ from judging import compare_speed, compare_time, floor_of_flops
 from our_steps import CLASSES, NEURONS
 from sizes import CORES, pick
 
-from alexnet2012.config import RuntimeConfig
+from alexnet2012.config.nets import NetConfig
+from alexnet2012.config.schema import RuntimeConfig
 from alexnet2012.model.geometry import list_layers
-from alexnet2012.net_config import NetConfig
 
 BATCH = pick(RuntimeConfig().evaluation_batch, 2)
 IMAGES = BATCH

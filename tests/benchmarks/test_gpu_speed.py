@@ -12,8 +12,8 @@ from judging import compare_speed, floor_of_flops, judge, rate
 from our_steps import count_flops, make_run
 from sizes import CORES, pick
 
-from alexnet2012.net_config import NetConfig
-from alexnet2012.resolve import load_variants
+from alexnet2012.config.nets import NetConfig
+from alexnet2012.config.plan import load_variants
 
 RECIPES = {
     "paper": {"recipe": "paper"},

@@ -8,8 +8,8 @@ from judging import compare_speed, compare_time, floor_of_flops
 from our_steps import BATCH, CLASSES, FULL_NET, FULL_RUN, NEURONS, NO_LRN_RUN, STILL, count_flops, our_step
 from sizes import CORES, ROUNDS, pick
 
-from alexnet2012.net_config import NetConfig
-from alexnet2012.resolve import describe_target
+from alexnet2012.config.nets import NetConfig
+from alexnet2012.config.plan import describe_target
 
 CONFIG = Path(__file__).parents[2] / "config"
 

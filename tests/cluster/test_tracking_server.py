@@ -17,9 +17,9 @@ import tiny_training
 from losing_proxy import losing_proxy
 from tracking_server import Postgres, TrackingServer, wait_for, what_is_missing
 
-from alexnet2012.resolve import read_run
+from alexnet2012.config.schema import read_run
 from alexnet2012.tracking import TrackingIds, initialise, log_tables, store
-from alexnet2012.training.run import flatten
+from alexnet2012.training.train import flatten
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(what_is_missing()), reason=what_is_missing() or "")]
 

@@ -14,16 +14,17 @@ import torch
 import yaml
 from PIL import Image
 
-from alexnet2012.config import DatasetConfig, RunConfig, TrainingConfig
+from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.config.nets import NetConfig
+from alexnet2012.config.resolve import merge
+from alexnet2012.config.schema import RunConfig, TrainingConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.data.prepare import prepare
 from alexnet2012.files import file_digest
-from alexnet2012.net_config import NetConfig
-from alexnet2012.plan import merge
 from alexnet2012.tracking import TrackingIds
 from alexnet2012.tracking import store as tracking_store
 from alexnet2012.training.checkpoint import list_checkpoints
-from alexnet2012.training.run import train
+from alexnet2012.training.train import train
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 STEPS_PER_EPOCH = 15  # (3 x 60 - 12 x 3 test - 6 x 3 val) / 8 = 15.75

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import yaml
 
-from alexnet2012.config import RunConfig
-from alexnet2012.dataset_config import DatasetConfig
-from alexnet2012.plan import Plan
+from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.config.plan import Plan, make_plan
+from alexnet2012.config.schema import RunConfig
 from alexnet2012.preflight import list_archived, list_missing, settings_file, write_settings
-from alexnet2012.resolve import make_plan
 
 VARIANTS = Path(__file__).parents[2] / "config" / "variants.yaml"
 

@@ -32,11 +32,12 @@ VERBS = {
     "calibrate": ["calibrate", "imagenet", "out"],
 }
 WORK = {
-    "alexnet2012.training.run": ["train"],
+    "alexnet2012.training.train": ["train"],
     "alexnet2012.towers.launch": ["launch"],
-    "alexnet2012.evaluation.run": ["predict", "submit"],
+    "alexnet2012.evaluation.predict": ["predict"],
+    "alexnet2012.evaluation.submission": ["submit"],
     "alexnet2012.evaluation.analysis": ["analyse"],
-    "alexnet2012.evaluation.calibration": ["calibrate_torchvision"],
+    "alexnet2012.evaluation.calibrate": ["calibrate_torchvision"],
 }
 
 

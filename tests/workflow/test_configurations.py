@@ -6,9 +6,10 @@ import pytest
 import yaml
 from workflow_copy import REPOSITORY
 
-from alexnet2012.config import Config, RunConfig, RuntimeConfig, TrainingConfig
-from alexnet2012.net_config import NetConfig
-from alexnet2012.resolve import TARGETS, make_plan, read_run
+from alexnet2012.config.experiments import Config
+from alexnet2012.config.nets import NetConfig
+from alexnet2012.config.plan import TARGETS, make_plan
+from alexnet2012.config.schema import RunConfig, RuntimeConfig, TrainingConfig, read_run
 
 CONFIGS = sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml") if path.name != "variants.yaml")
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from workflow_copy import TINY
 
+from alexnet2012.config.plan import make_plan
 from alexnet2012.errors import ConfigError
-from alexnet2012.resolve import make_plan
 
 CONV = {"kernels": 8, "kernel_px": 3, "stride": 1, "pad": 1}
 

@@ -9,19 +9,14 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from alexnet2012.allocation import KEEP_LARGE_BUFFERS
+from alexnet2012.cpu import KEEP_LARGE_BUFFERS
 from alexnet2012.errors import AlexNet2012Error
 from alexnet2012.fingerprint import fingerprint
-from alexnet2012.provenance import count_usable_cores, read_commit
-from alexnet2012.preflight import (
-    list_archived,
-    list_missing,
-    refuse_places_of_packed,
-    settings_file,
-    write_settings,
-)
+from alexnet2012.cpu import count_usable_cores
+from alexnet2012.provenance import read_commit
+from alexnet2012.preflight import list_archived, list_missing, refuse_places_of_packed, settings_file, write_settings
 from alexnet2012.reporting.figures.names import list_files
-from alexnet2012.resolve import TARGETS, make_plan
+from alexnet2012.config.plan import TARGETS, make_plan
 
 VARIANTS = Path("config/variants.yaml")
 DATA = Path("data")

@@ -8,8 +8,8 @@ from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from alexnet2012.baseline_config import BaselineConfig, FisherConfig, SparseConfig
 from alexnet2012.baselines import fisher, sparse
+from alexnet2012.config.nets import BaselineConfig, FisherConfig, SparseConfig
 
 VARIANCE_FLOOR = 1e-4  # of a Gaussian, in units of the reduced descriptors' mean variance
 EM_STEPS = 100

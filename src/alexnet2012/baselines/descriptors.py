@@ -6,7 +6,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from alexnet2012.baseline_config import DescriptorConfig
+from alexnet2012.config.nets import DescriptorConfig
 
 CELLS = 4  # per side of a SIFT or colour patch
 ORIENTATIONS, HOG_CELLS = 9, 2

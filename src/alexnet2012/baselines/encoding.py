@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from alexnet2012.baseline_config import BaselineConfig, DescriptorConfig
 from alexnet2012.baselines.codebook import Codebook
 from alexnet2012.baselines.descriptors import cells, describe, place
 from alexnet2012.baselines.quantise import Quantiser
-from alexnet2012.data.batches import stream
+from alexnet2012.config.nets import BaselineConfig, DescriptorConfig
+from alexnet2012.data.augment import stream
 from alexnet2012.data.packed import PackedSplit, open_packed
 from alexnet2012.files import replacing
 

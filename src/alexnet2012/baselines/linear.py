@@ -7,8 +7,8 @@ import joblib
 import numpy as np
 from sklearn.linear_model import SGDClassifier
 
-from alexnet2012.baseline_config import LinearConfig
-from alexnet2012.data.batches import stream
+from alexnet2012.config.nets import LinearConfig
+from alexnet2012.data.augment import stream
 from alexnet2012.files import replacing
 
 Chunk = Callable[[], np.ndarray]

@@ -11,7 +11,6 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from alexnet2012 import provenance
-from alexnet2012.baseline_config import BaselineConfig, DescriptorConfig
 from alexnet2012.baselines import linear
 from alexnet2012.baselines.codebook import Codebook, learn_codebook
 from alexnet2012.baselines.encoding import (
@@ -23,16 +22,16 @@ from alexnet2012.baselines.encoding import (
     save_array,
 )
 from alexnet2012.baselines.quantise import Quantiser
-from alexnet2012.config import RunConfig, digest8
-from alexnet2012.data.batches import stream
+from alexnet2012.config.nets import BaselineConfig, DescriptorConfig
+from alexnet2012.config.schema import RunConfig, digest8, read_run
+from alexnet2012.cpu import count_usable_cores
+from alexnet2012.data.augment import stream
 from alexnet2012.data.packed import PackedDataset, open_packed
-from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth
-from alexnet2012.evaluation.run import check_labels_public, write_record
+from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth, write_record
+from alexnet2012.evaluation.predict import check_labels_public
 from alexnet2012.evaluation.trained import open_run
 from alexnet2012.files import file_digest, read_json, replacing, write_json
 from alexnet2012.fingerprint import fingerprint
-from alexnet2012.provenance import count_usable_cores
-from alexnet2012.resolve import read_run
 from alexnet2012.tracking import RunLog, TrackingIds, log_results
 from alexnet2012.training.checkpoint import lock, set_aside
 
@@ -233,7 +232,7 @@ def load_models(run_folder: Path, config: BaselineConfig, size_px: int) -> list[
 
 
 def predict_baseline(run_folder: Path, split: str, output_folder: Path, data_folder: Path, tracking_file: Path) -> None:
-    """The files of evaluation.run.predict, of the mean of the classifiers' shares.
+    """The files of evaluation.predict.predict, of the mean of the classifiers' shares.
 
     A baseline sees the whole image and no crops: what stands for ten crops and for the centre is the same. Raises
     RecordError when the weights are not those of the record, or were learnt on other data.

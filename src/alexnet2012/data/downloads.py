@@ -26,7 +26,7 @@ import numpy as np
 from numpy._core.multiarray import _reconstruct
 from PIL import Image
 
-from alexnet2012 import dataset_config
+from alexnet2012.config import datasets
 from alexnet2012.errors import DataError
 
 STALL_S = 20.0
@@ -152,10 +152,10 @@ def read_cifar10(path: Path) -> Cifar10:
         cifar10 = _read_npm(path) if path.name == NPM_ARCHIVE.file_name else _read_official(path)
     except BROKEN as error:
         raise DataError(f"{path} cannot be read as CIFAR-10: {type(error).__name__}: {error}") from error
-    if cifar10.digest != dataset_config.CIFAR10_DIGEST:
+    if cifar10.digest != datasets.CIFAR10_DIGEST:
         raise DataError(
             f"{path} holds other pixels or labels than CIFAR-10: digest {cifar10.digest}, not "
-            f"{dataset_config.CIFAR10_DIGEST}"
+            f"{datasets.CIFAR10_DIGEST}"
         )
     return cifar10
 

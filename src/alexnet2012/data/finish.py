@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.decode import describe_decoder
 from alexnet2012.data.listing import Arrays, Listing
 from alexnet2012.data.packed import MANIFEST_VERSION, SHARD_ROWS, SPLITS, digest_rows, shard_digests, whole_digest
@@ -15,7 +16,6 @@ from alexnet2012.data.packing import Found, Run
 from alexnet2012.data.sources.source import Source
 from alexnet2012.data.statistics import RunningSums, Statistics, Sums, add, derive_statistics
 from alexnet2012.data.storage import open_images
-from alexnet2012.dataset_config import DatasetConfig
 
 
 @dataclass(frozen=True, eq=False)

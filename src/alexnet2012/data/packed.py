@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from alexnet2012.cpu import count_usable_cores
 from alexnet2012.data.storage import JpegImages
 from alexnet2012.errors import DataError
-from alexnet2012.provenance import count_usable_cores
 
 MANIFEST_VERSION = 2
 SHARD_ROWS = 4096

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from alexnet2012.allocation import KEEP_LARGE_BUFFERS
+from alexnet2012.cpu import KEEP_LARGE_BUFFERS, count_usable_cores
 from alexnet2012.data.decode import ImageError, decode
 from alexnet2012.data.journal import Journal, PackedShard
 from alexnet2012.data.listing import Listing
@@ -26,7 +26,6 @@ from alexnet2012.data.packed import SHARD_ROWS
 from alexnet2012.data.reading import Chunk, cut_chunks, read_chunk
 from alexnet2012.data.storage import Store, Target, encode, write_at
 from alexnet2012.errors import DataError
-from alexnet2012.provenance import count_usable_cores
 
 POOL_FROM_IMAGES = 256  # below this, starting processes takes longer than reading the images
 TASKS_AHEAD = 4  # per process: enough to keep it busy, few enough to keep memory small

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet2012.config import NAME_PATTERN
+from alexnet2012.config.datasets import EDITIONS, DatasetConfig
+from alexnet2012.config.experiments import NAME_PATTERN
 from alexnet2012.data.archives_md5 import measured_beside
 from alexnet2012.data.decode import describe_decoder
 from alexnet2012.data.finish import SplitResult, describe_images, finish
@@ -28,7 +29,6 @@ from alexnet2012.data.sources.source import Source
 from alexnet2012.data.space import refuse_full_disk
 from alexnet2012.data.statistics import compare_with_authors
 from alexnet2012.data.storage import JpegStore, RawStore, Store
-from alexnet2012.dataset_config import EDITIONS, DatasetConfig
 from alexnet2012.errors import DataError
 from alexnet2012.files import LockTaken, in_bytes, locked, write_json
 

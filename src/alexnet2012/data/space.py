@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.errors import DataError
 from alexnet2012.files import in_bytes
 

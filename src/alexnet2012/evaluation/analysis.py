@@ -1,22 +1,23 @@
-"""What a trained net has learnt, as a job: the chroma of its towers (C21), the neighbours in its features (C22)."""
+"""What a trained net has learnt: the chroma of its towers (C21, figure 3), the neighbours in its features (C22)."""
 
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import stats
+from sklearn.metrics.pairwise import euclidean_distances
 from threadpoolctl import threadpool_limits
-from torch import nn
+from torch import Tensor, nn
 
-from alexnet2012.config import RunConfig
-from alexnet2012.data.batches import stream
+from alexnet2012.config.schema import RunConfig
+from alexnet2012.data.augment import stream
 from alexnet2012.data.packed import PackedDataset, PackedSplit
+from alexnet2012.data.storage import JpegImages
 from alexnet2012.errors import ConfigError
-from alexnet2012.evaluation.chroma import compare_towers
-from alexnet2012.evaluation.crops import centre_crop
-from alexnet2012.evaluation.neighbours import feature_blocks, nearest, pixel_blocks
-from alexnet2012.evaluation.predict import predict_crops
+from alexnet2012.evaluation.crops import centre_crop, predict_crops
 from alexnet2012.evaluation.trained import load_net, open_run
 from alexnet2012.files import replacing, write_json
 
@@ -113,3 +114,105 @@ def take_images(split: PackedSplit, rows: np.ndarray) -> np.ndarray:
     """uint8 (*rows.shape, s, s, 3)."""
     images = split.images[rows.ravel()]
     return images.reshape(*rows.shape, *images.shape[1:])
+
+
+RESAMPLES = 9_999  # permutations drawn where there are more than so many
+
+
+@dataclass(frozen=True)
+class Chroma:
+    """`towers`: the chroma energy of each kernel, 0 to 1, tower by tower; their means; the difference of these; and the
+    p of a permutation test over kernels that the towers do not differ."""
+
+    towers: list[list[float]]
+    means: list[float]
+    difference: float
+    p: float
+
+
+def chroma_energy(kernels: np.ndarray) -> np.ndarray:
+    """Float64 (n,): of each kernel (3, height, width), the share of its energy that grey images cannot excite.
+
+    Grey is R = G = B: at each position the mean over the colours is its grey part, and what is left is its chroma. 0
+    for a kernel that is blind to colours, 1 for one that sees nothing else.
+    """
+    kernels = kernels.astype(np.float64)
+    chroma = kernels - kernels.mean(axis=1, keepdims=True)
+    total = np.square(kernels).sum(axis=(1, 2, 3))
+    return np.divide(np.square(chroma).sum(axis=(1, 2, 3)), total, out=np.zeros(len(kernels)), where=total > 0)
+
+
+def compare_towers(kernels: np.ndarray) -> Chroma:
+    """The chroma of the first and of the second half of conv1's kernels (n, 3, height, width)."""
+    energy = chroma_energy(kernels)
+    towers = np.split(energy, 2)
+
+    def difference(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
+        return np.abs(first.mean(axis=axis) - second.mean(axis=axis))
+
+    test = stats.permutation_test(
+        towers, difference, vectorized=True, n_resamples=RESAMPLES, alternative="greater", rng=2012
+    )
+    means = [float(each.mean()) for each in towers]
+    return Chroma([each.tolist() for each in towers], means, float(test.statistic), float(test.pvalue))
+
+
+BLOCK_VALUES = 2**26  # 256 MiB of float32: so much of a gallery is in memory at a time
+
+
+def nearest(queries: np.ndarray, gallery: Iterator[np.ndarray], k: int) -> np.ndarray:
+    """Int64 (queries, k): places in the gallery of the nearest rows, nearest first, by Euclidean distance.
+
+    `gallery` hands over its rows, float32 (n, dimensions), a block at a time; only the k best so far are kept.
+    """
+    distances = np.empty((len(queries), 0), dtype=np.float32)
+    places = np.empty((len(queries), 0), dtype=np.int64)
+    start = 0
+    for block in gallery:
+        own = np.broadcast_to(np.arange(start, start + len(block)), (len(queries), len(block)))
+        distances = np.hstack([distances, euclidean_distances(queries, block, squared=True)])
+        distances, places = keep_nearest(distances, np.hstack([places, own]), k)
+        start += len(block)
+    return places
+
+
+def keep_nearest(distances: np.ndarray, places: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k smallest of each row, smallest first, and their places."""
+    if distances.shape[1] > k:
+        few = np.argpartition(distances, k - 1, axis=1)[:, :k]
+        distances, places = (np.take_along_axis(each, few, axis=1) for each in (distances, places))
+    order = np.lexsort((places, distances), axis=1)
+    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(places, order, axis=1)
+
+
+def pixel_blocks(images: np.ndarray | JpegImages, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """The packed images `rows` as float32 (n, size * size * 3) in 0..255, a block at a time."""
+    for part in split_rows(images, rows):
+        yield images[part].reshape(len(part), -1).astype(np.float32)
+
+
+def feature_blocks(
+    net: nn.Module, dataset: PackedDataset, split: str, rows: np.ndarray, batch: int
+) -> Iterator[np.ndarray]:
+    """What fc8 sees of the images `rows`, float32 (n, fc_neurons): fc7 after its ReLU and the halving of §4.2.
+
+    Centre crop, evaluation mode.
+    """
+    images, crop_px = dataset.split(split).images, net.config.crop_px
+    crops = (centre_crop(dataset.size_px, crop_px),)
+    seen: list[Tensor] = []
+    hook = net.fc8.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].float().cpu()))
+    try:
+        for part in split_rows(images, rows):
+            for _ in predict_crops(net, images, part, dataset.mean_image, crops, crop_px, batch):
+                pass
+            yield torch.cat(seen).numpy()
+            seen.clear()
+    finally:
+        hook.remove()
+
+
+def split_rows(images: np.ndarray | JpegImages, rows: np.ndarray) -> list[np.ndarray]:
+    """`rows` in blocks whose pixels fill BLOCK_VALUES, more than their features do."""
+    size = max(1, BLOCK_VALUES // (images.shape[1] ** 2 * 3))
+    return [rows[start : start + size] for start in range(0, len(rows), size)]

@@ -7,11 +7,9 @@ import numpy as np
 import torch
 
 from alexnet2012.data.decode import ImageError, decode
-from alexnet2012.data.inputs import read_inputs
 from alexnet2012.errors import DataError
-from alexnet2012.evaluation.crops import centre_crop, ten_crops
-from alexnet2012.evaluation.predict import predict_crops
-from alexnet2012.evaluation.trained import load_net, open_weights
+from alexnet2012.evaluation.crops import centre_crop, predict_crops, ten_crops
+from alexnet2012.evaluation.trained import load_net, open_weights, read_inputs
 
 LABELS = 5
 

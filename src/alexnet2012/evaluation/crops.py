@@ -1,13 +1,15 @@
-"""The ten patches of §4.1: four corners and the centre, and their reflections."""
+"""The ten patches of §4.1, four corners and the centre and their reflections, and what a net says of them."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
-from alexnet2012.data.batches import split_mean
-from alexnet2012.data.cropping import crop_floats
+from alexnet2012.data.augment import crop_floats, split_mean
+from alexnet2012.data.packed import PackedDataset
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,67 @@ def cut_on_device(images: Tensor, mean_image: Tensor, crop: Crop, crop_px: int) 
     down, across = slice(crop.top, crop.top + crop_px), slice(crop.left, crop.left + crop_px)
     pixels = images[:, down, across] - mean_image[down, across]
     return (pixels.flip(2) if crop.flipped else pixels).permute(0, 3, 1, 2)
+
+
+def measure_centre(
+    net: nn.Module, dataset: PackedDataset, split: str, rows: np.ndarray, crop_px: int, batch: int
+) -> tuple[np.ndarray, float]:
+    """Probabilities float32 (rows, classes) and mean cross-entropy (nats) of the centre crop in evaluation mode."""
+    data = dataset.split(split)
+    crops = (centre_crop(dataset.size_px, crop_px),)
+    parts = [part[0] for _, part in predict_crops(net, data.images, rows, dataset.mean_image, crops, crop_px, batch)]
+    probabilities = torch.cat(parts)
+    own = probabilities[torch.arange(len(rows)), torch.from_numpy(data.labels[rows])]
+    # A probability may underflow to 0; the smallest normal float32 keeps the loss finite.
+    return probabilities.numpy(), float(-own.double().clamp_min(torch.finfo(torch.float32).tiny).log().mean())
+
+
+def predict_crops(
+    net: nn.Module,
+    images: np.ndarray,
+    rows: np.ndarray,
+    mean_image: np.ndarray,
+    crops: tuple[Crop, ...],
+    crop_px: int,
+    batch: int,
+    mean_crop: str = "moving",
+) -> Iterator[tuple[slice, Tensor]]:
+    """For `batch` of the images `rows` at a time, the last time fewer: their places in `rows` and their probabilities.
+
+    Probabilities are float32 (crops, images, classes), on the CPU.
+    """
+    device = next(net.parameters()).device
+    was_training = net.training
+    means = [place_mean(mean_image, crop, crop_px, mean_crop) for crop in crops]
+    if device.type != "cpu":
+        means = [torch.from_numpy(mean).to(device) for mean in means]
+    net.eval()
+    try:
+        for start in range(0, len(rows), batch):
+            part = images[rows[start : start + batch]]
+            # Entered anew for each part: a generator would leave its caller in inference mode at every yield.
+            with torch.inference_mode():
+                views = show(part, means, crops, crop_px, device)
+                outputs = [functional.softmax(net(view), dim=1) for view in views]
+                probabilities = torch.stack(outputs).float().cpu()
+            yield slice(start, start + len(part)), probabilities
+    finally:
+        net.train(was_training)
+
+
+def show(
+    images: np.ndarray,
+    means: Sequence[np.ndarray | Tensor],
+    crops: tuple[Crop, ...],
+    crop_px: int,
+    device: torch.device,
+) -> Iterator[Tensor]:
+    """Each crop of all `images` minus that of its mean image, on `device`, where a GPU has the means already; it gets
+    the bytes of the images once and cuts them itself."""
+    if device.type == "cpu":
+        for crop, mean in zip(crops, means, strict=True):
+            yield cut(images, mean, crop, crop_px)
+        return
+    pixels = torch.from_numpy(images).to(device)
+    for crop, mean in zip(crops, means, strict=True):
+        yield cut_on_device(pixels, mean, crop, crop_px)

@@ -1,11 +1,54 @@
 """Averages of stored probabilities (table 2): no net is loaded, one block of rows is in memory at a time."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from alexnet2012 import provenance
+from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import RecordError
-from alexnet2012.files import replacing
+from alexnet2012.evaluation.metrics import CROPS, rank_truth, write_record
+from alexnet2012.files import read_json, replacing
+from alexnet2012.tracking import TrackingIds, log_ensemble
+
+
+def average_members(
+    name: str, member_folders: list[Path], split: str, output_folder: Path, data_folder: Path, tracking_file: Path
+) -> None:
+    """The same files as `predict` writes, for the mean of the members' stored probabilities.
+
+    Raises RecordError when members do not stand on the same images.
+    """
+    records = {folder: read_json(folder / f"{split}.json") for folder in member_folders}
+    datasets = {record["dataset"]["digest"] for record in records.values()}
+    if len(datasets) != 1:
+        raise RecordError(
+            f"{name}: its members were evaluated on different data ({', '.join(sorted(datasets))}); evaluate them again"
+        )
+    first = next(iter(records.values()))
+    dataset = open_packed(data_folder / first["dataset"]["name"])
+    if dataset.digest not in datasets:
+        raise RecordError(
+            f"{dataset.folder} is no longer the data that {name}'s members were evaluated on; evaluate them again"
+        )
+    for crops in CROPS:
+        average([folder / f"{split}-{crops}.npy" for folder in member_folders], output_folder / f"{split}-{crops}.npy")
+    members = {f"{record['variant']}-seed{record['seed']}": record["mlflow_run_id"] for record in records.values()}
+    made_by = asdict(provenance.collect(first["provenance"]["torch_threads"]))
+    details = {"members": members, "hash8": output_folder.parent.name.rsplit("-", 1)[1]}
+    labels = dataset.split(split).labels
+    stored = {crops: np.load(output_folder / f"{split}-{crops}.npy", mmap_mode="r") for crops in CROPS}
+    ranks = {crops: rank_truth(each, labels) for crops, each in stored.items()}
+    errors = write_record(output_folder, "ensemble", name, dataset, split, ranks, made_by, details)
+    log_ensemble(
+        TrackingIds.load(tracking_file),
+        name,
+        members,
+        {f"{split}_{crops}_{k}_error": error for crops, each in errors.items() for k, error in each.items()},
+        output_folder,
+    )
+
 
 BLOCK_VALUES = 2**17  # a megabyte of sums: they stay in the cache while the members are added
 

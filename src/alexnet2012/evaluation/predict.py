@@ -1,26 +1,22 @@
-"""Per-image probabilities of a trained net: ten crops, and the centre crop from the same pass."""
+"""Per-image probabilities of a trained net as a job: arrays first, and last the record that vouches for them."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from alexnet2012 import provenance
+from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import DataError
-from alexnet2012.evaluation.crops import (
-    CENTRE,
-    CENTRE_FIRST,
-    Crop,
-    centre_crop,
-    cut,
-    cut_on_device,
-    place_mean,
-    ten_crops,
-)
-from alexnet2012.evaluation.metrics import are_kept, rank_truth
+from alexnet2012.evaluation.crops import CENTRE, CENTRE_FIRST, predict_crops, ten_crops
+from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth, write_record
+from alexnet2012.evaluation.trained import load_net, open_run
+from alexnet2012.files import replacing
+from alexnet2012.tracking import TrackingIds, log_results
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,53 @@ class Predictions:
     centre: np.ndarray
     ranks: dict[str, np.ndarray]
     errors_by_crops: list[float]
+
+
+def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path, tracking_file: Path) -> None:
+    """Write `output_folder`/<split>-{ten_crop,centre}.npy, float32 (n, classes), of no image where they would be too
+    many; <split>-ranks.npz, how many classes stand before each true one; and <split>.json with errors and provenance.
+
+    Raises RecordError when the weights are not those of the run's record, or were trained on other data; DataError
+    when the split's labels are withheld.
+    """
+    run, record, dataset = open_run(run_folder, data_folder)
+    check_labels_public(dataset, split)
+    found, made_by, wall_time_s = predict_split(run_folder, run, dataset, split)
+    for crops in CROPS:
+        with replacing(output_folder / f"{split}-{crops}.npy") as path, path.open("wb") as file:
+            np.save(file, getattr(found, crops))
+    details = {"seed": run.seed, "hash8": run.hash8, "weights_sha256": record["weights_sha256"]}
+    details |= {"wall_time_s": round(wall_time_s, 1), "mlflow_run_id": record["mlflow_run_id"]}
+    details["errors_by_crops"] = found.errors_by_crops
+    errors = write_record(
+        output_folder, "prediction", run.variant, dataset, split, found.ranks, asdict(made_by), details
+    )
+    log_results(
+        run_folder / "state",
+        TrackingIds.load(tracking_file),
+        f"{run.variant}-seed{run.seed}",
+        {f"{split}_{crops}_{k}_error": error for crops, each in errors.items() for k, error in each.items()},
+    )
+
+
+def check_labels_public(dataset: PackedDataset, split: str) -> None:
+    """Raises DataError for a split on which no error can be measured."""
+    if (dataset.split(split).labels < 0).any():
+        raise DataError(
+            f"the labels of {dataset.name}'s {split} images are withheld, so that no error can be measured on them; "
+            "with --submission, predict writes the five most probable labels of each image instead"
+        )
+
+
+def predict_split(
+    run_folder: Path, run: RunConfig, dataset: PackedDataset, split: str
+) -> tuple[Predictions, provenance.Provenance, float]:
+    """The trained net's probabilities, what made them, and the seconds that it took once all was loaded."""
+    net, made_by = load_net(run_folder, run, len(dataset.classes))
+    started = time.monotonic()
+    batch, mean_crop = run.runtime.evaluation_batch, run.net.mean_crop
+    found = predict_ten_crops(net, dataset, split, run.net.crop_px, batch, mean_crop)
+    return found, made_by, time.monotonic() - started
 
 
 def predict_ten_crops(
@@ -80,67 +123,3 @@ def count_wrong(probabilities: Tensor, labels: Tensor) -> np.ndarray:
     means = (sums / torch.arange(1, len(sums) + 1).view(-1, 1, 1)).float()  # as they are stored
     own = means.gather(2, labels.clamp_min(0).expand(len(means), -1).unsqueeze(2))
     return ((means >= own).sum(2) > 1).sum(1).numpy()
-
-
-def measure_centre(
-    net: nn.Module, dataset: PackedDataset, split: str, rows: np.ndarray, crop_px: int, batch: int
-) -> tuple[np.ndarray, float]:
-    """Probabilities float32 (rows, classes) and mean cross-entropy (nats) of the centre crop in evaluation mode."""
-    data = dataset.split(split)
-    crops = (centre_crop(dataset.size_px, crop_px),)
-    parts = [part[0] for _, part in predict_crops(net, data.images, rows, dataset.mean_image, crops, crop_px, batch)]
-    probabilities = torch.cat(parts)
-    own = probabilities[torch.arange(len(rows)), torch.from_numpy(data.labels[rows])]
-    # A probability may underflow to 0; the smallest normal float32 keeps the loss finite.
-    return probabilities.numpy(), float(-own.double().clamp_min(torch.finfo(torch.float32).tiny).log().mean())
-
-
-def predict_crops(
-    net: nn.Module,
-    images: np.ndarray,
-    rows: np.ndarray,
-    mean_image: np.ndarray,
-    crops: tuple[Crop, ...],
-    crop_px: int,
-    batch: int,
-    mean_crop: str = "moving",
-) -> Iterator[tuple[slice, Tensor]]:
-    """For `batch` of the images `rows` at a time, the last time fewer: their places in `rows` and their probabilities.
-
-    Probabilities are float32 (crops, images, classes), on the CPU.
-    """
-    device = next(net.parameters()).device
-    was_training = net.training
-    means = [place_mean(mean_image, crop, crop_px, mean_crop) for crop in crops]
-    if device.type != "cpu":
-        means = [torch.from_numpy(mean).to(device) for mean in means]
-    net.eval()
-    try:
-        for start in range(0, len(rows), batch):
-            part = images[rows[start : start + batch]]
-            # Entered anew for each part: a generator would leave its caller in inference mode at every yield.
-            with torch.inference_mode():
-                views = show(part, means, crops, crop_px, device)
-                outputs = [functional.softmax(net(view), dim=1) for view in views]
-                probabilities = torch.stack(outputs).float().cpu()
-            yield slice(start, start + len(part)), probabilities
-    finally:
-        net.train(was_training)
-
-
-def show(
-    images: np.ndarray,
-    means: Sequence[np.ndarray | Tensor],
-    crops: tuple[Crop, ...],
-    crop_px: int,
-    device: torch.device,
-) -> Iterator[Tensor]:
-    """Each crop of all `images` minus that of its mean image, on `device`, where a GPU has the means already; it gets
-    the bytes of the images once and cuts them itself."""
-    if device.type == "cpu":
-        for crop, mean in zip(crops, means, strict=True):
-            yield cut(images, mean, crop, crop_px)
-        return
-    pixels = torch.from_numpy(images).to(device)
-    for crop, mean in zip(crops, means, strict=True):
-        yield cut_on_device(pixels, mean, crop, crop_px)

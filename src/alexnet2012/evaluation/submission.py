@@ -6,7 +6,24 @@ import numpy as np
 
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import DataError, RecordError
+from alexnet2012.evaluation.trained import open_run
 from alexnet2012.files import write_text
+
+
+def submit(run_folder: Path, split: str, output_folder: Path, data_folder: Path) -> Path:
+    """Write `output_folder`/<split>-submission.txt, the official format, from ten-crop probabilities; its path.
+
+    Raises RecordError as `predict` does, and DataError as `check_submittable` does.
+    """
+    from alexnet2012.evaluation.predict import predict_split  # with torch
+
+    run, _, dataset = open_run(run_folder, data_folder)
+    check_submittable(dataset, split)
+    found, _, _ = predict_split(run_folder, run, dataset, split)
+    path = output_folder / f"{split}-submission.txt"
+    write_submission(path, found.ten_crop, dataset.official_ids)
+    return path
+
 
 LABELS = 5
 

@@ -1,17 +1,22 @@
-"""A trained run, opened by those that look at its net."""
+"""A trained run: its settings, record, weights, mean image and class names."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet2012 import devices, provenance
-from alexnet2012.config import RunConfig
+from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import RecordError
 from alexnet2012.files import file_digest, read_json
-from alexnet2012.resolve import read_run
 
 if TYPE_CHECKING:
     from torch import nn
+from zipfile import BadZipFile
+
+import numpy as np
+
+from alexnet2012.errors import DataError
+from alexnet2012.files import replacing
 
 
 def open_weights(run_folder: Path) -> tuple[RunConfig, dict]:
@@ -41,10 +46,34 @@ def load_net(run_folder: Path, run: RunConfig, classes: int) -> tuple["nn.Module
     """The trained net on its device, and what the work with it is made by."""
     from safetensors.torch import load_file
 
-    from alexnet2012.model.nets import make_net
+    from alexnet2012.model.build import make_net
 
     device = devices.open_device(run.runtime.device, run.training.torch_threads)
     made_by = provenance.collect(run.training.torch_threads, device.type)
     net = make_net(run.net, classes)
     net.load_state_dict(load_file(run_folder / "model.safetensors"))
     return net.to(device), made_by
+
+
+INPUTS = "inputs.npz"
+
+
+def write_inputs(run_folder: Path, dataset: PackedDataset) -> None:
+    """Write them into a run's folder."""
+    with replacing(run_folder / INPUTS) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, mean_image=dataset.mean_image, classes=np.array(dataset.classes))
+
+
+def read_inputs(run_folder: Path) -> tuple[np.ndarray, list[str]]:
+    """The mean image, float32 (size, size, 3), and the names of the classes beside a net's weights.
+
+    Raises DataError where they are not.
+    """
+    path = run_folder / INPUTS
+    try:
+        with np.load(path) as arrays:
+            return arrays["mean_image"], arrays["classes"].tolist()
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}); `alexnet2012 cards RESULTS` writes it beside every net of RESULTS"
+        ) from None

@@ -6,12 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alexnet2012.model.activation import activate
-from alexnet2012.model.convolution import Convolution
+from alexnet2012.config.nets import CONV_NAMES, SIXTH, NetConfig
+from alexnet2012.model.convolution import Convolution, activate
 from alexnet2012.model.geometry import NORMALISED, NORMALISED_TWICE, POOLED, list_layers, paper_fan_in
-from alexnet2012.model.lrn import local_response_norm
-from alexnet2012.model.map_norm import normalise_within_maps
-from alexnet2012.net_config import CONV_NAMES, SIXTH, NetConfig
+from alexnet2012.model.lrn import local_response_norm, normalise_within_maps
 
 
 class AlexNet(nn.Module):

@@ -1,7 +1,10 @@
-"""A convolution whose last windows may hang over the right and the bottom edge, as the 2012 code's do."""
+"""Convolutions whose last windows may hang over the right and the bottom edge, and the activation (§3.1)."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from alexnet2012.config.nets import Activation
 
 COLOURS = 3
 
@@ -46,3 +49,8 @@ def fold(maps: Tensor, stride: int) -> Tensor:
     tiles = maps.permute(0, 2, 3, 1).reshape(images, height // stride, stride, width // stride, stride, channels)
     folded = tiles.permute(0, 1, 3, 2, 4, 5).reshape(images, height // stride, width // stride, -1)
     return folded.permute(0, 3, 1, 2)
+
+
+def activate(values: Tensor, activation: Activation) -> Tensor:
+    """max(0, x), or tanh(x), in place where the gradient allows it."""
+    return functional.relu(values, inplace=True) if activation == "relu" else torch.tanh(values)

@@ -4,10 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alexnet2012.model.activation import activate
-from alexnet2012.model.geometry import list_layers
-from alexnet2012.model.lrn import local_response_norm
-from alexnet2012.net_config import (
+from alexnet2012.config.nets import (
     ActivationLayer,
     ConvLayer,
     FullLayer,
@@ -16,6 +13,9 @@ from alexnet2012.net_config import (
     PoolLayer,
     WeightLayer,
 )
+from alexnet2012.model.convolution import activate
+from alexnet2012.model.geometry import list_layers
+from alexnet2012.model.lrn import local_response_norm
 
 
 class LayeredNet(nn.Module):

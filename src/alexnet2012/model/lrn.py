@@ -10,13 +10,13 @@ The backward pass, with g = dL/db and u_i = g_i * a_i * d_i^(-beta-1):
     dL/da_i = g_i * d_i^-beta - 2 * alpha * beta * a_i * SUM_{j = i-n/2 .. i+n/2} u_j
 
 Only a is saved between them. On a CPU compiled loops read each pixel's channels once (model.lrn_loops); elsewhere, and
-in a graph that torch.compile makes, the same formulas are tensor operations.
-"""
+in a graph that torch.compile makes, the same formulas are tensor operations."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from alexnet2012.config.nets import MapNormConfig
 from alexnet2012.model import lrn_loops
 
 
@@ -92,3 +92,11 @@ def _window_sum(values: Tensor, n: int) -> Tensor:
     channels, half = values.shape[1], n // 2
     padded = functional.pad(values, (half, half))
     return sum(padded[:, shift : shift + channels] for shift in range(n))
+
+
+def normalise_within_maps(maps: Tensor, norm: MapNormConfig) -> Tensor:
+    """u / (k + alpha * s)^beta for `maps` (images, channels, height, width), s being the sum of u^2 over the
+    size x size pixels around each pixel, of which those outside the map count as zeros."""
+    pixels = norm.size * norm.size
+    sums = functional.avg_pool2d(maps.square(), norm.size, stride=1, padding=norm.size // 2) * pixels
+    return maps * (norm.k + norm.alpha * sums).pow(-norm.beta)

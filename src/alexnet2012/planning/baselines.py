@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from alexnet2012.baseline_config import BaselineConfig, FisherConfig
-from alexnet2012.config import RunConfig
+from alexnet2012.config.nets import BaselineConfig, FisherConfig
+from alexnet2012.config.schema import RunConfig
 from alexnet2012.planning.counts import ImageCounts
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from alexnet2012.config.datasets import EDITIONS, DatasetConfig
 from alexnet2012.data.decode import IMAGE_FORMATS
 from alexnet2012.data.packed import SPLITS
 from alexnet2012.data.sources import layouts
@@ -13,7 +14,6 @@ from alexnet2012.data.sources.draw import share_of
 from alexnet2012.data.sources.rotations import ORIENTATIONS
 from alexnet2012.data.sources.shards import find_shards
 from alexnet2012.data.sources.verify import ILSVRC2010, ILSVRC2012
-from alexnet2012.dataset_config import EDITIONS, DatasetConfig
 
 # CIFAR-10 with 500 images a class drawn for val; the editions as they are published.
 KNOWN = {

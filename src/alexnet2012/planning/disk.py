@@ -5,8 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.space import bytes_per_image
-from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.planning.work import DatasetWork, Work
 
 LABEL_BYTES = 8

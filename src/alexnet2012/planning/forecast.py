@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from alexnet2012.config.plan import make_plan
+from alexnet2012.config.validate import read_yaml
 from alexnet2012.planning.baselines import measure_all_costs
 from alexnet2012.planning.disk import stored_image_bytes
 from alexnet2012.planning.jobs import list_jobs
@@ -17,8 +19,6 @@ from alexnet2012.planning.rates import Rates, measure_rates, setting_of
 from alexnet2012.planning.small_costs import measure_small_costs, measure_snakemake, preparation_seconds
 from alexnet2012.planning.work import TrainingWork, Work, list_work
 from alexnet2012.preflight import list_missing
-from alexnet2012.resolve import make_plan
-from alexnet2012.validation import read_yaml
 
 AS_THIS_CPU = "as fast as this machine's CPU"
 

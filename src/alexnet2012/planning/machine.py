@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alexnet2012.config import RunConfig
+from alexnet2012.config.schema import RunConfig
+from alexnet2012.cpu import count_usable_cores
 from alexnet2012.planning.disk import usable_memory_bytes
 from alexnet2012.planning.work import TrainingWork, Work
-from alexnet2012.provenance import count_usable_cores, describe_hardware
+from alexnet2012.provenance import describe_hardware
 
 
 @dataclass(frozen=True)

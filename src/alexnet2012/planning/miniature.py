@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from alexnet2012.allocation import KEEP_LARGE_BUFFERS
-from alexnet2012.config import RunConfig
+from alexnet2012.config.plan import Plan, load_variants, make_plan
+from alexnet2012.config.schedules import FixedSchedule
+from alexnet2012.config.schema import RunConfig
+from alexnet2012.cpu import KEEP_LARGE_BUFFERS
 from alexnet2012.errors import RecordError
 from alexnet2012.files import write_json
 from alexnet2012.leases import FOLDER_VARIABLE
-from alexnet2012.plan import Plan
 from alexnet2012.preflight import write_run
 from alexnet2012.provenance import COMMIT_VARIABLE
-from alexnet2012.resolve import load_variants, make_plan
-from alexnet2012.schedule_config import FixedSchedule
 
 CLASSES, IMAGES_PER_CLASS, SIZE_PX = 7, 5, 16
 CONFIG = {

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.errors import PlanError
 from alexnet2012.planning.machine import Machine
 from alexnet2012.planning.miniature import job_environment

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from alexnet2012.config import RunConfig
-from alexnet2012.dataset_config import DatasetConfig
+from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.config.plan import Plan
+from alexnet2012.config.schema import RunConfig
 from alexnet2012.evaluation.metrics import CROPS, are_kept
 from alexnet2012.model.geometry import describe
-from alexnet2012.plan import Plan
 from alexnet2012.planning.baselines import BaselineWork, list_baselines
 from alexnet2012.planning.counts import ImageCounts, count_images
 

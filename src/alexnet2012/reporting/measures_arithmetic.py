@@ -3,8 +3,8 @@
 import math
 
 from alexnet2012 import paper
+from alexnet2012.config.nets import CONV_NAMES, NetConfig
 from alexnet2012.model.geometry import count_neurons, describe
-from alexnet2012.net_config import CONV_NAMES, NetConfig
 from alexnet2012.reporting.outcomes import Measurement
 from alexnet2012.reporting.results import Results
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from alexnet2012.data.inputs import write_inputs
+from alexnet2012.config.schema import read_run
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.evaluation.statistics import estimate_error
+from alexnet2012.evaluation.trained import write_inputs
 from alexnet2012.files import read_json, write_json, write_text
 from alexnet2012.reporting.cells import error_cell, percent
 from alexnet2012.reporting.net import Net
 from alexnet2012.reporting.pages import grid
 from alexnet2012.reporting.provenance_note import list_origin
 from alexnet2012.reporting.results import Experiment, load_results
-from alexnet2012.resolve import read_run
 
 CARD = "model_card.md"
 WORDS = {"ten_crop": "ten crops", "centre": "centre crop"}

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from alexnet2012.config import RunConfig
+from alexnet2012.config.schema import RunConfig
 from alexnet2012.errors import Interrupted, TrainingError
 from alexnet2012.towers.exchange import TOWERS
 

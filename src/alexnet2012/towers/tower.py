@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
+from alexnet2012.config.nets import SIXTH, NetConfig
 from alexnet2012.model.alexnet import AlexNet
 from alexnet2012.model.convolution import Convolution
 from alexnet2012.model.geometry import sees_own_tower
-from alexnet2012.net_config import SIXTH, NetConfig
 from alexnet2012.towers.exchange import TOWERS, Peers, halves, join, share
 
 Weights = dict[str, Tensor]

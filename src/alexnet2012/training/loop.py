@@ -9,18 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from alexnet2012.config import RunConfig
-from alexnet2012.data.batches import draw_order, draw_views, torch_generator
+from alexnet2012.config.schema import RunConfig
+from alexnet2012.data.augment import draw_order, draw_views, torch_generator
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import Interrupted, TrainingError
+from alexnet2012.evaluation.crops import measure_centre
 from alexnet2012.evaluation.metrics import rank_truth
-from alexnet2012.evaluation.predict import measure_centre
-from alexnet2012.model.nets import initialise, list_rules, make_net
-from alexnet2012.training.checkpoint import State, save
-from alexnet2012.training.feed import Batch, Feed
-from alexnet2012.training.forward import make_forward
-from alexnet2012.training.interrupt import StopRequest
-from alexnet2012.training.rows import choose_rows
+from alexnet2012.model.build import initialise, make_net
+from alexnet2012.training.checkpoint import State, StopRequest, save
+from alexnet2012.training.loader import Batch, Feed, choose_rows
+from alexnet2012.training.precision import make_forward
 from alexnet2012.training.schedule import (
     augmentation,
     epochs_to_target,
@@ -30,7 +28,7 @@ from alexnet2012.training.schedule import (
     save_scheduler,
     steering_error,
 )
-from alexnet2012.training.update import PaperSGD
+from alexnet2012.training.sgd import PaperSGD, list_rules
 
 CUDA_LOSSES = 50  # losses looked at together on a GPU, where reading each would make it wait for the CPU
 

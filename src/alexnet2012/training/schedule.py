@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from functools import reduce
 from typing import Protocol
 
-from alexnet2012.config import AugmentationConfig, TrainingConfig
-from alexnet2012.net_config import REST
-from alexnet2012.schedule_config import (
+from alexnet2012.config.nets import REST
+from alexnet2012.config.schedules import (
     AnySchedule,
     FixedSchedule,
     LoggedSchedule,
@@ -15,6 +14,7 @@ from alexnet2012.schedule_config import (
     RateChange,
     TargetSchedule,
 )
+from alexnet2012.config.schema import AugmentationConfig, TrainingConfig
 
 
 class Scheduler(Protocol):

@@ -67,7 +67,8 @@ def add_inspecting_verbs(verbs: argparse._SubParsersAction) -> None:
 def run_predict(options: argparse.Namespace) -> None:
     run = read_settings(options.folder)
     with lease_for(run, f"predict {options.folder.resolve()} {options.split}", options.gpus):
-        from alexnet2012.evaluation.run import predict, submit
+        from alexnet2012.evaluation.predict import predict
+        from alexnet2012.evaluation.submission import submit
 
         if options.submission:
             print(submit(options.folder, options.split, options.output, options.data))
@@ -83,7 +84,7 @@ def run_judge(options: argparse.Namespace) -> None:
 
 
 def run_average(options: argparse.Namespace) -> None:
-    from alexnet2012.evaluation.run import average_members
+    from alexnet2012.evaluation.ensemble import average_members
 
     average_members(options.name, options.members, options.split, options.output, options.data, options.tracking)
 
@@ -117,7 +118,7 @@ def run_calibrate(options: argparse.Namespace) -> None:
 
     packed = options.data / options.dataset
     with lease_gpus(f"calibrate {packed.resolve()}", granted=options.gpus):
-        from alexnet2012.evaluation.calibration import calibrate_torchvision
+        from alexnet2012.evaluation.calibrate import calibrate_torchvision
 
         weights = options.weights and options.weights.expanduser()
         calibrate_torchvision(packed, options.output, weights, options.download)

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from alexnet2012.config import RunConfig
+    from alexnet2012.config.schema import RunConfig
 
 
 def read_settings(folder: Path, baseline: bool = False) -> "RunConfig":
     """The settings of a net, or of a baseline; raises ConfigError for the other one."""
+    from alexnet2012.config.schema import read_run
     from alexnet2012.errors import ConfigError
-    from alexnet2012.resolve import read_run
 
     run = read_run(folder / "config.yaml")
     if run.is_baseline != baseline:

@@ -49,8 +49,8 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
 
 
 def run_describe(options: argparse.Namespace) -> None:
+    from alexnet2012.config.plan import describe_target
     from alexnet2012.model.geometry import describe
-    from alexnet2012.resolve import describe_target
 
     table = describe(describe_target(options.variant, options.variants, options.configfile), options.classes)
     if options.json:
@@ -103,9 +103,9 @@ def run_track(options: argparse.Namespace) -> None:
 
 
 def run_prepare(options: argparse.Namespace) -> None:
-    from alexnet2012.config import DatasetConfig
+    from alexnet2012.config.datasets import DatasetConfig
+    from alexnet2012.config.validate import validate
     from alexnet2012.data.prepare import check, prepare
-    from alexnet2012.validation import validate
 
     source = f"dataset {options.name}"
     dataset = validate(DatasetConfig, parse_json(options.dataset, source), source)

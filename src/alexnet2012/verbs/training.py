@@ -47,7 +47,7 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def train_here(options: argparse.Namespace, two_devices: bool) -> None:
-    from alexnet2012.training.run import train
+    from alexnet2012.training.train import train
 
     train(options.folder, options.data, options.tracking, options.search, two_devices, options.start)
 

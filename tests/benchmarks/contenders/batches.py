@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from alexnet2012.config import AugmentationConfig
-from alexnet2012.data.batches import draw_order, draw_views, make_batch
+from alexnet2012.config.schema import AugmentationConfig
+from alexnet2012.data.augment import draw_order, draw_views, make_batch
 from alexnet2012.data.packed import open_packed
 
 SIZE_PX = 256
@@ -54,7 +54,7 @@ def make_ours(folder: str, crop_px: int, batch: int) -> Call:
 
 def make_bytes(folder: str, crop_px: int, batch: int) -> Call:
     """uint8 crops, for a GPU that does the rest."""
-    from alexnet2012.data.cropping import crop_bytes
+    from alexnet2012.data.augment import crop_bytes
 
     epochs = Epochs(folder, crop_px, batch)
     out = np.empty((batch, crop_px, crop_px, 3), dtype=np.uint8)

@@ -13,12 +13,11 @@ from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
+from alexnet2012.config.nets import NetConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
-from alexnet2012.evaluation.crops import cut, ten_crops
-from alexnet2012.evaluation.predict import predict_crops
+from alexnet2012.evaluation.crops import cut, predict_crops, ten_crops
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.nets import initialise
-from alexnet2012.net_config import NetConfig
+from alexnet2012.model.build import initialise
 
 CROP_PX = 224
 

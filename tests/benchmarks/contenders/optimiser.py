@@ -7,7 +7,7 @@ from contenders.plain_net import FULL, PlainAlexNet
 from contest import Call, Done
 from torch import nn
 
-from alexnet2012.training.update import PaperSGD
+from alexnet2012.training.sgd import PaperSGD
 
 RULE = {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}
 

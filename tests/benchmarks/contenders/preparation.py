@@ -13,7 +13,7 @@ import numpy as np
 from contest import Call, Done
 from PIL import Image
 
-from alexnet2012.config import DatasetConfig
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.planning.miniature import VERB
 from alexnet2012.provenance import COMMIT_VARIABLE, read_commit
 

@@ -9,8 +9,8 @@ from contenders.plain_net import SIZES, PlainAlexNet
 from contest import Call, Done
 from torch import nn
 
-from alexnet2012.config import RunConfig
-from alexnet2012.data.batches import draw_views
+from alexnet2012.config.schema import RunConfig
+from alexnet2012.data.augment import draw_views
 from alexnet2012.planning.bench import open_random_images
 from alexnet2012.planning.rates import random_images
 from alexnet2012.training.loop import Training

@@ -9,10 +9,10 @@ from tiny_training import COMMIT
 from alexnet2012.baselines import encoding, linear
 from alexnet2012.baselines.run import load_models, predict_baseline, train_baseline
 from alexnet2012.cli import main
+from alexnet2012.config.schema import read_run
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.files import file_digest
-from alexnet2012.resolve import read_run
 
 pytestmark = pytest.mark.usefixtures("offline")
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from alexnet2012.baseline_config import DescriptorConfig, GridConfig
 from alexnet2012.baselines.descriptors import cells, corners, describe, place
+from alexnet2012.config.nets import DescriptorConfig, GridConfig
 
 RANDOM = np.random.default_rng(0)
 IMAGE = RANDOM.integers(0, 256, (32, 32, 3), dtype=np.uint8)

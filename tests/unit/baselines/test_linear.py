@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 
-from alexnet2012.baseline_config import LinearConfig
 from alexnet2012.baselines.linear import as_probabilities, decide, fit, measure
+from alexnet2012.config.nets import LinearConfig
 
 RANDOM = np.random.default_rng(0)
 CENTRES = RANDOM.normal(size=(4, 12))

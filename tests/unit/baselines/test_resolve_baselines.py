@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from alexnet2012.config.plan import describe_target, make_plan
 from alexnet2012.errors import ConfigError
-from alexnet2012.resolve import describe_target, make_plan
 
 ROOT = Path(__file__).parents[3]
 VARIANTS = ROOT / "config" / "variants.yaml"

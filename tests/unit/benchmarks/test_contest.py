@@ -3,7 +3,7 @@ import os
 import pytest
 from contest import Contender, Contest, ContestError, in_both, make_environment
 
-from alexnet2012.allocation import KEEP_LARGE_BUFFERS
+from alexnet2012.cpu import KEEP_LARGE_BUFFERS
 
 TELL = [*KEEP_LARGE_BUFFERS, "OMP_NUM_THREADS", "MKL_NUM_THREADS"]
 

@@ -3,7 +3,7 @@ import pytest
 from fake_imagenet import Edition
 from fake_images import PER_BATCH
 
-from alexnet2012 import dataset_config
+from alexnet2012.config import datasets
 from alexnet2012.data import downloads
 from alexnet2012.data.sources import cifar10 as module
 from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012
@@ -16,7 +16,7 @@ def cifar10(monkeypatch) -> downloads.Cifar10:
     images = generator.integers(0, 256, (6 * PER_BATCH, 32, 32, 3), dtype=np.uint8)
     labels = (np.arange(6 * PER_BATCH) % 10).astype(np.uint8)
     fake = downloads.Cifar10(images[:60], labels[:60], images[60:], labels[60:])
-    monkeypatch.setattr(dataset_config, "CIFAR10_DIGEST", fake.digest)
+    monkeypatch.setattr(datasets, "CIFAR10_DIGEST", fake.digest)
     monkeypatch.setattr(module, "CIFAR10_VAL_PER_CLASS", 2)
     return fake
 

@@ -2,9 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet2012.data.batches import Views, make_batch
-from alexnet2012.data.cropping import crop_bytes
-from alexnet2012.data.on_device import centre
+from alexnet2012.data.augment import Views, centre, crop_bytes, make_batch
 from alexnet2012.data.storage import JpegImages, encode
 
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from fake_images import write_npm
 
-from alexnet2012.config import DatasetConfig
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import downloads
 from alexnet2012.data.downloads import NPM_ARCHIVE, Archive, Way, fetch
 from alexnet2012.data.sources.cifar10 import find_cifar10

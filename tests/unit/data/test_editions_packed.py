@@ -10,7 +10,7 @@ import pytest
 from fake_imagenet import LAYOUTS_2012, Edition, write_ilsvrc2010_tars, write_ilsvrc2012_tars
 from PIL import Image
 
-from alexnet2012.config import DatasetConfig
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import packing
 from alexnet2012.data.decode import decode
 from alexnet2012.data.packed import open_packed, verify_digests

@@ -5,12 +5,12 @@ import shutil
 import pytest
 from fake_imagenet import write_ilsvrc2012_parquet, write_release
 
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.sources import ilsvrc2012
 from alexnet2012.data.sources.class_list import read_class_list
 from alexnet2012.data.sources.find import find_source
 from alexnet2012.data.sources.layouts import check_source
 from alexnet2012.data.sources.names import list_some
-from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
 from alexnet2012.planning.counts import estimate_release
 

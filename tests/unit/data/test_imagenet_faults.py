@@ -19,12 +19,12 @@ from fake_imagenet import (
     write_tar,
 )
 
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Problem
 from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012
 from alexnet2012.data.sources.layouts import check_source
 from alexnet2012.data.sources.tars import list_inner_tars, walk_tar, walk_tar_of_tars
 from alexnet2012.data.sources.verify import ILSVRC2010, ILSVRC2012
-from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
 
 TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fake_images import write_pictures
 
-from alexnet2012.config import DatasetConfig
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import packed
 from alexnet2012.data.packed import open_packed, shard_digests, verify_digests, whole_digest
 from alexnet2012.data.prepare import prepare

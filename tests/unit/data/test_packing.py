@@ -18,9 +18,10 @@ import pytest
 from fake_images import write_pictures
 from PIL import Image
 
-from alexnet2012.config import AugmentationConfig, DatasetConfig
+from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.config.schema import AugmentationConfig
 from alexnet2012.data import packing, storage
-from alexnet2012.data.batches import draw_views, make_batch
+from alexnet2012.data.augment import draw_views, make_batch
 from alexnet2012.data.listing import Listing
 from alexnet2012.data.packed import open_packed, verify_digests
 from alexnet2012.data.prepare import prepare
@@ -33,7 +34,7 @@ SHARD = 10
 SLOW = """
 import sys, time
 from pathlib import Path
-from alexnet2012.config import DatasetConfig
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import packing, reading
 from alexnet2012.data.prepare import prepare
 packing.SHARD_ROWS, reading.CHUNK_IMAGES = 10, 2

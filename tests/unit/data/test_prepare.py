@@ -8,7 +8,7 @@ from fake_images import write_npm, write_pictures
 from photographs import caltech_archive
 from PIL import Image
 
-from alexnet2012.config import DatasetConfig
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import prepare as module
 from alexnet2012.data import space
 from alexnet2012.data.decode import fit_square

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from tiny_training import describe_dataset, pack
 
-from alexnet2012.config import Config
+from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.config.experiments import Config
 from alexnet2012.data.packed import open_packed, verify_digests
 from alexnet2012.data.prepare import prepare
-from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
 
 

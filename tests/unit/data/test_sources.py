@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fake_images import write_npm, write_official, write_pictures
 
-from alexnet2012.config import DatasetConfig
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import downloads
 from alexnet2012.data.listing import Problem
 from alexnet2012.data.sources.cifar10 import draw_per_class, find_cifar10

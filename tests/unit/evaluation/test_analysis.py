@@ -7,16 +7,17 @@ from fake_dataset import write_dataset, write_manifest
 from safetensors.torch import save_file
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from alexnet2012.config import DatasetConfig, RunConfig, TrainingConfig
-from alexnet2012.data.batches import torch_generator
+from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.config.nets import ConvConfig, LayeredNetConfig, NetConfig
+from alexnet2012.config.schema import RunConfig, TrainingConfig
+from alexnet2012.data.augment import torch_generator
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import ConfigError, RecordError
-from alexnet2012.evaluation import neighbours
+from alexnet2012.evaluation import analysis
 from alexnet2012.evaluation.analysis import analyse
 from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.files import file_digest
-from alexnet2012.model.nets import initialise, make_net
-from alexnet2012.net_config import ConvConfig, LayeredNetConfig, NetConfig
+from alexnet2012.model.build import initialise, make_net
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SMALL = ConvConfig(kernels=4, kernel_px=3, pad=1)
@@ -115,13 +116,13 @@ def test_another_seed_is_asked_about_the_same_images(tmp_path):
 
 def test_distances_take_the_runs_threads_and_not_the_machines(tmp_path, monkeypatch):
     folder, _ = write_run(tmp_path, NET)
-    used, distances = [], neighbours.euclidean_distances
+    used, distances = [], analysis.euclidean_distances
 
     def watch(*arguments, **options):
         used.extend(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
         return distances(*arguments, **options)
 
-    monkeypatch.setattr(neighbours, "euclidean_distances", watch)
+    monkeypatch.setattr(analysis, "euclidean_distances", watch)
     with threadpool_limits(2):
         analyse(folder, tmp_path / "out", tmp_path / "data")
     assert used and set(used) == {1}

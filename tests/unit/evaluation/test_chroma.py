@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from alexnet2012.evaluation.chroma import chroma_energy, compare_towers
+from alexnet2012.evaluation.analysis import chroma_energy, compare_towers
 
 
 def kernel(red: float, green: float, blue: float) -> np.ndarray:

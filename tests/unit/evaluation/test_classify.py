@@ -9,13 +9,12 @@ import pytest
 from PIL import Image
 
 from alexnet2012.cli import main
-from alexnet2012.data.inputs import write_inputs
+from alexnet2012.config.schema import read_run
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation.classify import classify
 from alexnet2012.evaluation.predict import predict_ten_crops
-from alexnet2012.evaluation.trained import load_net
-from alexnet2012.resolve import read_run
+from alexnet2012.evaluation.trained import load_net, write_inputs
 
 pytestmark = pytest.mark.usefixtures("offline")
 

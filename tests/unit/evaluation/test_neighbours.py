@@ -6,10 +6,10 @@ import torch
 from fake_dataset import write_dataset
 from torch import nn
 
-from alexnet2012.evaluation import neighbours
-from alexnet2012.evaluation.neighbours import feature_blocks, nearest, pixel_blocks, split_rows
-from alexnet2012.model.nets import initialise, make_net
-from alexnet2012.net_config import ConvConfig, NetConfig
+from alexnet2012.config.nets import ConvConfig, NetConfig
+from alexnet2012.evaluation import analysis
+from alexnet2012.evaluation.analysis import feature_blocks, nearest, pixel_blocks, split_rows
+from alexnet2012.model.build import initialise, make_net
 
 
 @pytest.mark.parametrize("block", [1, 3, 7, 50])
@@ -51,9 +51,9 @@ def test_a_gallery_as_large_as_the_papers_test_set_needs_the_memory_of_a_block()
 
 def test_blocks_are_as_large_as_their_pixels_allow(monkeypatch):
     images = np.zeros((10, 4, 4, 3), dtype=np.uint8)
-    monkeypatch.setattr(neighbours, "BLOCK_VALUES", 3 * 48)
+    monkeypatch.setattr(analysis, "BLOCK_VALUES", 3 * 48)
     assert [len(part) for part in split_rows(images, np.arange(10))] == [3, 3, 3, 1]
-    monkeypatch.setattr(neighbours, "BLOCK_VALUES", 1)
+    monkeypatch.setattr(analysis, "BLOCK_VALUES", 1)
     assert [len(part) for part in split_rows(images, np.arange(2))] == [1, 1]
 
 
@@ -71,7 +71,7 @@ def test_features_are_what_fc8_sees(tmp_path, monkeypatch):
     net = make_net(config, 3).eval()
     initialise(net, torch.Generator().manual_seed(0))
     dataset = write_dataset(tmp_path, {"train": 7, "val": 2, "test": 5}, size_px=16, classes=3)
-    monkeypatch.setattr(neighbours, "BLOCK_VALUES", 3 * 16 * 16 * 3)
+    monkeypatch.setattr(analysis, "BLOCK_VALUES", 3 * 16 * 16 * 3)
     rows = np.array([4, 0, 2, 1])
 
     blocks = list(feature_blocks(net, dataset, "test", rows, batch=2))

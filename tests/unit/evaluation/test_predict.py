@@ -6,12 +6,12 @@ import torch
 from fake_dataset import write_dataset
 from torch import nn
 
-from alexnet2012.evaluation.crops import ten_crops
+from alexnet2012.config.nets import ConvConfig, NetConfig
+from alexnet2012.evaluation.crops import measure_centre, predict_crops, ten_crops
 from alexnet2012.evaluation.metrics import rank_truth
-from alexnet2012.evaluation.predict import measure_centre, predict_crops, predict_ten_crops
+from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.nets import initialise
-from alexnet2012.net_config import ConvConfig, NetConfig
+from alexnet2012.model.build import initialise
 
 SIZE, CROP, CLASSES, IMAGES = 9, 4, 3, 7
 

@@ -9,16 +9,17 @@ from fake_dataset import write_dataset, write_manifest
 from safetensors.torch import save_file
 
 from alexnet2012 import cli
-from alexnet2012.config import DatasetConfig, RunConfig, TrainingConfig
+from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.config.nets import ConvConfig, NetConfig
+from alexnet2012.config.schema import RunConfig, TrainingConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
-from alexnet2012.evaluation import run
+from alexnet2012.evaluation import predict
 from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.evaluation.submission import check_submittable, write_submission
 from alexnet2012.files import file_digest, write_json
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.nets import initialise
-from alexnet2012.net_config import ConvConfig, NetConfig
+from alexnet2012.model.build import initialise
 from alexnet2012.tracking import TrackingIds
 
 # The edition's ids are not in the order of the classes.
@@ -133,9 +134,9 @@ def test_a_net_of_other_data_submits_nothing(tmp_path, trained, capsys):
 
 
 def test_val_is_predicted_beside_withheld_test_labels_and_its_record_names_the_data(tmp_path, trained, monkeypatch):
-    monkeypatch.setattr(run, "log_results", lambda *_: None)
+    monkeypatch.setattr(predict, "log_results", lambda *_: None)
     TrackingIds("http://127.0.0.1:9", None, None, "some", "results").save(tmp_path / "tracking.json")
-    run.predict(tmp_path / "run", "val", tmp_path / "out", tmp_path / "data", tmp_path / "tracking.json")
+    predict.predict(tmp_path / "run", "val", tmp_path / "out", tmp_path / "data", tmp_path / "tracking.json")
     record = json.loads((tmp_path / "out" / "val.json").read_text())
     assert record["dataset"] == {
         "name": "fake",

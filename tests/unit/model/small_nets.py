@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from alexnet2012.config.nets import ConvConfig, NetConfig, PoolConfig
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.nets import initialise
-from alexnet2012.net_config import ConvConfig, NetConfig, PoolConfig
+from alexnet2012.model.build import initialise
 
 PAPER = NetConfig()
 ONE_GPU = NetConfig(towers=1, halved=["conv1", "conv2", "conv3", "conv4"])

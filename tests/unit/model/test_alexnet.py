@@ -5,9 +5,9 @@ from small_nets import ONE_GPU, PAPER, build, draw_images, scaled_net, tiny_net
 from torch import Tensor
 from torch.nn import functional
 
+from alexnet2012.config.nets import LRNConfig
 from alexnet2012.model.alexnet import AlexNet, count_parameters
 from alexnet2012.model.geometry import describe
-from alexnet2012.net_config import LRNConfig
 
 
 def reference_logits(model: AlexNet, images: Tensor, masks: tuple[Tensor, Tensor] | None, scale: float) -> Tensor:

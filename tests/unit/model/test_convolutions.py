@@ -5,9 +5,9 @@ from small_nets import build, draw_images, scaled_net
 from torch import Tensor
 from torch.nn import functional
 
+from alexnet2012.config.nets import ConvConfig, NetConfig
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.nets import initialise
-from alexnet2012.net_config import ConvConfig, NetConfig
+from alexnet2012.model.build import initialise
 
 
 def first_layer_at_224() -> AlexNet:

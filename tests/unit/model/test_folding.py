@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from alexnet2012.config.nets import ConvConfig, NetConfig
 from alexnet2012.model.convolution import Convolution, fold
 from alexnet2012.model.geometry import conv_layer
-from alexnet2012.net_config import ConvConfig, NetConfig
 
 
 def build(size_px: int, kernel_px: int, stride: int, pad: int, channels: int = 3, groups: int = 1) -> Convolution:

@@ -3,9 +3,9 @@ import math
 import pytest
 from small_nets import ONE_GPU, PAPER, scaled_net, tiny_net
 
+from alexnet2012.config.nets import WEIGHT_NAMES, ConvConfig, NetConfig, PoolConfig
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import count_neurons, describe, list_layers, paper_fan_in
-from alexnet2012.net_config import WEIGHT_NAMES, ConvConfig, NetConfig, PoolConfig
 
 
 def rows(net: NetConfig, classes: int = 1000) -> dict:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from small_nets import PAPER, scaled_net, tiny_net
 
+from alexnet2012.config.nets import WEIGHT_NAMES, NetConfig
 from alexnet2012.model.alexnet import AlexNet, count_parameters
-from alexnet2012.model.nets import initialise
-from alexnet2012.net_config import WEIGHT_NAMES, NetConfig
+from alexnet2012.model.build import initialise
 
 BIAS_ONE = {"conv2", "conv4", "conv5", "fc6", "fc7"}
 

@@ -5,16 +5,17 @@ import torch
 from small_nets import draw_images
 from torch.nn import functional
 
-from alexnet2012.config import TrainingConfig
+from alexnet2012.config.nets import LayeredNetConfig, PoolLayer
+from alexnet2012.config.plan import describe_target
+from alexnet2012.config.schema import TrainingConfig
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.alexnet import count_parameters
+from alexnet2012.model.build import initialise, make_net
 from alexnet2012.model.geometry import describe
 from alexnet2012.model.layered import LocallyConnected, pool
 from alexnet2012.model.lrn import local_response_norm
-from alexnet2012.model.nets import initialise, list_rules, make_net
-from alexnet2012.net_config import LayeredNetConfig, PoolLayer
-from alexnet2012.resolve import describe_target
 from alexnet2012.training.schedule import list_multiples, make_scheduler
+from alexnet2012.training.sgd import list_rules
 
 VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
 LAST = {"type": "fc", "name": "fc9", "init_std": 0.01}

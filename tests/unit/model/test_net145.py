@@ -8,10 +8,10 @@ from small_nets import build, draw_images, tiny_net
 from torch import Tensor
 from torch.nn import functional
 
+from alexnet2012.config.nets import MapNormConfig, NetConfig
+from alexnet2012.config.plan import describe_target
 from alexnet2012.model.geometry import describe, paper_fan_in
-from alexnet2012.model.map_norm import normalise_within_maps
-from alexnet2012.net_config import MapNormConfig, NetConfig
-from alexnet2012.resolve import describe_target
+from alexnet2012.model.lrn import normalise_within_maps
 
 VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
 NETS = ("net145", "net145-2010", "net145-half", "net147", "net148", "net150")

@@ -5,11 +5,11 @@ import torch
 from small_nets import build, draw_images, tiny_net
 from torch.nn import functional
 
+from alexnet2012.config.nets import NetConfig, PoolConfig
+from alexnet2012.config.plan import describe_target, load_variants
 from alexnet2012.model.alexnet import count_parameters
 from alexnet2012.model.geometry import describe, paper_fan_in
 from alexnet2012.model.lrn import local_response_norm
-from alexnet2012.net_config import NetConfig, PoolConfig
-from alexnet2012.resolve import describe_target, load_variants
 
 VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
 CIFAR10 = VARIANTS.with_name("cifar10.yaml")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from planned import TINY, plan_work
 
-from alexnet2012.allocation import KEEP_LARGE_BUFFERS
+from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.cpu import KEEP_LARGE_BUFFERS
 from alexnet2012.data.storage import open_images
-from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import PlanError
 from alexnet2012.planning import rates
 from alexnet2012.planning.machine import Machine

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from planned import ILSVRC, TINY, finish, plan_work, write_pictures
 
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.sources.layouts import TARS_2010, TEST_2010
-from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.planning.describe import describe_work
 from alexnet2012.planning.disk import measure_disk, packed_bytes, stored_image_bytes

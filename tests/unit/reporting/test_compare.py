@@ -9,13 +9,13 @@ import yaml
 from fake_results import FakeResults, change, describe, save
 
 from alexnet2012 import cli
-from alexnet2012.config import digest8
+from alexnet2012.config.plan import make_plan
+from alexnet2012.config.schema import digest8
+from alexnet2012.config.validate import read_yaml
 from alexnet2012.errors import ConfigError, RecordError
 from alexnet2012.reporting.compare.comparison import compare_folders
 from alexnet2012.reporting.compare.folder import read_settings
 from alexnet2012.reporting.compare.text import render
-from alexnet2012.resolve import make_plan
-from alexnet2012.validation import read_yaml
 
 ROOT = Path(__file__).parents[3]
 TABLES = ("table1",)

@@ -1,8 +1,8 @@
 from fake_results import PROVENANCE, change
 
+from alexnet2012.config.schedules import PlateauSchedule
 from alexnet2012.reporting.provenance_note import describe_origin, describe_schedule
 from alexnet2012.reporting.results import load_results
-from alexnet2012.schedule_config import PlateauSchedule
 
 TABLES = ("table1",)
 

@@ -9,12 +9,7 @@ from alexnet2012.errors import RecordError
 from alexnet2012.reporting.cells import percent, place, points_pair, stated
 from alexnet2012.reporting.ledger import make_ledgers, render_claims
 from alexnet2012.reporting.results import load_results
-from alexnet2012.reporting.tables import (
-    render_in_text,
-    render_table1,
-    render_table2,
-    render_tables,
-)
+from alexnet2012.reporting.tables import render_in_text, render_table1, render_table2, render_tables
 
 ALL = ("table1", "table2", "in_text")
 NOT_YET = "not yet reproduced"

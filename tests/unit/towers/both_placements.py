@@ -12,9 +12,9 @@ import torch
 from tiny_training import make_run, pack
 from torch.nn import functional
 
+from alexnet2012.config.nets import NetConfig
 from alexnet2012.data.packed import open_packed
-from alexnet2012.model.nets import make_net
-from alexnet2012.net_config import NetConfig
+from alexnet2012.model.build import make_net
 from alexnet2012.towers.exchange import Peers
 from alexnet2012.towers.tower import Tower, split, unite
 from alexnet2012.towers.training import TowerTraining

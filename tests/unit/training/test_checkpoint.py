@@ -9,16 +9,7 @@ import pytest
 import torch
 
 from alexnet2012.errors import TrainingError
-from alexnet2012.training.checkpoint import (
-    Identity,
-    State,
-    discard,
-    list_checkpoints,
-    load_latest,
-    lock,
-    resume,
-    save,
-)
+from alexnet2012.training.checkpoint import Identity, State, discard, list_checkpoints, load_latest, lock, resume, save
 
 IDENTITY = Identity(code="c" * 16, config="1234abcd", data="d" * 64)
 

@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from alexnet2012.errors import Interrupted
-from alexnet2012.training.interrupt import StopRequest
+from alexnet2012.training.checkpoint import StopRequest
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 

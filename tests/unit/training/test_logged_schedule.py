@@ -7,16 +7,15 @@ import torch
 import yaml
 from torch import nn
 
-from alexnet2012.config import TrainingConfig
+from alexnet2012.config.nets import ConvConfig, NetConfig
+from alexnet2012.config.plan import load_variants, make_plan
+from alexnet2012.config.resolve import lay_over_recipe
+from alexnet2012.config.schedules import LoggedSchedule
+from alexnet2012.config.schema import TrainingConfig
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.nets import list_rules
-from alexnet2012.net_config import ConvConfig, NetConfig
-from alexnet2012.resolve import load_variants, make_plan
-from alexnet2012.resolve_run import lay_over_recipe
-from alexnet2012.schedule_config import LoggedSchedule
 from alexnet2012.training.schedule import augmentation, learning_rate, list_multiples, make_scheduler, save_scheduler
-from alexnet2012.training.update import PaperSGD
+from alexnet2012.training.sgd import PaperSGD, list_rules
 
 VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
 SMALL = NetConfig(

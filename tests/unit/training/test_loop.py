@@ -7,12 +7,11 @@ import pytest
 import torch
 from tiny_training import EPOCHS, STEPS_PER_EPOCH, Died, make_run, pack
 
-from alexnet2012.data.batches import stream
+from alexnet2012.data.augment import stream
 from alexnet2012.errors import ConfigError, Interrupted, TrainingError
-from alexnet2012.training.checkpoint import list_checkpoints, load_latest
-from alexnet2012.training.interrupt import StopRequest
+from alexnet2012.training.checkpoint import StopRequest, list_checkpoints, load_latest
+from alexnet2012.training.loader import choose_rows
 from alexnet2012.training.loop import Training, summarise, train_to_the_end
-from alexnet2012.training.rows import choose_rows
 
 ROWS = ["epoch", "learning_rate", "train_loss", "train_top1_error_as_seen", "train_top1_error"]
 ROWS += ["train_loss_evaluation_mode", "val_loss", "val_top1_error", "val_top5_error", "schedule_top1_error"]

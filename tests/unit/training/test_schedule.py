@@ -2,8 +2,8 @@ import itertools
 
 import pytest
 
-from alexnet2012.config import TrainingConfig
-from alexnet2012.schedule_config import FixedSchedule, PlateauSchedule, TargetSchedule
+from alexnet2012.config.schedules import FixedSchedule, PlateauSchedule, TargetSchedule
+from alexnet2012.config.schema import TrainingConfig
 from alexnet2012.training.schedule import (
     Scheduler,
     epochs_to_target,

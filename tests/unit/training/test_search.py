@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from tiny_training import make_run, train_here, write_run
 
+from alexnet2012.config.plan import list_search_runs
 from alexnet2012.errors import ConfigError, RecordError
-from alexnet2012.training.run import train
-from alexnet2012.training.search import choose_rate, list_search_runs
+from alexnet2012.training.train import choose_rate, train
 
 TARGET = {"kind": "target", "train_error": 0.25, "max_epochs": 6}
 SEARCH = {"schedule": TARGET, "learning_rate_search": {"rates": [0.001, 0.01, 0.02], "epochs": 3}}

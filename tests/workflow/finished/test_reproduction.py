@@ -11,7 +11,7 @@ from workflow_copy import CLASSES, COMMIT, EPOCHS, TEST, TRAIN, VAL, count_jobs
 
 from alexnet2012 import paper
 from alexnet2012.files import file_digest
-from alexnet2012.training.run import train
+from alexnet2012.training.train import train
 
 pytestmark = pytest.mark.slow  # the first test runs the workflow
 

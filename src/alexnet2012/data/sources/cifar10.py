@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import downloads
 from alexnet2012.data.listing import Arrays
 from alexnet2012.data.sources.source import Source, as_list
-from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

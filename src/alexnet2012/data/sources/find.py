@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from alexnet2012.config.datasets import RELEASES, DatasetConfig
 from alexnet2012.data.sources.cifar10 import find_cifar10
 from alexnet2012.data.sources.folders import scan_image_folder
 from alexnet2012.data.sources.ilsvrc2010 import find_ilsvrc2010
@@ -11,7 +12,6 @@ from alexnet2012.data.sources.releases import find_release
 from alexnet2012.data.sources.rotations import find_rotations
 from alexnet2012.data.sources.source import Source, as_list
 from alexnet2012.data.sources.subset import take_subset
-from alexnet2012.dataset_config import RELEASES, DatasetConfig
 from alexnet2012.errors import DataError
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.decode import IMAGE_FORMATS
 from alexnet2012.data.listing import Listing, Problem
 from alexnet2012.data.packed import SPLITS
@@ -14,7 +15,6 @@ from alexnet2012.data.sources.names import as_text, list_some
 from alexnet2012.data.sources.rows import Files, Rows
 from alexnet2012.data.sources.source import Source, as_list
 from alexnet2012.data.sources.trees import holds, list_tree
-from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
 
 

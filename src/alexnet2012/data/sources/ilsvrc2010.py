@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Listing, Problem
 from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.devkit import read_devkit
@@ -17,7 +18,6 @@ from alexnet2012.data.sources.rows import Rows
 from alexnet2012.data.sources.source import Source
 from alexnet2012.data.sources.tars import walk_tar
 from alexnet2012.data.sources.verify import ILSVRC2010, Inventory, verify
-from alexnet2012.dataset_config import DatasetConfig
 
 NUMBERED = re.compile(rf"{layouts.EDITION_2010}_(val|test)_\d{{8}}")
 OF_CLASS = re.compile(r"(n\d{8})_.+")

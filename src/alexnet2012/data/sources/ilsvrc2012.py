@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.devkit import Devkit, read_devkit
 from alexnet2012.data.sources.ilsvrc import list_numbered_tar, list_train_tar, list_withheld_tar, list_withheld_tree
@@ -15,7 +16,6 @@ from alexnet2012.data.sources.rows import arrange_numbered, arrange_train, refus
 from alexnet2012.data.sources.source import Checksum, Source
 from alexnet2012.data.sources.trees import label_by_folder, list_tree
 from alexnet2012.data.sources.verify import ILSVRC2012, Inventory, verify
-from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
 
 MD5 = {

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet2012.config.datasets import RELEASES, DatasetConfig
 from alexnet2012.data.sources.shards import find_shards
-from alexnet2012.dataset_config import RELEASES, DatasetConfig
 from alexnet2012.errors import ConfigError
 
 EDITION_2010, EDITION_2012 = "ILSVRC2010", "ILSVRC2012"  # as their files and images are named

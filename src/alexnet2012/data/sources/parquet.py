@@ -10,14 +10,7 @@ import numpy as np
 from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.ilsvrc import arrange_withheld
 from alexnet2012.data.sources.names import IMAGE_NAME, as_text, list_some, own_wnids_of
-from alexnet2012.data.sources.rows import (
-    Files,
-    Rows,
-    arrange_numbered,
-    arrange_train,
-    join_rows,
-    refuse_added_wnids,
-)
+from alexnet2012.data.sources.rows import Files, Rows, arrange_numbered, arrange_train, join_rows, refuse_added_wnids
 from alexnet2012.data.sources.shards import find_shards
 from alexnet2012.data.sources.tars import report_listed
 from alexnet2012.data.sources.verify import Inventory

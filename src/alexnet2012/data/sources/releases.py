@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Listing, Problem
 from alexnet2012.data.packed import SPLITS
 from alexnet2012.data.sources import layouts
@@ -29,7 +30,6 @@ from alexnet2012.data.sources.tars import (
     report_listed,
     walk_inner_tar,
 )
-from alexnet2012.dataset_config import DatasetConfig
 from alexnet2012.errors import DataError
 
 if TYPE_CHECKING:

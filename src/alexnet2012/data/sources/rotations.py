@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Arrays
 from alexnet2012.data.packed import open_packed
 from alexnet2012.data.sources.source import Source
 from alexnet2012.data.storage import JpegImages
-from alexnet2012.dataset_config import DatasetConfig
 
 ORIENTATIONS = 4  # quarter turns, counter-clockwise
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from alexnet2012.config.datasets import SubsetConfig
 from alexnet2012.data.listing import WITHHELD, Listing
 from alexnet2012.data.packed import SPLITS
 from alexnet2012.data.sources.source import Source
 from alexnet2012.data.sources.verify import keep_classes
-from alexnet2012.dataset_config import SubsetConfig
 from alexnet2012.errors import DataError
 
 

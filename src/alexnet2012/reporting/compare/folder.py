@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alexnet2012.config import RunConfig
+from alexnet2012.config.schema import RunConfig
+from alexnet2012.config.validate import read_yaml, validate
 from alexnet2012.errors import ConfigError, RecordError
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.files import read_json
 from alexnet2012.reporting.results import Net, check_record, load_net
-from alexnet2012.validation import read_yaml, validate
 
 LEDGER = Path("tables", "claims.json")
 

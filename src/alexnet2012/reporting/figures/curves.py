@@ -4,15 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from alexnet2012.reporting.figures.style import (
-    BLUE,
-    GREY,
-    ORANGE,
-    PERCENT_TICKS,
-    THIN,
-    Drawing,
-    new_figure,
-)
+from alexnet2012.reporting.figures.style import BLUE, GREY, ORANGE, PERCENT_TICKS, THIN, Drawing, new_figure
 from alexnet2012.reporting.outcomes import count_seeds, length
 from alexnet2012.reporting.results import Experiment, Results
 

@@ -7,15 +7,7 @@ from matplotlib.axes import Axes
 from alexnet2012 import paper
 from alexnet2012.reporting.cells import measured_cell
 from alexnet2012.reporting.claims import measure_number
-from alexnet2012.reporting.figures.style import (
-    BLUE,
-    DARK,
-    ORANGE,
-    PERCENT_TICKS,
-    Drawing,
-    name_seeds,
-    new_figure,
-)
+from alexnet2012.reporting.figures.style import BLUE, DARK, ORANGE, PERCENT_TICKS, Drawing, name_seeds, new_figure
 from alexnet2012.reporting.measures_cifar import goal
 from alexnet2012.reporting.net import Net
 from alexnet2012.reporting.outcomes import Measurement, count_seeds, length

@@ -7,15 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 from safetensors import safe_open
 
-from alexnet2012.reporting.figures.style import (
-    BLUE,
-    ORANGE,
-    Drawing,
-    describe,
-    new_figure,
-    show_image,
-    subtitle,
-)
+from alexnet2012.reporting.figures.style import BLUE, ORANGE, Drawing, describe, new_figure, show_image, subtitle
 from alexnet2012.reporting.net import Net
 from alexnet2012.reporting.results import Experiment, Results
 

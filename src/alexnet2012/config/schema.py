@@ -1,0 +1,203 @@
+"""The settings of one run, resolved, and the hash that names it.
+
+Defaults are the paper's recipe, so that a config file states only where it departs from them.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.config.nets import AnyNetConfig, BaselineConfig
+from alexnet2012.config.schedules import AnySchedule, PlateauSchedule, Rate
+from alexnet2012.config.validate import Section, read_yaml, validate
+
+
+class SearchConfig(Section):
+    """The learning rate is the one of `rates` that came nearest to the target within `epochs`, in runs of their own."""
+
+    rates: list[float] = Field(min_length=2)
+    epochs: int = Field(ge=1)
+
+    @field_validator("rates")
+    @classmethod
+    def _distinct(cls, rates: list[float]) -> list[float]:
+        if min(rates) <= 0 or len(set(rates)) != len(rates):
+            raise ValueError(f"rates must be distinct and positive, found {rates}")
+        return rates
+
+
+class AugmentationConfig(Section):
+    """§4.1: random crops, reflections, and PCA colour noise of standard deviation `colour_std`.
+
+    Of the 2012 code: `chunk` images after one another share a position and a reflection; images with colour noise are
+    divided by `colour_divisor`.
+    """
+
+    crops: bool = True
+    reflections: bool = True
+    colour_std: float = Field(default=0.1, ge=0)
+    chunk: int = Field(default=1, ge=1)
+    colour_divisor: float = Field(default=1.0, gt=0)
+
+
+class TrainingConfig(Section):
+    """§5; the defaults are recipe `paper`. Recipe `fast` departs from its arithmetic, by `precision` and `compile`;
+    `code2012` is what the 2012 source did, `baseline` what no net is trained by.
+
+    `bias_rate`: the biases' learning rate as a multiple of the weights'; `layer_rates`: that of a layer as a multiple
+    of the others'. `learning_rate_search` finds `learning_rate`. `order: fixed`: the images come in one shuffled order
+    in every epoch and for every seed, as from the files of the 2012 code.
+    """
+
+    recipe: Literal["paper", "fast", "code2012", "baseline"] = "paper"
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=0.01, gt=0)
+    learning_rate_search: SearchConfig | None = None
+    bias_rate: float = Field(default=1.0, gt=0)
+    layer_rates: dict[str, Rate] = {}
+    order: Literal["shuffled", "fixed"] = "shuffled"
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0005, ge=0)
+    decay_biases: bool = True
+    schedule: AnySchedule = Field(default=PlateauSchedule(kind="plateau"), discriminator="kind")
+    schedule_split: Literal["val", "minival"] = "val"
+    minival_fraction: float = Field(default=0.05, gt=0, lt=1)
+    augmentation: AugmentationConfig = AugmentationConfig()
+    measured_train_images: int = Field(default=10_000, ge=1)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
+    torch_threads: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _arithmetic_of_the_recipe(self) -> "TrainingConfig":
+        departs = self.precision != "fp32" or self.compile
+        if self.recipe != "fast" and departs:
+            raise ValueError(
+                f"recipe {self.recipe} is float32 and not compiled; precision and compile are for recipe: fast"
+            )
+        if self.recipe == "fast" and not departs:
+            raise ValueError("recipe fast needs precision: bf16 or compile: true; without them it is recipe: paper")
+        return self
+
+    @model_validator(mode="after")
+    def _one_set_of_rates(self) -> "TrainingConfig":
+        if self.schedule.kind == "logged" and self.layer_rates:
+            raise ValueError("a logged schedule has the rates of each layer itself; remove layer_rates")
+        return self
+
+    @model_validator(mode="after")
+    def _search_has_a_target(self) -> "TrainingConfig":
+        search, schedule = self.learning_rate_search, self.schedule
+        if search is not None and schedule.kind != "target":
+            raise ValueError("learning_rate_search needs schedule: {kind: target, ...}, by which its rates are judged")
+        if search is not None and search.epochs > schedule.max_epochs:
+            raise ValueError(
+                f"learning_rate_search.epochs is {search.epochs}, more than the {schedule.max_epochs} of the schedule"
+            )
+        return self
+
+    @property
+    def recipe_in_words(self) -> str:
+        """What tables say: "paper", "code2012", or "fast (bf16, compiled)"."""
+        if self.recipe != "fast":
+            return self.recipe
+        return f"{self.recipe} ({', '.join([self.precision, *(['compiled'] if self.compile else [])])})"
+
+
+class RuntimeConfig(Section):
+    """How a run is carried out; nothing here changes a result by more than rounding, so nothing here is hashed.
+
+    `placement`: a whole net on one device, so that two cards train two nets, or a tower on each of two (§3.2).
+    `too_few_devices`: what a training on two does where it is granted one GPU, or finds one.
+    """
+
+    checkpoint_every_s: float = Field(default=600.0, gt=0)
+    evaluation_batch: int = Field(default=100, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    placement: Literal["one-device", "two-devices"] = "one-device"
+    accept_code: str | None = None
+    too_few_devices: Literal["stop", "one-device"] = "stop"
+
+    @property
+    def gpus_per_training(self) -> int:
+        """Also the number of its processes."""
+        return 2 if self.placement == "two-devices" else 1
+
+
+class Start(Section):
+    """What a training begins with instead of initial weights: the `layers` that `run` has trained."""
+
+    run: "RunConfig"
+    layers: list[str] = Field(min_length=1)
+
+    @property
+    def identity(self) -> list[Any]:
+        return [self.run.hash8, self.run.seed, sorted(self.layers)]
+
+
+class RunConfig(Section):
+    """Everything one training needs, resolved: the config.yaml beside its result."""
+
+    name: str
+    variant: str
+    seed: int
+    dataset_name: str
+    dataset: DatasetConfig
+    net: AnyNetConfig
+    training: TrainingConfig
+    runtime: RuntimeConfig = RuntimeConfig()
+    starts_from: Start | None = None
+
+    @property
+    def hash8(self) -> str:
+        """Eight hex digits over all that decides the weights but the seed and the code.
+
+        Settings at their defaults are left out, so that a setting that a later version adds changes no older hash.
+        The dataset enters by what makes its images these and no others, not by where they lie (DatasetConfig.identity):
+        a path must be known before any image is read. The digest of what was read is checked through the manifest.
+        """
+        net, training = (section.model_dump(exclude_defaults=True) for section in (self.net, self.training))
+        start = {} if self.starts_from is None else {"starts_from": self.starts_from.identity}
+        return digest8({"dataset": self.dataset.identity, "net": net, "training": training, **start})
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is no net, but one of the systems that table 1 compares the net with."""
+        return isinstance(self.net, BaselineConfig)
+
+    @property
+    def training_threads(self) -> int:
+        """Of all processes of its training."""
+        return self.training.torch_threads * self.runtime.gpus_per_training
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that its net is evaluated on: those whose labels are public."""
+        return self.dataset.evaluated_splits
+
+    @property
+    def folder(self) -> Path:
+        """results/<name>/runs/<dataset>/<variant>-<hash8>/seed<k>, relative to the working directory."""
+        return self._path("runs")
+
+    @property
+    def predictions(self) -> Path:
+        """results/<name>/predictions/<dataset>/<variant>-<hash8>/seed<k>."""
+        return self._path("predictions")
+
+    def _path(self, kind: str) -> Path:
+        return Path("results", self.name, kind, self.dataset_name, f"{self.variant}-{self.hash8}", f"seed{self.seed}")
+
+
+def digest8(values: Any) -> str:
+    """Eight hex digits of the sha256 of plain data."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def read_run(path: Path) -> RunConfig:
+    """The resolved configuration of one run, as stored beside its result."""
+    return validate(RunConfig, read_yaml(path), str(path))

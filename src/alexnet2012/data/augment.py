@@ -1,0 +1,215 @@
+"""What each training step sees, as pure functions of the seed: order, crops, reflections, colour noise, dropout masks.
+
+Image k of epoch e looks the same whatever the batch size, the number of workers or the point of resumption, because
+every draw comes from a stream of its own, named by (seed, purpose, epoch or step) and indexed by k."""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alexnet2012.compiled import compiled, run_split
+from alexnet2012.config.schema import AugmentationConfig
+from alexnet2012.data.packed import PackedDataset
+from alexnet2012.data.storage import JpegImages
+
+
+@dataclass(frozen=True)
+class Views:
+    """How each image of a split is shown in one epoch; row k belongs to image k.
+
+    `top`, `left`: int64 (n,), pixels; `flipped`: bool (n,); `colour`: float32 (n, 3), added to every pixel's RGB;
+    `divisor`: of the values after that.
+    """
+
+    top: np.ndarray
+    left: np.ndarray
+    flipped: np.ndarray
+    colour: np.ndarray
+    divisor: float = 1.0
+
+
+def stream(seed: int, purpose: str, *counters: int) -> np.random.Generator:
+    """An independent random stream for one purpose, e.g. stream(seed, "order", epoch)."""
+    entropy = (seed, zlib.crc32(purpose.encode()), *counters)
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
+
+
+def torch_generator(seed: int, purpose: str) -> torch.Generator:
+    """The same as a CPU generator of torch, for the initial weights."""
+    return torch.Generator().manual_seed(int(stream(seed, purpose).integers(2**63)))
+
+
+def draw_order(seed: int, epoch: int, images: int) -> np.ndarray:
+    """The order of one epoch: a permutation of range(images), int64."""
+    return stream(seed, "order", epoch).permutation(images)
+
+
+def draw_views(
+    seed: int,
+    epoch: int,
+    dataset: PackedDataset,
+    images: int,
+    crop_px: int,
+    how: AugmentationConfig,
+    order: np.ndarray | None = None,
+) -> Views:
+    """Positions, reflections and colour noise of one epoch for `images` images (§4.1).
+
+    Positions are uniform over all (size - crop + 1)^2: 33 x 33 at the paper's sizes, as the 2012 code draws them.
+    Without crops it is the centre. The colour noise is [p1 p2 p3][a1 s1, a2 s2, a3 s3]^T with a ~ N(0, colour_std) and
+    s the STANDARD DEVIATIONS along the principal components, as the code has it, not the eigenvalues that the text
+    names. Where images share their position and reflection, it is `how.chunk` that follow each other in `order`.
+    """
+    random = stream(seed, "augmentation", epoch)
+    positions = dataset.size_px - crop_px + 1
+    top, left = random.integers(positions, size=(2, images))
+    flipped = random.random(images) < 0.5
+    if how.chunk > 1:
+        chunks = np.zeros(images, dtype=np.int64)
+        chunks[order] = np.arange(len(order)) // how.chunk
+        top, left, flipped = top[chunks], left[chunks], flipped[chunks]
+    amounts = random.standard_normal((images, 3)) * how.colour_std
+    if not how.crops:
+        top, left = np.full((2, images), (dataset.size_px - crop_px) // 2)
+    if not how.reflections:
+        flipped = np.zeros(images, dtype=bool)
+    colour = (amounts * dataset.colour_deviations) @ dataset.colour_vectors.T
+    return Views(top, left, flipped, colour.astype(np.float32), how.colour_divisor)
+
+
+def draw_dropout_masks(seed: int, step: int, images: int, neurons: int, probability: float) -> tuple[Tensor, Tensor]:
+    """The 0/1 masks of fc6 and fc7 at one step, float32 (images, neurons); a neuron is dropped with `probability`."""
+    masks = [
+        stream(seed, f"dropout-{layer}", step).random((images, neurons), dtype=np.float32) >= probability
+        for layer in ("fc6", "fc7")
+    ]
+    return torch.from_numpy(masks[0].astype(np.float32)), torch.from_numpy(masks[1].astype(np.float32))
+
+
+def make_batch(
+    images: np.ndarray | JpegImages,
+    mean_image: np.ndarray,
+    rows: np.ndarray,
+    views: Views,
+    crop_px: int,
+    mean_crop: str = "moving",
+) -> Tensor:
+    """Float32 (len(rows), 3, crop_px, crop_px), channels last in memory: crops minus the mean image, plus colour noise.
+
+    `images`: uint8 (n, size, size, 3). The mean image is cropped at the same place and subtracted before the
+    reflection, so that both are reflected together; with mean_crop "central" its centre is subtracted afterwards.
+    """
+    shown = (views.top[rows], views.left[rows], views.flipped[rows], views.colour[rows])
+    mean, centre = split_mean(mean_image, crop_px, mean_crop)
+    crops = crop_floats(images, mean, rows, *shown, crop_px)
+    finish_crops(crops, centre, views.divisor)
+    return torch.from_numpy(crops).permute(0, 3, 1, 2)
+
+
+def split_mean(mean_image: np.ndarray, crop_px: int, mean_crop: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """What a crop loses at its place, float32 (s, s, 3), and what it loses after its reflection, wherever it was."""
+    if mean_crop == "moving":
+        return mean_image, None
+    first = (len(mean_image) - crop_px) // 2
+    within = slice(first, first + crop_px)
+    return np.zeros_like(mean_image), mean_image[within, within]
+
+
+def finish_crops(crops: np.ndarray | Tensor, centre: np.ndarray | Tensor | None, divisor: float) -> None:
+    """Subtract the centre of the mean image and divide, in place; `crops` are (n, crop_px, crop_px, 3)."""
+    if centre is not None:
+        crops -= centre
+    if divisor != 1:
+        crops /= divisor
+
+
+def crop_floats(
+    images: np.ndarray | JpegImages,
+    mean_image: np.ndarray,
+    rows: np.ndarray,
+    top: np.ndarray,
+    left: np.ndarray,
+    flipped: np.ndarray,
+    colour: np.ndarray,
+    crop_px: int,
+) -> np.ndarray:
+    """Float32 (len(rows), crop_px, crop_px, 3): crops of the images `rows`, minus the mean image cropped at the same
+    place, reflected where `flipped`, plus `colour`.
+
+    `images`: uint8 (n, size, size, 3). `top`, `left` (pixels), `flipped` and `colour` float32 (3) are of each crop.
+    """
+    crops = np.empty((len(rows), crop_px, crop_px, 3), dtype=np.float32)
+    given, places = _readable(images, rows)
+    run_split(_crop_floats, len(rows), given, places, mean_image, top, left, flipped, colour, crops)
+    return crops
+
+
+def crop_bytes(
+    images: np.ndarray | JpegImages, rows: np.ndarray, top: np.ndarray, left: np.ndarray, crops: np.ndarray
+) -> None:
+    """Fill `crops`, uint8 (len(rows), crop_px, crop_px, 3), with crops of the images `rows` at `top` and `left`."""
+    given, places = _readable(images, rows)
+    run_split(_crop_bytes, len(rows), given, places, top, left, crops)
+
+
+def _readable(images: np.ndarray | JpegImages, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An array that holds the images `rows`, and where; JPEGs are decoded for it."""
+    if isinstance(images, JpegImages):
+        return images[rows], np.arange(len(rows))
+    return images, rows
+
+
+@compiled
+def _crop_floats(first, last, images, places, mean_image, top, left, flipped, colour, crops):
+    size_px, crop_px = images.shape[1], crops.shape[1]
+    # A row of pixels is one run of colour values; the noise is laid out like it, so that it is added run to run.
+    mean_lines = mean_image.reshape(size_px, size_px * 3)
+    noise = np.empty(crop_px * 3, np.float32)
+    line = np.empty(crop_px * 3, np.float32)
+    for k in range(first, last):
+        lines = images[places[k]].reshape(size_px, size_px * 3)
+        across = slice(3 * left[k], 3 * (left[k] + crop_px))
+        for x in range(crop_px):
+            noise[3 * x : 3 * x + 3] = colour[k]
+        for y in range(crop_px):
+            pixels, mean = lines[top[k] + y, across], mean_lines[top[k] + y, across]
+            into = crops[k, y].reshape(crop_px * 3)
+            if not flipped[k]:
+                for i in range(crop_px * 3):
+                    into[i] = np.float32(pixels[i]) - mean[i] + noise[i]
+                continue
+            for i in range(crop_px * 3):
+                line[i] = np.float32(pixels[i]) - mean[i] + noise[i]
+            for x in range(crop_px):
+                for channel in range(3):
+                    into[3 * x + channel] = line[3 * (crop_px - 1 - x) + channel]
+
+
+@compiled
+def _crop_bytes(first, last, images, places, top, left, crops):
+    size_px, crop_px = images.shape[1], crops.shape[1]
+    for k in range(first, last):
+        lines = images[places[k]].reshape(size_px, size_px * 3)
+        across = slice(3 * left[k], 3 * (left[k] + crop_px))
+        for y in range(crop_px):
+            pixels, into = lines[top[k] + y, across], crops[k, y].reshape(crop_px * 3)
+            for i in range(crop_px * 3):
+                into[i] = pixels[i]
+
+
+def centre_on_device(
+    crops: Tensor, mean_image: Tensor, top: Tensor, left: Tensor, flipped: Tensor, colour: Tensor
+) -> Tensor:
+    """Float32 (n, 3, crop_px, crop_px), channels last in memory: `crops` minus the mean image cropped at the same
+    place, reflected where `flipped`, plus `colour`.
+
+    All on one device: `crops` uint8 (n, crop_px, crop_px, 3), `mean_image` float32 (size, size, 3), `top` and `left`
+    int64 (n,) in pixels, `flipped` bool (n,), `colour` float32 (n, 3).
+    """
+    pixels = torch.arange(crops.shape[1], device=crops.device)
+    mean = mean_image[(top[:, None] + pixels)[:, :, None], (left[:, None] + pixels)[:, None, :]]
+    values = crops - mean + colour[:, None, None, :]
+    return torch.where(flipped[:, None, None, None], values.flip(2), values).permute(0, 3, 1, 2)

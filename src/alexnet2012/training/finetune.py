@@ -1,0 +1,49 @@
+"""The initial state of a training that takes layers over from another one (§6: pre-trained, then fine-tuned)."""
+
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from alexnet2012.config.schema import RunConfig
+from alexnet2012.data.augment import torch_generator
+from alexnet2012.errors import RecordError, TrainingError
+from alexnet2012.files import file_digest, read_json
+from alexnet2012.model.build import initialise, make_net
+from alexnet2012.training.checkpoint import State
+
+
+def begin_from(run: RunConfig, classes: int, identity: dict, folder: Path) -> State:
+    """The initial weights of `run` with the layers of `run.starts_from` as the training in `folder` left them.
+
+    Raises RecordError when that folder holds another training, or weights that are not those of its record;
+    TrainingError when a layer is of another shape there.
+    """
+    start, record, weights_file = run.starts_from, read_json(folder / "record.json"), folder / "model.safetensors"
+    if (record["hash8"], record["seed"]) != (start.run.hash8, start.run.seed):
+        raise RecordError(
+            f"{folder} holds {record['variant']}-{record['hash8']} seed {record['seed']}, but {run.variant} starts "
+            f"from {start.run.variant}-{start.run.hash8} seed {start.run.seed}; run snakemake, or name its folder with "
+            "--start"
+        )
+    if file_digest(weights_file) != record["weights_sha256"]:
+        raise RecordError(f"{weights_file} is not what record.json beside it describes; train this run again")
+    net = make_net(run.net, classes)
+    initialise(net, torch_generator(run.seed, "init"))
+    weights, trained = net.state_dict(), load_file(weights_file)
+    for name in (name for name in weights if name.partition(".")[0] in start.layers):
+        if trained[name].shape != weights[name].shape:
+            raise TrainingError(
+                f"{name} is {tuple(trained[name].shape)} in {weights_file} and {tuple(weights[name].shape)} here; "
+                "leave its layer out of starts_from"
+            )
+        weights[name] = trained[name]
+    return State(identity=identity, weights=weights, velocity={}, scheduler={}, history=[])
+
+
+def describe_start(run: RunConfig, folder: Path | None) -> dict:
+    """What a record says of it: nothing of a training that starts from no other."""
+    if run.starts_from is None or folder is None:
+        return {}
+    record = read_json(folder / "record.json")
+    kept = {key: record[key] for key in ("variant", "seed", "hash8", "epochs", "classes", "weights_sha256")}
+    return {"starts_from": {**kept, "dataset": record["dataset"], "layers": run.starts_from.layers}}

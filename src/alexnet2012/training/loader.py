@@ -1,0 +1,162 @@
+"""Which training images a training sees, and its batches on the device of its net."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alexnet2012.config.schema import RunConfig
+from alexnet2012.cpu import count_usable_cores
+from alexnet2012.data.augment import (
+    Views,
+    centre_on_device,
+    crop_bytes,
+    draw_dropout_masks,
+    finish_crops,
+    make_batch,
+    split_mean,
+    stream,
+)
+from alexnet2012.data.packed import PackedDataset
+from alexnet2012.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Image numbers, int64: those trained on and the fixed sample measured each epoch (both of split train), and those
+    of the schedule's split."""
+
+    train: np.ndarray
+    measured: np.ndarray
+    minival: np.ndarray
+
+
+def choose_rows(run: RunConfig, labels: np.ndarray) -> Rows:
+    """Which training images are trained on, measured, and held out when `schedule_split` is minival (per class,
+    seeded).
+
+    None depends on the run's seed: every run of a dataset sees the same images. Raises ConfigError when fewer images
+    than one batch remain.
+    """
+    rows = np.arange(len(labels))
+    minival = np.empty(0, dtype=np.int64)
+    if run.training.schedule_split == "minival":
+        shuffled = stream(run.dataset.split_seed, "minival").permutation(len(labels))
+        taken = []
+        for label in np.unique(labels):
+            own = shuffled[labels[shuffled] == label]
+            taken.append(own[: max(1, round(run.training.minival_fraction * len(own)))])
+        minival = np.sort(np.concatenate(taken))
+        rows = np.setdiff1d(rows, minival)
+    if len(rows) < run.training.batch_size:
+        raise ConfigError(
+            f"{run.dataset_name}: {len(rows)} training images are fewer than one batch of {run.training.batch_size}; "
+            "lower training.batch_size"
+        )
+    measured = np.sort(
+        stream(run.dataset.split_seed, "measured").permutation(rows)[: run.training.measured_train_images]
+    )
+    return Rows(rows, measured, minival)
+
+
+AHEAD = 6  # batches made, or in the making, beyond the next one: 19 MB each at the paper's sizes
+MAKERS = 3  # threads; a batch of the paper's sizes takes one of them about 5 ms, most of it for dropout masks
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`images` float32 (n, 3, crop_px, crop_px), `labels` int64 (n,), `masks` of fc6 and fc7, all on one device."""
+
+    images: Tensor
+    labels: Tensor
+    masks: tuple[Tensor, Tensor] | None
+
+
+class Feed:
+    """Makes the batches of one training; what they hold is a function of its seed alone.
+
+    For a GPU, threads crop uint8 images into pinned memory and draw the masks while the steps before run. A stream of
+    its own copies them beside the kernels of those steps; mean, colour and reflection are added on the device.
+    """
+
+    def __init__(self, run: RunConfig, dataset: PackedDataset, device: torch.device) -> None:
+        self.run, self.device = run, device
+        train = dataset.split("train")
+        self.images, self.labels = train.images, train.labels
+        self.mean_image = dataset.mean_image
+        self.makes_ahead = device.type == "cuda"
+        self.copies = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def batches(self, order: np.ndarray, views: Views, first_batch: int, first_step: int) -> Iterator[Batch]:
+        """The batches of an epoch from `first_batch` on; the last partial one is dropped. `order` names its images."""
+        size = self.run.training.batch_size
+        rows = [order[start : start + size] for start in range(first_batch * size, len(order) - size + 1, size)]
+        if self.makes_ahead:
+            return self.make_ahead(rows, views, first_step)
+        return (self.make_in_line(each, views, first_step + k) for k, each in enumerate(rows))
+
+    def make_in_line(self, rows: np.ndarray, views: Views, step: int) -> Batch:
+        net = self.run.net
+        images = make_batch(self.images, self.mean_image, rows, views, net.crop_px, net.mean_crop)
+        return Batch(images, torch.from_numpy(self.labels[rows]), self.draw_masks(step, len(rows)))
+
+    def make_ahead(self, batches: list[np.ndarray], views: Views, first_step: int) -> Iterator[Batch]:
+        net = self.run.net
+        mean = split_mean(self.mean_image, net.crop_px, net.mean_crop)
+        mean = [None if each is None else torch.from_numpy(each).to(self.device) for each in mean]
+        makers = ThreadPoolExecutor(min(MAKERS, count_usable_cores()), "feed")
+        waiting: deque[Future] = deque()
+        try:
+            for k, rows in enumerate(batches):
+                waiting.append(makers.submit(self.make_on_host, rows, views, first_step + k))
+                if k >= AHEAD:
+                    yield self.bring(waiting.popleft().result(), *mean, views.divisor)
+            while waiting:
+                yield self.bring(waiting.popleft().result(), *mean, views.divisor)
+        finally:
+            makers.shutdown(wait=True, cancel_futures=True)
+
+    def make_on_host(self, rows: np.ndarray, views: Views, step: int) -> dict[str, Tensor]:
+        """What a batch is made of: crops, how they are shown, labels and masks, where a GPU can copy from."""
+        crop_px, pinned = self.run.net.crop_px, self.copies is not None
+        crops = torch.empty((len(rows), crop_px, crop_px, 3), dtype=torch.uint8, pin_memory=pinned)
+        top, left = views.top[rows], views.left[rows]
+        crop_bytes(self.images, rows, top, left, crops.numpy())
+        small = {"top": top, "left": left, "flipped": views.flipped[rows], "colour": views.colour[rows]}
+        small = {name: torch.from_numpy(each) for name, each in {**small, "labels": self.labels[rows]}.items()}
+        masks = self.draw_masks(step, len(rows)) or ()
+        small |= {name: mask.to(torch.uint8) for name, mask in zip(("fc6", "fc7"), masks, strict=False)}
+        return {"crops": crops, **{name: each.pin_memory() if pinned else each for name, each in small.items()}}
+
+    def bring(
+        self, made: dict[str, Tensor], mean_image: Tensor, central_mean: Tensor | None = None, divisor: float = 1.0
+    ) -> Batch:
+        """A batch made on the host, copied to the device and finished there, without waiting for it."""
+        parts = self.copy(made)
+        masks = (parts["fc6"].float(), parts["fc7"].float()) if "fc6" in parts else None
+        shown = [parts[name] for name in ("top", "left", "flipped", "colour")]
+        images = centre_on_device(parts["crops"], mean_image, *shown)
+        finish_crops(images.permute(0, 2, 3, 1), central_mean, divisor)
+        return Batch(images, parts["labels"], masks)
+
+    def copy(self, made: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The same on the device; kernels that are launched from here on wait for them, those before do not."""
+        if self.copies is None:
+            return made
+        with torch.cuda.stream(self.copies):
+            copied = {name: each.to(self.device, non_blocking=True) for name, each in made.items()}
+        kernels = torch.cuda.current_stream(self.device)
+        kernels.wait_stream(self.copies)
+        for each in copied.values():
+            each.record_stream(kernels)  # its memory is free for others when the kernels, too, are done with it
+        return copied
+
+    def draw_masks(self, step: int, images: int) -> tuple[Tensor, Tensor] | None:
+        net = self.run.net
+        if net.dropout == 0:
+            return None
+        return draw_dropout_masks(self.run.seed, step, images, net.fc_neurons, net.dropout)

@@ -1,0 +1,112 @@
+"""The paper's update rule (§5), with the learning rate inside the velocity."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from alexnet2012.compiled import compiled, run_split
+from alexnet2012.config.nets import REST, LayeredNetConfig, WeightLayer
+from alexnet2012.config.schema import TrainingConfig
+
+
+class PaperSGD:
+    """v <- momentum * v - weight_decay * lr * w - lr * dL/dw;  w <- w + v, in place, for weights with a gradient.
+
+    Weight decay is scaled by the learning rate and enters the velocity. torch.optim.SGD keeps the learning rate
+    OUTSIDE its buffer, so the two differ from the first step after a change of the learning rate. `velocities` holds
+    each weight's v from its first step on. `rules` may give some weights a multiple of the learning rate and a weight
+    decay of their own; a multiple of 0 skips their update, as the 2012 code does. This is no torch.optim.Optimizer:
+    making one imports torch's compiler, which takes two seconds.
+    """
+
+    def __init__(
+        self,
+        weights: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        rules: dict[nn.Parameter, tuple[float, float]] | None = None,
+    ) -> None:
+        self.weights = list(weights)
+        self.rules = rules or {}
+        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
+        self.velocities: dict[nn.Parameter, Tensor] = {}
+
+    @torch.no_grad()
+    def step(self) -> None:
+        weights = [weight for weight in self.weights if weight.grad is not None]
+        for weight in weights:
+            if weight not in self.velocities:
+                self.velocities[weight] = torch.zeros_like(weight)
+        for (rate, decay), group in self.group(weights).items():
+            if rate == 0:
+                continue
+            velocities = [self.velocities[weight] for weight in group]
+            move = move_on_cpu if group[0].device.type == "cpu" else move_on_device
+            move(group, velocities, rate * self.lr, self.momentum, decay)
+
+    def group(self, weights: list[nn.Parameter]) -> dict[tuple[float, float], list[nn.Parameter]]:
+        """The weights that share a multiple of the learning rate and a weight decay."""
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for weight in weights:
+            groups.setdefault(self.rules.get(weight, (1.0, self.weight_decay)), []).append(weight)
+        return groups
+
+    def zero_grad(self) -> None:
+        """Forget the gradients, whose memory the next backward pass takes anew."""
+        for weight in self.weights:
+            weight.grad = None
+
+
+def move_on_cpu(weights: list[Tensor], velocities: list[Tensor], lr: float, momentum: float, decay: float) -> None:
+    """One update of `weights` by their gradients, and of `velocities`, in place: each number is read and written once.
+
+    Tensor operations move eleven numbers through memory for each weight, this loop five.
+    """
+    for weight, velocity in zip(weights, velocities, strict=True):
+        if velocity.shape != weight.shape:  # the loop checks no bounds
+            raise ValueError(
+                f"a velocity of {tuple(velocity.shape)} does not belong to weights of {tuple(weight.shape)}"
+            )
+        lines = [each.detach().view(-1).numpy() for each in (weight, velocity, weight.grad.contiguous())]
+        constants = map(lines[0].dtype.type, (lr, momentum, decay * lr))
+        run_split(_move, weight.numel(), *lines, *constants)
+
+
+@compiled
+def _move(first, last, weight, velocity, gradient, lr, momentum, scaled_decay):
+    for i in range(first, last):
+        velocity[i] = momentum * velocity[i] - scaled_decay * weight[i] - lr * gradient[i]
+        weight[i] += velocity[i]
+
+
+def move_on_device(weights: list[Tensor], velocities: list[Tensor], lr: float, momentum: float, decay: float) -> None:
+    """The same as a few kernels over all weights together."""
+    torch._foreach_mul_(velocities, momentum)
+    torch._foreach_add_(velocities, weights, alpha=-decay * lr)
+    torch._foreach_add_(velocities, [weight.grad for weight in weights], alpha=-lr)
+    torch._foreach_add_(weights, velocities)
+
+
+def list_rules(
+    net: nn.Module, training: TrainingConfig, multiples: dict[str, tuple[float, float]]
+) -> dict[nn.Parameter, tuple[float, float]]:
+    """Of each parameter: its learning rate as a multiple of the training's, and its weight decay.
+
+    `multiples` are those of the weights and the biases of a layer, or of the rest (see training.schedule). A layer of a
+    layered net may have a weight decay of its own.
+    """
+    layers = net.config.layers if isinstance(net.config, LayeredNetConfig) else []
+    own = {layer.name: layer.weight_decay for layer in layers if isinstance(layer, WeightLayer)}
+    rules = {}
+    for name, parameter in net.named_parameters():
+        layer = name.partition(".")[0]
+        decay = own.get(layer)
+        decay = training.weight_decay if decay is None else decay
+        of_weights, of_biases = multiples.get(layer, multiples[REST])
+        if name.endswith(".bias"):
+            rules[parameter] = (of_biases, decay if training.decay_biases else 0.0)
+        else:
+            rules[parameter] = (of_weights, decay)
+    return rules

@@ -1,0 +1,187 @@
+"""One training as a job: lock, resume, log, and write the results beside each other."""
+
+import math
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.torch import save
+from torch import Tensor
+
+from alexnet2012 import devices, provenance
+from alexnet2012.config.schema import RunConfig, read_run
+from alexnet2012.data.packed import open_packed
+from alexnet2012.errors import ConfigError, RecordError
+from alexnet2012.files import file_digest, read_json, replacing, write_json
+from alexnet2012.fingerprint import fingerprint
+from alexnet2012.tracking import RunLog, TrackingIds
+from alexnet2012.training.checkpoint import Identity, StopRequest, discard, lock, resume
+from alexnet2012.training.checkpoint import save as save_state
+from alexnet2012.training.finetune import begin_from, describe_start
+from alexnet2012.training.loop import Training, summarise, train_to_the_end
+from alexnet2012.training.progress import EpochProgress
+
+
+def train(
+    folder: Path,
+    data_folder: Path,
+    tracking_file: Path,
+    search_folders: list[Path] | None = None,
+    two_devices: bool = False,
+    start_folder: Path | None = None,
+) -> None:
+    """Train the run whose config.yaml is in `folder`: writes model.safetensors, history.parquet, answers.npz and
+    record.json there. `search_folders` hold the runs that tried its learning rates, where it has a search;
+    `start_folder` the run that it takes layers from, where it starts from one.
+    `two_devices`: this is one of the two processes that towers.launch started, of which the first writes all that.
+
+    Checkpoints are in `folder`/state; killed at any moment, the same call resumes and ends with the same bits. Raises
+    DataError for a dataset that is not whole, TrainingError when another process trains this run, the loss is not
+    finite or the other process ended, Interrupted after a signal.
+    """
+    planned = read_run(folder / "config.yaml")
+    run, tried = take_rate(planned, search_folders or [])
+    check_start_folder(run, start_folder)
+    dataset = open_packed(data_folder / run.dataset_name)
+    device = devices.open_device(run.runtime.device, run.training.torch_threads)
+    made_by = provenance.collect(run.training.torch_threads, device.type)
+    identity = Identity(code=fingerprint("train"), config=run.hash8, data=dataset.digest)
+    state_folder = folder / "state"
+    with ExitStack() as stack:
+        begin, stop, pair = partial(Training, run, dataset, asdict(identity), device), StopRequest(), None
+        if two_devices:
+            from alexnet2012.towers.training import join
+
+            pair = stack.enter_context(join(run, dataset, asdict(identity), device, state_folder))
+            if not pair.leads:
+                pair.follow()
+                return
+            begin, stop = pair.begin, pair.stop
+        stack.enter_context(lock(state_folder))
+        stack.enter_context(stop)
+        state = resume(state_folder, identity, run.runtime.accept_code)
+        if state is not None:
+            print(f"resuming at epoch {state.epoch + 1}, step {state.step}", flush=True)
+        elif start_folder is not None:
+            state = begin_from(run, len(dataset.classes), asdict(identity), start_folder)
+            save_state(state_folder, state)  # where the other process of two looks for it
+            print(f"beginning with {', '.join(run.starts_from.layers)} of {start_folder}", flush=True)
+        training = begin(state)
+        log = RunLog(state_folder, TrackingIds.load(tracking_file), f"{run.variant}-seed{run.seed}")
+        log.start(flatten(run), {"variant": run.variant, "seed": str(run.seed), "dataset": run.dataset_name})
+        log.artifact(folder / "config.yaml")
+        max_epochs = run.training.schedule.max_epochs
+        with EpochProgress(f"{run.variant} seed {run.seed}") as progress:
+
+            def on_epoch(row: dict) -> None:
+                progress.report(row, max_epochs)
+                log.metrics(row["epoch"], {key: value for key, value in row.items() if key != "epoch"})
+
+            def on_step(training: Training) -> None:
+                progress.step(training.state.epoch + 1, training.state.batch, training.steps_per_epoch)
+
+            train_to_the_end(training, state_folder, stop, on_step, on_epoch)
+        weights = training.net.state_dict() if pair is None else pair.weights_of(training)
+        own = {"hash8": planned.hash8, "device": device.type, "processes": 2 if two_devices else 1}
+        own |= tried | describe_start(run, start_folder)
+        write_results(folder, training, weights, asdict(made_by), log, own)
+        discard(state_folder)
+
+
+def check_start_folder(run: RunConfig, folder: Path | None) -> None:
+    """Raises ConfigError where a run and the folder that it is to start from do not go together."""
+    if run.starts_from is None and folder is not None:
+        raise ConfigError(f"{run.variant} starts from no other training; leave --start {folder} out")
+    if run.starts_from is not None and folder is None:
+        raise ConfigError(
+            f"{run.variant} starts from {run.starts_from.run.folder}, and no folder of that training was given; run "
+            "snakemake, or name it with --start"
+        )
+
+
+def take_rate(run: RunConfig, search_folders: list[Path]) -> tuple[RunConfig, dict]:
+    """`run` with the learning rate that its search found, and what a record says of the search.
+
+    Raises ConfigError when a search is asked for and its runs are not given.
+    """
+    if run.training.learning_rate_search is None:
+        return run, {}
+    if not search_folders:
+        raise ConfigError(
+            f"{run.variant} takes its learning rate from a search, and no folder of its runs was given; run snakemake, "
+            "or name them with --search"
+        )
+    tried = choose_rate(search_folders)
+    training = run.training.model_copy(update={"learning_rate": tried[0]["learning_rate"]})
+    return run.model_copy(update={"training": training}), {"search": tried}
+
+
+def write_results(
+    folder: Path, training: Training, weights: dict[str, Tensor], made_by: dict, log: RunLog, own: dict
+) -> None:
+    """Weights, history, the answers at the end, and last the record that vouches for them; `own` goes into it."""
+    run, dataset = training.run, training.dataset
+    weights = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    with replacing(folder / "model.safetensors") as path:
+        path.write_bytes(save(weights))  # save_file would let no one else read the file
+    with replacing(folder / "history.parquet") as path:
+        pd.DataFrame(training.state.history).to_parquet(path, index=False)
+    with replacing(folder / "answers.npz") as path, path.open("wb") as file:
+        np.savez_compressed(file, **training.list_wrong())
+    log.artifact(folder / "history.parquet")
+    final = training.state.history[-1] if training.state.history else {}  # a rate may diverge in its first epoch
+    log.finish({"final_val_top1_error_centre": final["val_top1_error"]} if final else {})
+    write_json(
+        folder / "record.json",
+        {
+            "kind": "training",
+            "config": run.name,
+            "variant": run.variant,
+            "seed": run.seed,
+            "recipe": run.training.recipe_in_words,
+            **own,
+            "dataset": dataset.describe(),
+            "classes": len(dataset.classes),
+            "parameters": sum(each.numel() for each in weights.values()),
+            **summarise(training),
+            "weights_sha256": file_digest(folder / "model.safetensors"),
+            "identity": training.state.identity,
+            "provenance": made_by,
+            "mlflow_run_id": log.run_id,
+        },
+    )
+
+
+def flatten(run: RunConfig) -> dict:
+    """The net's and the training's settings as MLflow's params: net.conv1.kernels, training.batch_size, ..."""
+    nested = {"net": run.net.model_dump(), "training": run.training.model_dump(), "hash8": run.hash8}
+    return pd.json_normalize(nested).iloc[0].to_dict()
+
+
+def choose_rate(folders: list[Path]) -> list[dict]:
+    """What became of the rates tried in `folders`, the best first: {"learning_rate", "target_epochs", "train_error"}.
+
+    The best reached the target soonest; of those that did not, the one with the lowest training error. Raises
+    RecordError when all diverged.
+    """
+    tried = [summarise_search(read_json(folder / "record.json")) for folder in folders]
+    if all(each["train_error"] is None for each in tried):
+        rates = ", ".join(f"{each['learning_rate']:g}" for each in tried)
+        raise RecordError(f"every learning rate of the search diverged ({rates}); add lower ones to its rates")
+
+    def judge(each: dict) -> tuple[float, float]:
+        return each["target_epochs"] or math.inf, math.inf if each["train_error"] is None else each["train_error"]
+
+    return sorted(tried, key=judge)
+
+
+def summarise_search(record: dict) -> dict:
+    diverged = record["diverged"]
+    return {
+        "learning_rate": record["learning_rate"],
+        "target_epochs": record["target"]["epochs"],
+        "train_error": None if diverged else record["final"]["train_top1_error"],
+    }

@@ -1,0 +1,42 @@
+"""A configuration as short as it can be, and what the project says of changes of it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from alexnet2012.config.plan import make_plan
+from alexnet2012.errors import ConfigError
+
+ROOT = Path(__file__).parents[3]
+VARIANTS = ROOT / "config" / "variants.yaml"
+LINE = {"dataset": "cifar10", "variant": "cnn", "seeds": [0], "tables": ["table1"]}
+CLAIM = {"dataset": "cifar10", "variants": ["no-lrn", "cnn"], "seeds": [0, 1]}
+MINIMAL = {
+    "name": "some",
+    "datasets": {"cifar10": {"kind": "cifar10", "size_px": 32}},
+    "experiments": [LINE],
+    "net": {"crop_px": 28, "conv1": {"kernel_px": 5, "stride": 1}},
+}
+
+
+def plan(variants=VARIANTS, **changes):
+    return make_plan(MINIMAL | changes, "some.yaml", variants)
+
+
+def complaint(variants=VARIANTS, **changes) -> str:
+    with pytest.raises(ConfigError) as caught:
+        plan(variants, **changes)
+    return str(caught.value)
+
+
+def two_devices(net: dict | None = None, training: dict | None = None, variant: str = "cnn-two-devices"):
+    experiments = [{"dataset": "cifar10", "variant": variant, "seeds": [0], "tables": ["in_text"]}]
+    runtime = {} if variant == "cnn-two-devices" else {"placement": "two-devices"}
+    return plan(
+        net=MINIMAL["net"] | (net or {}), training=training or {}, experiments=experiments, runtime=runtime
+    ).runs[0]
+
+
+def committed(name: str):
+    return make_plan(yaml.safe_load((ROOT / "config" / name).read_text()), name, VARIANTS)

@@ -1,0 +1,108 @@
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from tiny_training import make_run, pack
+
+from alexnet2012.data.augment import draw_order, draw_views
+from alexnet2012.training import loader
+from alexnet2012.training.loader import Batch, Feed
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("feed")
+    return folder, pack(folder)
+
+
+def list_batches(packed, made_ahead: bool, first_batch: int = 0, **changes) -> list[Batch]:
+    """All batches of the first epoch; those made ahead as a GPU gets them, though this device is the CPU."""
+    folder, dataset = packed
+    run = make_run(folder, **changes)
+    source = Feed(run, dataset, torch.device("cpu"))
+    images = dataset.counts["train"]
+    order = draw_order(run.seed, 0, images)
+    views = draw_views(run.seed, 0, dataset, images, run.net.crop_px, run.training.augmentation, order)
+    source.makes_ahead = made_ahead
+    return list(source.batches(order, views, first_batch, first_batch))
+
+
+def same(one: Batch, other: Batch) -> bool:
+    masks = zip(one.masks or (), other.masks or (), strict=True)
+    pairs = [(one.images, other.images), (one.labels, other.labels), *masks]
+    return all(torch.equal(*pair) for pair in pairs)
+
+
+AS_IN_2012 = {
+    "net": {"mean_crop": "central"},
+    "training": {"augmentation": {"chunk": 4, "colour_divisor": 1.1}},
+}
+
+
+@pytest.mark.parametrize("changes", [{}, {"net": {"dropout": 0.0}}, {"training": {"batch_size": 60}}, AS_IN_2012])
+def test_batches_made_ahead_for_a_gpu_are_those_of_a_cpu_bit_for_bit(packed, changes):
+    in_line, ahead = (list_batches(packed, each, **changes) for each in (False, True))
+    assert len(in_line) == len(ahead) == 126 // changes.get("training", {}).get("batch_size", 8)
+    assert all(same(*pair) for pair in zip(in_line, ahead, strict=True))
+    assert not same(in_line[0], in_line[1])
+    assert (in_line[0].masks is None) == ("dropout" in changes.get("net", {}))
+
+
+def test_a_feed_can_begin_in_the_middle(packed):
+    whole = list_batches(packed, False)
+    for made_ahead in (False, True):
+        rest = list_batches(packed, made_ahead, first_batch=9)
+        assert len(rest) == 6
+        assert all(same(*pair) for pair in zip(whole[9:], rest, strict=True))
+
+
+def test_an_error_in_the_making_is_raised_where_the_batch_is_used(packed, monkeypatch):
+    def fail(*_):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(loader, "crop_bytes", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        list_batches(packed, True)
+
+
+def test_leaving_early_ends_the_makers(packed, monkeypatch):
+    made = []
+    real = Feed.make_on_host
+    monkeypatch.setattr(Feed, "make_on_host", lambda self, rows, *rest: (made.append(rows), real(self, rows, *rest))[1])
+    folder, dataset = packed
+    run = make_run(folder)
+    order = np.arange(dataset.counts["train"])
+    views = draw_views(0, 0, dataset, len(order), run.net.crop_px, run.training.augmentation)
+    batches = Feed(run, dataset, torch.device("cpu")).make_ahead(np.split(order, 63), views, 0)
+    next(batches)
+    batches.close()
+    assert len(made) <= loader.AHEAD + 1
+
+
+def test_a_gpu_gets_its_copies_on_a_stream_of_their_own(packed, monkeypatch):
+    """With a fake of torch.cuda's streams: kernels wait for the copies, and hold their memory."""
+    said = []
+
+    class FakeStream:
+        def __init__(self, name):
+            self.name = name
+
+        def wait_stream(self, other):
+            said.append(f"{self.name} wait for {other.name}")
+
+    @contextmanager
+    def entered(stream):
+        said.append(f"into {stream.name}")
+        yield
+        said.append(f"out of {stream.name}")
+
+    monkeypatch.setattr(torch.cuda, "stream", entered)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: FakeStream("kernels"))
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda each, stream: said.append(f"held for {stream.name}"))
+    folder, dataset = packed
+    source = Feed(make_run(folder), dataset, torch.device("cpu"))
+    source.copies = FakeStream("copies")
+    copied = source.copy({"crops": torch.ones(2), "labels": torch.zeros(3)})
+    assert said == ["into copies", "out of copies", "kernels wait for copies", *["held for kernels"] * 2]
+    assert {name: each.tolist() for name, each in copied.items()} == {"crops": [1, 1], "labels": [0, 0, 0]}
