@@ -143,6 +143,14 @@ def test_two_mistakes_are_both_named(fresh):
     assert 'config/tiny.yaml: training: "momentun" is not a setting; did you mean "momentum"?' in done.stdout
 
 
+def test_a_key_written_twice_is_refused(fresh):
+    """Snakemake's own reader keeps the last of them in silence."""
+    path = fresh.root / "config/tiny.yaml"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, "name: other"]))
+    assert_refused(fresh, f'config/tiny.yaml, line {len(lines) + 1}: "name" is written twice')
+
+
 def test_images_that_are_missing_stop_a_run_before_its_first_job(fresh):
     """A dry run plans all the same, and says so."""
     values = copy.deepcopy(TINY)

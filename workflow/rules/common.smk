@@ -17,12 +17,15 @@ from alexnet2012.provenance import read_commit
 from alexnet2012.preflight import list_archived, list_missing, refuse_places_of_packed, settings_file, write_settings
 from alexnet2012.reporting.figures.names import list_files
 from alexnet2012.config.plan import TARGETS, make_plan
+from alexnet2012.config.validate import read_yaml
 
 VARIANTS = Path("config/variants.yaml")
 DATA = Path("data")
 HERE = f"{os.getcwd()}/"
 SOURCE = ", ".join(str(path).removeprefix(HERE) for path in workflow.configfiles)
 try:
+    for path in workflow.configfiles:
+        read_yaml(Path(path))  # Snakemake's reader takes a key that is written twice
     read_commit()  # a result without its commit is refused, and that is better known before it is made
     EVERYTHING = make_plan(config, SOURCE, VARIANTS, TARGETS)
     PLAN = make_plan(config, SOURCE, VARIANTS)

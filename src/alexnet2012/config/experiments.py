@@ -1,4 +1,4 @@
-"""A configuration file and the variants file: datasets, experiments, claims, variants and ensembles."""
+"""The schema of a configuration file: its datasets, experiments and claims, and what lies under every variant."""
 
 from typing import Any, Literal
 
@@ -7,61 +7,10 @@ from pydantic import Field, field_validator, model_validator
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.schema import RuntimeConfig
 from alexnet2012.config.validate import Section
+from alexnet2012.config.variants import NAME_PATTERN, Ensemble, Variant
 
 TableName = Literal["table1", "table2", "in_text", "claims"]
 Length = Literal["here", "published"]  # of a training: what the configuration says, or what the author published
-
-
-class Recipe(Section):
-    """What lies over a configuration's base net and training in every variant that names it."""
-
-    net: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-
-
-class StartsFrom(Section):
-    """A training that begins with the `layers` of another: of `variant` with the same seed, on the dataset that the
-    experiment is `pretrained_on`. `training` is a delta over that variant's."""
-
-    variant: str
-    layers: list[str] = Field(min_length=1)
-    training: dict[str, Any] = {}
-
-
-class Variant(Section):
-    """One numbered variant: where the paper speaks of it, which claims it serves, and only its delta from `base`, or
-    from its `recipe` laid over that.
-
-    A delta of `runtime` changes how it is carried out.
-
-    `published`: what its training is at the length that the author published, asked for by `length: published`.
-    """
-
-    section: str
-    claims: list[str] = []
-    recipe: str | None = None
-    starts_from: StartsFrom | None = None
-    net: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    published: dict[str, Any] = {}
-    runtime: dict[str, Any] = {}
-
-
-class Members(Section):
-    variant: str
-    seeds: list[int] = Field(min_length=1)
-
-
-class Ensemble(Section):
-    section: str
-    claims: list[str] = []
-    members: list[Members] = Field(min_length=1)
-
-
-class VariantsFile(Section):
-    recipes: dict[str, Recipe] = {}
-    variants: dict[str, Variant]
-    ensembles: dict[str, Ensemble] = {}
 
 
 class ClaimExperiment(Section):
@@ -130,9 +79,6 @@ class Experiment(Section):
         return self
 
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-
-
 RESERVED_NAMES = ("reference", "benchmarks")  # folders of results/ that no configuration may write to
 
 
@@ -146,7 +92,8 @@ class CalibrationConfig(Section):
 class Config(Section):
     """A whole configuration file. `claims` and `full` are run by the targets of that name, besides `experiments`.
 
-    `net` and `training` lie under every variant of the net; `baselines` lie over the variants of that name.
+    `net` and `training` lie under every variant of the net; `baselines` lie over the variants of that name. `variants`
+    and `ensembles` are the configuration's own, beside those of config/variants.yaml.
     """
 
     name: str = Field(pattern=NAME_PATTERN)
@@ -154,6 +101,8 @@ class Config(Section):
     experiments: list[Experiment] = Field(min_length=1)
     claims: list[ClaimExperiment] = []
     full: list[Experiment] = []
+    variants: dict[str, Variant] = {}
+    ensembles: dict[str, Ensemble] = {}
     net: dict[str, Any] = {}
     training: dict[str, Any] = {}
     baselines: dict[str, dict[str, Any]] = {}

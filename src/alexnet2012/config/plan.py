@@ -1,17 +1,15 @@
 """The plan of a configuration: its runs and ensembles, each once, and the experiments that they belong to."""
 
 import json
-import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.config.experiments import NAME_PATTERN, Config, Ensemble, Experiment, Variant, VariantsFile
+from alexnet2012.config.experiments import Config, Experiment
 from alexnet2012.config.nets import LayeredNetConfig, NetConfig
 from alexnet2012.config.resolve import (
-    PAPER,
     check_net,
     is_baseline,
     lay_over_recipe,
@@ -21,6 +19,7 @@ from alexnet2012.config.resolve import (
 )
 from alexnet2012.config.schema import RunConfig, TrainingConfig, digest8
 from alexnet2012.config.validate import Section, check_known, read_yaml, validate
+from alexnet2012.config.variants import Variants, check_name, load_variants
 from alexnet2012.errors import ConfigError
 
 # Settings that change no error, or by so little as another seed would.
@@ -183,7 +182,7 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets:
     """
     plain = json.loads(json.dumps(values, default=str))
     config = validate(Config, plain, source)
-    variants = load_variants(variants_path)
+    variants = load_variants(variants_path).extend(config.variants, config.ensembles, source)
     for name in config.datasets:
         check_name(f"{source}: datasets", name)
     check_calibration(config, f"{source}: calibration")
@@ -204,7 +203,7 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets:
         if experiment.pretrained_on is not None:
             check_known(f"{where}.pretrained_on", "dataset", experiment.pretrained_on, config.datasets)
         for seed in experiment.seeds:
-            run = resolve_run(config, source, variants, variants_path, where, experiment, seed)
+            run = resolve_run(config, source, variants, where, experiment, seed)
             if runs.setdefault((experiment.dataset, experiment.variant, seed), run) != run:
                 raise ConfigError(
                     f"{where}: {experiment.variant} seed {seed} on {experiment.dataset} is asked for in two ways "
@@ -213,7 +212,7 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets:
     for where, experiment in experiments.items():
         if experiment.ensemble is not None:
             ensembles[experiment.dataset, experiment.ensemble] = resolve_ensemble(
-                config, where, experiment, variants.ensembles[experiment.ensemble], runs
+                config, where, experiment, variants, runs
             )
     everything = Plan(config, tuple(experiments.values()), tuple(runs.values()), tuple(ensembles.values()))
     wanted = list_lines(config, source, ("experiments", *targets)).values()
@@ -234,10 +233,11 @@ def list_lines(
 
 
 def resolve_ensemble(
-    config: Config, where: str, experiment: Experiment, ensemble: Ensemble, runs: dict[tuple, RunConfig]
+    config: Config, where: str, experiment: Experiment, variants: Variants, runs: dict[tuple, RunConfig]
 ) -> EnsembleRun:
-    members = []
-    for group in ensemble.members:
+    """The ensemble of an experiment; raises ConfigError for a member that no experiment trains, or one named twice."""
+    members: list[RunConfig] = []
+    for group in variants.ensembles[experiment.ensemble].members:
         for seed in group.seeds:
             key = (experiment.dataset, group.variant, seed)
             if key not in runs:
@@ -248,8 +248,8 @@ def resolve_ensemble(
                 )
             if runs[key] in members:
                 raise ConfigError(
-                    f"{where}: ensemble {experiment.ensemble} names {group.variant} seed {seed} "
-                    "twice in variants.yaml; an average counts each net once"
+                    f"{variants.where(experiment.ensemble)} names {group.variant} seed {seed} twice; an average counts "
+                    "each net once"
                 )
             members.append(runs[key])
     return EnsembleRun(experiment.ensemble, config.name, experiment.dataset, tuple(members))
@@ -258,55 +258,18 @@ def resolve_ensemble(
 def describe_target(variant_name: str, variants_path: Path, config_path: Path | None) -> NetConfig | LayeredNetConfig:
     """The net of one variant at the paper's sizes, or at those of a configuration file."""
     variants = load_variants(variants_path)
+    base, source = {}, "the paper's net"
+    if config_path is not None:
+        source = str(config_path)
+        config = validate(Config, read_yaml(config_path), source)
+        base, variants = config.net, variants.extend(config.variants, config.ensembles, source)
     check_known(str(variants_path), "variant", variant_name, variants.variants)
-    variant = lay_over_recipe(variants, variant_name)
+    variant, where = lay_over_recipe(variants, variant_name), variants.where(variant_name)
     if is_baseline(variant):
-        raise ConfigError(f"{variants_path}: {variant_name} is no net and has no layers; name another variant")
-    config = validate(Config, read_yaml(config_path), str(config_path)) if config_path else None
-    base, source = (config.net, str(config_path)) if config else ({}, "the paper's net")
-    net = resolve_section(NetConfig, "net", base, variant, source, f"{variants_path}: {variant_name}")
-    check_net(net, f"{variants_path}: {variant_name}")
+        raise ConfigError(f"{where} is no net and has no layers; name another variant")
+    net = resolve_section(NetConfig, "net", base, variant, source, where)
+    check_net(net, where)
     return net
-
-
-def load_variants(path: Path) -> VariantsFile:
-    """Variants and ensembles; raises ConfigError where a name would not do as a folder's or a row's."""
-    file = validate(VariantsFile, read_yaml(path), str(path))
-    for name in (*file.variants, *file.ensembles):
-        check_name(str(path), name)
-    for name, variant in file.variants.items():
-        check_recipe(f"{path}: variants.{name}", variant, file)
-        check_starts_from(f"{path}: variants.{name}", variant, file)
-    for name, ensemble in file.ensembles.items():
-        if name in file.variants:
-            raise ConfigError(f"{path}: {name} is a variant and an ensemble; give one of them another name")
-        for index, group in enumerate(ensemble.members):
-            check_known(f"{path}: ensembles.{name}.members[{index}]", "variant", group.variant, file.variants)
-    return file
-
-
-def check_name(where: str, name: str) -> None:
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise ConfigError(
-            f'{where}: "{name}" cannot name a folder of results; use letters, digits, ".", "_" and "-", and begin '
-            "with a letter or a digit"
-        )
-
-
-def check_recipe(where: str, variant: Variant, file: VariantsFile) -> None:
-    if variant.recipe is not None:
-        check_known(f"{where}.recipe", "recipe", variant.recipe, (PAPER, *file.recipes))
-
-
-def check_starts_from(where: str, variant: Variant, file: VariantsFile) -> None:
-    start = variant.starts_from
-    if start is None:
-        return
-    check_known(f"{where}.starts_from.variant", "variant", start.variant, file.variants)
-    if file.variants[start.variant].starts_from is not None:
-        raise ConfigError(
-            f"{where}.starts_from.variant: {start.variant} starts from another training itself; name one that does not"
-        )
 
 
 def check_calibration(config: Config, where: str) -> None:

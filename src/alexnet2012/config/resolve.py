@@ -1,26 +1,26 @@
 """One run from a configuration's base, a recipe and a variant's delta, checked as a whole."""
 
-from pathlib import Path
+import re
 from typing import Any
 
 from pydantic import ValidationError
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.config.experiments import Config, Experiment, Variant, VariantsFile
+from alexnet2012.config.experiments import Config, Experiment
 from alexnet2012.config.nets import NETS, REST, BaselineConfig, LayeredNetConfig, NetConfig, kind_of_net
 from alexnet2012.config.schema import RunConfig, RuntimeConfig, Start, TrainingConfig
 from alexnet2012.config.validate import Model, check_known, describe_item, walk, wrote
+from alexnet2012.config.variants import PAPER, Variant, Variants
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import list_layers
 
-PAPER = "paper"  # the recipe of the defaults
+MULTIPLE = re.compile(r"x(\d+(?:\.\d+)?)")  # of what the base has: x1.5
 
 
 def resolve_run(
     config: Config,
     source: str,
-    variants: VariantsFile,
-    variants_path: Path,
+    variants: Variants,
     line: str,
     experiment: Experiment,
     seed: int,
@@ -39,7 +39,7 @@ def resolve_run(
                 f"{source}: {variant_name} has no training of a published length; remove `length: published`"
             )
         variant = variant.model_copy(update={"training": merge(variant.training, variant.published)})
-    variant_source, where = f"{variants_path}: {variant_name}", f"{source}: variant {variant_name} on {dataset_name}"
+    variant_source, where = variants.where(variant_name), f"{source}: variant {variant_name} on {dataset_name}"
     common = {"name": config.name, "variant": variant_name, "seed": seed}
     common |= {"dataset_name": dataset_name, "dataset": dataset}
     if is_baseline(variant):
@@ -74,13 +74,13 @@ def resolve_run(
         dataset=experiment.pretrained_on, variant=variant.starts_from.variant, seeds=[seed], tables=["claims"]
     )
     delta = variant.starts_from.training
-    first = resolve_run(config, source, variants, variants_path, line, earlier, seed, delta)
+    first = resolve_run(config, source, variants, line, earlier, seed, delta)
     start = Start(run=first, layers=variant.starts_from.layers)
     check_start(run, start, f"{variant_source}.starts_from")
     return run.model_copy(update={"starts_from": start})
 
 
-def lay_over_recipe(variants: VariantsFile, name: str) -> Variant:
+def lay_over_recipe(variants: Variants, name: str) -> Variant:
     """The variant with its recipe's deltas below its own."""
     variant = variants.variants[name]
     if variant.recipe in (None, PAPER):
@@ -213,7 +213,7 @@ def resolve_section(
     A net of another kind than the base's stands alone.
     """
     delta = getattr(variant, section) if variant else {}
-    merged = merge(merge(model().model_dump(), base), delta)
+    merged = merge(merge(model().model_dump(), base, f"{source}: {section}"), delta, f"{variant_source}: {section}")
     if section == "net":
         kind = str(kind_of_net(merged))
         check_known(f"{variant_source}: net.kind", "kind of net", kind, NETS)
@@ -243,13 +243,20 @@ def check_net(net: NetConfig | LayeredNetConfig, where: str) -> None:
         raise ConfigError(f"{where}: {error}") from None
 
 
-def merge(base: Any, delta: Any) -> Any:
+def merge(base: Any, delta: Any, where: str = "") -> Any:
     """`base` with `delta` laid over it, mapping by mapping; anything but a mapping replaces what was there.
 
-    A mapping with another `kind` (a schedule) replaces the whole, since its keys are other keys.
+    A mapping with another `kind` (a schedule) replaces the whole, since its keys are other keys. A text such as x1.5
+    over a number is that multiple of it, so that a variant means the same at every scale. Raises ConfigError that
+    begins with `where` for a multiple of a whole number that is none.
     """
-    if not (isinstance(base, dict) and isinstance(delta, dict)) or base.get("kind") != delta.get(
-        "kind", base.get("kind")
-    ):
-        return delta
-    return {**base, **{key: merge(base.get(key), value) for key, value in delta.items()}}
+    if isinstance(base, dict) and isinstance(delta, dict) and base.get("kind") == delta.get("kind", base.get("kind")):
+        return {**base, **{key: merge(base.get(key), value, f"{where}.{key}") for key, value in delta.items()}}
+    if isinstance(delta, str) and isinstance(base, int | float) and (factor := MULTIPLE.fullmatch(delta)):
+        product = base * float(factor[1])
+        if isinstance(base, float):
+            return product
+        if product != round(product):
+            raise ConfigError(f"{where}: {delta} of {base} is {product:g}, where a whole number is needed; change it")
+        return round(product)
+    return delta

@@ -88,6 +88,8 @@ def describe_item(model: type[BaseModel], item: ErrorDetails, section: str = "")
     hint = ""
     if isinstance(found, str) and kind in ("float_type", "int_type"):
         hint = f"; it was read as text: write {plain_number(found)}" if plain_number(found) else ""
+    elif kind == "list_type" and not isinstance(found, dict):
+        hint = f"; write [{found}]"
     return f"{key} is {found!r}: {message[0].lower()}{message[1:]}{hint}"
 
 

@@ -154,8 +154,7 @@ def read_cifar10(path: Path) -> Cifar10:
         raise DataError(f"{path} cannot be read as CIFAR-10: {type(error).__name__}: {error}") from error
     if cifar10.digest != datasets.CIFAR10_DIGEST:
         raise DataError(
-            f"{path} holds other pixels or labels than CIFAR-10: digest {cifar10.digest}, not "
-            f"{datasets.CIFAR10_DIGEST}"
+            f"{path} holds other pixels or labels than CIFAR-10: digest {cifar10.digest}, not {datasets.CIFAR10_DIGEST}"
         )
     return cifar10
 

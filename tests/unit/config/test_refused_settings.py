@@ -46,6 +46,10 @@ def test_a_net_that_cannot_be_two_towers_is_refused(changes, words):
             'some.yaml: training.schedule: "pateince" is not a setting; did you mean "patience"?',
         ),
         ({"runtime": {"devise": "cpu"}}, 'some.yaml: runtime: "devise" is not a setting; did you mean "device"?'),
+        (
+            {"experiments": [LINE | {"seeds": 0}]},
+            "some.yaml: experiments[0].seeds is 0: input should be a valid list; write [0]",
+        ),
         ({"runtime": {"zzz": 1}}, "there are accept_code, checkpoint_every_s, device, evaluation_batch"),
     ],
 )
@@ -88,7 +92,7 @@ def test_a_wrong_value_is_named_with_what_was_expected(changes, message):
         ({"kind": "steps"}, "training.schedule.kind is 'steps': input should be 'fixed' or 'plateau'"),
         (
             {"kind": "fixed", "epochs": [1], "patience": 2},
-            'training.schedule: "patience" is not a setting of a fixed schedule but of a plateau one; '
+            'training.schedule: "patience" is not a setting of kind fixed but of kind plateau; '
             "write kind: plateau or remove it",
         ),
         (

@@ -69,6 +69,10 @@ def test_a_variant_that_cannot_name_a_folder_is_refused(write_variants):
             {"schedule": {"patience": 2}},
             {"schedule": {"kind": "plateau", "patience": 2, "drops": 3}},
         ),
+        ({"conv1": {"kernels": 16, "pad": 2}}, {"conv1": {"kernels": "x1.5"}}, {"conv1": {"kernels": 24, "pad": 2}}),
+        ({"learning_rate": 0.01}, {"learning_rate": "x0.5"}, {"learning_rate": 0.005}),
+        ({"kind": "fixed"}, {"kind": "x2"}, {"kind": "x2"}),
+        ({}, {"kernels": "x2"}, {"kernels": "x2"}),
     ],
 )
 def test_merging_lays_a_delta_over_a_base(base, delta, expected):
@@ -94,6 +98,51 @@ def test_a_variant_changes_the_base_and_nothing_else(write_variants):
     assert len({run.hash8 for run in runs}) == 3
 
 
+@pytest.mark.parametrize(("net", "kernels"), [({}, 384), ({"conv5": {"kernels": 32}}, 48)])
+def test_a_relative_size_means_the_same_at_every_scale(write_variants, net, kernels):
+    variants = write_variants({"wide": {"net": {"conv5": {"kernels": "x1.5"}, "fc_neurons": "x2"}}})
+    (run,) = plan(variants, net=MINIMAL["net"] | net, experiments=[LINE | {"variant": "wide"}]).runs
+    assert (run.net.conv5.kernels, run.net.fc_neurons) == (kernels, 8192)
+
+
+def test_a_multiple_that_is_no_whole_number_is_refused(write_variants):
+    variants = write_variants({"wide": {"net": {"conv5": {"kernels": "x1.3"}}}})
+    message = complaint(variants, experiments=[LINE | {"variant": "wide"}])
+    assert message.startswith(f"{variants}: wide: net.conv5.kernels: x1.3 of 256 is 332.8")
+
+
+OWN = {"section": "3.5", "net": {"conv5": {"kernels": "x1.5"}}}
+
+
+def test_a_configuration_may_hold_variants_and_ensembles_of_its_own():
+    pair = {"section": "6", "members": [{"variant": "wide", "seeds": [0, 1]}]}
+    lines = [
+        LINE | {"variant": "wide", "seeds": [0, 1]},
+        {"dataset": "cifar10", "ensemble": "pair", "tables": ["table2"]},
+    ]
+    values = MINIMAL | {"experiments": lines, "variants": {"wide": OWN}, "ensembles": {"pair": pair}}
+    found = make_plan(values, "some.yaml", VARIANTS)
+    assert [(run.variant, run.net.conv5.kernels) for run in found.runs] == [("wide", 384), ("wide", 384)]
+    assert [run.variant for run in found.ensembles[0].members] == ["wide", "wide"]
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ({"cnn": OWN}, f"some.yaml: variants.cnn: {VARIANTS} has this name already"),
+        ({"a/b": OWN}, 'some.yaml: variants.a/b: "a/b" cannot name a folder of results'),
+        ({"wide": OWN | {"recipe": "papr"}}, 'some.yaml: variants.wide.recipe: there is no recipe "papr"'),
+        ({"wide": {"net": {}}}, 'some.yaml: variants.wide: "section" is missing'),
+        ({"wide": OWN | {"net": {"conv5": {"kernles": 3}}}}, 'some.yaml: variants.wide: net.conv5: "kernles" is not'),
+    ],
+)
+def test_a_mistake_in_an_own_variant_is_told_by_its_place(variants, message):
+    name = next(iter(variants))
+    with pytest.raises(ConfigError) as caught:
+        make_plan(MINIMAL | {"experiments": [LINE | {"variant": name}]} | {"variants": variants}, "some.yaml", VARIANTS)
+    assert str(caught.value).startswith(message)
+
+
 def test_two_variants_with_the_same_settings_share_the_hash_but_not_the_folder(write_variants):
     variants = write_variants({"cnn": {}, "same": {"net": {"dropout": 0.5}}})
     cnn, same = plan(variants, experiments=[LINE, LINE | {"variant": "same"}]).runs
@@ -104,8 +153,8 @@ def test_two_variants_with_the_same_settings_share_the_hash_but_not_the_folder(w
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ([{"variant": "cn", "seeds": [0]}], 'ensembles.pair.members[0]: there is no variant "cn"; did you mean "cnn"?'),
-        ([{"variant": "cnn", "seeds": [0, 0]}], "ensemble pair names cnn seed 0 twice in variants.yaml"),
+        ([{"variant": "cn", "seeds": [0]}], 'pair.members[0]: there is no variant "cn"; did you mean "cnn"?'),
+        ([{"variant": "cnn", "seeds": [0, 0]}], "pair names cnn seed 0 twice"),
         ([{"variant": "cnn", "seed": 0}], 'ensembles.pair.members[0]: "seed" is not a setting; did you mean "seeds"?'),
     ],
 )
