@@ -78,6 +78,11 @@ class Experiment(Section):
         check_seeds(self.seeds)
         return self
 
+    @property
+    def subject(self) -> str:
+        """The name of its variant, or of its ensemble."""
+        return self.variant or self.ensemble or ""
+
 
 RESERVED_NAMES = ("reference", "benchmarks")  # folders of results/ that no configuration may write to
 

@@ -9,19 +9,14 @@ from typing import Any
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.experiments import Config, Experiment
 from alexnet2012.config.nets import LayeredNetConfig, NetConfig
-from alexnet2012.config.resolve import (
-    check_net,
-    is_baseline,
-    lay_over_recipe,
-    merge,
-    resolve_run,
-    resolve_section,
-)
+from alexnet2012.config.resolve import check_net, is_baseline, lay_over_recipe, merge, resolve_net, resolve_run
 from alexnet2012.config.schema import RunConfig, TrainingConfig, digest8
 from alexnet2012.config.validate import Section, check_known, read_yaml, validate
 from alexnet2012.config.variants import Variants, check_name, load_variants
 from alexnet2012.errors import ConfigError
 
+TARGETS = ("claims", "full")  # of Snakemake, and sections of a configuration
+Runs = dict[tuple[str, str, int], RunConfig]  # by dataset, variant and seed
 # Settings that change no error, or by so little as another seed would.
 NO_DEPARTURES = ("measured_train_images", "torch_threads")
 
@@ -119,7 +114,7 @@ class Plan:
     def runs_of(self, experiment: Experiment) -> tuple[RunConfig, ...]:
         """An experiment's runs in the order of its seeds; none of an ensemble."""
         runs = {(run.dataset_name, run.variant, run.seed): run for run in self.runs}
-        return tuple(runs[experiment.dataset, experiment.variant, seed] for seed in experiment.seeds)
+        return tuple(runs[experiment.dataset, experiment.subject, seed] for seed in experiment.seeds)
 
     def list_experiments(self) -> dict[str, Any]:
         """The plan as plain data, for those who read results: each experiment with the folders of its runs, what only
@@ -127,7 +122,7 @@ class Plan:
         listed = []
         for each in self.experiments:
             dataset = self.config.datasets[each.dataset]
-            entry = {
+            entry: dict[str, Any] = {
                 "dataset": each.dataset,
                 "kind": dataset.kind,
                 "splits": list(dataset.evaluated_splits),
@@ -146,7 +141,7 @@ class Plan:
                 }
             listed.append(entry)
         left = [each for each in self.config.full if each not in self.experiments]
-        in_full = [{"dataset": each.dataset, "key": each.variant or each.ensemble} for each in left]
+        in_full = [{"dataset": each.dataset, "key": each.subject} for each in left]
         trainings = [str(run.folder) for run in self.trainings]
         return {"name": self.config.name, "experiments": listed, "in_full": in_full, "trainings": trainings}
 
@@ -168,10 +163,8 @@ def list_departures(config: Config, dataset: DatasetConfig) -> list[str]:
 
 
 def default_of(section: Section, key: str) -> Any:
+    """The paper's value of a setting."""
     return type(section).model_fields[key].default
-
-
-TARGETS = ("claims", "full")  # of Snakemake, and sections of a configuration
 
 
 def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets: Collection[str] = ()) -> Plan:
@@ -191,27 +184,27 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets:
         check_known(f"{source}: baselines", "baseline", name, known, variants_path)
     if config.net.get("kind", "alexnet") != "alexnet":
         raise ConfigError(f"{source}: net.kind: the base net is the paper's; nets of layers are variants")
-    runs: dict[tuple, RunConfig] = {}
-    ensembles: dict[tuple, EnsembleRun] = {}
+    runs: Runs = {}
+    ensembles: dict[tuple[str, str], EnsembleRun] = {}
     experiments = list_lines(config, source)
     for where, experiment in experiments.items():
         check_known(f"{where}.dataset", "dataset", experiment.dataset, config.datasets)
         if experiment.variant is None:
-            check_known(f"{where}.ensemble", "ensemble", experiment.ensemble, variants.ensembles, variants_path)
+            check_known(f"{where}.ensemble", "ensemble", experiment.subject, variants.ensembles, variants_path)
             continue
-        check_known(f"{where}.variant", "variant", experiment.variant, variants.variants, variants_path)
+        check_known(f"{where}.variant", "variant", experiment.subject, variants.variants, variants_path)
         if experiment.pretrained_on is not None:
             check_known(f"{where}.pretrained_on", "dataset", experiment.pretrained_on, config.datasets)
         for seed in experiment.seeds:
             run = resolve_run(config, source, variants, where, experiment, seed)
-            if runs.setdefault((experiment.dataset, experiment.variant, seed), run) != run:
+            if runs.setdefault((experiment.dataset, experiment.subject, seed), run) != run:
                 raise ConfigError(
-                    f"{where}: {experiment.variant} seed {seed} on {experiment.dataset} is asked for in two ways "
+                    f"{where}: {experiment.subject} seed {seed} on {experiment.dataset} is asked for in two ways "
                     "(length, epochs or pretrained_on differ); keep one of them"
                 )
     for where, experiment in experiments.items():
         if experiment.ensemble is not None:
-            ensembles[experiment.dataset, experiment.ensemble] = resolve_ensemble(
+            ensembles[experiment.dataset, experiment.subject] = resolve_ensemble(
                 config, where, experiment, variants, runs
             )
     everything = Plan(config, tuple(experiments.values()), tuple(runs.values()), tuple(ensembles.values()))
@@ -223,7 +216,7 @@ def list_lines(
     config: Config, source: str, sections: Collection[str] = ("experiments", *TARGETS)
 ) -> dict[str, Experiment]:
     """The experiments of these sections, by where they are written."""
-    lines = {}
+    lines: dict[str, Experiment] = {}
     for section in ("experiments", "full"):
         if section in sections:
             lines |= {f"{source}: {section}[{index}]": each for index, each in enumerate(getattr(config, section))}
@@ -232,33 +225,32 @@ def list_lines(
     return lines
 
 
-def resolve_ensemble(
-    config: Config, where: str, experiment: Experiment, variants: Variants, runs: dict[tuple, RunConfig]
-) -> EnsembleRun:
+def resolve_ensemble(config: Config, where: str, experiment: Experiment, variants: Variants, runs: Runs) -> EnsembleRun:
     """The ensemble of an experiment; raises ConfigError for a member that no experiment trains, or one named twice."""
     members: list[RunConfig] = []
-    for group in variants.ensembles[experiment.ensemble].members:
+    for group in variants.ensembles[experiment.subject].members:
         for seed in group.seeds:
             key = (experiment.dataset, group.variant, seed)
             if key not in runs:
                 raise ConfigError(
-                    f"{where}: ensemble {experiment.ensemble} averages {group.variant} "
+                    f"{where}: ensemble {experiment.subject} averages {group.variant} "
                     f"seed {seed} on {experiment.dataset}, which no experiment trains; "
                     f"add seed {seed} to an experiment of {group.variant}"
                 )
             if runs[key] in members:
                 raise ConfigError(
-                    f"{variants.where(experiment.ensemble)} names {group.variant} seed {seed} twice; an average counts "
+                    f"{variants.where(experiment.subject)} names {group.variant} seed {seed} twice; an average counts "
                     "each net once"
                 )
             members.append(runs[key])
-    return EnsembleRun(experiment.ensemble, config.name, experiment.dataset, tuple(members))
+    return EnsembleRun(experiment.subject, config.name, experiment.dataset, tuple(members))
 
 
 def describe_target(variant_name: str, variants_path: Path, config_path: Path | None) -> NetConfig | LayeredNetConfig:
     """The net of one variant at the paper's sizes, or at those of a configuration file."""
     variants = load_variants(variants_path)
-    base, source = {}, "the paper's net"
+    base: dict[str, Any] = {}
+    source = "the paper's net"
     if config_path is not None:
         source = str(config_path)
         config = validate(Config, read_yaml(config_path), source)
@@ -267,7 +259,7 @@ def describe_target(variant_name: str, variants_path: Path, config_path: Path | 
     variant, where = lay_over_recipe(variants, variant_name), variants.where(variant_name)
     if is_baseline(variant):
         raise ConfigError(f"{where} is no net and has no layers; name another variant")
-    net = resolve_section(NetConfig, "net", base, variant, source, where)
+    net = resolve_net(base, variant, source, where)
     check_net(net, where)
     return net
 

@@ -7,9 +7,18 @@ from pydantic import ValidationError
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.experiments import Config, Experiment
-from alexnet2012.config.nets import NETS, REST, BaselineConfig, LayeredNetConfig, NetConfig, kind_of_net
+from alexnet2012.config.nets import (
+    NETS,
+    REST,
+    BaselineConfig,
+    FisherConfig,
+    LayeredNetConfig,
+    NetConfig,
+    SparseConfig,
+    kind_of_net,
+)
 from alexnet2012.config.schema import RunConfig, RuntimeConfig, Start, TrainingConfig
-from alexnet2012.config.validate import Model, check_known, describe_item, walk, wrote
+from alexnet2012.config.validate import Model, Section, check_known, describe_item, walk, wrote
 from alexnet2012.config.variants import PAPER, Variant, Variants
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import list_layers
@@ -30,7 +39,7 @@ def resolve_run(
 
     `line` is where the experiment is written; `training_delta` lies over the variant's own.
     """
-    dataset_name, variant_name = experiment.dataset, experiment.variant
+    dataset_name, variant_name = experiment.dataset, experiment.subject
     variant, dataset = lay_over_recipe(variants, variant_name), config.datasets[dataset_name]
     variant = variant.model_copy(update={"training": merge(variant.training, training_delta or {})})
     if experiment.length == "published":
@@ -40,7 +49,7 @@ def resolve_run(
             )
         variant = variant.model_copy(update={"training": merge(variant.training, variant.published)})
     variant_source, where = variants.where(variant_name), f"{source}: variant {variant_name} on {dataset_name}"
-    common = {"name": config.name, "variant": variant_name, "seed": seed}
+    common: dict[str, Any] = {"name": config.name, "variant": variant_name, "seed": seed}
     common |= {"dataset_name": dataset_name, "dataset": dataset}
     if is_baseline(variant):
         check_is_no_training(variant, variant_source, experiment, line)
@@ -120,9 +129,8 @@ def check_layers(net: NetConfig | LayeredNetConfig, training: TrainingConfig, wh
 
 def check_start(run: RunConfig, start: Start, where: str) -> None:
     """Raises ConfigError unless both nets have the layers that are taken over, of the same shape."""
-    nets = [
-        {layer.name: layer for layer in list_layers(each.net, classes=2) if layer.fan_in} for each in (start.run, run)
-    ]
+    tables = [list_layers(each.architecture, classes=2) for each in (start.run, run)]
+    nets = [{layer.name: layer for layer in table if layer.fan_in} for table in tables]
     for name in start.layers:
         for each in nets:
             check_known(f"{where}.layers", "layer", name, each)
@@ -140,13 +148,15 @@ def is_baseline(variant: Variant) -> bool:
 
 def resolve_baseline(
     config: Config, source: str, variant: Variant, variant_name: str, variant_source: str
-) -> BaselineConfig:
+) -> FisherConfig | SparseConfig:
     """The variant's settings, overlaid by the configuration's own of that name."""
     own = config.baselines.get(variant_name, {})
     merged, kind = merge(variant.net, own), str(kind_of_net(variant.net))
     if own.get("kind", kind) != kind:
         raise ConfigError(f"{source}: baselines.{variant_name}.kind: it is of kind {kind}; remove the line")
-    return check_merged(NETS[kind], merged, "", variant_source, own, f"{source}: baselines.{variant_name}")
+    found = check_merged(NETS[kind], merged, "", variant_source, own, f"{source}: baselines.{variant_name}")
+    assert isinstance(found, FisherConfig | SparseConfig), "see is_baseline"
+    return found
 
 
 def check_is_no_training(variant: Variant, variant_source: str, experiment: Experiment, line: str) -> None:
@@ -193,36 +203,52 @@ def resolve_sections(
     config: Config, variant: Variant, source: str, variant_source: str
 ) -> tuple[NetConfig | LayeredNetConfig, TrainingConfig]:
     """Both sections; raises ConfigError with the mistakes of both."""
-    resolved, mistakes = [], []
-    for model, section, base in ((NetConfig, "net", config.net), (TrainingConfig, "training", config.training)):
-        try:
-            resolved.append(resolve_section(model, section, base, variant, source, variant_source))
-        except ConfigError as error:
-            mistakes.append(str(error))
+    mistakes = []
+    try:
+        net = resolve_net(config.net, variant, source, variant_source)
+    except ConfigError as error:
+        mistakes.append(str(error))
+    try:
+        merged = overlay(TrainingConfig(), "training", config.training, variant.training, source, variant_source)
+        training = check_merged(TrainingConfig, merged, "training", source, variant.training, variant_source)
+    except ConfigError as error:
+        mistakes.append(str(error))
     if mistakes:
         raise ConfigError("\n".join(mistakes))
-    net, training = resolved
     return net, training
 
 
-def resolve_section(
-    model: type[Model], section: str, base: dict, variant: Variant | None, source: str, variant_source: str
-) -> Model:
-    """The paper's defaults, overlaid by the configuration's base, overlaid by the variant's delta.
+def resolve_net(
+    base: dict[str, Any], variant: Variant, source: str, variant_source: str
+) -> NetConfig | LayeredNetConfig:
+    """The paper's net, overlaid by the configuration's base, overlaid by the variant's delta.
 
     A net of another kind than the base's stands alone.
     """
-    delta = getattr(variant, section) if variant else {}
-    merged = merge(merge(model().model_dump(), base, f"{source}: {section}"), delta, f"{variant_source}: {section}")
-    if section == "net":
-        kind = str(kind_of_net(merged))
-        check_known(f"{variant_source}: net.kind", "kind of net", kind, NETS)
-        model = NETS[kind]
-    return check_merged(model, merged, section, source, delta, variant_source)
+    merged = overlay(NetConfig(), "net", base, variant.net, source, variant_source)
+    kind = str(kind_of_net(merged))
+    check_known(f"{variant_source}: net.kind", "kind of net", kind, NETS)
+    net = check_merged(NETS[kind], merged, "net", source, variant.net, variant_source)
+    assert isinstance(net, NetConfig | LayeredNetConfig), "baselines are resolved by resolve_baseline"
+    return net
+
+
+def overlay(
+    defaults: Section, section: str, base: dict[str, Any], delta: dict[str, Any], source: str, delta_source: str
+) -> dict[str, Any]:
+    """The defaults, overlaid by a configuration's base, overlaid by a variant's delta; plain data, not yet checked."""
+    merged: dict[str, Any] = merge(defaults.model_dump(), base, f"{source}: {section}")
+    found: dict[str, Any] = merge(merged, delta, f"{delta_source}: {section}")
+    return found
 
 
 def check_merged(
-    model: type[Model], merged: dict, section: str, base_source: str, delta: dict, delta_source: str
+    model: type[Model],
+    merged: dict[str, Any],
+    section: str,
+    base_source: str,
+    delta: dict[str, Any],
+    delta_source: str,
 ) -> Model:
     """`merged` as `model`; raises ConfigError that names the source of each mistake."""
     try:

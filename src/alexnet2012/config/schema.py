@@ -11,9 +11,10 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.config.nets import AnyNetConfig, BaselineConfig
+from alexnet2012.config.nets import AnyNetConfig, BaselineConfig, LayeredNetConfig, NetConfig
 from alexnet2012.config.schedules import AnySchedule, PlateauSchedule, Rate
 from alexnet2012.config.validate import Section, read_yaml, validate
+from alexnet2012.errors import ConfigError
 
 
 class SearchConfig(Section):
@@ -168,6 +169,13 @@ class RunConfig(Section):
     def is_baseline(self) -> bool:
         """Whether it is no net, but one of the systems that table 1 compares the net with."""
         return isinstance(self.net, BaselineConfig)
+
+    @property
+    def architecture(self) -> NetConfig | LayeredNetConfig:
+        """The settings of its net; raises ConfigError for a baseline."""
+        if isinstance(self.net, BaselineConfig):
+            raise ConfigError(f"{self.folder} holds a baseline, and a net was expected; name the folder of a net")
+        return self.net
 
     @property
     def training_threads(self) -> int:

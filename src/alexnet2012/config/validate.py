@@ -164,7 +164,7 @@ def prefix(place: list[int | str]) -> str:
 class UniqueKeyLoader(yaml.SafeLoader):
     """Safe YAML that refuses a key written twice in one mapping, of which PyYAML silently keeps the last."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
