@@ -5,12 +5,15 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alexnet2012.errors import RecordError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @contextmanager
@@ -59,6 +62,14 @@ def locked(path: Path, patience_s: float = 1.0) -> Iterator[None]:
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
+    """Write an .npz file, compressed."""
+    import numpy as np
+
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # names are free but for allow_pickle
 
 
 def write_json(path: Path, values: Any) -> None:

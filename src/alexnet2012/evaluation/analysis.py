@@ -1,9 +1,10 @@
 """What a trained net has learnt: the chroma of its towers (C21, figure 3), the neighbours in its features (C22)."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from alexnet2012.config.nets import NetConfig
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.augment import stream
 from alexnet2012.data.packed import PackedDataset, PackedSplit
@@ -19,10 +21,12 @@ from alexnet2012.data.storage import JpegImages
 from alexnet2012.errors import ConfigError
 from alexnet2012.evaluation.crops import centre_crop, predict_crops
 from alexnet2012.evaluation.trained import load_net, open_run
-from alexnet2012.files import replacing, write_json
+from alexnet2012.files import write_arrays, write_json
 
 PRECISION_AT = 5
 SHOWN_NEIGHBOURS, SHOWN_QUERIES, SHOWN_IMAGES, SHOWN_LABELS = 6, 5, 8, 5  # of figure 4
+RESAMPLES = 9_999  # permutations drawn where there are more than so many
+BLOCK_VALUES = 2**26  # 256 MiB of float32: so much of a gallery is in memory at a time
 QUERIES, GALLERY = 1_000, 150_000  # images at most
 
 
@@ -34,7 +38,7 @@ def analyse(run_folder: Path, output_folder: Path, data_folder: Path) -> None:
     ConfigError for a net without fc7.
     """
     run, record, dataset = open_run(run_folder, data_folder)
-    if run.net.kind != "alexnet":
+    if not isinstance(run.net, NetConfig):
         raise ConfigError(f"{run_folder} holds a net of kind {run.net.kind}; only the paper's net has towers and fc7")
     net, made_by = load_net(run_folder, run, len(dataset.classes))
     started = time.monotonic()
@@ -42,9 +46,8 @@ def analyse(run_folder: Path, output_folder: Path, data_folder: Path) -> None:
     with threadpool_limits(run.training.torch_threads):
         neighbours, shown = compare_neighbours(net, run, dataset)
     examples = shown | show_predictions(net, run, dataset)
-    kernels = net.conv1.weight.detach().cpu().numpy()
-    with replacing(output_folder / "examples.npz") as path, path.open("wb") as file:
-        np.savez_compressed(file, **examples)
+    kernels = net.state_dict()["conv1.weight"].cpu().numpy()
+    write_arrays(output_folder / "examples.npz", examples)
     write_json(
         output_folder / "analysis.json",
         {
@@ -62,19 +65,21 @@ def analyse(run_folder: Path, output_folder: Path, data_folder: Path) -> None:
     )
 
 
-def compare_neighbours(net: nn.Module, run: RunConfig, dataset: PackedDataset) -> tuple[dict, dict[str, np.ndarray]]:
+def compare_neighbours(
+    net: nn.Module, run: RunConfig, dataset: PackedDataset
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """How many of each query's nearest training images are of its class, by features and by pixels; and the neighbours
     of a few queries, to be shown."""
     split, train = dataset.split(run.splits[-1]), dataset.split("train")
     queries = sample(run, "queries", len(split), QUERIES)
     gallery = sample(run, "gallery", len(train), GALLERY)
-    batch = run.runtime.evaluation_batch
-    spaces = {
-        "features": lambda name, rows: feature_blocks(net, dataset, name, rows, batch),
+    crop_px, batch = run.architecture.crop_px, run.runtime.evaluation_batch
+    spaces: dict[str, Callable[[str, np.ndarray], Iterator[np.ndarray]]] = {
+        "features": lambda name, rows: feature_blocks(net, dataset, name, rows, crop_px, batch),
         "pixels": lambda name, rows: pixel_blocks(dataset.split(name).images, rows),
     }
     labels = split.labels[queries]
-    found = {"k": PRECISION_AT, "queries": len(queries), "gallery": len(gallery)}
+    found: dict[str, Any] = {"k": PRECISION_AT, "queries": len(queries), "gallery": len(gallery)}
     shown = {
         "query_images": split.images[queries[:SHOWN_QUERIES]],
         "query_labels": labels[:SHOWN_QUERIES],
@@ -93,8 +98,9 @@ def show_predictions(net: nn.Module, run: RunConfig, dataset: PackedDataset) -> 
     """A few images with their five most probable labels, centre crop."""
     split = dataset.split(run.splits[-1])
     rows = sample(run, "examples", len(split), SHOWN_IMAGES)
-    crops = (centre_crop(dataset.size_px, run.net.crop_px),)
-    predicted = predict_crops(net, split.images, rows, dataset.mean_image, crops, run.net.crop_px, len(rows))
+    crop_px = run.architecture.crop_px
+    crops = (centre_crop(dataset.size_px, crop_px),)
+    predicted = predict_crops(net, split.images, rows, dataset.mean_image, crops, crop_px, len(rows))
     probabilities = torch.cat([part[0] for _, part in predicted])
     top = probabilities.topk(min(SHOWN_LABELS, probabilities.shape[1]), dim=1)
     return {
@@ -114,9 +120,6 @@ def take_images(split: PackedSplit, rows: np.ndarray) -> np.ndarray:
     """uint8 (*rows.shape, s, s, 3)."""
     images = split.images[rows.ravel()]
     return images.reshape(*rows.shape, *images.shape[1:])
-
-
-RESAMPLES = 9_999  # permutations drawn where there are more than so many
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,10 @@ def chroma_energy(kernels: np.ndarray) -> np.ndarray:
     kernels = kernels.astype(np.float64)
     chroma = kernels - kernels.mean(axis=1, keepdims=True)
     total = np.square(kernels).sum(axis=(1, 2, 3))
-    return np.divide(np.square(chroma).sum(axis=(1, 2, 3)), total, out=np.zeros(len(kernels)), where=total > 0)
+    shares: np.ndarray = np.divide(
+        np.square(chroma).sum(axis=(1, 2, 3)), total, out=np.zeros(len(kernels)), where=total > 0
+    )
+    return shares
 
 
 def compare_towers(kernels: np.ndarray) -> Chroma:
@@ -148,16 +154,13 @@ def compare_towers(kernels: np.ndarray) -> Chroma:
     towers = np.split(energy, 2)
 
     def difference(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
-        return np.abs(first.mean(axis=axis) - second.mean(axis=axis))
+        return np.asarray(np.abs(first.mean(axis=axis) - second.mean(axis=axis)))
 
     test = stats.permutation_test(
         towers, difference, vectorized=True, n_resamples=RESAMPLES, alternative="greater", rng=2012
     )
     means = [float(each.mean()) for each in towers]
     return Chroma([each.tolist() for each in towers], means, float(test.statistic), float(test.pvalue))
-
-
-BLOCK_VALUES = 2**26  # 256 MiB of float32: so much of a gallery is in memory at a time
 
 
 def nearest(queries: np.ndarray, gallery: Iterator[np.ndarray], k: int) -> np.ndarray:
@@ -192,16 +195,20 @@ def pixel_blocks(images: np.ndarray | JpegImages, rows: np.ndarray) -> Iterator[
 
 
 def feature_blocks(
-    net: nn.Module, dataset: PackedDataset, split: str, rows: np.ndarray, batch: int
+    net: nn.Module, dataset: PackedDataset, split: str, rows: np.ndarray, crop_px: int, batch: int
 ) -> Iterator[np.ndarray]:
     """What fc8 sees of the images `rows`, float32 (n, fc_neurons): fc7 after its ReLU and the halving of §4.2.
 
     Centre crop, evaluation mode.
     """
-    images, crop_px = dataset.split(split).images, net.config.crop_px
+    images = dataset.split(split).images
     crops = (centre_crop(dataset.size_px, crop_px),)
     seen: list[Tensor] = []
-    hook = net.fc8.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].float().cpu()))
+
+    def see(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        seen.append(inputs[0].float().cpu())
+
+    hook = net.get_submodule("fc8").register_forward_pre_hook(see)
     try:
         for part in split_rows(images, rows):
             for _ in predict_crops(net, images, part, dataset.mean_image, crops, crop_px, batch):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet2012 import devices, provenance
+from alexnet2012.cpu import count_usable_cores
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError
 from alexnet2012.evaluation.metrics import rank_truth
@@ -61,7 +62,7 @@ def calibrate_torchvision(folder: Path, output: Path, weights: Path | None, down
     digest = file_digest(path)
     if not digest.startswith(WEIGHTS_SHA256):
         print(f"{path} is not the published file, whose sha256 begins with {WEIGHTS_SHA256}", flush=True)
-    threads = provenance.count_usable_cores()
+    threads = count_usable_cores()
     device = devices.open_device("auto", threads)
     made_by = provenance.collect(threads, device.type)
     found = calibrate(load_torchvision(path).to(device), preprocess, dataset, KNOWN, TOLERANCE)
@@ -135,7 +136,7 @@ def preprocess(images: np.ndarray) -> Tensor:
     """torchvision's own: the central 224x224, divided by 255, minus its mean, divided by its deviation."""
     middle = (SIZE_PX - CROP_PX) // 2
     pixels = images[:, middle : middle + CROP_PX, middle : middle + CROP_PX] / np.float32(255)
-    pixels = (pixels - np.float32(MEAN)) / np.float32(DEVIATION)
+    pixels = (pixels - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
 
 
@@ -185,7 +186,7 @@ def load_torchvision(path: Path) -> nn.Module:
 
     from torchvision.models import alexnet
 
-    net = alexnet()
+    net: nn.Module = alexnet()
     try:
         net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, AttributeError) as error:

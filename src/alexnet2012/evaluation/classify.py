@@ -31,12 +31,12 @@ def classify(run_folder: Path, paths: list[Path], crops: str = "ten") -> list[Cl
     """
     run, _ = open_weights(run_folder)
     mean_image, classes = read_inputs(run_folder)
-    size_px, crop_px = run.dataset.size_px, run.net.crop_px
+    size_px, crop_px = run.dataset.size_px, run.architecture.crop_px
     images = read_images(paths, size_px)
     net, _ = load_net(run_folder, run, len(classes))
     views = ten_crops(size_px, crop_px) if crops == "ten" else (centre_crop(size_px, crop_px),)
     batch, rows = run.runtime.evaluation_batch, np.arange(len(images))
-    parts = predict_crops(net, images, rows, mean_image, views, crop_px, batch, run.net.mean_crop)
+    parts = predict_crops(net, images, rows, mean_image, views, crop_px, batch, run.architecture.mean_crop)
     means = torch.cat([probabilities.double().mean(dim=0) for _, probabilities in parts])
     best = means.topk(min(LABELS, len(classes)), dim=1)
     return [

@@ -1,6 +1,6 @@
 """The ten patches of §4.1, four corners and the centre and their reflections, and what a net says of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from alexnet2012.data.augment import crop_floats, split_mean
 from alexnet2012.data.packed import PackedDataset
+from alexnet2012.data.storage import JpegImages
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def place_mean(mean_image: np.ndarray, crop: Crop, crop_px: int, mean_crop: str)
     reflected as the crop will be, so that every crop loses the same (net 145 of the 2012 code)."""
     if mean_crop == "moving":
         return mean_image
-    _, centre = split_mean(mean_image, crop_px, mean_crop)
-    placed = np.zeros_like(mean_image)
+    placed, centre = split_mean(mean_image, crop_px, mean_crop)
+    assert centre is not None
     placed[crop.top : crop.top + crop_px, crop.left : crop.left + crop_px] = centre[:, ::-1] if crop.flipped else centre
     return placed
 
@@ -81,7 +82,7 @@ def measure_centre(
 
 def predict_crops(
     net: nn.Module,
-    images: np.ndarray,
+    images: np.ndarray | JpegImages,
     rows: np.ndarray,
     mean_image: np.ndarray,
     crops: tuple[Crop, ...],
@@ -96,35 +97,33 @@ def predict_crops(
     device = next(net.parameters()).device
     was_training = net.training
     means = [place_mean(mean_image, crop, crop_px, mean_crop) for crop in crops]
-    if device.type != "cpu":
-        means = [torch.from_numpy(mean).to(device) for mean in means]
+    views = make_cutter(means, crops, crop_px, device)
     net.eval()
     try:
         for start in range(0, len(rows), batch):
             part = images[rows[start : start + batch]]
             # Entered anew for each part: a generator would leave its caller in inference mode at every yield.
             with torch.inference_mode():
-                views = show(part, means, crops, crop_px, device)
-                outputs = [functional.softmax(net(view), dim=1) for view in views]
+                outputs = [functional.softmax(net(view), dim=1) for view in views(part)]
                 probabilities = torch.stack(outputs).float().cpu()
             yield slice(start, start + len(part)), probabilities
     finally:
         net.train(was_training)
 
 
-def show(
-    images: np.ndarray,
-    means: Sequence[np.ndarray | Tensor],
-    crops: tuple[Crop, ...],
-    crop_px: int,
-    device: torch.device,
-) -> Iterator[Tensor]:
-    """Each crop of all `images` minus that of its mean image, on `device`, where a GPU has the means already; it gets
-    the bytes of the images once and cuts them itself."""
+def make_cutter(
+    means: list[np.ndarray], crops: tuple[Crop, ...], crop_px: int, device: torch.device
+) -> Callable[[np.ndarray], Iterator[Tensor]]:
+    """A function from uint8 images (n, size, size, 3) to each crop of them all, minus that of its mean image.
+
+    All are on `device`; a GPU gets the bytes of the images once and cuts them itself.
+    """
     if device.type == "cpu":
-        for crop, mean in zip(crops, means, strict=True):
-            yield cut(images, mean, crop, crop_px)
-        return
-    pixels = torch.from_numpy(images).to(device)
-    for crop, mean in zip(crops, means, strict=True):
-        yield cut_on_device(pixels, mean, crop, crop_px)
+        return lambda images: (cut(images, mean, crop, crop_px) for crop, mean in zip(crops, means, strict=True))
+    on_device = [torch.from_numpy(mean).to(device) for mean in means]
+
+    def cut_all(images: np.ndarray) -> Iterator[Tensor]:
+        pixels = torch.from_numpy(images).to(device)
+        return (cut_on_device(pixels, mean, crop, crop_px) for crop, mean in zip(crops, on_device, strict=True))
+
+    return cut_all

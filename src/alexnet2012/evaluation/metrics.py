@@ -1,12 +1,13 @@
 """Errors from stored probabilities: exact, tie-safe, in bounded memory."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import RecordError
-from alexnet2012.files import replacing, write_json
+from alexnet2012.files import write_arrays, write_json
 
 CROPS = ("ten_crop", "centre")  # what is stored of a prediction: the mean over the ten, and the centre alone
 CHUNK_VALUES = 2**18  # a megabyte of float32: a chunk is read from memory once, and looked at in the cache
@@ -55,12 +56,11 @@ def write_record(
     dataset: PackedDataset,
     split: str,
     ranks: dict[str, np.ndarray],
-    made_by: dict,
-    details: dict,
+    made_by: dict[str, Any],
+    details: dict[str, Any],
 ) -> dict[str, dict[str, float]]:
     """Write how many classes stand before each true one, and last the record; its errors by crops and k."""
-    with replacing(folder / f"{split}-ranks.npz") as path, path.open("wb") as file:
-        np.savez_compressed(file, **{crops: each.astype(np.uint16) for crops, each in ranks.items()})
+    write_arrays(folder / f"{split}-ranks.npz", {crops: each.astype(np.uint16) for crops, each in ranks.items()})
     errors = {crops: {f"top{k}": float((each >= k).mean()) for k in (1, 5)} for crops, each in ranks.items()}
     write_json(
         folder / f"{split}.json",

@@ -76,8 +76,8 @@ def predict_split(
     """The trained net's probabilities, what made them, and the seconds that it took once all was loaded."""
     net, made_by = load_net(run_folder, run, len(dataset.classes))
     started = time.monotonic()
-    batch, mean_crop = run.runtime.evaluation_batch, run.net.mean_crop
-    found = predict_ten_crops(net, dataset, split, run.net.crop_px, batch, mean_crop)
+    batch, mean_crop = run.runtime.evaluation_batch, run.architecture.mean_crop
+    found = predict_ten_crops(net, dataset, split, run.architecture.crop_px, batch, mean_crop)
     return found, made_by, time.monotonic() - started
 
 

@@ -79,7 +79,7 @@ def estimate_gap(val: list[np.ndarray], train: list[np.ndarray]) -> Estimate:
     if len(val) >= MANY_SEEDS:
         gaps = [float(a.mean() - b.mean()) for a, b in zip(val, train, strict=True)]
         return estimate_over_seeds(gaps)
-    samples = (np.mean(val, axis=0, dtype=np.float64), np.mean(train, axis=0, dtype=np.float64))
+    samples = (np.asarray(np.mean(val, axis=0, dtype=np.float64)), np.asarray(np.mean(train, axis=0, dtype=np.float64)))
     method = f"bootstrap over {len(samples[0]):,} and {len(samples[1]):,} images, Welch's t test: {THESE_NETS}"
     value = float(difference_of_means(*samples))
     if max(np.ptp(each) for each in samples) == 0:
@@ -141,4 +141,4 @@ def bootstrap(samples: tuple[np.ndarray, ...], statistic: Callable[..., np.ndarr
 
 
 def difference_of_means(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
-    return np.mean(first, axis=axis) - np.mean(second, axis=axis)
+    return np.asarray(np.mean(first, axis=axis) - np.mean(second, axis=axis))

@@ -21,6 +21,7 @@ def submit(run_folder: Path, split: str, output_folder: Path, data_folder: Path)
     check_submittable(dataset, split)
     found, _, _ = predict_split(run_folder, run, dataset, split)
     path = output_folder / f"{split}-submission.txt"
+    assert dataset.official_ids is not None, "check_submittable"
     write_submission(path, found.ten_crop, dataset.official_ids)
     return path
 

@@ -1,25 +1,24 @@
 """A trained run: its settings, record, weights, mean image and class names."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from alexnet2012 import devices, provenance
-from alexnet2012.config.schema import RunConfig, read_run
-from alexnet2012.data.packed import PackedDataset, open_packed
-from alexnet2012.errors import RecordError
-from alexnet2012.files import file_digest, read_json
-
-if TYPE_CHECKING:
-    from torch import nn
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
 
-from alexnet2012.errors import DataError
-from alexnet2012.files import replacing
+from alexnet2012 import devices, provenance
+from alexnet2012.config.schema import RunConfig, read_run
+from alexnet2012.data.packed import PackedDataset, open_packed
+from alexnet2012.errors import DataError, RecordError
+from alexnet2012.files import file_digest, read_json, write_arrays
+
+if TYPE_CHECKING:
+    from torch import nn
+
+INPUTS = "inputs.npz"
 
 
-def open_weights(run_folder: Path) -> tuple[RunConfig, dict]:
+def open_weights(run_folder: Path) -> tuple[RunConfig, dict[str, Any]]:
     """A trained run's configuration and record; raises RecordError when its weights are not those of the record."""
     run, record = read_run(run_folder / "config.yaml"), read_json(run_folder / "record.json")
     weights = run_folder / "model.safetensors"
@@ -30,7 +29,7 @@ def open_weights(run_folder: Path) -> tuple[RunConfig, dict]:
     return run, record
 
 
-def open_run(run_folder: Path, data_folder: Path) -> tuple[RunConfig, dict, PackedDataset]:
+def open_run(run_folder: Path, data_folder: Path) -> tuple[RunConfig, dict[str, Any], PackedDataset]:
     """A trained run's configuration and record, and the data it was trained on, checked to belong together."""
     run, record = open_weights(run_folder)
     dataset = open_packed(data_folder / run.dataset_name)
@@ -50,18 +49,14 @@ def load_net(run_folder: Path, run: RunConfig, classes: int) -> tuple["nn.Module
 
     device = devices.open_device(run.runtime.device, run.training.torch_threads)
     made_by = provenance.collect(run.training.torch_threads, device.type)
-    net = make_net(run.net, classes)
+    net = make_net(run.architecture, classes)
     net.load_state_dict(load_file(run_folder / "model.safetensors"))
     return net.to(device), made_by
 
 
-INPUTS = "inputs.npz"
-
-
 def write_inputs(run_folder: Path, dataset: PackedDataset) -> None:
     """Write them into a run's folder."""
-    with replacing(run_folder / INPUTS) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, mean_image=dataset.mean_image, classes=np.array(dataset.classes))
+    write_arrays(run_folder / INPUTS, {"mean_image": dataset.mean_image, "classes": np.array(dataset.classes)})
 
 
 def read_inputs(run_folder: Path) -> tuple[np.ndarray, list[str]]:

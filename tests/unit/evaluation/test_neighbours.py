@@ -74,7 +74,7 @@ def test_features_are_what_fc8_sees(tmp_path, monkeypatch):
     monkeypatch.setattr(analysis, "BLOCK_VALUES", 3 * 16 * 16 * 3)
     rows = np.array([4, 0, 2, 1])
 
-    blocks = list(feature_blocks(net, dataset, "test", rows, batch=2))
+    blocks = list(feature_blocks(net, dataset, "test", rows, crop_px=12, batch=2))
 
     assert [block.shape for block in blocks] == [(3, 6), (1, 6)]
     images = dataset.split("test").images[rows][:, 2:14, 2:14].astype(np.float32) - dataset.mean_image[2:14, 2:14]
