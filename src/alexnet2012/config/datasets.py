@@ -1,9 +1,11 @@
 """The `datasets:` section of a configuration: where images come from, how they are split, checked and stored."""
 
+from collections.abc import Set
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from alexnet2012.config.introduced import dump_departures
 from alexnet2012.config.validate import Section
 
 # sha256 of CIFAR-10's pixels and labels in the official order, see data/downloads.py.
@@ -116,7 +118,7 @@ class DatasetConfig(Section):
         """Plain data of all that decides what a packed image is, but for the images themselves."""
         if self.source is not None:
             return {"kind": self.kind, "of": self.source.packing}
-        return self.model_dump(exclude_defaults=True, exclude={*PLACE, *TOLERANCE, "digest"})
+        return self._dump_departures({*PLACE, *TOLERANCE, "digest"})
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -127,4 +129,7 @@ class DatasetConfig(Section):
             stored = {} if self.storage == "raw" else {"storage": self.storage, "jpeg_quality": self.jpeg_quality}
             return {"digest": self.known_digest, "size_px": self.size_px, "split_seed": self.split_seed, **stored}
         place = PLACE if self.kind in KINDS_IN_ARCHIVES else PLACE - {"folder"}
-        return self.model_dump(exclude_defaults=True, exclude=place | TOLERANCE)
+        return self._dump_departures(place | TOLERANCE)
+
+    def _dump_departures(self, without: Set[str]) -> dict[str, Any]:
+        return {key: value for key, value in dump_departures(self).items() if key not in without}
