@@ -1,9 +1,11 @@
 """The `datasets:` section of a configuration: where images come from, how they are split, checked and stored."""
 
+from collections.abc import Set
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from alexnet2012.config.introduced import dump_departures
 from alexnet2012.config.validate import Section
 
 # sha256 of CIFAR-10's pixels and labels in the official order, see data/downloads.py.
@@ -16,6 +18,8 @@ KINDS_IN_ARCHIVES = (*EDITIONS, *RELEASES)
 # What says where the images lie, or what to do with bad ones: the images that are packed are the same.
 PLACE = {"folder", "layout"}
 TOLERANCE = {"bad_images", "max_bad_images"}
+# What an identity with a known digest says in any case, or what that digest stands for.
+BESIDE_DIGEST = {"kind", "digest", "size_px", "split_seed", "storage", "jpeg_quality"}
 
 
 class SubsetConfig(Section):
@@ -116,15 +120,23 @@ class DatasetConfig(Section):
         """Plain data of all that decides what a packed image is, but for the images themselves."""
         if self.source is not None:
             return {"kind": self.kind, "of": self.source.packing}
-        return self.model_dump(exclude_defaults=True, exclude={*PLACE, *TOLERANCE, "digest"})
+        return self._dump_departures({*PLACE, *TOLERANCE, "digest"})
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Plain data that change whenever other images, or the same ones differently, are to be packed."""
+        """Plain data that change whenever other images, or the same ones differently, are to be packed.
+
+        A known digest stands for the kind of source and for where it lies, not for what is taken of it: a section that
+        selects or splits otherwise is packed again, and refused there if its digest is still the old one.
+        """
         if self.source is not None:
             return {"kind": self.kind, "of": self.source.identity}
         if self.known_digest:
             stored = {} if self.storage == "raw" else {"storage": self.storage, "jpeg_quality": self.jpeg_quality}
-            return {"digest": self.known_digest, "size_px": self.size_px, "split_seed": self.split_seed, **stored}
+            always = {"digest": self.known_digest, "size_px": self.size_px, "split_seed": self.split_seed, **stored}
+            return always | self._dump_departures(PLACE | TOLERANCE | BESIDE_DIGEST)
         place = PLACE if self.kind in KINDS_IN_ARCHIVES else PLACE - {"folder"}
-        return self.model_dump(exclude_defaults=True, exclude=place | TOLERANCE)
+        return self._dump_departures(place | TOLERANCE)
+
+    def _dump_departures(self, without: Set[str]) -> dict[str, Any]:
+        return {key: value for key, value in dump_departures(self).items() if key not in without}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.config.introduced import dump_departures
 from alexnet2012.config.nets import AnyNetConfig, BaselineConfig, LayeredNetConfig, NetConfig
 from alexnet2012.config.schedules import AnySchedule, PlateauSchedule, Rate
 from alexnet2012.config.validate import Section, read_yaml, validate
@@ -157,11 +158,12 @@ class RunConfig(Section):
     def hash8(self) -> str:
         """Eight hex digits over all that decides the weights but the seed and the code.
 
-        Settings at their defaults are left out, so that a setting that a later version adds changes no older hash.
+        Settings that are as they were introduced are left out (introduced.py): a setting that a later version adds
+        changes no older hash, a default that it changes does.
         The dataset enters by what makes its images these and no others, not by where they lie (DatasetConfig.identity):
         a path must be known before any image is read. The digest of what was read is checked through the manifest.
         """
-        net, training = (section.model_dump(exclude_defaults=True) for section in (self.net, self.training))
+        net, training = dump_departures(self.net), dump_departures(self.training)
         start = {} if self.starts_from is None else {"starts_from": self.starts_from.identity}
         return digest8({"dataset": self.dataset.identity, "net": net, "training": training, **start})
 

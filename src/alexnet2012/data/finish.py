@@ -87,7 +87,6 @@ def _write_index(path: Path, classes: tuple[str, ...], result: SplitResult) -> N
     import pyarrow.parquet as pq
 
     found, kept = result.found, result.kept
-    names = pa.array(result.split.names, pa.string()) if isinstance(result.split, Arrays) else result.split.names
     schema = pa.schema(
         [("path", pa.string()), ("class", pa.string()), ("width", pa.int32()), ("height", pa.int32())]
         + [("notes", pa.string())]
@@ -98,7 +97,7 @@ def _write_index(path: Path, classes: tuple[str, ...], result: SplitResult) -> N
             rows = kept[first : first + SHARD_ROWS]
             labels = result.split.labels[rows]
             columns = [
-                names.take(pa.array(rows)),
+                result.split.names.take(pa.array(rows)),
                 class_names.take(pa.array(labels, mask=labels < 0)),
                 found.width[rows],
                 found.height[rows],

@@ -3,6 +3,7 @@
 Columns, because 15 million Python objects (the Fall 2011 release) would need many times the memory.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -55,11 +56,12 @@ class Listing:
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """One split that needs no decoding: images uint8 (n, s, s, 3), labels int64 (n,), names as in a Listing."""
+    """One split that needs no decoding: `images` yields n images uint8 (s, s, 3), which need not all be in memory;
+    labels int64 (n,), names as in a Listing."""
 
-    names: tuple[str, ...]
+    names: "pa.Array"
     labels: np.ndarray
-    images: np.ndarray
+    images: Iterable[np.ndarray]
 
     def __len__(self) -> int:
         return len(self.labels)

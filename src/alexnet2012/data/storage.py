@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,13 @@ class RawStore:
         self.first_byte = self._write_header(images)
         self.target = Target(size_px, str(self.path), self.first_byte)
         self.end = 0
+
+    def write(self, images: Iterable[np.ndarray]) -> None:
+        """Store all images, each uint8 (s, s, 3), in the order of the rows and as they come."""
+        with self.path.open("r+b") as file:
+            file.seek(self.first_byte)
+            for _, image in zip(range(self.shape[0]), images, strict=True):
+                file.write(np.ascontiguousarray(image))
 
     def places(self, rows: np.ndarray) -> np.ndarray:
         """Nothing to be kept: a row is its place."""

@@ -1,5 +1,6 @@
 """A configuration as short as it can be, and what the project says of changes of it."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -38,5 +39,5 @@ def two_devices(net: dict | None = None, training: dict | None = None, variant: 
     ).runs[0]
 
 
-def committed(name: str):
-    return make_plan(yaml.safe_load((ROOT / "config" / name).read_text()), name, VARIANTS)
+def committed(name: str, targets: Collection[str] = ()):
+    return make_plan(yaml.safe_load((ROOT / "config" / name).read_text()), name, VARIANTS, targets)

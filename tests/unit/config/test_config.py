@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from alexnet2012.config.datasets import CIFAR10_DIGEST, DatasetConfig
+from alexnet2012.config.datasets import CIFAR10_DIGEST, DatasetConfig, SubsetConfig
 from alexnet2012.config.experiments import Config, Ensemble, Experiment
 from alexnet2012.config.nets import ConvConfig, LRNConfig, NetConfig, PoolConfig
 from alexnet2012.config.schedules import FixedSchedule, PlateauSchedule
@@ -233,15 +233,37 @@ def test_the_hash_hears_a_folders_digest_and_size_where_the_digest_is_given_and_
     assert of(folder="x") != of(folder="y")
 
 
-def test_a_setting_that_a_later_version_adds_leaves_older_hashes_alone():
-    class LaterNet(NetConfig):
-        stochastic_depth: float = 0.0
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"subset": {"classes": 10}},
+        {"subset": {"per_class": 5, "seed": 1}},
+        {"val_fraction": 0.2},
+        {"test_fraction": 0.3},
+        {"complete": False},
+    ],
+)
+def test_a_known_digest_hides_no_setting_that_selects_or_splits(settings):
+    known = {"kind": "ilsvrc2012", "folder": "x", "digest": "aa"}
+    base, other = (DatasetConfig.model_validate(known | changes) for changes in ({}, settings))
+    assert base.identity == {"digest": "aa", "size_px": 256, "split_seed": 2012}
+    assert other.identity == base.identity | settings
+    assert run_config(dataset=other).hash8 != run_config(dataset=base).hash8
 
-    class LaterRun(RunConfig):
-        net: LaterNet
 
-    values = run_config().model_dump()
-    later = LaterRun.model_validate(values)
-    changed = LaterRun.model_validate(values | {"net": values["net"] | {"stochastic_depth": 0.1}})
-    assert later.hash8 == run_config().hash8
-    assert changed.hash8 != later.hash8
+def test_a_known_digest_hides_where_the_images_lie_and_what_to_do_with_bad_ones():
+    known = {"kind": "ilsvrc2012", "folder": "x", "digest": "aa"}
+    moved = known | {"folder": "y", "layout": "kaggle", "bad_images": "skip", "max_bad_images": 3}
+    assert DatasetConfig(**moved).identity == DatasetConfig(**known).identity
+
+
+def test_a_known_digest_does_not_hide_the_list_of_classes():
+    lists = [DatasetConfig(kind="fall2011", folder="x", digest="aa", class_list=each) for each in ("a.txt", "b.txt")]
+    assert len({run_config(dataset=each).hash8 for each in lists}) == 2
+
+
+def test_rotations_of_another_subset_are_other_images():
+    known = DatasetConfig(kind="imagefolder", folder="x", digest="aa")
+    part = known.model_copy(update={"subset": SubsetConfig(classes=2)})
+    whole, fewer = (DatasetConfig(kind="rotations", of="some", source=each) for each in (known, part))
+    assert whole.identity != fewer.identity

@@ -49,11 +49,11 @@ def test_cifar10_is_split_by_class_in_official_order(tmp_path, cifar10):
     assert [len(splits[name].names) for name in ("train", "val", "test")] == [40, 20, 12]
     assert np.bincount(splits["val"].labels).tolist() == [2] * 10
     for name in ("train", "val"):
-        rows = [int(path.removeprefix("official-train/")) for path in splits[name].names]
+        rows = [int(path.removeprefix("official-train/")) for path in splits[name].names.to_pylist()]
         assert rows == sorted(rows)
         np.testing.assert_array_equal(splits[name].images, cifar10.train_images[rows])
         np.testing.assert_array_equal(splits[name].labels, cifar10.train_labels[rows])
-    assert set(splits["train"].names).isdisjoint(splits["val"].names)
+    assert set(splits["train"].names.to_pylist()).isdisjoint(splits["val"].names.to_pylist())
     np.testing.assert_array_equal(splits["test"].images, cifar10.test_images)
 
 

@@ -72,12 +72,14 @@ def _accepted_forms() -> str:
 
 
 def _split_cifar10(path: Path, split_seed: int) -> Source:
+    import pyarrow as pa
+
     cifar10 = downloads.read_cifar10(path)
     kept, drawn = draw_per_class(cifar10.train_labels, CIFAR10_VAL_PER_CLASS, split_seed)
     train_names = np.array([f"official-train/{k:05d}" for k in range(len(cifar10.train_labels))])
-    test_names = tuple(f"official-test/{k:05d}" for k in range(len(cifar10.test_labels)))
+    test_names = pa.array([f"official-test/{k:05d}" for k in range(len(cifar10.test_labels))], pa.string())
     splits = {
-        name: Arrays(tuple(train_names[rows].tolist()), cifar10.train_labels[rows], cifar10.train_images[rows])
+        name: Arrays(pa.array(train_names[rows], pa.string()), cifar10.train_labels[rows], cifar10.train_images[rows])
         for name, rows in (("train", kept), ("val", drawn))
     }
     splits["test"] = Arrays(test_names, cifar10.test_labels, cifar10.test_images)

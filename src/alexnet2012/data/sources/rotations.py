@@ -1,14 +1,20 @@
 """The images of a packed dataset in four orientations, each with classes of its own: more classes to pre-train on."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.listing import Arrays
+from alexnet2012.data.listing import Arrays, Listing
 from alexnet2012.data.packed import open_packed
 from alexnet2012.data.sources.source import Source
 from alexnet2012.data.storage import JpegImages
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ORIENTATIONS = 4  # quarter turns, counter-clockwise
 
@@ -22,25 +28,36 @@ def find_rotations(dataset: DatasetConfig, data_folder: Path) -> Source:
     classes = tuple(
         f"{name}, turned by {90 * turns:03} degrees" for name in packed.classes for turns in range(ORIENTATIONS)
     )
-    splits = {}
+    splits: dict[str, Listing | Arrays] = {}
     for name in packed.counts:
         split = packed.split(name)
         known = np.repeat(split.labels, ORIENTATIONS)
         turns = np.tile(np.arange(ORIENTATIONS), len(split))
-        names = tuple(f"{name}/{k // ORIENTATIONS:07}-{90 * (k % ORIENTATIONS):03}" for k in range(len(turns)))
         labels = np.where(known < 0, known, ORIENTATIONS * known + turns)
-        splits[name] = Arrays(names, labels, rotate(split.images))
+        splits[name] = Arrays(_name_images(name, len(split)), labels, Rotations(split.images))
     return Source(
         f"{dataset.of}, digest {packed.digest}, in {ORIENTATIONS} orientations", packed.folder, classes, splits
     )
 
 
-def rotate(images: np.ndarray | JpegImages) -> np.ndarray:
-    """Uint8 (4n, s, s, 3) from (n, s, s, 3): each image, then the same after one, two and three quarter turns."""
-    size_px = images[:1].shape[1]
-    turned = np.empty((len(images), ORIENTATIONS, size_px, size_px, 3), np.uint8)
-    for k in range(len(images)):
-        image = images[k]
-        for turns in range(ORIENTATIONS):
-            turned[k, turns] = np.rot90(image, turns)
-    return turned.reshape(-1, size_px, size_px, 3)
+@dataclass(frozen=True, eq=False)
+class Rotations:
+    """Each of `images`, uint8 (s, s, 3), then the same after one, two and three quarter turns, made when asked for."""
+
+    images: np.ndarray | JpegImages
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for k in range(len(self.images)):
+            image = self.images[k]
+            for turns in range(ORIENTATIONS):
+                yield np.rot90(image, turns)
+
+
+def _name_images(split: str, images: int) -> "pa.Array":
+    """`<split>/<row of the image, seven digits>-<degrees>` of each orientation of each image."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = pc.utf8_lpad(pa.array(np.repeat(np.arange(images), ORIENTATIONS)).cast(pa.string()), 7, "0")
+    degrees = pa.array([f"{90 * turns:03}" for turns in range(ORIENTATIONS)] * images, pa.string())
+    return pc.binary_join_element_wise(pc.binary_join_element_wise(split, rows, "/"), degrees, "-")
