@@ -19,7 +19,7 @@ from alexnet2012.data.storage import JpegImages
 from alexnet2012.errors import ConfigError
 from alexnet2012.evaluation.crops import centre_crop, predict_crops
 from alexnet2012.evaluation.trained import load_net, open_run
-from alexnet2012.files import replacing, write_json
+from alexnet2012.files import SCHEMA, replacing, write_json
 
 PRECISION_AT = 5
 SHOWN_NEIGHBOURS, SHOWN_QUERIES, SHOWN_IMAGES, SHOWN_LABELS = 6, 5, 8, 5  # of figure 4
@@ -48,6 +48,7 @@ def analyse(run_folder: Path, output_folder: Path, data_folder: Path) -> None:
     write_json(
         output_folder / "analysis.json",
         {
+            "schema": SCHEMA,
             "kind": "analysis",
             "variant": run.variant,
             "seed": run.seed,
