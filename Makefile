@@ -29,16 +29,12 @@ lint: $(READY)
 lock: $(READY)
 	$(VENV)/bin/python envs/lock.py
 
-# What a finished run found, to be committed: tables, figures, report, records, and per image what tables count; without
-# weights and probabilities: `make reference NAME=cifar10`. Benchmarks that were measured at another time stay. PICTURES=no
-# leaves out what shows images, where these are not yours to publish.
-reference:
-	@test -n "$(NAME)" && test -f "results/$(NAME)/experiments.json" || { echo "error: results/$(NAME)/experiments.json is not there; name a finished run, e.g. NAME=cifar10" >&2; exit 1; }
-	mkdir -p results/reference/$(NAME) && find results/reference/$(NAME) -type f -not -name 'benchmarks.*' -delete
-	cd results/$(NAME) && find tables experiments.json $(if $(filter no,$(PICTURES)),,report.html figures) predictions analyses $$(find runs -name record.json -printf '%h\n') $(foreach optional,calibration benchmarks.json,$(if $(wildcard results/$(NAME)/$(optional)),$(optional))) -type f -not -path '*/state/*' -not -name run.json \
-	    \( -name '*.md' -o -name '*.json' -o -name '*.yaml' -o -name '*.parquet' -o -name '*.png' -o -name '*.html' \
-	    -o -name '*-ranks.npz' -o -name answers.npz $(if $(filter no,$(PICTURES)),,-o -name examples.npz) \) \
-	    -exec cp --parents -t ../reference/$(NAME) {} +
+# What a run has found, finished or not, to be committed: `make reference NAME=cifar10` adds it to results/reference/cifar10,
+# without weights and probabilities, and renders tables, figures and report there. PICTURES=no leaves out what shows images,
+# where these are not yours to publish.
+reference: $(READY)
+	@test -n "$(NAME)" || { echo "error: no run is named; write e.g. make reference NAME=cifar10" >&2; exit 1; }
+	$(ACTIVATE) && alexnet2012 reference results/$(NAME) $(if $(filter no,$(PICTURES)),--no-pictures)
 
 # PIP_ARGS goes to pip, e.g. PIP_ARGS="--extra-index-url URL" for an index with the CPU build of torch.
 $(READY): envs/requirements.txt pyproject.toml

@@ -15,6 +15,10 @@ from alexnet2012.errors import RecordError
 if TYPE_CHECKING:
     import numpy as np
 
+# Version of records and of claims.json, written as "schema"; files from before it have no such key. Raise it when a key
+# changes its meaning or is no longer written, not when one is added.
+SCHEMA = 1
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -83,13 +87,20 @@ def file_digest(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """A record; raises RecordError when it is missing or not JSON."""
+    """A record; raises RecordError when it is missing, not JSON, or of a newer schema than this code knows."""
     try:
-        return json.loads(path.read_text())
+        values = json.loads(path.read_text())
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}; run snakemake to make it") from None
     except ValueError as error:
         raise RecordError(f"{path} is not JSON ({error}); remove it and run snakemake to make it anew") from None
+    schema = values.get("schema", 0) if isinstance(values, dict) else 0
+    if schema not in range(SCHEMA + 1):
+        raise RecordError(
+            f"{path} has schema {schema!r}, but this version of alexnet2012 reads schemas up to {SCHEMA}; update "
+            "alexnet2012, or remove the file and run snakemake to make it anew"
+        )
+    return values
 
 
 def in_bytes(count: float) -> str:

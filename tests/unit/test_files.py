@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from alexnet2012.errors import RecordError
-from alexnet2012.files import file_digest, read_json, replacing, write_json, write_text
+from alexnet2012.files import SCHEMA, file_digest, read_json, replacing, write_json, write_text
 
 
 def test_a_file_appears_whole_with_its_folders(tmp_path):
@@ -44,6 +44,19 @@ def test_json_is_read_back(tmp_path):
     write_json(tmp_path / "record.json", values)
     assert read_json(tmp_path / "record.json") == values
     assert (tmp_path / "record.json").read_text().startswith('{\n  "seed": 0,\n')
+
+
+@pytest.mark.parametrize("values", [{}, {"schema": 0}, {"schema": SCHEMA}, [{"schema": SCHEMA + 1}]])
+def test_records_of_today_and_before_are_read(tmp_path, values):
+    write_json(tmp_path / "record.json", values)
+    assert read_json(tmp_path / "record.json") == values
+
+
+@pytest.mark.parametrize("schema", [SCHEMA + 1, -1, None, "1"])
+def test_a_record_of_another_schema_is_refused(tmp_path, schema):
+    write_json(tmp_path / "record.json", {"schema": schema, "seed": 0})
+    with pytest.raises(RecordError, match=rf"record\.json has schema {schema!r}, .* up to {SCHEMA}"):
+        read_json(tmp_path / "record.json")
 
 
 def test_what_is_not_json_leaves_the_old_record(tmp_path):

@@ -6,6 +6,8 @@ rule list_experiments:
         f"{RESULTS}/experiments.json",
     log:
         f"{RESULTS}/logs/list_experiments.log",
+    # Before everything else: with it a run that goes on for days can be committed as it comes, by `make reference`.
+    priority: 3
     conda:
         ENVIRONMENT
     threads: claim_cores(1)

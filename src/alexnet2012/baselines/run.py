@@ -30,7 +30,7 @@ from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth, write_record
 from alexnet2012.evaluation.predict import check_labels_public
 from alexnet2012.evaluation.trained import open_run
-from alexnet2012.files import file_digest, read_json, replacing, write_json
+from alexnet2012.files import SCHEMA, file_digest, read_json, replacing, write_json
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.tracking import RunLog, TrackingIds, log_results
 from alexnet2012.training.checkpoint import lock, set_aside
@@ -101,6 +101,7 @@ def train_baseline(folder: Path, data_folder: Path, tracking_file: Path) -> None
         write_json(
             folder / "record.json",
             {
+                "schema": SCHEMA,
                 "kind": "baseline",
                 "config": run.name,
                 "variant": run.variant,

@@ -21,7 +21,7 @@ from alexnet2012.data.storage import JpegImages
 from alexnet2012.errors import ConfigError
 from alexnet2012.evaluation.crops import centre_crop, predict_crops
 from alexnet2012.evaluation.trained import load_net, open_run
-from alexnet2012.files import write_arrays, write_json
+from alexnet2012.files import SCHEMA, write_arrays, write_json
 
 PRECISION_AT = 5
 SHOWN_NEIGHBOURS, SHOWN_QUERIES, SHOWN_IMAGES, SHOWN_LABELS = 6, 5, 8, 5  # of figure 4
@@ -51,6 +51,7 @@ def analyse(run_folder: Path, output_folder: Path, data_folder: Path) -> None:
     write_json(
         output_folder / "analysis.json",
         {
+            "schema": SCHEMA,
             "kind": "analysis",
             "variant": run.variant,
             "seed": run.seed,

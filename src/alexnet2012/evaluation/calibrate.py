@@ -14,7 +14,7 @@ from alexnet2012.cpu import count_usable_cores
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError
 from alexnet2012.evaluation.metrics import rank_truth
-from alexnet2012.files import file_digest, write_json
+from alexnet2012.files import SCHEMA, file_digest, write_json
 
 # torchvision states 56.522 and 79.066 % right, centre crop, for the AlexNet whose weights' sha256 begins with this.
 KNOWN = {"top1": 0.43478, "top5": 0.20934}
@@ -69,6 +69,7 @@ def calibrate_torchvision(folder: Path, output: Path, weights: Path | None, down
     write_json(
         output,
         {
+            "schema": SCHEMA,
             "kind": "calibration",
             "net": "torchvision's AlexNet",
             "split": "val",

@@ -7,7 +7,7 @@ import numpy as np
 
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import RecordError
-from alexnet2012.files import write_arrays, write_json
+from alexnet2012.files import SCHEMA, write_arrays, write_json
 
 CROPS = ("ten_crop", "centre")  # what is stored of a prediction: the mean over the ten, and the centre alone
 CHUNK_VALUES = 2**18  # a megabyte of float32: a chunk is read from memory once, and looked at in the cache
@@ -65,6 +65,7 @@ def write_record(
     write_json(
         folder / f"{split}.json",
         {
+            "schema": SCHEMA,
             "kind": kind,
             "variant": name,
             "split": split,

@@ -2,11 +2,12 @@
 
 from dataclasses import asdict, dataclass
 
+from alexnet2012.files import SCHEMA
 from alexnet2012.reporting.cells import interval_cell, outcome_cells, place, probability_cell, stated
 from alexnet2012.reporting.claims import Entry, settle_all
 from alexnet2012.reporting.ledger_row import Row
 from alexnet2012.reporting.outcomes import Measurement
-from alexnet2012.reporting.pages import grid, heading, page, rehearsal_note
+from alexnet2012.reporting.pages import grid, heading, page, rehearsal_note, title
 from alexnet2012.reporting.provenance_note import describe_origin
 from alexnet2012.reporting.results import EDITIONS, Results
 
@@ -51,7 +52,7 @@ def make_row(entry: Entry) -> Row:
 
 def render_claims(results: Results, ledgers: list[Ledger]) -> str:
     """The ledger as markdown: every claim with a measurement and its verdict, or why there is none."""
-    parts = [f"# Claims: {results.name}\n"]
+    parts = [title("Claims", results)]
     for ledger in ledgers:
         experiments = results.on(ledger.dataset)
         rows = [
@@ -80,5 +81,5 @@ def describe_tests(tests: int) -> str:
 
 
 def to_data(results: Results, ledgers: list[Ledger]) -> dict:
-    """What claims.json holds: {"name", "datasets": [{"dataset", "claims": [a Row's fields]}]}."""
-    return {"name": results.name, "datasets": [asdict(ledger) for ledger in ledgers]}
+    """What claims.json holds: {"schema", "name", "datasets": [{"dataset", "claims": [a Row's fields]}]}."""
+    return {"schema": SCHEMA, "name": results.name, "datasets": [asdict(ledger) for ledger in ledgers]}

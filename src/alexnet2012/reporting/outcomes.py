@@ -90,6 +90,8 @@ def take(results: Results, dataset: str, *keys: str) -> list[Experiment]:
 
 def remedy(results: Results, dataset: str, missing: list[str]) -> str:
     """What makes these experiments."""
+    if {(dataset, key) for key in missing} <= {(each.dataset, each.key) for each in results.missing}:
+        return f"{'it is' if len(missing) == 1 else 'they are'} not in yet"
     if any((dataset, key) in results.in_full for key in missing):
         return f"`snakemake full` runs {'it' if len(missing) == 1 else 'them'}"
     if any(key in OF_THE_DEFAULT_RUN for key in missing):

@@ -3,7 +3,8 @@
 from tabulate import tabulate
 
 from alexnet2012.reporting.cells import percent
-from alexnet2012.reporting.results import Experiment
+from alexnet2012.reporting.outcomes import list_seeds
+from alexnet2012.reporting.results import Experiment, Results
 
 UNFED = "No experiment of this configuration feeds this table.\n"
 
@@ -20,6 +21,30 @@ def grid(headers: list[str], rows: list[list[str]]) -> str:
 def heading(experiment: Experiment) -> str:
     """The dataset, and what part of it was packed where that is not the whole."""
     return f"## {experiment.dataset}{f' ({experiment.part})' if experiment.part else ''}\n"
+
+
+def title(words: str, results: Results) -> str:
+    """A page's heading, and what is missing from it."""
+    note = missing_note(results)
+    return f"# {words}: {results.name}\n" + (f"\n**Not complete**: {note}\n" if note else "")
+
+
+def missing_note(results: Results) -> str:
+    """ "2 of 7 nets and ensembles are not in yet: cnn seeds 3, 4 on cifar10."; empty where none is missing."""
+    if not results.missing:
+        return ""
+    groups: dict[tuple[str, str, bool], list[int]] = {}
+    for each in results.missing:
+        seeds = groups.setdefault((each.key, each.dataset, each.trained), [])
+        seeds += [] if each.seed is None else [each.seed]
+    names = "; ".join(
+        key
+        + (f" seed{'s' if len(seeds) > 1 else ''} {list_seeds(seeds)}" if seeds else "")
+        + f" on {dataset}{' (trained, not evaluated)' if trained else ''}"
+        for (key, dataset, trained), seeds in groups.items()
+    )
+    count = len(results.missing)
+    return f"{count} of {results.listed} nets and ensembles {'is' if count == 1 else 'are'} not in yet: {names}."
 
 
 def rehearsal_note(experiment: Experiment, *editions: str) -> str:

@@ -8,6 +8,7 @@ from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json
 from alexnet2012.reporting.net import Net
 
+REFERENCES = "reference"  # the folder of results/ that holds what was committed
 # The datasets of the paper, by the kind of a configuration's dataset.
 EDITIONS = {"ilsvrc2010": paper.ILSVRC2010, "ilsvrc2012": paper.ILSVRC2012, "fall2009": paper.FALL2009}
 
@@ -66,13 +67,36 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """A net, or an ensemble (`seed` is None), that experiments.json lists and whose records are not all there.
+
+    `trained`: its training's record is there, and predictions are not.
+    """
+
+    dataset: str
+    key: str
+    seed: int | None
+    trained: bool
+
+
+@dataclass(frozen=True)
 class Results:
-    """All experiments of a configuration that was run."""
+    """All experiments of a configuration that was run, without the nets that are `missing` from a partial one.
+
+    `listed`: how many nets and ensembles experiments.json has.
+    """
 
     name: str
     experiments: tuple[Experiment, ...]
     calibrations: dict[str, dict] = field(default_factory=dict)  # records by dataset
     in_full: frozenset[tuple[str, str]] = frozenset()  # datasets and keys that only `snakemake full` would add
+    listed: int = 0
+    missing: tuple[Missing, ...] = ()
+
+    @property
+    def planned_datasets(self) -> list[str]:
+        """The datasets of the configuration, with those of which nothing is in."""
+        return list(dict.fromkeys([*self.datasets, *(each.dataset for each in self.missing)]))
 
     @property
     def datasets(self) -> list[str]:
@@ -110,27 +134,63 @@ class Results:
         return [experiment for experiment in self.on(dataset) if table in experiment.tables]
 
 
-def load_results(folder: Path, data_folder: Path) -> Results:
-    """All that `folder`/experiments.json lists; raises RecordError for a record that may stand in no table."""
-    plan = read_json(folder / "experiments.json")
-    experiments = []
+def load_results(folder: Path, data_folder: Path, partial: bool = False) -> Results:
+    """All that `folder`/experiments.json lists; raises RecordError for a record that may stand in no table.
+
+    `partial`: nets whose records are not all there are left out and listed as missing. A reference is always read so:
+    it may be committed while a long run goes on. Elsewhere a missing record is an error, as Snakemake makes all of
+    them before the tables, and it writes into no reference.
+    """
+    plan, partial = read_json(folder / "experiments.json"), partial or is_reference(folder)
+    experiments, listed, missing = [], set(), {}
     for entry in plan["experiments"]:
         nets, splits = [], tuple(entry.get("splits", ("val", "test")))  # plans older than the key had both
-        for index, predictions in enumerate(entry["predictions"]):
-            training = run_folder = None
-            if "runs" in entry:
-                run_folder = Path(entry["runs"][index])
+        key, tables = entry.get("variant") or entry["ensemble"], tuple(entry["tables"])
+        for index, place in enumerate(entry["predictions"]):
+            training, predictions = None, relocate(folder, place)
+            run_folder = relocate(folder, entry["runs"][index]) if "runs" in entry else None
+            listed.add(predictions)
+            if partial and not is_in(run_folder, predictions, splits):
+                missing[predictions] = describe_missing(entry, index, run_folder)
+                continue
+            if run_folder is not None:
                 path = run_folder / "record.json"
                 training = read_json(path)
                 check_record(path, training, [("seed", "its seed"), ("dataset.digest", "the digest of its data")])
-            nets.append(load_net(training, Path(predictions), data_folder, splits, run_folder))
-        key, tables = entry.get("variant") or entry["ensemble"], tuple(entry["tables"])
+            nets.append(load_net(training, predictions, data_folder, splits, run_folder))
         departures = tuple(entry.get("departures", ()))
         found = Experiment(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets), departures)
-        experiments.append(replace(found, length=entry.get("length", "here")))
+        if nets:
+            experiments.append(replace(found, length=entry.get("length", "here")))
     in_full = frozenset((each["dataset"], each["key"]) for each in plan.get("in_full", ()))
-    results = Results(plan["name"], tuple(experiments), in_full=in_full)
+    results = Results(plan["name"], tuple(experiments), {}, in_full, len(listed), tuple(missing.values()))
     return replace(results, calibrations=load_calibrations(folder / "calibration", results))
+
+
+def is_reference(folder: Path) -> bool:
+    """Whether it is a folder of results/reference, a name that no configuration may have."""
+    return folder.resolve().parent.name == REFERENCES
+
+
+def relocate(folder: Path, listed: str) -> Path:
+    """Where a folder that experiments.json lists lies below `folder`.
+
+    Listed paths are relative to the working directory of the run, and end in runs/<dataset>/<variant>/<seed> or
+    predictions/<dataset>/<variant>/<seed>; what stands before that is dropped.
+    """
+    return folder.joinpath(*Path(listed).parts[-4:])
+
+
+def is_in(run_folder: Path | None, predictions: Path, splits: tuple[str, ...]) -> bool:
+    """Whether all records of a net, or of an ensemble, are there."""
+    records = [predictions / f"{split}.json" for split in splits]
+    return all(path.exists() for path in ([] if run_folder is None else [run_folder / "record.json"]) + records)
+
+
+def describe_missing(entry: dict, index: int, run_folder: Path | None) -> Missing:
+    if run_folder is None:
+        return Missing(entry["dataset"], entry["ensemble"], None, False)
+    return Missing(entry["dataset"], entry["variant"], entry["seeds"][index], (run_folder / "record.json").exists())
 
 
 def load_calibrations(folder: Path, results: Results) -> dict[str, dict]:

@@ -27,7 +27,7 @@ from alexnet2012.reporting.claims import measure_number, try_measure
 from alexnet2012.reporting.ledger import make_ledgers, render_claims, to_data
 from alexnet2012.reporting.measures_errors import measure_ensemble, measure_excess
 from alexnet2012.reporting.outcomes import members
-from alexnet2012.reporting.pages import grid, heading, page, rehearsal_note
+from alexnet2012.reporting.pages import grid, heading, page, rehearsal_note, title
 from alexnet2012.reporting.provenance_note import describe_calibration, describe_origin
 from alexnet2012.reporting.results import EDITIONS, Experiment, Results, load_results
 
@@ -57,7 +57,7 @@ def render_tables(folder: Path, data_folder: Path) -> list[Path]:
 
 def render_table1(results: Results) -> str:
     """Table 1 in the paper's shape, once for each dataset that feeds it."""
-    parts = [f"# Table 1: {results.name}\n"]
+    parts = [title("Table 1", results)]
     for dataset in results.datasets:
         experiments = {experiment.key: experiment for experiment in results.feeding("table1", dataset)}
         if not experiments:
@@ -89,7 +89,7 @@ def render_table1(results: Results) -> str:
 
 def render_table2(results: Results) -> str:
     """Table 2 in the paper's shape, once for each dataset that feeds it."""
-    parts = [f"# Table 2: {results.name}\n"]
+    parts = [title("Table 2", results)]
     for dataset in results.datasets:
         experiments = {experiment.key: experiment for experiment in results.feeding("table2", dataset)}
         if not experiments:
@@ -137,7 +137,7 @@ def render_table2(results: Results) -> str:
 
 def render_in_text(results: Results) -> str:
     """The numbers of the running text, and the errors of every variant with and without the ten crops."""
-    parts = [f"# Numbers in the text: {results.name}\n"]
+    parts = [title("Numbers in the text", results)]
     for dataset in results.datasets:
         experiments = results.on(dataset)
         rows = [

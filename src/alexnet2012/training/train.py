@@ -15,7 +15,7 @@ from alexnet2012 import devices, provenance
 from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import ConfigError, RecordError
-from alexnet2012.files import file_digest, read_json, replacing, write_json
+from alexnet2012.files import SCHEMA, file_digest, read_json, replacing, write_json
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.tracking import RunLog, TrackingIds
 from alexnet2012.training.checkpoint import Identity, StopRequest, discard, lock, resume
@@ -137,6 +137,7 @@ def write_results(
     write_json(
         folder / "record.json",
         {
+            "schema": SCHEMA,
             "kind": "training",
             "config": run.name,
             "variant": run.variant,

@@ -44,6 +44,14 @@ def add_reading_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--tracking", type=Path, help="what `track` wrote; without it nothing is logged")
     verb.set_defaults(run=run_benchmarks)
 
+    verb = verbs.add_parser(
+        "reference", help="add what a results folder holds to results/reference, to be committed; finished or not"
+    )
+    verb.add_argument("folder", type=Path, help="a configuration's results, e.g. results/cifar10")
+    verb.add_argument("--no-pictures", action="store_true", help="leave out what shows the dataset's images")
+    add_data(verb)
+    verb.set_defaults(run=run_reference)
+
     verb = verbs.add_parser("show", help="print the tables of a results folder and their paths")
     verb.add_argument("folder", type=Path)
     verb.set_defaults(run=run_show)
@@ -102,6 +110,12 @@ def run_benchmarks(options: argparse.Namespace) -> None:
 
     for path in publish_benchmarks(options.raw, options.folder, options.tracking):
         print(path)
+
+
+def run_reference(options: argparse.Namespace) -> None:
+    from alexnet2012.reporting.reference import update_reference
+
+    print(update_reference(options.folder, options.data, with_images=not options.no_pictures))
 
 
 def run_show(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from alexnet2012.cli import main
 from alexnet2012.config.schema import read_run
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import DataError, RecordError
-from alexnet2012.files import file_digest
+from alexnet2012.files import SCHEMA, file_digest
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -62,6 +62,7 @@ def test_it_learns_what_can_be_learnt_and_records_it(root, write_baseline, kind)
     assert record["errors"]["ten_crop"]["top1"] == float((shares.argmax(axis=1) != labels).mean())
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
     learnt = json.loads((folder / "record.json").read_text())
+    assert learnt["schema"] == record["schema"] == SCHEMA
     assert (learnt["kind"], learnt["recipe"], learnt["seed"], learnt["classes"]) == ("baseline", "baseline", 1, 3)
     assert learnt["provenance"]["commit"] == COMMIT and learnt["weights_sha256"] == record["weights_sha256"]
     assert not list((folder / "state").glob("[0-9]*-*"))  # codes, codebooks and classifiers are in the results now

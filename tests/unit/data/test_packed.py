@@ -43,9 +43,10 @@ def test_what_is_no_packed_dataset_is_refused(folder):
     with pytest.raises(DataError, match="has no manifest.json. Run snakemake"):
         open_packed(folder.parent)
     manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"version": 1}))
-    with pytest.raises(DataError, match="of version 1, but this code reads version 2"):
-        open_packed(folder)
+    for version in (1, 3):
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"version": version}))
+        with pytest.raises(DataError, match=f"of version {version}, but this code reads version 2"):
+            open_packed(folder)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from alexnet2012.errors import ConfigError, RecordError
 from alexnet2012.evaluation import analysis
 from alexnet2012.evaluation.analysis import analyse
 from alexnet2012.evaluation.predict import predict_ten_crops
-from alexnet2012.files import file_digest
+from alexnet2012.files import SCHEMA, file_digest
 from alexnet2012.model.build import initialise, make_net
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -60,7 +60,7 @@ def test_the_record_and_the_examples_of_a_net(tmp_path):
     analyse(folder, tmp_path / "out", tmp_path / "data")
 
     found = json.loads((tmp_path / "out" / "analysis.json").read_text())
-    assert (found["kind"], found["variant"], found["seed"]) == ("analysis", "cnn", 0)
+    assert (found["schema"], found["kind"], found["variant"], found["seed"]) == (SCHEMA, "analysis", "cnn", 0)
     assert found["weights_sha256"] == file_digest(folder / "model.safetensors")
     assert found["provenance"]["commit"] == COMMIT
     assert [len(each) for each in found["chroma"]["towers"]] == [2, 2]

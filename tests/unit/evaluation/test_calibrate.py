@@ -15,7 +15,7 @@ from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import DataError
 from alexnet2012.evaluation import calibrate as calibrating
 from alexnet2012.evaluation.calibrate import KNOWN, TOLERANCE, calibrate, preprocess
-from alexnet2012.files import file_digest
+from alexnet2012.files import SCHEMA, file_digest
 
 CLASSES, SIZE, VAL = 10, 8, 400
 
@@ -217,6 +217,7 @@ def test_the_command_line_writes_a_record_when_the_errors_are_known(tmp_path, ed
     assert record["provenance"].pop("commit") == "0" * 40
     assert record["difference"]["top1"] == pytest.approx(-0.002)
     assert {key: value for key, value in record.items() if key not in ("provenance", "difference")} == {
+        "schema": SCHEMA,
         "kind": "calibration",
         "net": "torchvision's AlexNet",
         "split": "val",

@@ -3,6 +3,7 @@ import json
 import pytest
 from fake_results import read_grid
 
+from alexnet2012.files import SCHEMA
 from alexnet2012.reporting.ledger import make_ledgers, render_claims, to_data
 from alexnet2012.reporting.results import load_results
 
@@ -70,6 +71,7 @@ def test_the_page_shows_both_ps_and_says_how_verdicts_are_made(results):
 
 def test_the_data_are_the_page(results):
     data = json.loads(json.dumps(to_data(results, make_ledgers(results)), allow_nan=False))
+    assert data["schema"] == SCHEMA
     assert (data["name"], [each["dataset"] for each in data["datasets"]]) == ("some", ["photos"])
     rows = {row["id"]: row for row in data["datasets"][0]["claims"]}
     assert rows["C04"] == {

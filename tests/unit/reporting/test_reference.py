@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from alexnet2012.errors import RecordError
+from alexnet2012.files import SCHEMA
+from alexnet2012.reporting.report_ledger import read_ledgers
 from alexnet2012.reporting.tables import render_tables
 
 ROOT = Path(__file__).parents[3]
@@ -23,6 +26,22 @@ def test_its_tables_are_worked_out_again_from_what_is_committed(tmp_path, monkey
     assert {each: (made / each).read_text() for each in names} == {
         each: (REFERENCES / name / "tables" / each).read_text() for each in names
     }
+
+
+@pytest.mark.parametrize("pattern", ["runs/*/*/*/record.json", "predictions/*/*/*/test.json", "analyses/*/*/*/*.json"])
+def test_a_record_of_a_newer_schema_is_refused_by_name(tmp_path, pattern):
+    reference = shutil.copytree(REFERENCES / "photographs", tmp_path / "reference" / "photographs")
+    path = next(path for path in sorted(reference.glob(pattern)) if "cnn" in path.parts[-3])
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": SCHEMA + 1}))
+    with pytest.raises(RecordError, match=rf"{path} has schema {SCHEMA + 1}, .* up to {SCHEMA}"):
+        render_tables(reference, tmp_path)
+
+
+def test_a_ledger_of_a_newer_schema_is_refused(tmp_path):
+    path = tmp_path / "claims.json"
+    path.write_text(json.dumps({"schema": SCHEMA + 1, "datasets": []}))
+    with pytest.raises(RecordError, match=f"claims.json has schema {SCHEMA + 1}"):
+        read_ledgers(path)
 
 
 def test_the_readme_has_the_verdict_and_the_interval_of_every_claim_that_is_measured():

@@ -25,7 +25,7 @@ from tiny_training import (
 
 from alexnet2012.config.schema import read_run
 from alexnet2012.errors import ConfigError, DataError, TrainingError
-from alexnet2012.files import file_digest
+from alexnet2012.files import SCHEMA, file_digest
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.training.checkpoint import list_checkpoints
 
@@ -142,7 +142,7 @@ def test_the_record_says_what_was_made_from_what(root, alone):
 
     assert record["provenance"]["commit"] == COMMIT
     assert record["provenance"]["torch_threads"] == 1
-    assert record["seed"] == 1
+    assert (record["schema"], record["seed"]) == (SCHEMA, 1)
     assert record["dataset"] == {
         "name": "pictures",
         "kind": "imagefolder",

@@ -10,7 +10,7 @@ from alexnet2012.config.validate import read_yaml, validate
 from alexnet2012.errors import ConfigError, RecordError
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.files import read_json
-from alexnet2012.reporting.results import Net, check_record, load_net
+from alexnet2012.reporting.results import Net, check_record, load_net, relocate
 
 LEDGER = Path("tables", "claims.json")
 
@@ -102,15 +102,6 @@ def list_nets(path: Path, entry: dict) -> Iterator[Listed]:
         seed = entry["seeds"][index] if "runs" in entry else None
         run = relocate(path, entry["runs"][index]) if "runs" in entry else None
         yield Listed(entry["dataset"], key, seed, run, relocate(path, predictions), splits)
-
-
-def relocate(path: Path, listed: str) -> Path:
-    """Where a folder of the plan lies below `path`.
-
-    The plan's paths are relative to the working directory of the run, and end in runs/<dataset>/<variant>/<seed> or
-    predictions/<dataset>/<variant>/<seed>; what stands before that is dropped.
-    """
-    return path.joinpath(*Path(listed).parts[-4:])
 
 
 def read_net(path: Path, net: Listed, group: Group) -> None:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from alexnet2012.files import write_json
+from alexnet2012.files import read_json, write_json
 from alexnet2012.reporting.figures import crops, curves, figure1, figure3, figure4
 from alexnet2012.reporting.figures.names import name_file
 from alexnet2012.reporting.figures.style import in_style, save
-from alexnet2012.reporting.results import load_results
+from alexnet2012.reporting.pages import missing_note
+from alexnet2012.reporting.results import is_reference, load_results
 
 DRAWN_BY = {
     "figure1": figure1.draw,
@@ -20,20 +21,31 @@ DRAWN_BY = {
 def draw_figures(folder: Path, data_folder: Path) -> list[Path]:
     """Draw `folder`/figures/*.png, each dataset's own, and figures.json: their file, title and caption.
 
-    A figure whose nets or numbers are not there is left out. Returns the PNGs; raises RecordError for a record that
-    may stand in no table.
+    A figure whose nets or numbers are not there is left out; in a reference, which has neither weights nor data, it
+    stays as it was committed. Returns the PNGs that were drawn; raises RecordError for a record that may stand in no
+    table.
     """
     results = load_results(folder, data_folder)
+    note = missing_note(results)
+    kept = {each["file"]: each for each in list_committed(folder / "figures")} if is_reference(folder) else {}
     listed, paths = [], []
     for dataset in results.datasets:
         for name, draw in DRAWN_BY.items():
+            path = folder / "figures" / name_file(name, dataset, results.planned_datasets)
             with in_style():
                 drawing = draw(results, dataset)
                 if drawing is None:
+                    listed += [kept[path.name]] if path.name in kept else []
                     continue
-                path = folder / "figures" / name_file(name, dataset, results.datasets)
                 save(drawing.figure, path)
-            listed.append({"file": path.name, "title": drawing.title, "caption": drawing.caption})
+            caption = f"{drawing.caption} {note}" if note else drawing.caption
+            listed.append({"file": path.name, "title": drawing.title, "caption": caption})
             paths.append(path)
     write_json(folder / "figures" / "figures.json", listed)
     return paths
+
+
+def list_committed(folder: Path) -> list[dict[str, str]]:
+    """What figures.json lists of the PNGs that are there; nothing where there is no such file."""
+    path = folder / "figures.json"
+    return [each for each in read_json(path) if (folder / each["file"]).is_file()] if path.is_file() else []

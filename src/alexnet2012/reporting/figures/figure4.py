@@ -26,13 +26,14 @@ SPACES = {"features": "by features (fc7)", "pixels": "by pixels"}
 
 
 def draw(results: Results, dataset: str) -> Drawing | None:
-    """Figure 4 of the first analysed seed of cnn; None where none was analysed."""
+    """Figure 4 of the first analysed seed of cnn; None where none was analysed, or the data with the classes' names are
+    gone."""
     experiment = results.find(dataset, "cnn")
     net = None if experiment is None else find_analysed(experiment)
-    if net is None:
+    if net is None or not (manifest := net.data_folder / dataset / "manifest.json").is_file():
         return None
     examples, neighbours = net.examples(), net.analysis()["neighbours"]
-    classes = [shorten(name) for name in read_json(net.data_folder / dataset / "manifest.json")["classes"]]
+    classes = [shorten(name) for name in read_json(manifest)["classes"]]
     split = experiment.splits[-1]
     figure = new_figure(15, 5.4)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0.01, wspace=0.02)

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 CURVES, ANALYSED = "curves", "figure4"
 
+OF_IMAGES = (ANALYSED,)  # these show images of the dataset, which may not be anyone's to publish
+
 # Each figure with the variants that it needs, in the order of the paper; the curves take any.
 NEEDED = {
     "figure1": ("four-layer-relu", "four-layer-tanh"),

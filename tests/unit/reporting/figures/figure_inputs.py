@@ -51,6 +51,7 @@ def write_analysis(fake: FakeResults, seed: int, dataset="photos") -> None:
     class, and all by pixels are."""
     chroma = {"towers": [[0.1, 0.3], [0.6, 0.8]], "means": [0.2, 0.7], "p": 0.0004}
     neighbours = {"k": 5, "queries": 40, "gallery": 900, "features_precision": 0.625, "pixels_precision": 0.25}
+    neighbours |= {"features_hits": [3] * 35 + [4] * 5, "pixels_hits": [1] * 30 + [2] * 10}
     fake.analyse("cnn", seed, {"chroma": chroma, "neighbours": neighbours}, dataset)
     folder = fake.folder / "analyses" / dataset / "cnn-00000000" / f"seed{seed}"
     images = np.full((8, 4, 4, 3), 90, np.uint8)
