@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import urlopen
+
+from ports import free_port
 
 from alexnet2012.tracking.store import ENVIRONMENT
 
@@ -157,9 +158,3 @@ def has_account(name: str) -> bool:
         return bool(pwd.getpwnam(name))
     except KeyError:
         return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from alexnet2012.reporting.provenance_note import unique_by_run
 from alexnet2012.reporting.results import Results
-from alexnet2012.tracking import TrackingIds
+from alexnet2012.tracking import TrackingIds, page_address
 
 LOCAL_BROWSER = "http://127.0.0.1:5000"  # where `alexnet2012 ui` listens
 
@@ -27,10 +27,20 @@ class Run:
 
 @dataclass(frozen=True)
 class Store:
-    """The page of a tracking store's experiment; `local`: it answers only while `alexnet2012 ui` runs."""
+    """An experiment in the run browser of `server`; `local`: it answers only while `alexnet2012 ui` runs."""
 
-    experiment: str
+    server: str
+    experiment_id: str
     local: bool
+
+    @property
+    def runs(self) -> str:
+        """Address of the experiment's list of runs."""
+        return page_address(self.server, self.experiment_id)
+
+    def run(self, run_id: str) -> str:
+        """Address of one run."""
+        return page_address(self.server, self.experiment_id, run_id)
 
 
 def read_store(path: Path) -> Store | None:
@@ -41,14 +51,7 @@ def read_store(path: Path) -> Store | None:
     if ids.experiment_id is None:
         return None
     local = urlsplit(ids.uri).scheme not in ("http", "https")
-    server = LOCAL_BROWSER if local else without_user(ids.uri)
-    return Store(f"{server}/#/experiments/{ids.experiment_id}", local)
-
-
-def without_user(uri: str) -> str:
-    """The address without a user's name: the password is left out of tracking.json, and a link without it is no use."""
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
+    return Store(LOCAL_BROWSER if local else ids.uri, ids.experiment_id, local)
 
 
 def list_runs(results: Results, store: Store | None) -> list[Run]:
@@ -69,5 +72,5 @@ def describe_run(record: dict, store: Store | None) -> Run:
         made_by["date"][:10],
         f"{made_by['commit'][:12]}{' (dirty)' if made_by['dirty'] else ''}",
         run_id,
-        f"{store.experiment}/runs/{run_id}" if store and run_id else None,
+        store.run(run_id) if store and run_id else None,
     )

@@ -7,7 +7,7 @@ and the store that is in use is asked for its experiment afresh. A store that wa
 the outboxes.
 """
 
-from alexnet2012.tracking.browser import log_tables, serve
+from alexnet2012.tracking.browser import log_tables, page_address, serve
 from alexnet2012.tracking.outbox import RunLog, log_benchmarks, log_ensemble, log_results
 from alexnet2012.tracking.store import TrackingIds, close_stale, initialise, tracking_uri
 
@@ -20,6 +20,7 @@ __all__ = [
     "log_ensemble",
     "log_results",
     "log_tables",
+    "page_address",
     "serve",
     "tracking_uri",
 ]

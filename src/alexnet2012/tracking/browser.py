@@ -1,9 +1,10 @@
-"""What a finished configuration shows in the run browser, and the browser itself."""
+"""What a finished configuration shows in the run browser, the browser itself, and the addresses of its pages."""
 
 import os
 import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from alexnet2012.errors import ConfigError
 from alexnet2012.tracking.outbox import RunLog
@@ -14,10 +15,10 @@ from alexnet2012.tracking.store import (
     close_stale,
     database,
     embedded_uri,
+    find_experiment,
     open_store,
     tolerated,
     tracking_uri,
-    without_password,
 )
 
 MAX_NOTE = 8000  # MLflow's limit of characters per tag
@@ -43,10 +44,14 @@ def log_tables(ids: TrackingIds, paths: list[Path]) -> bool:
 
 
 def serve(host: str = "127.0.0.1", port: int = 5000, results: Path = Path("results")) -> None:
-    """Becomes MLflow's web server for the store; ConfigError if there is nothing to show or the port is taken."""
+    """Print the address of the runs, and become MLflow's web server unless MLFLOW_TRACKING_URI names one.
+
+    Raises ConfigError if there is no store to show or the port is taken.
+    """
     uri = tracking_uri(results)
     if uri.startswith("http"):
-        raise ConfigError(f"MLFLOW_TRACKING_URI names a server, {without_password(uri)}: open that page instead")
+        print(f"open {page_address(uri, find_experiment(uri))} (the server that MLFLOW_TRACKING_URI names)")
+        return
     if uri == embedded_uri(results) and not database(results).exists():
         raise ConfigError(f"{database(results)} does not exist yet; run the workflow first, its first step makes it")
     with socket.socket() as probe:
@@ -57,11 +62,22 @@ def serve(host: str = "127.0.0.1", port: int = 5000, results: Path = Path("resul
             raise ConfigError(f"{host}:{port} cannot be listened on ({error.strerror}); choose another port") from error
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", uri, "--artifacts-destination", str(results.resolve() / "mlartifacts")]
-    # Without the query MLflow opens its pages for language models.
-    print(
-        f"open http://{host}:{port}/#/experiments?workflowType=machine_learning (Ctrl-C stops the server)", flush=True
-    )
+    address = page_address(f"http://{host}:{port}", find_experiment(uri))
+    print(f"open {address} (Ctrl-C stops the server)", flush=True)
     os.execve(command[0], command, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **ENVIRONMENT, **os.environ})
+
+
+def page_address(server: str, experiment_id: str | None = None, run_id: str | None = None) -> str:
+    """Address of a run, of an experiment's list of runs, or of the list of experiments, in the browser of `server`.
+
+    `server` is the http(s) address of an MLflow server; a user's name and password in it are left out.
+    """
+    parts = urlsplit(server)
+    root = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
+    runs = f"/{experiment_id}/runs" if experiment_id else ""
+    run = f"/{run_id}" if run_id else ""
+    # Without the workflow type MLflow 3.17 opens its pages for language models, which list no runs.
+    return f"{root}/#/experiments{runs}{run}?workflowType=machine_learning"
 
 
 def note(paths: list[Path]) -> str:

@@ -99,8 +99,7 @@ def close_stale(ids: TrackingIds) -> list[str]:
 def open_store(ids: TrackingIds) -> tuple[Any, TrackingIds]:
     """A client and the ids that hold in the store of today. One process at a time: a fresh SQLite database that
     several initialise at once stays broken, and experiments or parents could be made twice."""
-    for variable, value in ENVIRONMENT.items():
-        os.environ.setdefault(variable, value)
+    set_environment()
     from mlflow.tracking import MlflowClient
 
     results = Path(ids.results)
@@ -123,6 +122,24 @@ def open_store(ids: TrackingIds) -> tuple[Any, TrackingIds]:
         settle_s = 0.0 if uri == embedded_uri(results) else SETTLE_S
         parent = find_or_create_run(client, experiment_id, f"configuration:{ids.name}", ids.name, {}, settle_s=settle_s)
     return client, replace(ids, uri=without_password(uri), experiment_id=experiment_id, parent_run_id=parent)
+
+
+def find_experiment(uri: str) -> str | None:
+    """Id of the experiment in the store at `uri`; None if the store has no experiment yet or cannot be reached."""
+    set_environment()
+    from mlflow.tracking import MlflowClient
+
+    with suppress(*failures()):
+        probe(uri)
+        experiment = MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT)
+        return None if experiment is None else experiment.experiment_id
+    return None
+
+
+def set_environment() -> None:
+    """MLflow reads these variables when it is imported, so this comes first."""
+    for variable, value in ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
 
 
 def probe(uri: str) -> None:

@@ -1,16 +1,14 @@
 """The report as headless Chromium shows it: a verdict, every picture, and no request."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from chromium import needs_chromium, rendered
 from page import Element, read_page
 
 from alexnet2012.reporting.report import render_report
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 POLICY = "default-src 'none';"
 # Written into the page by a script of the test's own, which the page's policy would not let run.
 WITNESS = """<script>addEventListener("load", () => {
@@ -24,7 +22,7 @@ WITNESS = """<script>addEventListener("load", () => {
   root.dataset.overhang = root.scrollWidth - root.clientWidth;
 });</script>"""
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, chromium-browser or google-chrome")
+pytestmark = needs_chromium
 
 
 def browse(text: str, folder: Path, width_px: int = 1280) -> Element:
@@ -34,11 +32,7 @@ def browse(text: str, folder: Path, width_px: int = 1280) -> Element:
     path.write_text(
         text.replace(POLICY, f"{POLICY} script-src 'unsafe-inline';").replace("</body>", f"{WITNESS}</body>")
     )
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    command += ["--proxy-server=127.0.0.1:9", f"--window-size={width_px},2000", "--virtual-time-budget=5000"]
-    done = subprocess.run([*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return read_page(done.stdout)
+    return read_page(rendered(path.as_uri(), folder / "profile", width_px))
 
 
 def findings(page: Element) -> dict[str, str]:

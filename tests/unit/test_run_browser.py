@@ -1,0 +1,109 @@
+"""The pages that `alexnet2012 ui` and the report lead to, as headless Chromium shows them in a fresh profile."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from chromium import needs_chromium, rendered
+from ports import free_port
+
+from alexnet2012.files import read_json
+from alexnet2012.reporting.report_runs import Store, read_store
+from alexnet2012.tracking import RunLog, TrackingIds, initialise, serve
+
+START_S = 180
+LANGUAGE_MODELS = "Evaluation runs"  # an entry of MLflow's menu for language models, and of no other
+
+pytestmark = [needs_chromium, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    """A folder whose results/ has a store, with one configuration and one training."""
+    folder = tmp_path_factory.mktemp("checkout")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        ids = initialise("tiny", folder / "results")
+        log = RunLog(folder / "results/tiny/seed0/state", ids, "cnn-seed0")
+        log.start({"seed": 0})
+        log.finish({"val_top1_error": 0.25})
+    ids.save(folder / "tracking.json")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def printed(checkout) -> Iterator[str]:
+    """The address that `alexnet2012 ui` prints in the checkout, once its server answers."""
+    port = free_port()
+    command = [sys.executable, "-m", "alexnet2012", "ui", "--port", str(port)]
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    log = checkout / "ui.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(command, cwd=checkout, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", server, log)
+        yield re.search(r"^open (\S+) ", log.read_text(), re.MULTILINE)[1]
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+@pytest.fixture
+def linked(checkout, printed) -> Store:
+    """What a report links, with this server in the place of the one on port 5000."""
+    ids = replace(TrackingIds.load(checkout / "tracking.json"), uri=server_of(printed))
+    ids.save(checkout / "linked.json")
+    return read_store(checkout / "linked.json")
+
+
+def test_the_printed_address_shows_the_runs(printed, tmp_path):
+    texts = texts_of(rendered(printed, tmp_path / "profile"))
+    assert {"alexnet2012", "Runs", "tiny"} <= texts
+    assert LANGUAGE_MODELS not in texts
+
+
+def test_without_the_workflow_type_no_run_would_be_seen(printed, tmp_path):
+    experiment = printed.partition("/runs?")[0]
+    texts = texts_of(rendered(experiment, tmp_path / "profile"))
+    assert {"alexnet2012", "Overview", LANGUAGE_MODELS} <= texts
+    assert "tiny" not in texts
+
+
+def test_the_report_links_the_same_list_and_the_page_of_a_run(printed, linked, checkout, tmp_path):
+    assert linked.runs == printed
+    run_id = read_json(checkout / "results/tiny/seed0/state/run.json")["run_id"]
+    texts = texts_of(rendered(linked.run(run_id), tmp_path / "profile"))
+    assert {"cnn-seed0", run_id, "val_top1_error"} <= texts
+    assert LANGUAGE_MODELS not in texts
+
+
+def test_ui_of_a_server_elsewhere_prints_its_runs(printed, checkout, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server_of(printed).replace("//", "//me:secret@"))
+    serve(results=checkout / "results")
+    assert capsys.readouterr().out.split()[1] == printed
+
+
+def server_of(address: str) -> str:
+    return address.partition("/#")[0]
+
+
+def texts_of(html: str) -> set[str]:
+    """Everything that stands between two tags."""
+    return {text.strip() for text in re.findall(r">([^<>]+)<", html)}
+
+
+def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            return urllib.request.urlopen(address, timeout=5).close()
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"no server after {START_S} s:\n{log.read_text()}")
