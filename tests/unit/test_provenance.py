@@ -18,7 +18,7 @@ from alexnet2012.provenance import digest_source, read_commit
 ROOT = Path(__file__).parents[2]
 GIVEN = "0123456789abcdef0123456789abcdef01234567"
 PARTS = (".gitattributes", "pyproject.toml", "setup.py", "README.md", "LICENSE")
-MODULES = ("__init__.py", "errors.py", "provenance.py")
+MODULES = ("__init__.py", "cpu.py", "errors.py", "provenance.py")
 
 
 @pytest.fixture(autouse=True)
