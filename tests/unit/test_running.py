@@ -46,7 +46,7 @@ def seen(monkeypatch, tmp_path) -> list[tuple[str, str | None]]:
     """The work that verbs did, and what CUDA_VISIBLE_DEVICES was then, on a machine of two GPUs."""
     for name, value in environment(tmp_path, 2).items():
         monkeypatch.setenv(name, value)
-    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID", "TORCHELASTIC_RUN_ID"):
+    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
     refuse_to_wait(monkeypatch)
     monkeypatch.chdir(tmp_path)
@@ -118,13 +118,23 @@ def test_two_devices_may_be_two_processes_on_the_cpu(seen, tmp_path, runtime, op
     assert seen == [("launch", visible)]
 
 
-def test_a_process_of_two_leases_nothing_for_its_launcher_did(seen, monkeypatch, tmp_path):
+def test_a_launcher_of_others_makes_no_process_of_two(seen, monkeypatch, tmp_path):
     write_run(tmp_path, TWO)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "some")
+    monkeypatch.setenv("RANK", "0")
+    assert cli.main([*VERBS["train"], "--gpus", "2"]) == 0
+    assert seen == [("launch", f"{uuid_of(0)},{uuid_of(1)}")]
+
+
+def test_a_process_of_two_leases_nothing_for_its_launcher_did(seen, monkeypatch, tmp_path):
+    write_run(tmp_path, TWO)
+    launcher = ModuleType("alexnet2012.towers.launch")
+    launcher.end_with_launcher = lambda pid: seen.append(("ends with", pid))
+    monkeypatch.setitem(sys.modules, launcher.__name__, launcher)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"{uuid_of(0)},{uuid_of(1)}")
     with leased([Card("0", uuid_of(0)), Card("1", uuid_of(1))], 2, f"train {tmp_path}/run", tmp_path / "leases"):
-        assert cli.main([*VERBS["train"], "--gpus", "2"]) == 0
-    assert seen == [("train on two devices", f"{uuid_of(0)},{uuid_of(1)}")]
+        assert cli.main([*VERBS["train"], "--gpus", "2", "--launcher", "7"]) == 0
+    assert seen == [("ends with", 7), ("train on two devices", f"{uuid_of(0)},{uuid_of(1)}")]
 
 
 def test_a_training_that_is_granted_too_few_stops(seen, tmp_path, capsys):

@@ -30,6 +30,8 @@ def list_origin(experiments: Iterable[Experiment]) -> dict[str, str]:
         "recipe": join({record["recipe"] for record in trainings}),
         "schedule": join({describe_schedule(json.loads(record["schedule"])) for record in trainings}),
         "commit": join({describe_commit(each) for each in provenances}),
+        # Records older than the key have none.
+        "source": join({f"sha256 `{each['source_sha256'][:12]}`" for each in provenances if "source_sha256" in each}),
         "date": " to ".join(dict.fromkeys((dates[0], dates[-1]))),
         "hardware": join({each["hardware"] for each in provenances}),
         "software": join(

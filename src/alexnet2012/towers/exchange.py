@@ -11,7 +11,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 TOWERS = 2
-# A peer that died is noticed at once, see watch.py; this is for one that hangs, and longer than any checkpoint takes.
+# A peer's death is noticed at once, see training.py; this is for one that hangs, and longer than any checkpoint takes.
 PATIENCE = timedelta(minutes=10)
 
 

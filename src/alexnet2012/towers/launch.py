@@ -1,15 +1,22 @@
-"""Two processes for one training: torchrun starts the same command twice."""
+"""Two processes for one training: torchrun starts the same command twice, with the option --launcher."""
 
+import ctypes
 import os
+import signal
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.errors import Interrupted, TrainingError
-from alexnet2012.towers.exchange import TOWERS
 
 STOPPED = 143  # the exit code of a process that a signal stopped after its checkpoint, see cli.py
 CHECKPOINT_S = 300  # what a stopped process may take for its checkpoint
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+# What another launcher left in the environment. torchrun takes PET_* for options and PYTHON_EXEC for its interpreter.
+INHERITED_PREFIXES = ("PET_", "TORCHELASTIC_", "TORCH_ELASTIC_")
+INHERITED = {"MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "ROLE_NAME", "PYTHON_EXEC"}
+INHERITED |= {"WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE"}
 
 
 def launch(arguments: list[str], run: RunConfig) -> None:
@@ -21,13 +28,17 @@ def launch(arguments: list[str], run: RunConfig) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
 
+    from alexnet2012.towers.exchange import TOWERS
+
+    drop_inherited()
     os.environ["OMP_NUM_THREADS"] = str(run.training.torch_threads)  # else torchrun sets it, and says so
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # a host's own name may lead nowhere
     options = ["--standalone", f"--nproc-per-node={TOWERS}", f"--shutdown-timeout={CHECKPOINT_S}"]
     try:
         with TemporaryDirectory() as folder:  # torchrun leaves logs behind
             given = Path(folder, "arguments")  # in a file: torchrun would take --start for an option of its own
-            given.write_text("".join(f"{each}\n" for each in arguments))
+            verb, *rest = arguments
+            given.write_text("".join(f"{each}\n" for each in (verb, f"--launcher={os.getpid()}", *rest)))
             torchrun([*options, f"--log-dir={folder}", "--module", "alexnet2012", f"@{given}"])
     except SignalException as stopped:
         raise Interrupted(
@@ -42,3 +53,21 @@ def launch(arguments: list[str], run: RunConfig) -> None:
             f"the process of tower {rank} ended with exit code {code}, see above, and the other with it. The last "
             "checkpoint is kept; the same command resumes"
         ) from None
+
+
+def drop_inherited() -> None:
+    """Remove what another launcher told its processes, of which this one may be, from the environment."""
+    for key in list(os.environ):
+        if key in INHERITED or key.startswith(INHERITED_PREFIXES):
+            del os.environ[key]
+
+
+def end_with_launcher(pid: int) -> None:
+    """Have the kernel kill this process when its launcher dies, even where it waits for its peer or is stopped.
+
+    Nothing is lost but the steps since the last checkpoint. Raises TrainingError when the launcher is dead already.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != pid:
+        raise TrainingError(f"the launcher of both processes ({pid}) has ended, and this one with it")

@@ -3,6 +3,8 @@
 import math
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,14 +18,17 @@ from torch import Tensor
 
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.packed import PackedDataset
-from alexnet2012.errors import TrainingError
+from alexnet2012.errors import Interrupted, TrainingError
 from alexnet2012.towers.exchange import Peers
 from alexnet2012.towers.tower import Tower, Weights, split, unite
-from alexnet2012.towers.watch import Watch
 from alexnet2012.training.checkpoint import State, StopRequest, load_latest, save
 from alexnet2012.training.loop import Training, train_to_the_end
 from alexnet2012.training.precision import make_forward
 from alexnet2012.training.sgd import PaperSGD
+
+POLL_S = 0.5
+REAPED_S = 1.0  # torchrun looks every tenth of a second for processes that have ended
+GRACE_S = 8.0  # what a process may take to end by itself: a peer's death breaks the connection, whose error says more
 
 
 class TowerTraining(Training):
@@ -147,20 +152,63 @@ class Pair:
 def join(
     run: RunConfig, dataset: PackedDataset, identity: dict, device: torch.device, state_folder: Path
 ) -> Iterator[Pair]:
-    """This process's place beside its peer.
+    """This process's place beside its peer; both leave it together, done or stopped.
 
-    Whatever either waits for, it ends when the other or the launcher has: with a TrainingError where it can be raised.
+    Where the peer dies, this process ends within seconds: with a TrainingError where it can be raised.
     """
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     peers = Peers(device)
     make = partial(TowerTraining, run, dataset, identity, device, peers=peers)
-    pids = peers.tell(os.getpid())
-    with Watch(pids[1 - peers.rank]) as watch:
+    peer_pid = peers.tell(os.getpid())[1 - peers.rank]
+    with ended_with(peer_pid):
         try:
-            yield Pair(peers, SharedStop(peers, run.runtime.checkpoint_every_s), make, state_folder)
+            stopped = None
+            try:
+                yield Pair(peers, SharedStop(peers, run.runtime.checkpoint_every_s), make, state_folder)
+            except Interrupted as error:
+                stopped = error
+            peers.tell(None)  # process 0 writes a checkpoint or the results, and must not find itself alone
+            if stopped:
+                raise stopped
             peers.leave()
         except RuntimeError as error:  # of which those of torch.distributed are
-            if lost := watch.wait_for_loss():
-                raise TrainingError(f"{lost} has ended, and this one with it: {error}") from None
+            time.sleep(REAPED_S)
+            if not lives(peer_pid):
+                raise TrainingError(f"{describe_loss(peer_pid)}: {error}") from None
             raise
+
+
+@contextmanager
+def ended_with(peer_pid: int) -> Iterator[None]:
+    """While entered, this process exits with code 1 within GRACE_S of its peer's death, whatever it waits for.
+
+    torchrun alone would take CHECKPOINT_S to end one that waits for the other GPU: its SIGTERM, which Python handles
+    between two instructions, is never handled there.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(POLL_S):
+            if not lives(peer_pid) and not over.wait(GRACE_S):
+                print(f"error: {describe_loss(peer_pid)}", file=sys.stderr, flush=True)
+                os._exit(1)
+
+    threading.Thread(target=watch, name="peer", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def lives(pid: int) -> bool:
+    """Whether there is such a process, as there is until torchrun reaps it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def describe_loss(peer_pid: int) -> str:
+    return f"the process of the other tower ({peer_pid}) has ended, and this one with it"

@@ -1,13 +1,10 @@
 """Verbs that train nets and learn baselines."""
 
 import argparse
-import os
 from pathlib import Path
 
 from alexnet2012.verbs.arguments import add_gpus, add_stores
 from alexnet2012.verbs.jobs import lease_for, read_settings
-
-LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun's mark on the processes that it starts
 
 
 def add_training_verbs(verbs: argparse._SubParsersAction) -> None:
@@ -22,6 +19,8 @@ def add_training_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--start", type=Path, help="folder of the run that it takes layers from, where it does")
     add_stores(verb)
     add_gpus(verb)
+    # The process that started this one as one of two, see towers/launch.py.
+    verb.add_argument("--launcher", type=int, help=argparse.SUPPRESS)
     verb.set_defaults(run=run_train)
 
     verb = verbs.add_parser("learn", help="learn the baseline of a folder, or go on with it")
@@ -33,9 +32,11 @@ def add_training_verbs(verbs: argparse._SubParsersAction) -> None:
 def run_train(options: argparse.Namespace) -> None:
     run = read_settings(options.folder)
     needed = run.runtime.gpus_per_training
-    if needed == 2 and LAUNCHED in os.environ:
+    if options.launcher is not None:
         from alexnet2012.leases import share_lease
+        from alexnet2012.towers.launch import end_with_launcher
 
+        end_with_launcher(options.launcher)
         with share_lease():
             return train_here(options, two_devices=True)
     with lease_for(run, f"train {options.folder.resolve()}", options.gpus, needed) as gpus:

@@ -276,6 +276,15 @@ def test_what_made_the_folders_is_told_where_it_differs(pair):
     assert "commit" not in text
 
 
+def test_an_altered_copy_of_one_commit_is_told(pair):
+    a, b = pair
+    record = json.loads((b.folder / RUN / "record.json").read_text())
+    change(b.folder / RUN / "record.json", provenance=record["provenance"] | {"source_sha256": "ab" * 32})
+    comparison = compare(a, b)
+    assert comparison.made_by == {"source_sha256": ([], ["ab" * 32])}
+    assert "source_sha256: not said in A, abababababab in B" in render(comparison)
+
+
 def refusal(a: Path, b: Path) -> str:
     with pytest.raises(RecordError) as caught:
         compare_folders(a, b)

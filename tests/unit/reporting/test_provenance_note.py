@@ -31,6 +31,16 @@ def test_every_origin_is_named(fake):
     }
 
 
+def test_the_source_is_named_where_records_hold_it(fake):
+    """One commit with two sources is an altered copy; records of earlier versions hold none."""
+    fake.add("cnn", {0: {}}, TABLES)
+    assert "source" not in origin(fake)
+    fake.add("one-gpu", {0: {}}, TABLES, training={"provenance": PROVENANCE | {"source_sha256": "ab" * 32}})
+    assert origin(fake)["source"] == "sha256 `abababababab`"
+    fake.add("tanh", {0: {}}, TABLES, training={"provenance": PROVENANCE | {"source_sha256": "cd" * 32}})
+    assert origin(fake)["source"] == "sha256 `abababababab`; sha256 `cdcdcdcdcdcd`"
+
+
 def test_where_records_differ_every_value_is_named(fake):
     fake.add("cnn", {0: {}}, TABLES)
     other = {"commit": "fedcba9876543210", "dirty": True, "date": "2026-11-26T01:00:00+00:00", "torch_threads": 2}

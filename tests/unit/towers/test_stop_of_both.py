@@ -1,8 +1,13 @@
+import os
 import signal
+from contextlib import suppress
 
 import pytest
+import torch
+from tiny_training import make_run
 
 from alexnet2012.errors import Interrupted
+from alexnet2012.towers import training
 from alexnet2012.towers.training import SharedStop
 
 
@@ -61,3 +66,29 @@ def test_checkpoints_come_when_they_are_due_in_the_first_process(peers):
     stop.checkpoint = lambda: saved.append("the peer's clock")
     stop.check()
     assert saved == ["own clock", "the peer's clock"]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_neither_process_leaves_before_the_other_is_done(monkeypatch, tmp_path, stopped):
+    """One that is gone counts as dead, and the other would end amid its checkpoint or its results."""
+    done = []
+
+    class Peers:
+        rank = 0
+
+        def __init__(self, device: torch.device) -> None:
+            pass
+
+        def tell(self, value: object) -> list[int]:
+            done.append("met the peer")
+            return [os.getpid()] * 2
+
+        def leave(self) -> None:
+            done.append("left")
+
+    monkeypatch.setattr(training, "Peers", Peers)
+    with suppress(Interrupted), training.join(make_run(tmp_path), None, {}, torch.device("cpu"), tmp_path):
+        done.append("wrote")
+        if stopped:
+            raise Interrupted
+    assert done == ["met the peer", "wrote", "met the peer", *([] if stopped else ["left"])]

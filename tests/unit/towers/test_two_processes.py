@@ -22,12 +22,30 @@ from tiny_training import (
     write_run,
 )
 
-pytestmark = pytest.mark.usefixtures("offline")
+pytestmark = pytest.mark.usefixtures("offline", "another_launcher")
 
 PATIENCE_S = 90
 ENDS_WITHIN_S = 30
 DENSE = {"checkpoint_every_s": 1e-3}  # after nearly every step
 STEPS = STEPS_PER_EPOCH * sum(EPOCHS)
+
+
+@pytest.fixture
+def another_launcher(monkeypatch) -> None:
+    """The environment of a process that torchrun started as one of four on two machines."""
+    for key, value in {
+        "PET_NNODES": "2",
+        "PET_RDZV_ENDPOINT": "elsewhere.example.org:29400",
+        "TORCHELASTIC_RUN_ID": "another",
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "MASTER_ADDR": "elsewhere.example.org",
+        "MASTER_PORT": "29400",
+        "RANK": "2",
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": "4",
+        "LOCAL_WORLD_SIZE": "2",
+    }.items():
+        monkeypatch.setenv(key, value)
 
 
 def place(root: Path, name: str, placement: str) -> Path:
@@ -114,12 +132,17 @@ def test_it_takes_over_from_one_device_outlives_no_tower_and_resumes(root, alone
 
 @pytest.mark.slow
 def test_both_processes_end_with_their_launcher(root):
-    """A launcher killed frees the cards that it holds: nothing may run on them from then on."""
+    """A launcher killed frees the cards that it holds: nothing may run on them from then on.
+
+    One process is stopped, and the other waits for it.
+    """
     folder = place(root, "bereft", "two-devices")
     process = start(folder)
     wait_for_step(process, folder, 1)
     towers = children(process.pid)
     assert len(towers) == 2
+    os.kill(towers[1], signal.SIGSTOP)
+    time.sleep(0.5)
     process.kill()
     process.wait(PATIENCE_S)
     deadline = time.monotonic() + ENDS_WITHIN_S

@@ -14,7 +14,7 @@ from alexnet2012.reporting.compare.pairs import Pair, compare_nets
 IDENTICAL, SAME, DIFFERENT = "bit-identical", "statistically the same", "different"
 OTHER_DATA, NOTHING = "not comparable: other data", "not compared: nothing in common is finished"
 SETTINGS = ("net.", "training.")  # what decides the weights, beside the seed and the data
-PROVENANCE = ("commit", "dirty", "torch", "torchvision", "python", "hardware", "torch_threads")
+PROVENANCE = ("commit", "dirty", "source_sha256", "torch", "torchvision", "python", "hardware", "torch_threads")
 
 
 @dataclass(frozen=True)

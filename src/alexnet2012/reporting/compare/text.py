@@ -167,7 +167,7 @@ def probability(p: float) -> str:
 
 
 def join(key: str, values: list[str]) -> str:
-    length = 12 if key in ("commit", "training code") else None
+    length = 12 if key in ("commit", "source_sha256", "training code") else None
     return " and ".join(value[:length] for value in values) or "not said"
 
 
