@@ -114,6 +114,7 @@ class RuntimeConfig(Section):
 
     `placement`: a whole net on one device, so that two cards train two nets, or a tower on each of two (§3.2).
     `too_few_devices`: what a training on two does where it is granted one GPU, or finds one.
+    `deterministic`: the same seed makes the same bits on a GPU too, on one kind of card with one version of torch.
     """
 
     checkpoint_every_s: float = Field(default=600.0, gt=0)
@@ -122,6 +123,7 @@ class RuntimeConfig(Section):
     placement: Literal["one-device", "two-devices"] = "one-device"
     accept_code: str | None = None
     too_few_devices: Literal["stop", "one-device"] = "stop"
+    deterministic: bool = True
 
     @property
     def gpus_per_training(self) -> int:

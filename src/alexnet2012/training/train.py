@@ -46,7 +46,7 @@ def train(
     run, tried = take_rate(planned, search_folders or [])
     check_start_folder(run, start_folder)
     dataset = open_packed(data_folder / run.dataset_name)
-    device = devices.open_device(run.runtime.device, run.training.torch_threads)
+    device = devices.open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
     made_by = provenance.collect(run.training.torch_threads, device.type)
     identity = Identity(code=fingerprint("train"), config=run.hash8, data=dataset.digest)
     state_folder = folder / "state"
@@ -86,6 +86,7 @@ def train(
             train_to_the_end(training, state_folder, stop, on_step, on_epoch)
         weights = training.net.state_dict() if pair is None else pair.weights_of(training)
         own = {"hash8": planned.hash8, "device": device.type, "processes": 2 if two_devices else 1}
+        own["deterministic"] = device.type == "cpu" or run.runtime.deterministic
         own |= tried | describe_start(run, start_folder)
         write_results(folder, training, weights, asdict(made_by), log, own)
         discard(state_folder)
