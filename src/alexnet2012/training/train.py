@@ -73,15 +73,19 @@ def train(
         log = RunLog(state_folder, TrackingIds.load(tracking_file), f"{run.variant}-seed{run.seed}")
         log.start(flatten(run), {"variant": run.variant, "seed": str(run.seed), "dataset": run.dataset_name})
         log.artifact(folder / "config.yaml")
-        max_epochs = run.training.schedule.max_epochs
-        with EpochProgress(f"{run.variant} seed {run.seed}") as progress:
+        settings = run.training
+        with EpochProgress(
+            f"{run.variant} seed {run.seed}", settings.schedule.max_epochs, settings.batch_size
+        ) as progress:
 
             def on_epoch(row: dict) -> None:
-                progress.report(row, max_epochs)
+                progress.report(row)
                 log.metrics(row["epoch"], {key: value for key, value in row.items() if key != "epoch"})
 
             def on_step(training: Training) -> None:
-                progress.step(training.state.epoch + 1, training.state.batch, training.steps_per_epoch)
+                state, known = training.state, training.state.batch - len(training.pending)
+                loss = state.loss_sum / known if known else None
+                progress.step(state.epoch + 1, state.batch, training.steps_per_epoch, loss)
 
             train_to_the_end(training, state_folder, stop, on_step, on_epoch)
         weights = training.net.state_dict() if pair is None else pair.weights_of(training)
