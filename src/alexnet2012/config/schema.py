@@ -180,6 +180,11 @@ class RunConfig(Section):
         return self.net
 
     @property
+    def is_trial(self) -> bool:
+        """Whether it tries one rate of a learning-rate search."""
+        return self.training.schedule.kind == "target" and self.training.schedule.diverging == "stop"
+
+    @property
     def training_threads(self) -> int:
         """Of all processes of its training."""
         return self.training.torch_threads * self.runtime.gpus_per_training

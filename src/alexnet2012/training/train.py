@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from alexnet2012 import devices, provenance
+from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import ConfigError, RecordError
@@ -70,6 +71,9 @@ def train(
             save_state(state_folder, state)  # where the other process of two looks for it
             print(f"beginning with {', '.join(run.starts_from.layers)} of {start_folder}", flush=True)
         training = begin(state)
+        few_steps = warn_of_few_steps(training.steps_per_epoch, run.training.schedule.max_epochs)
+        if few_steps and not run.is_trial:
+            print(f"warning: {few_steps}", flush=True)
         log = RunLog(state_folder, TrackingIds.load(tracking_file), f"{run.variant}-seed{run.seed}")
         log.start(flatten(run), {"variant": run.variant, "seed": str(run.seed), "dataset": run.dataset_name})
         log.artifact(folder / "config.yaml")
