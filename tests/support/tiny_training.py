@@ -98,7 +98,7 @@ def train_here(folder: Path) -> None:
 def die_at(patch, when: Callable[[int, int], bool]) -> None:
     """Trainings in this process die after the update for which when(epoch, batch) holds, both counted from 1."""
 
-    def step(self, epoch: int, done: int, total: int) -> None:
+    def step(self, epoch: int, done: int, total: int, loss: float | None) -> None:
         if when(epoch, done):
             raise Died
 

@@ -7,6 +7,8 @@ from pydantic import Field, field_validator, model_validator
 from alexnet2012.config.nets import REST
 from alexnet2012.config.validate import Section
 
+FEWEST_STEPS, FEWEST_STEPS_PER_EPOCH = 1_000, 10  # below which a net may well stay at chance
+
 Rate = Annotated[float, Field(ge=0)]
 
 
@@ -121,3 +123,14 @@ class LoggedSchedule(Section):
 
 
 AnySchedule = FixedSchedule | PlateauSchedule | TargetSchedule | LoggedSchedule
+
+
+def warn_of_few_steps(steps_per_epoch: int, epochs: int) -> str:
+    """A sentence for a training that is too short to learn much, and what to do about it; empty for a longer one."""
+    steps = steps_per_epoch * epochs
+    if steps >= FEWEST_STEPS and steps_per_epoch >= FEWEST_STEPS_PER_EPOCH:
+        return ""
+    return (
+        f"too few steps to learn from ({steps:,} in all, {steps_per_epoch:,} an epoch; at least {FEWEST_STEPS:,} and "
+        f"{FEWEST_STEPS_PER_EPOCH} are advised): lower training.batch_size, or train for more epochs"
+    )

@@ -115,6 +115,7 @@ class RuntimeConfig(Section):
 
     `placement`: a whole net on one device, so that two cards train two nets, or a tower on each of two (§3.2).
     `too_few_devices`: what a training on two does where it is granted one GPU, or finds one.
+    `deterministic`: the same seed makes the same bits on a GPU too, on one kind of card with one version of torch.
     """
 
     checkpoint_every_s: float = Field(default=600.0, gt=0)
@@ -123,6 +124,7 @@ class RuntimeConfig(Section):
     placement: Literal["one-device", "two-devices"] = "one-device"
     accept_code: str | None = None
     too_few_devices: Literal["stop", "one-device"] = "stop"
+    deterministic: bool = True
 
     @property
     def gpus_per_training(self) -> int:
@@ -178,6 +180,11 @@ class RunConfig(Section):
         if isinstance(self.net, BaselineConfig):
             raise ConfigError(f"{self.folder} holds a baseline, and a net was expected; name the folder of a net")
         return self.net
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it tries one rate of a learning-rate search."""
+        return self.training.schedule.kind == "target" and self.training.schedule.diverging == "stop"
 
     @property
     def training_threads(self) -> int:

@@ -43,7 +43,8 @@ class Bench:
     def __init__(self, request: ProbeRequest) -> None:
         self.request = request
         self.run = RunConfig.model_validate(request.run)
-        self.device = devices.open_device(self.run.runtime.device, self.run.training.torch_threads)
+        runtime = self.run.runtime
+        self.device = devices.open_device(runtime.device, self.run.training.torch_threads, runtime.deterministic)
         self.dataset = open_random_images(Path(request.images_folder), self.run.dataset, request.classes)
         self.images = self.dataset.split("train").images
         self.training = Training(self.run, self.dataset, {}, self.device, None)

@@ -105,6 +105,7 @@ def describe_trainings(work: Work) -> list[dict[str, Any]]:
             "images_per_epoch": group[0].images_per_epoch,
             "steps_per_epoch": group[0].steps_per_epoch,
             "steps_each": group[0].steps,
+            "few_steps": group[0].few_steps,
             "steps_left": sum(each.steps_left for each in group),
             "images_in_all": group[0].images_per_epoch * group[0].epochs * len(group),
             "parameters": group[0].parameters,

@@ -48,6 +48,8 @@ def list_work_lines(values: dict[str, Any]) -> Iterator[str]:
             f"{each['steps_each']:,} steps a net ({each['steps_per_epoch']:,} an epoch), "
             f"{most}{each['images_in_all']:,} images in all; {each['parameters']:,} parameters"
         )
+        if each["few_steps"]:
+            yield f"    warning: {each['few_steps']}"
     for each in values["evaluations"]:
         yield (
             f"  evaluate {each['variant']} on {each['dataset']} {each['split']}: {plural(each['nets'], 'net')}, "

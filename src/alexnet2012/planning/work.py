@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.plan import Plan
+from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.evaluation.metrics import CROPS, are_kept
 from alexnet2012.model.geometry import describe
@@ -73,6 +74,13 @@ class TrainingWork:
     @property
     def steps(self) -> int:
         return self.steps_per_epoch * self.epochs
+
+    @property
+    def few_steps(self) -> str:
+        """A warning where they are too few to learn from; none where the images are not known."""
+        if self.run.is_trial or not self.images:
+            return ""
+        return warn_of_few_steps(self.steps_per_epoch, self.epochs)
 
     @property
     def steps_left(self) -> int:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 
+from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.reporting.results import Experiment
 
 
@@ -59,6 +60,22 @@ def describe_calibration(record: dict) -> str:
         f"be (weights sha256 `{record['weights_sha256'][:16]}`, commit {describe_commit(made_by)}, "
         f"{made_by['date'][:10]}, {made_by['hardware']}).\n"
     )
+
+
+def describe_few_steps(trainings: Iterable[dict]) -> str:
+    """A sentence on the variants whose trainings were too short to learn much; empty where there are none."""
+    variants: dict[str, dict[str, None]] = {}
+    for record in trainings:
+        if sentence := warn_of_record(record):
+            variants.setdefault(sentence, {})[record["variant"]] = None
+    return "".join(f"**{', '.join(keys)}**: {sentence}.\n" for sentence, keys in variants.items())
+
+
+def warn_of_record(record: dict) -> str:
+    """The warning for a finished training; none for a baseline, nor where a target ended it, which it has learned."""
+    if not record.get("steps") or record.get("target", {}).get("epochs"):
+        return ""
+    return warn_of_few_steps(record["steps"] // record["epochs"], record["epochs"])
 
 
 def describe_commit(provenance: dict) -> str:

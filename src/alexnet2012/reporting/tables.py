@@ -28,7 +28,7 @@ from alexnet2012.reporting.ledger import make_ledgers, render_claims, to_data
 from alexnet2012.reporting.measures_errors import measure_ensemble, measure_excess
 from alexnet2012.reporting.outcomes import members
 from alexnet2012.reporting.pages import grid, heading, page, rehearsal_note, title
-from alexnet2012.reporting.provenance_note import describe_calibration, describe_origin
+from alexnet2012.reporting.provenance_note import describe_calibration, describe_few_steps, describe_origin
 from alexnet2012.reporting.results import EDITIONS, Experiment, Results, load_results
 
 INTERVALS = "in brackets the 95 % interval: over seeds where there are three or more, else over images"
@@ -82,6 +82,7 @@ def render_table1(results: Results) -> str:
             caption(first, "its test set"),
             rehearsal_note(first, paper.ILSVRC2010),
             grid(headers, rows),
+            few_steps_note(results, experiments.values()),
             describe_origin(experiments.values()),
         ]
     return page(parts)
@@ -131,7 +132,7 @@ def render_table2(results: Results) -> str:
             parts.append("val also steered the learning rate, so that its errors flatter the nets.\n")
         if calibration is not None:
             parts.append(describe_calibration(calibration))
-        parts.append(describe_origin(experiments.values()))
+        parts += [few_steps_note(results, experiments.values()), describe_origin(experiments.values())]
     return page(parts)
 
 
@@ -160,7 +161,7 @@ def render_in_text(results: Results) -> str:
             headers = ["net", "logged on", "logged top-1 / top-5", "more than", "logged difference"]
             headers += ["measured difference, ten crops", "conditions"]
             parts += ["Nets of the 2012 source (recipe code2012) beside its run notes.\n", grid(headers, rows)]
-        parts.append(describe_origin(experiments))
+        parts += [few_steps_note(results, experiments), describe_origin(experiments)]
     return page(parts)
 
 
@@ -182,6 +183,12 @@ def label(results: Results, row: paper.Row, found: Experiment | None) -> str:
         return row.label
     some = f"{sum(each is not None for each in earlier)} of {len(earlier)} " if None in earlier else ""
     return f"{row.label} ({some}pre-trained on {', '.join(names)})"
+
+
+def few_steps_note(results: Results, experiments: Iterable[Experiment]) -> str:
+    """Of all nets behind the rows, those that ensembles average included."""
+    nets = [net for each in experiments for net in members(results, each)]
+    return describe_few_steps([net.training for net in nets if net.training is not None])
 
 
 def absent(results: Results, dataset: str, row: paper.Row) -> str:

@@ -1,21 +1,40 @@
-"""Progress of a training: a bar on a terminal, plain lines in a log."""
+"""Progress of a training: a bar on a terminal, lines in a log."""
 
 import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+INTERVAL_S = 30.0  # from one line about an epoch in progress to the next, at least
+
 
 class EpochProgress:
-    """A bar over the steps of the current epoch on a terminal, nothing in a log; `report` prints in both."""
+    """The steps of the current epoch: a bar on a terminal, elsewhere a line every INTERVAL_S. `report` prints in both.
 
-    def __init__(self, title: str) -> None:
-        self.title = title
-        self.console = Console(file=sys.stdout, soft_wrap=True)
+    `clock` gives seconds from any beginning. Each line is flushed, so that a kill loses none.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        max_epochs: int,
+        batch_size: int,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.title, self.max_epochs, self.batch_size, self.clock = title, max_epochs, batch_size, clock
+        # rich alone would take a log for a terminal where FORCE_COLOR is set
+        self.console = console or Console(file=sys.stdout, force_terminal=sys.stdout.isatty(), soft_wrap=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=self.console, disable=not self.console.is_terminal, transient=True)
+        self.bar = Progress(*columns, console=self.console, disable=not self.console.is_interactive, transient=True)
         self.task = self.bar.add_task(title)
+        self.last: tuple[float, int] | None = None  # when the last line was printed, and the step of the epoch then
+        self.said = False  # whether this epoch has had a line
+        self.steps_done_at = self.measuring_s = 0.0  # when the epoch's steps ended; what measuring took after the last
 
     def __enter__(self) -> "EpochProgress":
         self.bar.start()
@@ -26,15 +45,52 @@ class EpochProgress:
     ) -> None:
         self.bar.stop()
 
-    def step(self, epoch: int, done: int, total: int) -> None:
+    def step(self, epoch: int, done: int, total: int, loss: float | None) -> None:
+        """After step `done` of `total`, counted from 1; `loss`: the epoch's mean so far, None before one is known."""
         self.bar.update(self.task, description=f"{self.title} epoch {epoch}", completed=done, total=total)
+        if self.console.is_interactive:
+            return
+        now = self.steps_done_at = self.clock()
+        if self.last is None:
+            self.last = now, done
+            return
+        seconds, steps = now - self.last[0], done - self.last[1]
+        if seconds >= INTERVAL_S:
+            self.say(epoch, self.describe_step(epoch, done, total, loss, seconds / steps))
+            self.last, self.said = (now, done), True
+        if done == total and self.said:
+            about = f", about {in_time(self.measuring_s)}" if self.measuring_s else ""
+            self.say(epoch, f"all {total:,} steps done, measuring{about}")
 
-    def report(self, row: dict, max_epochs: int) -> None:
+    def describe_step(self, epoch: int, done: int, total: int, loss: float | None, seconds_per_step: float) -> str:
+        left_s = (total - done) * seconds_per_step + self.measuring_s
+        later_s = (self.max_epochs - epoch) * (total * seconds_per_step + self.measuring_s)
+        parts = [
+            f"step {done:,}/{total:,}",
+            *([] if loss is None else [f"loss {loss:.4f}"]),
+            f"{self.batch_size / seconds_per_step:,.0f} images/s",
+            f"left: {in_time(left_s)} of the epoch, {in_time(left_s + later_s)} of {self.max_epochs:,} epochs",
+        ]
+        return "  ".join(parts)
+
+    def report(self, row: dict) -> None:
         """One line for a finished epoch; `row` is a row of history.parquet."""
-        self.console.print(
-            f"{self.title} epoch {row['epoch']}/{max_epochs}  lr {row['learning_rate']:g}  "
-            f"loss {row['train_loss']:.4f}  train error {row['train_top1_error']:.2%}  "
+        self.say(
+            row["epoch"],
+            f"lr {row['learning_rate']:g}  loss {row['train_loss']:.4f}  train error {row['train_top1_error']:.2%}  "
             f"val error {row['val_top1_error']:.2%}  {row['images_per_second']:,.0f} images/s  {row['seconds']:.1f} s",
-            highlight=False,
         )
-        sys.stdout.flush()
+        now = self.clock()
+        if self.last is not None:
+            self.measuring_s = now - self.steps_done_at
+        self.last, self.said = (now, 0), False
+
+    def say(self, epoch: int, text: str) -> None:
+        line = f"{self.title} epoch {epoch}/{self.max_epochs}  {text}"
+        self.console.print(line, highlight=False, markup=False)
+        self.console.file.flush()
+
+
+def in_time(seconds: float) -> str:
+    """0:05:10, 14:05:00, 5 days, 3:00:00."""
+    return str(timedelta(seconds=round(seconds)))

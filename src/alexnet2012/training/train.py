@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from alexnet2012 import devices, provenance
+from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import ConfigError, RecordError
@@ -46,7 +47,7 @@ def train(
     run, tried = take_rate(planned, search_folders or [])
     check_start_folder(run, start_folder)
     dataset = open_packed(data_folder / run.dataset_name)
-    device = devices.open_device(run.runtime.device, run.training.torch_threads)
+    device = devices.open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
     made_by = provenance.collect(run.training.torch_threads, device.type)
     identity = Identity(code=fingerprint("train"), config=run.hash8, data=dataset.digest)
     state_folder = folder / "state"
@@ -70,22 +71,30 @@ def train(
             save_state(state_folder, state)  # where the other process of two looks for it
             print(f"beginning with {', '.join(run.starts_from.layers)} of {start_folder}", flush=True)
         training = begin(state)
+        few_steps = warn_of_few_steps(training.steps_per_epoch, run.training.schedule.max_epochs)
+        if few_steps and not run.is_trial:
+            print(f"warning: {few_steps}", flush=True)
         log = RunLog(state_folder, TrackingIds.load(tracking_file), f"{run.variant}-seed{run.seed}")
         log.start(flatten(run), {"variant": run.variant, "seed": str(run.seed), "dataset": run.dataset_name})
         log.artifact(folder / "config.yaml")
-        max_epochs = run.training.schedule.max_epochs
-        with EpochProgress(f"{run.variant} seed {run.seed}") as progress:
+        settings = run.training
+        with EpochProgress(
+            f"{run.variant} seed {run.seed}", settings.schedule.max_epochs, settings.batch_size
+        ) as progress:
 
             def on_epoch(row: dict) -> None:
-                progress.report(row, max_epochs)
+                progress.report(row)
                 log.metrics(row["epoch"], {key: value for key, value in row.items() if key != "epoch"})
 
             def on_step(training: Training) -> None:
-                progress.step(training.state.epoch + 1, training.state.batch, training.steps_per_epoch)
+                state, known = training.state, training.state.batch - len(training.pending)
+                loss = state.loss_sum / known if known else None
+                progress.step(state.epoch + 1, state.batch, training.steps_per_epoch, loss)
 
             train_to_the_end(training, state_folder, stop, on_step, on_epoch)
         weights = training.net.state_dict() if pair is None else pair.weights_of(training)
         own = {"hash8": planned.hash8, "device": device.type, "processes": 2 if two_devices else 1}
+        own["deterministic"] = device.type == "cpu" or run.runtime.deterministic
         own |= tried | describe_start(run, start_folder)
         write_results(folder, training, weights, asdict(made_by), log, own)
         discard(state_folder)

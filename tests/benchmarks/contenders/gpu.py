@@ -20,7 +20,7 @@ SIDE = 8192
 def make_ours(run: dict, folder: str, steps: int) -> Call:
     """An epoch of at least `steps` by the loop of a real training, on packed images from page cache."""
     settings = RunConfig.model_validate(run)
-    device = devices.open_device("cuda", settings.training.torch_threads)
+    device = devices.open_device("cuda", settings.training.torch_threads, settings.runtime.deterministic)
     training = Training(settings, open_packed(Path(folder)), {}, device, None)
     lengthen_epochs(training, steps)
 

@@ -160,6 +160,30 @@ def test_a_folder_is_counted_without_opening_an_image():
     assert work.trainings[0].measured_per_epoch == 50 + 14
 
 
+def few_steps(values: dict) -> tuple[str, str]:
+    """What `plan` warns of: in its data, and the lines of its text."""
+    work = describe_work(
+        plan_work(values), Machine(cores=2, cards=None, memory_bytes=10**10, hardware="some"), Path("data")
+    )
+    warnings = [line.strip() for line in render_work(work).splitlines() if "warning" in line]
+    return work["trainings"][0]["few_steps"], "\n".join(warnings)
+
+
+def test_too_few_steps_are_warned_of():
+    """168 training images in one step an epoch, of which nobody was told."""
+    write_pictures(Path("pictures"), classes=3, images=80)
+    values = TINY | {"training": {"batch_size": 128, "schedule": {"kind": "plateau", "max_epochs": 90}}}
+    sentence, line = few_steps(values)
+    assert "90 in all, 1 an epoch" in sentence
+    assert line == f"warning: {sentence}"
+    enough = {"batch_size": 16, "schedule": {"kind": "fixed", "epochs": [90, 30]}}
+    assert few_steps(values | {"training": enough}) == ("", "")
+
+
+def test_images_that_are_not_known_are_not_called_few_steps():
+    assert few_steps(TINY) == ("", "")
+
+
 def test_given_splits_are_counted_as_given():
     for split, images in (("train", 9), ("val", 2), ("test", 3)):
         write_pictures(Path("pictures", split), classes=5, images=images)

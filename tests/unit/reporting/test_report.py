@@ -14,6 +14,8 @@ from report_inputs import HOSTILE, VERDICTS
 from alexnet2012 import cli
 from alexnet2012.errors import RecordError
 from alexnet2012.reporting.report import render_report
+from alexnet2012.reporting.results import load_results
+from alexnet2012.reporting.tables import render_table1
 
 
 @pytest.fixture
@@ -57,6 +59,14 @@ def test_the_ledger_keeps_the_words_around_its_markdown_and_not_that_table(page)
         assert text.count(words) == 1
     assert "words of the markdown's ledger" not in page.text
     assert text.index("This is a rehearsal") < text.index("what C03 says") < text.index("Holm over six tests.")
+
+
+def test_a_warning_of_too_few_steps_stands_below_its_table(fake, reported):
+    fake.add("short", {0: {}}, ("table1",), training={"steps": 240, "epochs": 30})
+    results = load_results(fake.folder, fake.data)
+    (fake.folder / "tables" / "table1.md").write_text(render_table1(results))
+    tables = read_page(render_report(fake.folder).read_text()).one("section", id="tables")
+    assert any("short" in each.text and "too few steps" in each.text for each in tables.all("p"))
 
 
 def test_tables_are_rendered_with_their_origin_folded_away(page):

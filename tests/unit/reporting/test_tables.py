@@ -441,3 +441,38 @@ def test_no_table_is_written_when_a_record_may_not_stand_in_one(fake):
     with pytest.raises(RecordError, match="does not hold the error"):
         render_tables(fake.folder, fake.data)
     assert not (fake.folder / "tables").exists()
+
+
+def warnings_of(text: str) -> list[str]:
+    return [line for line in text.splitlines() if "too few steps" in line]
+
+
+def test_variants_trained_in_too_few_steps_are_named_once_below_each_table(fake):
+    short = {"steps": 240, "epochs": 30, "train_images": 1120}
+    fake.add("cnn", THREE, ALL, training=short).add("one-gpu", THREE, ALL, training=short)
+    fake.add("no-lrn", THREE, ALL, training={"steps": 2000, "epochs": 30})
+    for render in (render_table1, render_table2, render_in_text):
+        text = render(load(fake))
+        (warning,) = warnings_of(text)
+        assert warning.startswith("**cnn, one-gpu**: ")
+        assert "240 in all, 8 an epoch" in warning and "training.batch_size" in warning
+        assert text.rindex("\n|") < text.index(warning) < text.index("- dataset: photos")
+
+
+def test_an_average_of_nets_trained_in_too_few_steps_names_them(fake):
+    fake.add("cnn", THREE, ("in_text",), training={"steps": 240, "epochs": 30})
+    fake.average("5-cnns", {}, ("table2",))
+    (warning,) = warnings_of(render_table2(load(fake)))
+    assert warning.startswith("**cnn**: ")
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"steps": 1000, "epochs": 100},
+        {"steps": 351, "epochs": 1, "target": {"train_error": 0.25, "epochs": 0.8, "seconds": 2.0}},  # it has learned
+        {"epochs": 6},  # a baseline
+    ],
+)
+def test_steps_that_are_enough_or_none_are_not_warned_of(fake, training):
+    assert warnings_of(render_table1(load(fake.add("cnn", THREE, ALL, training=training)))) == []

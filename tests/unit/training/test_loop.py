@@ -1,6 +1,8 @@
+import operator
 import os
 import signal
 import time
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from tiny_training import EPOCHS, STEPS_PER_EPOCH, Died, make_run, pack
 from alexnet2012.data.augment import stream
 from alexnet2012.errors import ConfigError, Interrupted, TrainingError
 from alexnet2012.training.checkpoint import StopRequest, list_checkpoints, load_latest
-from alexnet2012.training.loader import choose_rows
+from alexnet2012.training.loader import Batch, choose_rows
 from alexnet2012.training.loop import Training, summarise, train_to_the_end
 
 ROWS = ["epoch", "learning_rate", "train_loss", "train_top1_error_as_seen", "train_top1_error"]
@@ -136,6 +138,68 @@ def test_an_epoch_sees_each_image_at_most_once_in_the_drawn_order(root, dataset)
     # 126 / 8 -> 15 steps; six images are left out.
     order = stream(1, "order", 0).permutation(126)[:120]
     assert seen == dataset.split("train").labels[order].tolist()
+
+
+UNSEEN = {"crops": False, "reflections": False, "colour_std": 0.0}  # each image looks the same in every epoch
+
+
+def list_epochs(training: Training, epochs: int) -> list[list[Batch]]:
+    """The batches of so many epochs as the loop makes them; no weight is changed."""
+    seen: list[list[Batch]] = []
+    training.update = lambda batch: seen[-1].append(batch)
+    for _ in range(epochs):
+        seen.append([])
+        training.train_epoch(lambda: None)
+        training.close_epoch(training.measure_epoch())
+    return seen
+
+
+def list_images(epoch: list[Batch]) -> list[bytes]:
+    """The images of an epoch in their order."""
+    return [image.numpy().tobytes() for batch in epoch for image in batch.images]
+
+
+def test_every_epoch_has_an_order_of_its_own(root, dataset):
+    # Batches of nine leave no image out, so that epochs differ by the order alone.
+    run = make_run(root, training={"batch_size": 9, "augmentation": UNSEEN})
+    epochs = [list_images(epoch) for epoch in list_epochs(begin(run, dataset), 4)]
+
+    assert len(set(epochs[0])) == 126
+    assert all(sorted(each) == sorted(epochs[0]) for each in epochs)
+    for one, other in combinations(epochs, 2):
+        # Two random orders agree at one place on average, Poisson: at ten or more once in ten million pairs.
+        assert sum(map(operator.eq, one, other)) < 10
+
+
+def test_a_fixed_order_is_that_of_every_epoch_and_seed(root, dataset):
+    fixed = {"batch_size": 9, "order": "fixed", "augmentation": UNSEEN}
+    epochs = list_epochs(begin(make_run(root, training=fixed), dataset), 3)
+    (other,) = list_epochs(begin(make_run(root, seed=2, training=fixed), dataset), 1)
+
+    assert all(list_images(each) == list_images(other) for each in epochs)
+
+
+@pytest.mark.parametrize(
+    ("change", "as_before"),
+    # Shares of images that look as in another epoch: by 5 x 5 positions, by two reflections, by noise of any strength.
+    [({"crops": True}, 1 / 25), ({"reflections": True}, 1 / 2), ({"colour_std": 0.1}, 0)],
+)
+def test_every_epoch_has_crops_reflections_and_noise_of_its_own(root, dataset, change, as_before):
+    """§4.1: the same image, at the same place of a fixed order, is shown anew in each epoch: "a factor of 2048"."""
+    run = make_run(root, training={"batch_size": 9, "order": "fixed", "augmentation": {**UNSEEN, **change}})
+    epochs = [list_images(epoch) for epoch in list_epochs(begin(run, dataset), 4)]
+
+    for one, other in combinations(epochs, 2):
+        assert sum(map(operator.eq, one, other)) / 126 == pytest.approx(as_before, abs=0.15 if as_before else 0)
+
+
+def test_every_epoch_has_dropout_masks_of_its_own(root, dataset):
+    epochs = list_epochs(begin(make_run(root), dataset), 3)
+    masks = [torch.cat([torch.cat(batch.masks, 1) for batch in epoch]) for epoch in epochs]
+
+    for one, other in combinations(masks, 2):
+        # Two masks that keep 0.8 agree by chance at 0.8^2 + 0.2^2 of their places.
+        assert float((one == other).float().mean()) == pytest.approx(0.68, abs=0.05)
 
 
 def test_the_learning_rate_follows_the_schedule(alone):

@@ -30,6 +30,7 @@ def test_a_search_tries_each_rate_in_a_short_run_that_may_diverge(tmp_path):
     assert {(each.seed, each.net.crop_px) for each in tried} == {(run.seed, run.net.crop_px)}
     assert len({each.hash8 for each in (*tried, run)}) == 4
     assert list_search_runs(tried[0]) == ()
+    assert [each.is_trial for each in (*tried, run)] == [True] * 3 + [False]
 
 
 def test_the_soonest_at_the_target_wins_then_the_lowest_error_and_what_diverged_comes_last(tmp_path):
@@ -53,12 +54,13 @@ def test_a_search_in_which_all_diverged_is_refused(tmp_path):
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_run_takes_the_rate_that_its_search_found_and_says_so(root):
+def test_a_run_takes_the_rate_that_its_search_found_and_says_so(root, capsys):
     rates = {"slow": 1e-6, "wild": 1e6}
     for name, rate in rates.items():
         schedule = TARGET | {"max_epochs": 1, "diverging": "stop"}
         folder = write_run(root, name, training={"learning_rate": rate, "schedule": schedule})
         train_here(folder)
+    assert "too few steps" not in capsys.readouterr().out  # trials are short on purpose
     wild = json.loads((root / "wild" / "record.json").read_text())
     assert (wild["diverged"], wild["target"]["epochs"]) == (True, None)
 
@@ -68,6 +70,8 @@ def test_a_run_takes_the_rate_that_its_search_found_and_says_so(root):
     with pytest.raises(ConfigError, match="takes its learning rate from a search, and no folder of its runs was given"):
         train(*arguments)
     train(*arguments, search_folders=[root / name for name in rates])
+    (warning,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    assert "45 in all, 15 an epoch" in warning and "training.batch_size" in warning
     record = json.loads((folder / "record.json").read_text())
     assert record["learning_rate"] == 1e-6
     assert [each["learning_rate"] for each in record["search"]] == [1e-6, 1e6]

@@ -1,0 +1,162 @@
+"""What a log and a terminal show of an epoch while it lasts."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from alexnet2012.training.progress import INTERVAL_S, EpochProgress
+
+TOTAL, EPOCHS, BATCH = 1000, 3, 128
+ROW = {"learning_rate": 0.01, "train_loss": 2.5, "train_top1_error": 0.25, "val_top1_error": 0.5}
+ROW |= {"images_per_second": 640.0, "seconds": 260.0}
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Log:
+    """A training whose steps take as long as is said, as a file shows it."""
+
+    def __init__(self, terminal: bool = False) -> None:
+        self.clock, self.file = FakeClock(), io.StringIO()
+        console = Console(file=self.file, force_terminal=terminal, soft_wrap=True, width=200)
+        self.progress = EpochProgress("cnn seed 0", EPOCHS, BATCH, console, self.clock)
+
+    def train(self, epoch: int, seconds: float, first: int = 1, last: int = TOTAL, loss: float | None = 4.0) -> None:
+        """Steps `first` to `last` of `epoch`, of so many seconds each."""
+        for done in range(first, last + 1):
+            self.clock.now += seconds
+            self.progress.step(epoch, done, TOTAL, loss)
+
+    def close(self, epoch: int, measuring_s: float) -> None:
+        self.clock.now += measuring_s
+        self.progress.report({"epoch": epoch, **ROW})
+
+    def lines(self) -> list[str]:
+        return self.file.getvalue().splitlines()
+
+
+def read_steps(lines: list[str]) -> list[int]:
+    return [int(found[1].replace(",", "")) for each in lines if (found := re.search(r"step ([\d,]+)/1,000", each))]
+
+
+def test_a_log_has_a_line_every_thirty_seconds():
+    log = Log()
+    log.train(1, 0.25)
+    log.close(1, 10)
+
+    # The first step is where time begins, and 30 s are 120 steps.
+    assert read_steps(log.lines()) == [121, 241, 361, 481, 601, 721, 841, 961]
+    assert len(log.lines()) == 8 + 2
+    assert "all 1,000 steps done, measuring" in log.lines()[-2]
+    assert log.lines()[-1].startswith("cnn seed 0 epoch 1/3  lr 0.01  loss 2.5000")
+
+
+def test_a_line_has_step_loss_speed_and_the_time_left():
+    log = Log()
+    log.train(1, 0.25, last=121)
+    (line,) = log.lines()
+
+    assert line.startswith("cnn seed 0 epoch 1/3  step 121/1,000  loss 4.0000  512 images/s")
+    # 879 steps of 0.25 s; and two epochs of 250 s.
+    assert line.endswith("left: 0:03:40 of the epoch, 0:12:00 of 3 epochs")
+
+
+def test_measuring_counts_as_time_left_once_it_is_known():
+    log = Log()
+    log.train(1, 0.25)
+    log.close(1, 60)
+    before = len(log.lines())
+    log.train(2, 0.25)
+    lines = log.lines()[before:]
+
+    # From one report to the next line 30 s: measuring delays none and slows none.
+    assert read_steps(lines) == [120, 240, 360, 480, 600, 720, 840, 960]
+    # 880 steps of 0.25 s and 60 s; then an epoch of 250 + 60 s.
+    assert "512 images/s  left: 0:04:40 of the epoch, 0:09:50 of 3 epochs" in lines[0]
+    assert lines[-1].endswith("all 1,000 steps done, measuring, about 0:01:00")
+
+
+def test_the_speed_is_that_since_the_last_line():
+    log = Log()
+    log.train(1, 0.25, last=121)
+    log.train(1, 0.5, first=122, last=181)
+    assert [re.search(r"([\d,]+) images/s", each)[1] for each in log.lines()] == ["512", "256"]
+
+
+def test_short_epochs_have_one_line_each():
+    log = Log()
+    for epoch in (1, 2, 3):
+        log.train(epoch, 0.02)
+        log.close(epoch, 5)
+    assert [each.split("  ")[0] for each in log.lines()] == [f"cnn seed 0 epoch {epoch}/3" for epoch in (1, 2, 3)]
+    assert read_steps(log.lines()) == []
+
+
+def test_a_step_longer_than_the_interval_has_a_line_of_its_own():
+    log = Log()
+    log.train(1, 45, last=4)
+    assert read_steps(log.lines()) == [2, 3, 4]
+
+
+def test_a_resumed_epoch_counts_from_where_it_begins():
+    log = Log()
+    log.train(2, 0.25, first=500, last=620)
+    (line,) = log.lines()
+    assert "step 620/1,000" in line
+    assert "512 images/s" in line
+
+
+def test_a_loss_that_is_not_known_yet_is_left_out():
+    log = Log()
+    log.train(1, 0.25, last=121, loss=None)
+    assert "step 121/1,000  512 images/s" in log.lines()[0]
+
+
+def test_a_terminal_has_the_bar_and_no_lines():
+    log = Log(terminal=True)
+    with log.progress:
+        log.train(1, 0.25, last=700)
+        log.progress.bar.refresh()
+    shown = log.file.getvalue()
+    assert "cnn seed 0 epoch 1" in shown
+    assert "700/1000" in shown
+    assert "images/s" not in shown
+
+
+def test_a_log_has_no_bar():
+    log = Log()
+    with log.progress:
+        log.train(1, 0.25, last=700)
+    assert "\x1b" not in log.file.getvalue()
+    assert "700/1000" not in log.file.getvalue()
+
+
+@pytest.mark.parametrize("variable", ["FORCE_COLOR", "TTY_COMPATIBLE"])
+def test_lines_reach_a_pipe_although_the_process_is_killed(variable):
+    """Nor is a pipe a terminal, whatever the environment says."""
+    code = f"""
+import os, signal
+from alexnet2012.training.progress import EpochProgress
+now = [0.0]
+with EpochProgress("cnn seed 0", 3, 128, clock=lambda: now[0]) as progress:
+    for step in range(1, 4):
+        now[0] += {INTERVAL_S}
+        progress.step(1, step, 1000, 4.0)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = {**os.environ, variable: "1"}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == -9
+    assert read_steps(found.stdout.splitlines()) == [2, 3]
+    assert "\x1b" not in found.stdout
