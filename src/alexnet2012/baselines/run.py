@@ -27,6 +27,7 @@ from alexnet2012.config.schema import RunConfig, digest8, read_run
 from alexnet2012.cpu import count_usable_cores
 from alexnet2012.data.augment import stream
 from alexnet2012.data.packed import PackedDataset, open_packed
+from alexnet2012.evaluation.learned import measure_chance
 from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth, write_record
 from alexnet2012.evaluation.predict import check_labels_public
 from alexnet2012.evaluation.trained import open_run
@@ -110,6 +111,7 @@ def train_baseline(folder: Path, data_folder: Path, tracking_file: Path) -> None
                 "hash8": run.hash8,
                 "dataset": dataset.describe(),
                 "classes": len(dataset.classes),
+                "chance": asdict(measure_chance(dataset.split("train").labels, dataset.split("val").labels)),
                 "parameters": sum(each.size for each in arrays.values()),
                 "epochs": run.net.linear.epochs,
                 "drops_done": 0,

@@ -7,7 +7,7 @@ import numpy as np
 from alexnet2012 import paper
 from alexnet2012.evaluation.statistics import Estimate, estimate_error
 from alexnet2012.reporting.outcomes import Measurement, NotMeasured, Outcome, interval, list_seeds
-from alexnet2012.reporting.results import Experiment, Results
+from alexnet2012.reporting.results import Experiment, Results, learned_of
 
 NOT_YET = "not yet reproduced"
 IN_FULL = "run `snakemake full`"
@@ -65,17 +65,15 @@ def difference(
     return " / ".join(f"{100 * value:+.1f}" for value in values) + " points"
 
 
-def seeds_cell(experiment: Experiment | None, split: str) -> str:
-    """The seeds behind a cell; the smallest and the largest top-1 error where there are several."""
+def seeds_cell(results: Results, experiment: Experiment | None, split: str) -> str:
+    """The seeds behind a cell; the smallest and the largest top-1 error where there are several; how many learned."""
     if experiment is None:
         return ABSENT
-    if not experiment.seeds:
-        return f"average of {len(experiment.members)}"
-    text = list_seeds(experiment.seeds)
+    text = list_seeds(experiment.seeds) if experiment.seeds else f"average of {len(experiment.members)}"
     if len(experiment.nets) > 1 and split in experiment.splits:
         errors = [net.predictions[split]["errors"]["ten_crop"]["top1"] for net in experiment.nets]
         text += f"; top-1 from {percent(min(errors))} to {percent(max(errors))}"
-    return text
+    return "; ".join(part for part in (text, learned_of(results, experiment)) if part)
 
 
 def place(section: str) -> str:
@@ -98,8 +96,10 @@ def outcome_cells(outcome: Outcome) -> list[str]:
     if isinstance(outcome, NotMeasured):
         return ["not measured", outcome.reason]
     parts = [measured_cell(outcome), outcome.beside]
-    method = [] if outcome.top1 is None else [outcome.top1.method]
-    return ["; ".join(part for part in parts if part), "; ".join([outcome.conditions, *method])]
+    method = "" if outcome.top1 is None else outcome.top1.method
+    learned = "" if outcome.scope is None else outcome.scope.learned
+    details = [outcome.conditions, method, learned]
+    return ["; ".join(part for part in each if part) for each in (parts, details)]
 
 
 def measured_cell(outcome: Measurement) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from alexnet2012 import paper
 from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_error, estimate_over_seeds
 from alexnet2012.reporting.measures_errors import compare
-from alexnet2012.reporting.net import Net
+from alexnet2012.reporting.net import Net, count_learned, in_brackets
 from alexnet2012.reporting.outcomes import (
     Measurement,
     Scope,
@@ -180,4 +180,4 @@ def describe_error(experiment: Experiment, stated: paper.Errors | None = None) -
     """A net's test error with its interval, and the paper's."""
     found = estimate_error([net.wrong(experiment.splits[-1], "ten_crop", 1) for net in experiment.nets])
     papers = "" if stated is None else f" (paper {100 * stated.top1:.0f} %)"
-    return f"{experiment.key} {interval(found)} %{papers}"
+    return f"{experiment.key} {interval(found)} %{papers}{in_brackets(count_learned(experiment.nets))}"

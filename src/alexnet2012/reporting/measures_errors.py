@@ -95,7 +95,8 @@ def measure_ensemble(results: Results, dataset: str) -> Measurement:
     for k in (1, 5):
         singles = sum(net.wrong("val", "ten_crop", k).astype(float) for net in one.nets) / len(one.nets)
         differences.append(estimate_difference([singles], [five.nets[0].wrong("val", "ten_crop", k)]))
-    return Measurement(*differences, conditions=conditions([one], "val, ten crops, mean of cnn minus 5-cnns"))
+    words = conditions([one], "val, ten crops, mean of cnn minus 5-cnns")
+    return Measurement(*differences, conditions=words, scope=scope_of(results, [one, five]))
 
 
 def measure_val_against_test(claim: paper.Claim, results: Results, dataset: str) -> Measurement:

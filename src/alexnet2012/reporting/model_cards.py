@@ -70,6 +70,7 @@ def render_card(run_folder: Path, experiment: Experiment) -> str:
     return environment.get_template("model_card.md.jinja").render(
         run=read_run(run_folder / "config.yaml"),
         record=net.training,
+        learned=net.learned,
         errors=grid(["split", "crops", "top-1 error", "top-5 error", "images"], list_errors(net)),
         origin=list_origin([experiment]),
         folder=run_folder,

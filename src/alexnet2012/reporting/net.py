@@ -1,5 +1,6 @@
 """One net as tables read it: its records, its wrong answers, how it trained and what was analysed of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alexnet2012.errors import RecordError
+from alexnet2012.evaluation.learned import has_learned
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.files import read_json
 
@@ -40,6 +42,11 @@ class Net:
     data_folder: Path
     run_folder: Path | None = None
     _ranks: dict = field(default_factory=dict, compare=False)
+
+    @property
+    def learned(self) -> bool | None:
+        """Whether it is better than chance; None for an ensemble, and where that is not known."""
+        return None if self.training is None else has_learned(self.training, self.predictions.get("val"))
 
     def wrong(self, split: str, crops: str, k: int) -> np.ndarray:
         """Bool (n,): which images the net gets wrong; raises RecordError when its record says another error."""
@@ -104,6 +111,19 @@ class Net:
     def _of_training(self, name: str) -> Path | None:
         path = None if self.run_folder is None else self.run_folder / name
         return path if path is not None and path.is_file() else None
+
+
+def count_learned(nets: Iterable[Net], noun: str = "seeds") -> str:
+    """ "2 of 5 seeds learned", or "did not learn" of a single net; empty where all learned."""
+    learned = [net.learned for net in nets if net.learned is not None]
+    if all(learned):
+        return ""
+    return "did not learn" if len(learned) == 1 else f"{sum(learned)} of {len(learned)} {noun} learned"
+
+
+def in_brackets(words: str) -> str:
+    """The words as a remark behind others; nothing for none."""
+    return f" ({words})" if words else ""
 
 
 def load_arrays(path: Path, names: tuple[str, ...], remedy: str) -> dict[str, np.ndarray]:

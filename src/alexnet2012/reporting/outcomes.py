@@ -7,7 +7,7 @@ from typing import Literal
 from alexnet2012 import paper
 from alexnet2012.evaluation.statistics import MANY_SEEDS, Estimate
 from alexnet2012.reporting.net import Net
-from alexnet2012.reporting.results import Experiment, Results
+from alexnet2012.reporting.results import Experiment, Results, learned_of, members
 
 Sign = Literal["supported", "contradicted", "inconclusive"]
 
@@ -18,7 +18,10 @@ OF_FULL = ("1-cnn-star", "7-cnns-star", "cnn-sixth-layer", "sparse-coding", "sif
 
 @dataclass(frozen=True)
 class Scope:
-    """What a verdict holds for, in words; `few`: these nets alone; `sized`: data and recipe are the paper's."""
+    """What a verdict holds for, in words; `few`: these nets alone; `sized`: data and recipe are the paper's.
+
+    `learned`: how many of its nets learned ("no-dropout: 1 of 3 seeds learned"), empty where all did.
+    """
 
     dataset: str
     net: str
@@ -26,6 +29,7 @@ class Scope:
     sample: str
     few: bool
     sized: bool
+    learned: str = ""
 
     @property
     def words(self) -> str:
@@ -114,19 +118,6 @@ def check_trained(results: Results, experiment: Experiment) -> None:
             )
 
 
-def members(results: Results, experiment: Experiment) -> list[Net]:
-    """The trained nets of an experiment, or those that an ensemble averages, as far as they were trained here."""
-    if experiment.seeds:
-        return list(experiment.nets)
-    trained = {
-        f"{each.key}-seed{net.seed}": net
-        for each in results.on(experiment.dataset)
-        for net in each.nets
-        if net.training is not None
-    }
-    return [trained[name] for name in experiment.members if name in trained]
-
-
 def shared_seeds(*experiments: Experiment) -> list[int]:
     """The seeds that all experiments have; raises Unmeasurable for none."""
     seeds = sorted(set.intersection(*(set(experiment.seeds) for experiment in experiments)))
@@ -162,7 +153,14 @@ def scope_of(results: Results, experiments: Iterable[Experiment], seeds: list[in
         sample=count_seeds(seeds) if seeds else f"average of {len(first.members)}",
         few=len(seeds) < MANY_SEEDS,
         sized=sized,
+        learned=describe_learned(results, experiments, seeds),
     )
+
+
+def describe_learned(results: Results, experiments: Iterable[Experiment], seeds: list[int]) -> str:
+    """The experiments of which not every net of these `seeds` learned, with how many did; empty where all did."""
+    found = {each.key: learned_of(results, each, seeds) for each in experiments}
+    return "; ".join(f"{key}: {words}" for key, words in found.items() if words)
 
 
 def conditions(experiments: Iterable[Experiment], what: str, seeds: list[int] | None = None) -> str:

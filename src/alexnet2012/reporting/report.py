@@ -10,11 +10,12 @@ from markupsafe import Markup
 from alexnet2012.errors import RecordError
 from alexnet2012.files import write_text
 from alexnet2012.reporting.markup import Part, split_ledger, to_html, to_inline_html
+from alexnet2012.reporting.net import in_brackets
 from alexnet2012.reporting.provenance_note import list_origin
 from alexnet2012.reporting.report_figures import read_figures
 from alexnet2012.reporting.report_ledger import SIGNS, Ledger, read_ledgers
 from alexnet2012.reporting.report_runs import list_runs, read_store
-from alexnet2012.reporting.results import Experiment, Results, load_results
+from alexnet2012.reporting.results import Experiment, Results, learned_of, load_results
 
 TEMPLATE = "report.html.jinja"
 LEDGER = "claims"  # its markdown is shown as the ledger, not as a table among others
@@ -144,14 +145,17 @@ def describe_dataset(results: Results, name: str) -> Dataset:
     origin = {key: to_inline_html(value) for key, value in lines.items()}
     if first.part:
         size = f"{first.part}, {size}"
-    return Dataset(name, size, list_nets(experiments), sorted({each.digest for each in experiments}), origin)
+    return Dataset(name, size, list_nets(results, experiments), sorted({each.digest for each in experiments}), origin)
 
 
-def list_nets(experiments: list[Experiment]) -> list[str]:
-    """ "cnn, seeds 0, 1, 2"; "5-cnns, average of 5"."""
-    return [
-        f"{each.key}, seed{'s' if len(each.seeds) > 1 else ''} {', '.join(map(str, each.seeds))}"
-        if each.seeds
-        else f"{each.key}, average of {len(each.members)}"
-        for each in experiments
-    ]
+def list_nets(results: Results, experiments: list[Experiment]) -> list[str]:
+    """ "cnn, seeds 0, 1, 2"; "5-cnns, average of 5"; "tanh, seed 0 (did not learn)"."""
+    return [describe_nets(each, learned_of(results, each)) for each in experiments]
+
+
+def describe_nets(experiment: Experiment, learned: str) -> str:
+    if experiment.seeds:
+        words = f"seed{'s' if len(experiment.seeds) > 1 else ''} {', '.join(map(str, experiment.seeds))}"
+    else:
+        words = f"average of {len(experiment.members)}"
+    return f"{experiment.key}, {words}{in_brackets(learned)}"

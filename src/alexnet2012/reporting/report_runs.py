@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from alexnet2012.reporting.provenance_note import unique_by_run
+from alexnet2012.reporting.net import Net
 from alexnet2012.reporting.results import Results
 from alexnet2012.tracking import TrackingIds, page_address
 
@@ -13,11 +13,12 @@ LOCAL_BROWSER = "http://127.0.0.1:5000"  # where `alexnet2012 ui` listens
 
 @dataclass(frozen=True)
 class Run:
-    """A training; `run_id` and `link` are None where no store ever had it."""
+    """A training; `learned` is None where that is not known, `run_id` and `link` where no store ever had it."""
 
     name: str
     dataset: str
     epochs: int
+    learned: bool | None
     minutes: float
     date: str
     commit: str
@@ -56,18 +57,23 @@ def read_store(path: Path) -> Store | None:
 
 def list_runs(results: Results, store: Store | None) -> list[Run]:
     """Every training of the results once, by dataset, variant and seed as the configuration lists them."""
-    records = unique_by_run(
-        [net.training for each in results.experiments for net in each.nets if net.training is not None]
-    )
-    return [describe_run(record, store) for record in records]
+    nets = {
+        (each.dataset, each.key, net.seed): net
+        for each in results.experiments
+        for net in each.nets
+        if net.training is not None
+    }
+    return [describe_run(net, store) for net in nets.values()]
 
 
-def describe_run(record: dict, store: Store | None) -> Run:
+def describe_run(net: Net, store: Store | None) -> Run:
+    record = net.training
     run_id, made_by = record["mlflow_run_id"], record["provenance"]
     return Run(
         f"{record['variant']}-seed{record['seed']}",
         record["dataset"]["name"],
         record["epochs"],
+        net.learned,
         record["wall_time_s"] / 60,
         made_by["date"][:10],
         f"{made_by['commit'][:12]}{' (dirty)' if made_by['dirty'] else ''}",

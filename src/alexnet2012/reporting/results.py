@@ -6,7 +6,7 @@ from pathlib import Path
 from alexnet2012 import paper
 from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json
-from alexnet2012.reporting.net import Net
+from alexnet2012.reporting.net import Net, count_learned
 
 REFERENCES = "reference"  # the folder of results/ that holds what was committed
 # The datasets of the paper, by the kind of a configuration's dataset.
@@ -132,6 +132,27 @@ class Results:
     def feeding(self, table: str, dataset: str) -> list[Experiment]:
         """The experiments on `dataset` that feed `table`, each key once."""
         return [experiment for experiment in self.on(dataset) if table in experiment.tables]
+
+
+def members(results: Results, experiment: Experiment) -> list[Net]:
+    """The trained nets of an experiment, or those that an ensemble averages, as far as they were trained here."""
+    if experiment.seeds:
+        return list(experiment.nets)
+    trained = {
+        f"{each.key}-seed{net.seed}": net
+        for each in results.on(experiment.dataset)
+        for net in each.nets
+        if net.training is not None
+    }
+    return [trained[name] for name in experiment.members if name in trained]
+
+
+def learned_of(results: Results, experiment: Experiment, seeds: list[int] | None = None) -> str:
+    """How many of an experiment's nets learned, of `seeds` or of all, or of an ensemble's members; empty for all."""
+    nets = members(results, experiment)
+    if not experiment.seeds:
+        return count_learned(nets, "members")
+    return count_learned([net for net in nets if not seeds or net.seed in seeds])
 
 
 def load_results(folder: Path, data_folder: Path, partial: bool = False) -> Results:

@@ -26,10 +26,10 @@ from alexnet2012.reporting.cells import (
 from alexnet2012.reporting.claims import measure_number, try_measure
 from alexnet2012.reporting.ledger import make_ledgers, render_claims, to_data
 from alexnet2012.reporting.measures_errors import measure_ensemble, measure_excess
-from alexnet2012.reporting.outcomes import members
+from alexnet2012.reporting.net import in_brackets
 from alexnet2012.reporting.pages import grid, heading, page, rehearsal_note, title
 from alexnet2012.reporting.provenance_note import describe_calibration, describe_few_steps, describe_origin
-from alexnet2012.reporting.results import EDITIONS, Experiment, Results, load_results
+from alexnet2012.reporting.results import EDITIONS, Experiment, Results, learned_of, load_results, members
 
 INTERVALS = "in brackets the 95 % interval: over seeds where there are three or more, else over images"
 
@@ -73,7 +73,7 @@ def render_table1(results: Results) -> str:
                     stated_cell(row.test.top5, row.logged.top5),
                     *(cell(found, first.splits, "test", k, absent=absent(results, dataset, row)) for k in (1, 5)),
                     difference(results, found, row.test, paper.ILSVRC2010, "test", row.recipe),
-                    seeds_cell(found, "test"),
+                    seeds_cell(results, found, "test"),
                 ]
             )
         headers = ["Model", "paper top-1", "paper top-5", "top-1", "top-5", "difference top-1 / top-5", "seeds"]
@@ -111,7 +111,7 @@ def render_table2(results: Results) -> str:
                         for k in (1, 5)
                     ),
                     difference(results, found, row.val, paper.ILSVRC2012, "val", row.recipe),
-                    seeds_cell(found, "val"),
+                    seeds_cell(results, found, "val"),
                 ]
             )
         calibration = results.calibrations.get(dataset)
@@ -156,7 +156,7 @@ def render_in_text(results: Results) -> str:
         )
         headers = ["where", "what", "paper", "measured (top-1 / top-5)", "conditions and interval, or why not"]
         parts += [heading(experiments[0]), rehearsal_note(experiments[0], *EDITIONS.values()), grid(headers, rows)]
-        parts += [f"Errors of every variant; {INTERVALS}.\n", grid(*variant_errors(experiments))]
+        parts += [f"Errors of every variant; {INTERVALS}.\n", grid(*variant_errors(results, experiments))]
         if rows := logged_rows(results, dataset):
             headers = ["net", "logged on", "logged top-1 / top-5", "more than", "logged difference"]
             headers += ["measured difference, ten crops", "conditions"]
@@ -224,14 +224,19 @@ def logged_pair(pair: paper.Errors) -> str:
     return f"{100 * pair.top1:.4f} / {100 * pair.top5:.4f}"
 
 
-def variant_errors(experiments: list[Experiment]) -> tuple[list[str], list[list[str]]]:
+def variant_errors(results: Results, experiments: list[Experiment]) -> tuple[list[str], list[list[str]]]:
     kinds = list(product(("val", "test"), {"centre": "centre", "ten_crop": "ten crops"}.items(), (1, 5)))
     headers = ["variant", *(f"{split}, {words}, top-{k}" for split, (_, words), k in kinds)]
     rows = [
-        [found.key, *(cell(found, found.splits, split, k, crops) for split, (crops, _), k in kinds)]
+        [named(results, found), *(cell(found, found.splits, split, k, crops) for split, (crops, _), k in kinds)]
         for found in experiments
     ]
     return headers, rows
+
+
+def named(results: Results, experiment: Experiment) -> str:
+    """An experiment's key, and how many of its nets learned where not all did."""
+    return experiment.key + in_brackets(learned_of(results, experiment))
 
 
 def caption(experiment: Experiment, splits: str) -> str:

@@ -96,8 +96,8 @@ def compare_size(stated: float, found: Estimate, bound: str = "") -> Literal["ag
 
 
 def scoped(outcome: Measurement, sign: Sign, words: str) -> Verdict:
-    """The verdict with its conditions, and not above "indicative" for a few nets."""
-    text = f"{words} on {outcome.scope.words}"
+    """The verdict with its conditions, which of its nets did not learn, and not above "indicative" for a few nets."""
+    text = "; ".join(part for part in (f"{words} on {outcome.scope.words}", outcome.scope.learned) if part)
     if outcome.scope.few and sign != "inconclusive":
         return Verdict(f"indicative: {text}", "indicative")
     return Verdict(text, sign)

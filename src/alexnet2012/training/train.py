@@ -16,6 +16,7 @@ from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import ConfigError, RecordError
+from alexnet2012.evaluation.learned import Chance, has_learned, is_chance_loss, is_trial, measure_chance
 from alexnet2012.files import SCHEMA, file_digest, read_json, replacing, write_json
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.tracking import RunLog, TrackingIds
@@ -78,12 +79,14 @@ def train(
         log.start(flatten(run), {"variant": run.variant, "seed": str(run.seed), "dataset": run.dataset_name})
         log.artifact(folder / "config.yaml")
         settings = run.training
+        chance = measure_chance(dataset.split("train").labels, dataset.split("val").labels)
         with EpochProgress(
             f"{run.variant} seed {run.seed}", settings.schedule.max_epochs, settings.batch_size
         ) as progress:
 
             def on_epoch(row: dict) -> None:
                 progress.report(row)
+                warn_at_chance(run, training.state.history, chance)
                 log.metrics(row["epoch"], {key: value for key, value in row.items() if key != "epoch"})
 
             def on_step(training: Training) -> None:
@@ -95,7 +98,7 @@ def train(
         weights = training.net.state_dict() if pair is None else pair.weights_of(training)
         own = {"hash8": planned.hash8, "device": device.type, "processes": 2 if two_devices else 1}
         own["deterministic"] = device.type == "cpu" or run.runtime.deterministic
-        own |= tried | describe_start(run, start_folder)
+        own |= tried | describe_start(run, start_folder) | {"chance": asdict(chance)}
         write_results(folder, training, weights, asdict(made_by), log, own)
         discard(state_folder)
 
@@ -143,26 +146,57 @@ def write_results(
     log.artifact(folder / "history.parquet")
     final = training.state.history[-1] if training.state.history else {}  # a rate may diverge in its first epoch
     log.finish({"final_val_top1_error_centre": final["val_top1_error"]} if final else {})
-    write_json(
-        folder / "record.json",
-        {
-            "schema": SCHEMA,
-            "kind": "training",
-            "config": run.name,
-            "variant": run.variant,
-            "seed": run.seed,
-            "recipe": run.training.recipe_in_words,
-            **own,
-            "dataset": dataset.describe(),
-            "classes": len(dataset.classes),
-            "parameters": sum(each.numel() for each in weights.values()),
-            **summarise(training),
-            "weights_sha256": file_digest(folder / "model.safetensors"),
-            "identity": training.state.identity,
-            "provenance": made_by,
-            "mlflow_run_id": log.run_id,
-        },
-    )
+    record = {
+        "schema": SCHEMA,
+        "kind": "training",
+        "config": run.name,
+        "variant": run.variant,
+        "seed": run.seed,
+        "recipe": run.training.recipe_in_words,
+        **own,
+        "dataset": dataset.describe(),
+        "classes": len(dataset.classes),
+        "parameters": sum(each.numel() for each in weights.values()),
+        **summarise(training),
+        "weights_sha256": file_digest(folder / "model.safetensors"),
+        "identity": training.state.identity,
+        "provenance": made_by,
+        "mlflow_run_id": log.run_id,
+    }
+    write_json(folder / "record.json", record | {"learned": report_learned(record)})
+
+
+def warn_at_chance(run: RunConfig, history: list[dict], chance: Chance) -> None:
+    """Say it after the first epoch whose training loss is a chance loss, once in a training; `history`: all epochs."""
+    if is_trial(run.variant, run.training.learning_rate):
+        return
+    at_chance = [row["epoch"] for row in history if is_chance_loss(row["train_loss"], chance)]
+    if at_chance == [history[-1]["epoch"]]:
+        print(
+            f"warning: {run.variant} seed {run.seed}: the training loss of epoch {at_chance[0]} is "
+            f"{history[-1]['train_loss']:.4f}, within 1 % of {chance.train_loss:.4f}, that of a net that answers every "
+            "image alike; slow nets begin so, and one that ends so did not learn",
+            flush=True,
+        )
+
+
+def report_learned(record: dict) -> bool | None:
+    """Whether the net of a finished training learned (None for a trial of a learning rate); says so if it did not."""
+    learned = has_learned(record)
+    if learned is False:
+        final, chance = record["final"], record["chance"]
+        found = (
+            "its training diverged"
+            if record["diverged"]
+            else f"training loss {final['train_loss']:.4f} ({chance['train_loss']:.4f} at chance), val error "
+            f"{final['val_top1_error']:.2%} ({chance['val_error']:.2%} at chance)"
+        )
+        print(
+            f"warning: {record['variant']} seed {record['seed']} did not learn: {found}; another seed or "
+            "training.learning_rate may",
+            flush=True,
+        )
+    return learned
 
 
 def flatten(run: RunConfig) -> dict:

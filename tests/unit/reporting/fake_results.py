@@ -61,6 +61,7 @@ class FakeResults:
                 "variant": key,
                 "recipe": "paper",
                 "dataset": describe(dataset, self.kind, self.part),
+                "classes": self.classes,
                 "epochs": 4,
                 "drops_done": 1,
                 "drops_planned": 1,
@@ -87,7 +88,7 @@ class FakeResults:
             wrong = {"train_wrong": np.arange(MEASURED) < train, "val_wrong": np.arange(COUNTS["val"]) < val}
             np.savez(run / "answers.npz", **wrong)
             final = {name.replace("wrong", "top1_error"): float(each.mean()) for name, each in wrong.items()}
-            change(run / "record.json", final=final)
+            change(run / "record.json", final=final | {"train_loss": losses[-1]})
             epochs = range(1, len(losses) + 1)
             pd.DataFrame({"epoch": epochs, "train_loss": losses}).to_parquet(run / "history.parquet")
 

@@ -152,7 +152,9 @@ def test_seeds_of_one_folder_are_samples_and_other_nets_are_listed(tmp_path):
 
 def test_an_unfinished_folder_is_compared_by_what_it_has(tmp_path):
     a, b = (
-        FakeResults(tmp_path / name).add("cnn", {0: {}, 1: {}}, TABLES, training={"final": {"val_top1_error": error}})
+        FakeResults(tmp_path / name).add(
+            "cnn", {0: {}, 1: {}}, TABLES, training={"final": {"train_loss": 1.0, "val_top1_error": error}}
+        )
         for name, error in (("a", 0.3), ("b", 0.4))
     )
     shutil.rmtree(a.folder / "predictions")

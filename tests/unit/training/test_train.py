@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import time
@@ -153,6 +154,56 @@ def test_the_record_says_what_was_made_from_what(root, alone):
     assert record["identity"] == {"code": fingerprint("train"), "config": run.hash8, "data": manifest["digest"]}
     assert record["weights_sha256"] == file_digest(alone / "model.safetensors")
     assert (record["epochs"], record["steps"], record["classes"], record["recipe"]) == (7, STEPS, 3, "paper")
+
+
+def test_the_record_says_that_the_net_learned_and_what_chance_is(alone):
+    """Three classes of one size."""
+    record = json.loads((alone / "record.json").read_text())
+
+    assert record["learned"] is True
+    assert record["chance"] == {"train_loss": pytest.approx(math.log(3)), "val_error": pytest.approx(2 / 3)}
+
+
+# So small a net with tanh passes hardly any gradient to its first layers.
+STUCK = {
+    "net": {"activation": "tanh", "dropout": 0.0},
+    "training": {"learning_rate": 0.001, "schedule": {"kind": "fixed", "epochs": [2, 1]}},
+}
+
+
+def test_a_net_that_stays_at_chance_is_told_once_while_it_trains_again_at_its_end_and_in_its_record(root, capsys):
+    folder = write_run(root, "stuck", **STUCK)
+    train_here(folder)
+
+    lines = capsys.readouterr().out.splitlines()
+    warnings = [line for line in lines if line.startswith("warning: cnn seed 1")]
+    assert len(warnings) == 2
+    assert "of epoch 1 is 1." in warnings[0] and "within 1 % of 1.0986" in warnings[0]
+    assert "did not learn" in warnings[1] and "(1.0986 at chance)" in warnings[1]
+    assert lines.index(warnings[0]) < next(k for k, line in enumerate(lines) if "epoch 2/3" in line)
+    assert json.loads((folder / "record.json").read_text())["learned"] is False
+
+
+def test_an_interrupted_training_at_chance_is_told_of_it_once_in_all(root, monkeypatch, capsys):
+    folder = write_run(root, "stuck-twice", **STUCK, runtime=SPARSE)
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        die_at(patch, lambda epoch, batch: (epoch, batch) == (2, 2))
+        train_here(folder)
+    assert "within 1 %" in capsys.readouterr().out
+
+    train_here(folder)
+
+    output = capsys.readouterr().out
+    assert "resuming at epoch 2" in output
+    assert "within 1 %" not in output and "did not learn" in output
+
+
+def test_a_short_run_that_tries_a_learning_rate_may_stay_at_chance(root, capsys):
+    folder = write_run(root, "tried", **STUCK, variant="cnn-rate-0.001")
+    train_here(folder)
+
+    assert "warning" not in capsys.readouterr().out
+    assert json.loads((folder / "record.json").read_text())["learned"] is None
 
 
 def test_the_history_has_a_row_per_epoch(alone):

@@ -10,6 +10,7 @@ from alexnet2012.reporting.compare.folder import Folder, Group, read_folder
 from alexnet2012.reporting.compare.judgement import Judgement, judge
 from alexnet2012.reporting.compare.ledger import VerdictChange, compare_ledgers
 from alexnet2012.reporting.compare.pairs import Pair, compare_nets
+from alexnet2012.reporting.net import count_learned
 
 IDENTICAL, SAME, DIFFERENT = "bit-identical", "statistically the same", "different"
 OTHER_DATA, NOTHING = "not comparable: other data", "not compared: nothing in common is finished"
@@ -23,7 +24,8 @@ class GroupComparison:
 
     `only_a`, `only_b`: seeds. `hashes`: the two hash8 of a variant, where they differ. `settings`: what differs, dotted
     key to its values in A and in B; None where a config.yaml is missing, and for ensembles. `errors`: with a judgement
-    each, but for nets that are bit-identical (None: nothing to test).
+    each, but for nets that are bit-identical (None: nothing to test). `learned`: how many seeds learned in A and in
+    B, in words; empty where all did.
     """
 
     dataset: str
@@ -38,6 +40,7 @@ class GroupComparison:
     hashes: tuple[str, str] | None
     settings: dict[str, tuple[Any, Any]] | None
     errors: tuple[tuple[Errors, Judgement | None], ...]
+    learned: tuple[str, str]
 
     def __str__(self) -> str:
         return f"{self.key} on {self.dataset}"
@@ -134,6 +137,7 @@ def compare_group(
         hashes=compare_hashes(first, second),
         settings=compare_settings(first, second),
         errors=judged,
+        learned=(count_learned(first.nets.values()), count_learned(second.nets.values())),
     )
 
 

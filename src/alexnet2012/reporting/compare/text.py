@@ -82,6 +82,9 @@ def warn(comparison: Comparison) -> Iterator[str]:
         if group.verdict == OTHER_DATA:
             digests = " and ".join(digest[:16] for digest in group.digests)
             yield f"warning: {group}: other data (digests {digests}); its errors are of other images"
+        for name, learned in zip("AB", group.learned, strict=True):
+            if learned:
+                yield f"warning: {group}: {learned} in {name}; its errors count all the same"
         if group.settings:
             settings = "; ".join(f"{key}: {a} in A, {b} in B" for key, (a, b) in group.settings.items())
             yield f"warning: {group}: other settings: {settings}"

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from alexnet2012.reporting.figures.style import BLUE, GREY, ORANGE, PERCENT_TICKS, THIN, Drawing, new_figure
+from alexnet2012.reporting.net import count_learned
 from alexnet2012.reporting.outcomes import count_seeds, length
 from alexnet2012.reporting.results import Experiment, Results
 
@@ -78,7 +79,9 @@ def draw_panel(axes: Axes, experiment: Experiment) -> None:
         for column, colour in COLOURS.items():
             axes.plot(history["epoch"], 100 * history[column], color=colour, **THIN)
     final = np.mean([net.history()["val_top1_error"].iloc[-1] for net in experiment.nets])
-    axes.set_title(f"{experiment.key}, {count_seeds(experiment.seeds)} ({100 * final:.1f} %)", fontsize=8)
+    learned = count_learned(experiment.nets)
+    values = "; ".join(part for part in (f"{100 * final:.1f} %", learned) if part)
+    axes.set_title(f"{experiment.key}, {count_seeds(experiment.seeds)} ({values})", fontsize=8)
     axes.tick_params(labelleft=True)
     axes.xaxis.get_major_locator().set_params(integer=True)
 

@@ -9,7 +9,7 @@ from alexnet2012.reporting.cells import measured_cell
 from alexnet2012.reporting.claims import measure_number
 from alexnet2012.reporting.figures.style import BLUE, DARK, ORANGE, PERCENT_TICKS, Drawing, name_seeds, new_figure
 from alexnet2012.reporting.measures_cifar import goal
-from alexnet2012.reporting.net import Net
+from alexnet2012.reporting.net import Net, in_brackets
 from alexnet2012.reporting.outcomes import Measurement, count_seeds, length
 from alexnet2012.reporting.results import Experiment, Results
 
@@ -76,4 +76,4 @@ def describe_ratio(results: Results, dataset: str, relu: Net) -> str:
     outcome = measure_number(CLAIM, results, dataset)
     if not isinstance(outcome, Measurement):
         return ""
-    return f"epochs to {goal(relu)}, tanh over ReLU: {measured_cell(outcome)}"
+    return f"epochs to {goal(relu)}, tanh over ReLU: {measured_cell(outcome)}{in_brackets(outcome.scope.learned)}"

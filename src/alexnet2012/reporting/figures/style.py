@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alexnet2012.files import replacing
+from alexnet2012.reporting.net import in_brackets
 from alexnet2012.reporting.outcomes import count_seeds, list_seeds, scope_of
-from alexnet2012.reporting.results import Experiment, Results
+from alexnet2012.reporting.results import Experiment, Results, learned_of
 
 # Okabe and Ito's colours, which the colour-blind tell apart.
 BLUE, ORANGE = "#0072B2", "#D55E00"
@@ -83,7 +84,8 @@ def show_image(axes: Axes, image: np.ndarray, colour: str | None = None) -> None
 def describe(results: Results, experiment: Experiment) -> str:
     """What a figure of one experiment holds for: "photos, scaled net, 20 epochs, seeds 0, 1, 2"."""
     scope = scope_of(results, [experiment])
-    return ", ".join((scope.dataset, scope.net, scope.length, name_seeds(experiment.seeds)))
+    words = ", ".join((scope.dataset, scope.net, scope.length, name_seeds(experiment.seeds)))
+    return words + in_brackets(learned_of(results, experiment))
 
 
 def name_seeds(seeds: list[int]) -> str:
@@ -93,4 +95,5 @@ def name_seeds(seeds: list[int]) -> str:
 def subtitle(results: Results, experiment: Experiment) -> str:
     """The same in short, for the picture itself."""
     scope = scope_of(results, [experiment])
-    return ", ".join((scope.dataset, scope.length, count_seeds(experiment.seeds)))
+    words = ", ".join((scope.dataset, scope.length, count_seeds(experiment.seeds)))
+    return words + in_brackets(learned_of(results, experiment))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from fake_results import change
-from figure_inputs import add_pair, load, write_crops, write_history
+from figure_inputs import add_pair, load, run_folder, write_crops, write_history
 
 from alexnet2012.reporting.figures import crops, curves, figure1
 
@@ -63,6 +63,11 @@ def test_curves_show_both_errors_the_drops_and_the_mean_at_the_end(fake):
     ]
     assert drops(axes) == [2, 3]
     assert axes.get_title() == "cnn, 2 seeds (55.0 %)"
+    for seed, error in enumerate((0.5, 0.9)):
+        final = {"train_loss": 1.0, "val_top1_error": error}
+        change(run_folder(fake, "cnn", seed) / "record.json", final=final)
+    (axes,) = curves.draw(load(fake), "photos").figure.axes
+    assert axes.get_title() == "cnn, 2 seeds (55.0 %; 1 of 2 seeds learned)"
     assert "1 variant, 2 runs of 4 epochs" in drawing.caption
 
 
