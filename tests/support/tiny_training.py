@@ -21,7 +21,7 @@ from alexnet2012.config.schema import RunConfig, TrainingConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.data.prepare import prepare
 from alexnet2012.files import file_digest
-from alexnet2012.tracking import TrackingIds
+from alexnet2012.tracking import RunLog, TrackingIds
 from alexnet2012.tracking import store as tracking_store
 from alexnet2012.training.checkpoint import list_checkpoints
 from alexnet2012.training.train import train
@@ -90,9 +90,14 @@ def stay_offline(patch) -> None:
     patch.setattr(tracking_store.outage, "retry_at", math.inf)
 
 
-def train_here(folder: Path) -> None:
-    """`alexnet2012 train` in this process; the root of `folder` is its parent."""
-    train(folder, folder.parent / "data", folder.parent / "tracking.json")
+def train_here(folder: Path, **how) -> None:
+    """`alexnet2012 train` in this process; the root of `folder` is its parent, `how` what else `train` takes."""
+    train(folder, folder.parent / "data", open_log(folder), **how)
+
+
+def open_log(folder: Path) -> RunLog:
+    """The log of the run in `folder`, below a root as `write_tracking` leaves it."""
+    return RunLog(folder / "state", TrackingIds.load(folder.parent / "tracking.json"), folder.name)
 
 
 def die_at(patch, when: Callable[[int, int], bool]) -> None:

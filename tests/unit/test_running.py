@@ -13,6 +13,7 @@ from fake_gpus import environment, refuse_to_wait, uuid_of
 from alexnet2012 import cli
 from alexnet2012.cards import Card
 from alexnet2012.leases import leased
+from alexnet2012.tracking import TrackingIds
 
 RUN = {
     "name": "some",
@@ -57,6 +58,7 @@ def seen(monkeypatch, tmp_path) -> list[tuple[str, str | None]]:
             setattr(stand_in, function, partial(look, function, seen))
         monkeypatch.setitem(sys.modules, module, stand_in)
     write_run(tmp_path, {})
+    TrackingIds("", None, None, "tiny").save(tmp_path / "t")
     return seen
 
 

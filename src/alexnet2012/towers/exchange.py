@@ -7,7 +7,6 @@ from typing import Any
 import torch
 import torch.distributed
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 TOWERS = 2
@@ -68,7 +67,8 @@ def share(features: Tensor, peers: Peers) -> Tensor:
 
     In the backward pass a feature's gradient is the sum of what both processes found for it.
     """
-    return _Share.apply(features, peers)
+    shared: Tensor = _Share.apply(features, peers)
+    return shared
 
 
 def join(scores: Tensor, peers: Peers, sizes: tuple[int, int]) -> Tensor:
@@ -76,17 +76,18 @@ def join(scores: Tensor, peers: Peers, sizes: tuple[int, int]) -> Tensor:
 
     In the backward pass a score's gradient is what this process found for it: both compute the same loss.
     """
-    return _Join.apply(scores, peers, sizes)
+    joined: Tensor = _Join.apply(scores, peers, sizes)
+    return joined
 
 
 class _Share(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, own: Tensor, peers: Peers) -> Tensor:
+    def forward(ctx: Any, own: Tensor, peers: Peers) -> Tensor:
         ctx.peers = peers
         return gather_features(own, peers)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         rank = ctx.peers.rank
         parts = gradient.chunk(TOWERS, 1)
         received = gather_features(parts[1 - rank], ctx.peers).chunk(TOWERS, 1)
@@ -95,13 +96,13 @@ class _Share(torch.autograd.Function):
 
 class _Join(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, own: Tensor, peers: Peers, sizes: tuple[int, int]) -> Tensor:
+    def forward(ctx: Any, own: Tensor, peers: Peers, sizes: tuple[int, int]) -> Tensor:
         ctx.rank, ctx.sizes = peers.rank, sizes
         return peers.gather(own, sizes, 1)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return gradient.split(ctx.sizes, 1)[ctx.rank], None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return torch.split(gradient, list(ctx.sizes), 1)[ctx.rank], None, None
 
 
 def gather_features(own: Tensor, peers: Peers) -> Tensor:

@@ -16,10 +16,11 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
+from alexnet2012.config.nets import NetConfig
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import Interrupted, TrainingError
-from alexnet2012.towers.exchange import Peers
+from alexnet2012.towers.exchange import TOWERS, Peers
 from alexnet2012.towers.tower import Tower, Weights, split, unite
 from alexnet2012.training.checkpoint import State, StopRequest, load_latest, save
 from alexnet2012.training.loop import Training, train_to_the_end
@@ -41,7 +42,7 @@ class TowerTraining(Training):
         self,
         run: RunConfig,
         dataset: PackedDataset,
-        identity: dict,
+        identity: dict[str, str],
         device: torch.device,
         state: State | None,
         peers: Peers,
@@ -51,6 +52,7 @@ class TowerTraining(Training):
         self.peers = peers
         whole, before = self.net, self.optimiser
         self.sizes = {name: len(each) for name, each in whole.named_parameters()}
+        assert isinstance(run.net, NetConfig), "see resolve.why_not_two"
         self.net = Tower(run.net, len(dataset.classes), peers)
         self.net.load_state_dict(split(whole.state_dict(), peers.rank))
         self.net.to(device).train()
@@ -117,8 +119,9 @@ class Pair:
 
     peers: Peers
     stop: SharedStop
-    make: partial
+    make: Callable[[State | None], TowerTraining]
     state_folder: Path
+    count: int = TOWERS
 
     @property
     def leads(self) -> bool:
@@ -138,8 +141,9 @@ class Pair:
             self.weights_of(training)
             training.list_wrong()
 
-    def weights_of(self, training: TowerTraining) -> dict[str, Tensor]:
+    def weights_of(self, training: Training) -> dict[str, Tensor]:
         """Those of the whole net."""
+        assert isinstance(training, TowerTraining)
         return training.unite(training.net.state_dict())
 
     def _begin(self, state: State | None, folder: Path) -> TowerTraining:
@@ -150,7 +154,7 @@ class Pair:
 
 @contextmanager
 def join(
-    run: RunConfig, dataset: PackedDataset, identity: dict, device: torch.device, state_folder: Path
+    run: RunConfig, dataset: PackedDataset, identity: dict[str, str], device: torch.device, state_folder: Path
 ) -> Iterator[Pair]:
     """This process's place beside its peer; both leave it together, done or stopped.
 

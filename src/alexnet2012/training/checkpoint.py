@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,11 +40,11 @@ class State:
     and `wrong_sum` are the current epoch's running sums, `epoch_seconds` and `seconds` its and all epochs' wall time.
     """
 
-    identity: dict
+    identity: dict[str, str]
     weights: dict[str, Tensor]
     velocity: dict[str, Tensor]
-    scheduler: dict
-    history: list[dict]
+    scheduler: dict[str, Any]
+    history: list[dict[str, Any]]
     epoch: int = 0
     batch: int = 0
     step: int = 0

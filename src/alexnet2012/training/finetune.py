@@ -1,10 +1,11 @@
 """The initial state of a training that takes layers over from another one (§6: pre-trained, then fine-tuned)."""
 
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
 
-from alexnet2012.config.schema import RunConfig
+from alexnet2012.config.schema import RunConfig, Start
 from alexnet2012.data.augment import torch_generator
 from alexnet2012.errors import RecordError, TrainingError
 from alexnet2012.files import file_digest, read_json
@@ -12,13 +13,13 @@ from alexnet2012.model.build import initialise, make_net
 from alexnet2012.training.checkpoint import State
 
 
-def begin_from(run: RunConfig, classes: int, identity: dict, folder: Path) -> State:
-    """The initial weights of `run` with the layers of `run.starts_from` as the training in `folder` left them.
+def begin_from(run: RunConfig, start: Start, classes: int, identity: dict[str, str], folder: Path) -> State:
+    """The initial weights of `run` with the layers that `start` names as the training in `folder` left them.
 
     Raises RecordError when that folder holds another training, or weights that are not those of its record;
     TrainingError when a layer is of another shape there.
     """
-    start, record, weights_file = run.starts_from, read_json(folder / "record.json"), folder / "model.safetensors"
+    record, weights_file = read_json(folder / "record.json"), folder / "model.safetensors"
     if (record["hash8"], record["seed"]) != (start.run.hash8, start.run.seed):
         raise RecordError(
             f"{folder} holds {record['variant']}-{record['hash8']} seed {record['seed']}, but {run.variant} starts "
@@ -27,7 +28,7 @@ def begin_from(run: RunConfig, classes: int, identity: dict, folder: Path) -> St
         )
     if file_digest(weights_file) != record["weights_sha256"]:
         raise RecordError(f"{weights_file} is not what record.json beside it describes; train this run again")
-    net = make_net(run.net, classes)
+    net = make_net(run.architecture, classes)
     initialise(net, torch_generator(run.seed, "init"))
     weights, trained = net.state_dict(), load_file(weights_file)
     for name in (name for name in weights if name.partition(".")[0] in start.layers):
@@ -40,7 +41,7 @@ def begin_from(run: RunConfig, classes: int, identity: dict, folder: Path) -> St
     return State(identity=identity, weights=weights, velocity={}, scheduler={}, history=[])
 
 
-def describe_start(run: RunConfig, folder: Path | None) -> dict:
+def describe_start(run: RunConfig, folder: Path | None) -> dict[str, Any]:
     """What a record says of it: nothing of a training that starts from no other."""
     if run.starts_from is None or folder is None:
         return {}

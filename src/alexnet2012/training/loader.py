@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alexnet2012.config.nets import NetConfig
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.cpu import count_usable_cores
 from alexnet2012.data.augment import (
@@ -23,6 +24,9 @@ from alexnet2012.data.augment import (
 )
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import ConfigError
+
+AHEAD = 6  # batches made, or in the making, beyond the next one: 19 MB each at the paper's sizes
+MAKERS = 3  # threads; a batch of the paper's sizes takes one of them about 5 ms, most of it for dropout masks
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,6 @@ def choose_rows(run: RunConfig, labels: np.ndarray) -> Rows:
     return Rows(rows, measured, minival)
 
 
-AHEAD = 6  # batches made, or in the making, beyond the next one: 19 MB each at the paper's sizes
-MAKERS = 3  # threads; a batch of the paper's sizes takes one of them about 5 ms, most of it for dropout masks
-
-
 @dataclass(frozen=True)
 class Batch:
     """`images` float32 (n, 3, crop_px, crop_px), `labels` int64 (n,), `masks` of fc6 and fc7, all on one device."""
@@ -76,7 +76,7 @@ class Batch:
     masks: tuple[Tensor, Tensor] | None
 
 
-class Feed:
+class BatchLoader:
     """Makes the batches of one training; what they hold is a function of its seed alone.
 
     For a GPU, threads crop uint8 images into pinned memory and draw the masks while the steps before run. A stream of
@@ -84,12 +84,12 @@ class Feed:
     """
 
     def __init__(self, run: RunConfig, dataset: PackedDataset, device: torch.device) -> None:
-        self.run, self.device = run, device
+        self.run, self.net, self.device = run, run.architecture, device
         train = dataset.split("train")
         self.images, self.labels = train.images, train.labels
         self.mean_image = dataset.mean_image
         self.makes_ahead = device.type == "cuda"
-        self.copies = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.copies = torch.cuda.Stream(device) if self.makes_ahead else None  # type: ignore[no-untyped-call]
 
     def batches(self, order: np.ndarray, views: Views, first_batch: int, first_step: int) -> Iterator[Batch]:
         """The batches of an epoch from `first_batch` on; the last partial one is dropped. `order` names its images."""
@@ -100,34 +100,34 @@ class Feed:
         return (self.make_in_line(each, views, first_step + k) for k, each in enumerate(rows))
 
     def make_in_line(self, rows: np.ndarray, views: Views, step: int) -> Batch:
-        net = self.run.net
+        net = self.net
         images = make_batch(self.images, self.mean_image, rows, views, net.crop_px, net.mean_crop)
         return Batch(images, torch.from_numpy(self.labels[rows]), self.draw_masks(step, len(rows)))
 
     def make_ahead(self, batches: list[np.ndarray], views: Views, first_step: int) -> Iterator[Batch]:
-        net = self.run.net
-        mean = split_mean(self.mean_image, net.crop_px, net.mean_crop)
-        mean = [None if each is None else torch.from_numpy(each).to(self.device) for each in mean]
-        makers = ThreadPoolExecutor(min(MAKERS, count_usable_cores()), "feed")
-        waiting: deque[Future] = deque()
+        moving, central = split_mean(self.mean_image, self.net.crop_px, self.net.mean_crop)
+        mean_image = torch.from_numpy(moving).to(self.device)
+        central_mean = None if central is None else torch.from_numpy(central).to(self.device)
+        makers = ThreadPoolExecutor(min(MAKERS, count_usable_cores()), "loader")
+        waiting: deque[Future[dict[str, Tensor]]] = deque()
         try:
             for k, rows in enumerate(batches):
                 waiting.append(makers.submit(self.make_on_host, rows, views, first_step + k))
                 if k >= AHEAD:
-                    yield self.bring(waiting.popleft().result(), *mean, views.divisor)
+                    yield self.bring(waiting.popleft().result(), mean_image, central_mean, views.divisor)
             while waiting:
-                yield self.bring(waiting.popleft().result(), *mean, views.divisor)
+                yield self.bring(waiting.popleft().result(), mean_image, central_mean, views.divisor)
         finally:
             makers.shutdown(wait=True, cancel_futures=True)
 
     def make_on_host(self, rows: np.ndarray, views: Views, step: int) -> dict[str, Tensor]:
         """What a batch is made of: crops, how they are shown, labels and masks, where a GPU can copy from."""
-        crop_px, pinned = self.run.net.crop_px, self.copies is not None
+        crop_px, pinned = self.net.crop_px, self.copies is not None
         crops = torch.empty((len(rows), crop_px, crop_px, 3), dtype=torch.uint8, pin_memory=pinned)
         top, left = views.top[rows], views.left[rows]
         crop_bytes(self.images, rows, top, left, crops.numpy())
-        small = {"top": top, "left": left, "flipped": views.flipped[rows], "colour": views.colour[rows]}
-        small = {name: torch.from_numpy(each) for name, each in {**small, "labels": self.labels[rows]}.items()}
+        shown = {"top": top, "left": left, "flipped": views.flipped[rows], "colour": views.colour[rows]}
+        small = {name: torch.from_numpy(each) for name, each in {**shown, "labels": self.labels[rows]}.items()}
         masks = self.draw_masks(step, len(rows)) or ()
         small |= {name: mask.to(torch.uint8) for name, mask in zip(("fc6", "fc7"), masks, strict=False)}
         return {"crops": crops, **{name: each.pin_memory() if pinned else each for name, each in small.items()}}
@@ -156,7 +156,7 @@ class Feed:
         return copied
 
     def draw_masks(self, step: int, images: int) -> tuple[Tensor, Tensor] | None:
-        net = self.run.net
-        if net.dropout == 0:
+        net = self.net
+        if not isinstance(net, NetConfig) or net.dropout == 0:
             return None
         return draw_dropout_masks(self.run.seed, step, images, net.fc_neurons, net.dropout)

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from alexnet2012.config.schema import RunConfig
@@ -17,7 +18,7 @@ from alexnet2012.evaluation.crops import measure_centre
 from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.model.build import initialise, make_net
 from alexnet2012.training.checkpoint import State, StopRequest, save
-from alexnet2012.training.loader import Batch, Feed, choose_rows
+from alexnet2012.training.loader import Batch, BatchLoader, choose_rows
 from alexnet2012.training.precision import make_forward
 from alexnet2012.training.schedule import (
     augmentation,
@@ -37,18 +38,23 @@ class Training:
     """A training in progress: the net, its velocity and its counters, on one device."""
 
     def __init__(
-        self, run: RunConfig, dataset: PackedDataset, identity: dict, device: torch.device, state: State | None
+        self,
+        run: RunConfig,
+        dataset: PackedDataset,
+        identity: dict[str, str],
+        device: torch.device,
+        state: State | None,
     ) -> None:
         self.run, self.dataset, self.device = run, dataset, device
-        self.feed = Feed(run, dataset, device)
-        self.rows = choose_rows(run, self.feed.labels)
-        self.net = make_net(run.net, len(dataset.classes))
+        self.loader = BatchLoader(run, dataset, device)
+        self.rows = choose_rows(run, self.loader.labels)
+        net = make_net(run.architecture, len(dataset.classes))
         if state is None:
-            initialise(self.net, torch_generator(run.seed, "init"))
+            initialise(net, torch_generator(run.seed, "init"))
             state = State(identity=identity, weights={}, velocity={}, scheduler={}, history=[])
         else:
-            self.net.load_state_dict(state.weights)
-        self.net.to(device).train()
+            net.load_state_dict(state.weights)
+        self.net: nn.Module = net.to(device).train()
         settings = run.training
         self.forward = make_forward(self.net, settings, device)
         self.optimiser = PaperSGD(
@@ -79,9 +85,10 @@ class Training:
         self.optimiser.rules = list_rules(self.net, run.training, multiples)
         order = self.draw_order()
         how = augmentation(run.training, self.scheduler)
-        views = draw_views(run.seed, state.epoch, self.dataset, len(self.feed.labels), run.net.crop_px, how, order)
+        crop_px, images = run.architecture.crop_px, len(self.loader.labels)
+        views = draw_views(run.seed, state.epoch, self.dataset, images, crop_px, how, order)
         started = time.monotonic() - state.epoch_seconds
-        for batch in self.feed.batches(order, views, state.batch, state.step):
+        for batch in self.loader.batches(order, views, state.batch, state.step):
             self.update(batch)
             state.batch += 1
             state.step += 1
@@ -95,15 +102,17 @@ class Training:
         """The training images in the order of the current epoch, int64."""
         run, rows = self.run, self.rows.train
         if run.training.order == "fixed":
-            return rows[draw_order(run.dataset.split_seed, 0, len(rows))]
-        return rows[draw_order(run.seed, self.state.epoch, len(rows))]
+            seed, epoch = run.dataset.split_seed, 0
+        else:
+            seed, epoch = run.seed, self.state.epoch
+        return np.asarray(rows[draw_order(seed, epoch, len(rows))])
 
     def update(self, batch: Batch) -> None:
         """One step of the paper's rule on the mean loss of a batch."""
         logits = self.forward(batch.images, batch.masks)
         loss = functional.cross_entropy(logits, batch.labels)
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.pending.append((self.state.step, loss.detach(), (logits.detach().argmax(1) != batch.labels).sum()))
 
@@ -128,7 +137,7 @@ class Training:
                 "The last checkpoint before it is kept; a smaller training.learning_rate, or other data, is needed"
             )
 
-    def measure_epoch(self) -> dict:
+    def measure_epoch(self) -> dict[str, Any]:
         """The finished epoch's row of history.parquet; changes nothing, so that it may be interrupted and repeated."""
         run, state = self.run, self.state
         started = time.monotonic()
@@ -157,7 +166,7 @@ class Training:
 
     def rank(self, split: str, rows: np.ndarray) -> tuple[np.ndarray, float]:
         """How many classes stand before each true one, int64 (rows,), and the loss; centre crop, evaluation mode."""
-        batch, crop_px = self.run.runtime.evaluation_batch, self.run.net.crop_px
+        batch, crop_px = self.run.runtime.evaluation_batch, self.run.architecture.crop_px
         probabilities, loss = measure_centre(self.net, self.dataset, split, rows, crop_px, batch)
         return rank_truth(probabilities, self.dataset.split(split).labels[rows]), loss
 
@@ -168,7 +177,7 @@ class Training:
             return {f"{split}_wrong": np.ones(len(each), bool) for split, each in rows.items()}
         return {f"{split}_wrong": self.rank(split, each)[0] >= 1 for split, each in rows.items()}
 
-    def close_epoch(self, row: dict) -> None:
+    def close_epoch(self, row: dict[str, Any]) -> None:
         """Let the schedule see the epoch's error, keep its row, and stand at the beginning of the next."""
         state = self.state
         self.scheduler.observe(steering_error(self.run.training.schedule, row))
@@ -196,7 +205,7 @@ def train_to_the_end(
     folder: Path,
     stop: StopRequest,
     on_step: Callable[[Training], None] = lambda training: None,
-    on_epoch: Callable[[dict], None] = lambda row: None,
+    on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> State:
     """Run `training` until its schedule ends, with checkpoints in `folder`: each epoch, each interval, and on a signal.
 
@@ -237,7 +246,7 @@ def train_to_the_end(
     return training.state
 
 
-def summarise(training: Training) -> dict:
+def summarise(training: Training) -> dict[str, Any]:
     """What a record says of a finished training."""
     state, schedule = training.state, training.run.training.schedule
     return {
@@ -252,16 +261,16 @@ def summarise(training: Training) -> dict:
         "learning_rate": training.run.training.learning_rate,
         "final": state.history[-1] if state.history else None,
         "diverged": training.diverged,
-        **({"target": measure_target(training)} if schedule.kind == "target" else {}),
+        **({"target": measure_target(training, schedule.train_error)} if schedule.kind == "target" else {}),
     }
 
 
-def measure_target(training: Training) -> dict:
+def measure_target(training: Training, target: float) -> dict[str, Any]:
     """§3.1: the epochs, and the seconds of training alone, until the training error was the schedule's; None if never.
 
     The seconds are so many median epochs: what else the machine did in one of them counts little.
     """
-    history, target = training.state.history, training.run.training.schedule.train_error
+    history = training.state.history
     epochs = epochs_to_target([row["train_top1_error"] for row in history], target)
     seconds = None
     if epochs is not None:

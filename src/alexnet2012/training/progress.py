@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -73,7 +74,7 @@ class EpochProgress:
         ]
         return "  ".join(parts)
 
-    def report(self, row: dict) -> None:
+    def report(self, row: dict[str, Any]) -> None:
         """One line for a finished epoch; `row` is a row of history.parquet."""
         self.say(
             row["epoch"],

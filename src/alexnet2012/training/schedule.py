@@ -1,9 +1,10 @@
 """When the learning rate is divided by ten, and when training ends (§5)."""
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import reduce
-from typing import Protocol
+from typing import Any, Protocol
 
 from alexnet2012.config.nets import REST
 from alexnet2012.config.schedules import (
@@ -29,9 +30,9 @@ class Scheduler(Protocol):
         """Take note of an epoch's end with the top-1 error (a fraction) that the schedule looks at."""
 
 
-def make_scheduler(config: AnySchedule, state: dict | None = None) -> Scheduler:
+def make_scheduler(config: AnySchedule, state: dict[str, Any] | None = None) -> Scheduler:
     """A scheduler at its beginning, or at a saved `state` (see save_scheduler)."""
-    kinds = {
+    kinds: dict[str, Callable[..., Scheduler]] = {
         "fixed": FixedScheduler,
         "plateau": PlateauScheduler,
         "target": TargetScheduler,
@@ -40,23 +41,21 @@ def make_scheduler(config: AnySchedule, state: dict | None = None) -> Scheduler:
     return kinds[config.kind](config, **(state or {}))
 
 
-def steering_error(config: AnySchedule, row: dict) -> float:
+def steering_error(config: AnySchedule, row: dict[str, float]) -> float:
     """What a schedule looks at in an epoch's row: the training error, or the error on its split."""
     return row["train_top1_error" if config.kind == "target" else "schedule_top1_error"]
 
 
-def save_scheduler(scheduler: Scheduler) -> dict:
+def save_scheduler(scheduler: Scheduler) -> dict[str, Any]:
     """The scheduler's progress as plain data."""
-    state = asdict(scheduler)
-    del state["config"]
-    return state
+    return {name: value for name, value in vars(scheduler).items() if name != "config"}
 
 
 def learning_rate(training: TrainingConfig, scheduler: Scheduler) -> float:
     """That of all weights whose layer has none of its own."""
     if isinstance(scheduler, LoggedScheduler):
         return scheduler.settings.weights[REST]
-    return training.learning_rate / 10**scheduler.drops_done
+    return float(training.learning_rate / 10**scheduler.drops_done)
 
 
 def list_multiples(training: TrainingConfig, scheduler: Scheduler) -> dict[str, tuple[float, float]]:

@@ -1,7 +1,8 @@
 """The paper's update rule (§5), with the learning rate inside the velocity."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -54,12 +55,15 @@ class PaperSGD:
         return groups
 
     def zero_grad(self) -> None:
-        """Forget the gradients, whose memory the next backward pass takes anew."""
+        """Set gradients to None."""
         for weight in self.weights:
             weight.grad = None
 
 
-def move_on_cpu(weights: list[Tensor], velocities: list[Tensor], lr: float, momentum: float, decay: float) -> None:
+Weights = Sequence[nn.Parameter]
+
+
+def move_on_cpu(weights: Weights, velocities: Sequence[Tensor], lr: float, momentum: float, decay: float) -> None:
     """One update of `weights` by their gradients, and of `velocities`, in place: each number is read and written once.
 
     Tensor operations move eleven numbers through memory for each weight, this loop five.
@@ -69,24 +73,40 @@ def move_on_cpu(weights: list[Tensor], velocities: list[Tensor], lr: float, mome
             raise ValueError(
                 f"a velocity of {tuple(velocity.shape)} does not belong to weights of {tuple(weight.shape)}"
             )
-        lines = [each.detach().view(-1).numpy() for each in (weight, velocity, weight.grad.contiguous())]
+        lines = [each.detach().view(-1).numpy() for each in (weight, velocity, gradient_of(weight).contiguous())]
         constants = map(lines[0].dtype.type, (lr, momentum, decay * lr))
         run_split(_move, weight.numel(), *lines, *constants)
 
 
 @compiled
-def _move(first, last, weight, velocity, gradient, lr, momentum, scaled_decay):
+def _move(
+    first: int,
+    last: int,
+    weight: np.ndarray,
+    velocity: np.ndarray,
+    gradient: np.ndarray,
+    lr: float,
+    momentum: float,
+    scaled_decay: float,
+) -> None:
     for i in range(first, last):
         velocity[i] = momentum * velocity[i] - scaled_decay * weight[i] - lr * gradient[i]
         weight[i] += velocity[i]
 
 
-def move_on_device(weights: list[Tensor], velocities: list[Tensor], lr: float, momentum: float, decay: float) -> None:
+def move_on_device(weights: Weights, velocities: Sequence[Tensor], lr: float, momentum: float, decay: float) -> None:
     """The same as a few kernels over all weights together."""
-    torch._foreach_mul_(velocities, momentum)
-    torch._foreach_add_(velocities, weights, alpha=-decay * lr)
-    torch._foreach_add_(velocities, [weight.grad for weight in weights], alpha=-lr)
-    torch._foreach_add_(weights, velocities)
+    moved, moving = list[Tensor](weights), list(velocities)
+    torch._foreach_mul_(moving, momentum)
+    torch._foreach_add_(moving, moved, alpha=-decay * lr)
+    torch._foreach_add_(moving, [gradient_of(weight) for weight in weights], alpha=-lr)
+    torch._foreach_add_(moved, moving)
+
+
+def gradient_of(weight: nn.Parameter) -> Tensor:
+    """The gradient of a weight that has one."""
+    assert weight.grad is not None
+    return weight.grad
 
 
 def list_rules(

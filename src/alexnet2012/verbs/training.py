@@ -2,9 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alexnet2012.verbs.arguments import add_gpus, add_stores
 from alexnet2012.verbs.jobs import lease_for, read_settings
+
+if TYPE_CHECKING:
+    from alexnet2012.config.schema import RunConfig
+    from alexnet2012.training.train import Join
 
 
 def add_training_verbs(verbs: argparse._SubParsersAction) -> None:
@@ -38,19 +43,23 @@ def run_train(options: argparse.Namespace) -> None:
 
         end_with_launcher(options.launcher)
         with share_lease():
-            return train_here(options, two_devices=True)
+            from alexnet2012.towers.training import join
+
+            return train_here(options, run, join=join)
     with lease_for(run, f"train {options.folder.resolve()}", options.gpus, needed) as gpus:
         if needed == 2 and gpus != 1:  # on none it is two processes on the CPU
             from alexnet2012.towers.launch import launch
 
             return launch(options.arguments, run)
-        return train_here(options, two_devices=False)
+        return train_here(options, run)
 
 
-def train_here(options: argparse.Namespace, two_devices: bool) -> None:
+def train_here(options: argparse.Namespace, run: "RunConfig", **place: "Join") -> None:
+    from alexnet2012.tracking import RunLog, TrackingIds
     from alexnet2012.training.train import train
 
-    train(options.folder, options.data, options.tracking, options.search, two_devices, options.start)
+    log = RunLog(options.folder / "state", TrackingIds.load(options.tracking), f"{run.variant}-seed{run.seed}")
+    train(options.folder, options.data, log, options.search, options.start, **place)
 
 
 def run_learn(options: argparse.Namespace) -> None:

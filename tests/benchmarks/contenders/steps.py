@@ -24,10 +24,10 @@ def make_ours(run: dict, classes: int, steps: int = 1) -> Call:
         dataset = open_random_images(folder, settings.dataset, classes)
         training = Training(settings, dataset, {}, torch.device("cpu"), None)
     views = draw_views(0, 0, dataset, size, settings.net.crop_px, settings.training.augmentation)
-    batch = training.feed.make_in_line(np.arange(size), views, 0)
+    batch = training.loader.make_in_line(np.arange(size), views, 0)
 
     def step() -> None:
-        masks = training.feed.draw_masks(training.state.step, size)
+        masks = training.loader.draw_masks(training.state.step, size)
         training.update(replace(batch, masks=masks))
         training.state.step += 1
         training.collect()

@@ -11,7 +11,6 @@ from alexnet2012.data.augment import torch_generator
 from alexnet2012.errors import ConfigError, RecordError
 from alexnet2012.model.build import initialise, make_net
 from alexnet2012.training.finetune import begin_from
-from alexnet2012.training.train import train
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -40,7 +39,7 @@ def tune(root, name: str, **changes):
 
 
 def fine_tune(folder, pretrained) -> None:
-    train(folder, folder.parent / "data", folder.parent / "tracking.json", start_folder=pretrained)
+    train_here(folder, start_folder=pretrained)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +60,7 @@ def read_run_of(root, **changes):
 
 def test_it_begins_with_the_kept_layers_and_a_new_head(root, pretrained):
     run = read_run_of(root)
-    state = begin_from(run, 3, {}, pretrained)
+    state = begin_from(run, run.starts_from, 3, {}, pretrained)
     kept, fresh = load_file(pretrained / "model.safetensors"), make_net(run.net, 3)
     initialise(fresh, torch_generator(run.seed, "init"))
     for name, value in state.weights.items():
@@ -71,7 +70,8 @@ def test_it_begins_with_the_kept_layers_and_a_new_head(root, pretrained):
 
 
 def test_a_head_of_other_classes_is_no_matter_and_a_kept_layer_of_another_shape_is(root, pretrained):
-    assert begin_from(read_run_of(root), 40, {}, pretrained).weights["fc8.weight"].shape == (40, 16)
+    run = read_run_of(root)
+    assert begin_from(run, run.starts_from, 40, {}, pretrained).weights["fc8.weight"].shape == (40, 16)
 
 
 def test_each_layer_learns_at_its_own_rate(root, pretrained, tuned):

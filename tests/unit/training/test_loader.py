@@ -7,7 +7,7 @@ from tiny_training import make_run, pack
 
 from alexnet2012.data.augment import draw_order, draw_views
 from alexnet2012.training import loader
-from alexnet2012.training.loader import Batch, Feed
+from alexnet2012.training.loader import Batch, BatchLoader
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def list_batches(packed, made_ahead: bool, first_batch: int = 0, **changes) -> l
     """All batches of the first epoch; those made ahead as a GPU gets them, though this device is the CPU."""
     folder, dataset = packed
     run = make_run(folder, **changes)
-    source = Feed(run, dataset, torch.device("cpu"))
+    source = BatchLoader(run, dataset, torch.device("cpu"))
     images = dataset.counts["train"]
     order = draw_order(run.seed, 0, images)
     views = draw_views(run.seed, 0, dataset, images, run.net.crop_px, run.training.augmentation, order)
@@ -68,13 +68,18 @@ def test_an_error_in_the_making_is_raised_where_the_batch_is_used(packed, monkey
 
 def test_leaving_early_ends_the_makers(packed, monkeypatch):
     made = []
-    real = Feed.make_on_host
-    monkeypatch.setattr(Feed, "make_on_host", lambda self, rows, *rest: (made.append(rows), real(self, rows, *rest))[1])
+    real = BatchLoader.make_on_host
+
+    def make_on_host(self, rows, *rest):
+        made.append(rows)
+        return real(self, rows, *rest)
+
+    monkeypatch.setattr(BatchLoader, "make_on_host", make_on_host)
     folder, dataset = packed
     run = make_run(folder)
     order = np.arange(dataset.counts["train"])
     views = draw_views(0, 0, dataset, len(order), run.net.crop_px, run.training.augmentation)
-    batches = Feed(run, dataset, torch.device("cpu")).make_ahead(np.split(order, 63), views, 0)
+    batches = BatchLoader(run, dataset, torch.device("cpu")).make_ahead(np.split(order, 63), views, 0)
     next(batches)
     batches.close()
     assert len(made) <= loader.AHEAD + 1
@@ -101,7 +106,7 @@ def test_a_gpu_gets_its_copies_on_a_stream_of_their_own(packed, monkeypatch):
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: FakeStream("kernels"))
     monkeypatch.setattr(torch.Tensor, "record_stream", lambda each, stream: said.append(f"held for {stream.name}"))
     folder, dataset = packed
-    source = Feed(make_run(folder), dataset, torch.device("cpu"))
+    source = BatchLoader(make_run(folder), dataset, torch.device("cpu"))
     source.copies = FakeStream("copies")
     copied = source.copy({"crops": torch.ones(2), "labels": torch.zeros(3)})
     assert said == ["into copies", "out of copies", "kernels wait for copies", *["held for kernels"] * 2]

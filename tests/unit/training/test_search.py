@@ -6,7 +6,7 @@ from tiny_training import make_run, train_here, write_run
 
 from alexnet2012.config.plan import list_search_runs
 from alexnet2012.errors import ConfigError, RecordError
-from alexnet2012.training.train import choose_rate, train
+from alexnet2012.training.train import choose_rate
 
 TARGET = {"kind": "target", "train_error": 0.25, "max_epochs": 6}
 SEARCH = {"schedule": TARGET, "learning_rate_search": {"rates": [0.001, 0.01, 0.02], "epochs": 3}}
@@ -66,10 +66,9 @@ def test_a_run_takes_the_rate_that_its_search_found_and_says_so(root, capsys):
 
     settings = SEARCH | {"learning_rate": 0.5, "schedule": TARGET | {"max_epochs": 3}}
     folder = write_run(root, "full", training=settings)
-    arguments = (folder, root / "data", root / "tracking.json")
     with pytest.raises(ConfigError, match="takes its learning rate from a search, and no folder of its runs was given"):
-        train(*arguments)
-    train(*arguments, search_folders=[root / name for name in rates])
+        train_here(folder)
+    train_here(folder, search_folders=[root / name for name in rates])
     (warning,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
     assert "45 in all, 15 an epoch" in warning and "training.batch_size" in warning
     record = json.loads((folder / "record.json").read_text())
