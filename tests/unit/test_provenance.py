@@ -255,15 +255,6 @@ def test_the_digest_of_the_source_shows_an_altered_copy(unpacked):
     assert len(altered | {whole}) == 4
 
 
-def test_usable_cores_are_those_of_the_process(monkeypatch):
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 5, 7}, raising=False)
-    assert provenance.count_usable_cores() == 3
-    monkeypatch.setattr("sys.platform", "darwin")
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert provenance.count_usable_cores() == 1
-
-
 def test_the_provenance_names_versions_machine_and_date(monkeypatch):
     monkeypatch.setenv(provenance.COMMIT_VARIABLE, GIVEN)
     found = provenance.collect(torch_threads=3)

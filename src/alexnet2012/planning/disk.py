@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.cpu import MEMBERSHIP, MOUNT, list_control_groups
 from alexnet2012.data.space import bytes_per_image
 from alexnet2012.planning.work import DatasetWork, Work
 
@@ -106,10 +107,13 @@ def existing_parent(folder: Path) -> Path:
     return folder
 
 
-def usable_memory_bytes() -> int:
-    """The machine's memory, or the control group's limit where that is less."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        return min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):
-        return memory
+def usable_memory_bytes(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> int:
+    """The machine's memory, or the least limit of this process's control groups where that is less."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for group in list_control_groups("memory", membership, mount):
+        for name in ("memory.max", "memory.limit_in_bytes"):  # of version 2, of version 1
+            try:
+                limits.append(int((group / name).read_text(encoding="utf-8")))
+            except (OSError, ValueError):  # not there, or "max"
+                continue
+    return min(limits)
