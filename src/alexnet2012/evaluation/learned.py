@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def measure_chance(train_labels: np.ndarray, val_labels: np.ndarray) -> Chance:
     return Chance(float(-(shares * np.log(shares)).sum()), float(1 - most / len(val_labels)))
 
 
-def chance_of(record: dict) -> Chance:
+def chance_of(record: dict[str, Any]) -> Chance:
     """The chance level that a training's or baseline's record states; older records state none and are taken to be of
     classes of one size."""
     if "chance" in record:
@@ -49,7 +50,7 @@ def is_chance_error(error: float, images: int, chance: Chance) -> bool:
     return error >= c - QUANTILE * math.sqrt(c * (1 - c) / images)
 
 
-def has_learned(record: dict, val: dict | None = None) -> bool | None:
+def has_learned(record: dict[str, Any], val: dict[str, Any] | None = None) -> bool | None:
     """Whether a net learned anything, from its training's record and, for a baseline, that of its prediction of val.
 
     It did not where its training diverged, where the training loss of its last epoch is a chance loss, or its error on

@@ -202,7 +202,8 @@ def test_a_short_run_that_tries_a_learning_rate_may_stay_at_chance(root, capsys)
     folder = write_run(root, "tried", **STUCK, variant="cnn-rate-0.001")
     train_here(folder)
 
-    assert "warning" not in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "epoch 3/3" in output and "within 1 %" not in output and "did not learn" not in output
     assert json.loads((folder / "record.json").read_text())["learned"] is None
 
 
@@ -287,7 +288,7 @@ def test_accept_code_goes_on_with_the_state_of_other_code(root, alone, monkeypat
 
     output = capsys.readouterr().out
     assert "resuming at epoch 3, step 30" in output
-    assert "warning" not in output
+    assert "cannot be resumed" not in output
     assert_finished_as(folder, alone)
 
 
