@@ -32,7 +32,7 @@ lock: $(READY)
 # What a run has found, finished or not, to be committed: `make reference NAME=cifar10` adds it to results/reference/cifar10,
 # without weights and probabilities, and renders tables, figures and report there. PICTURES=no leaves out what shows images,
 # where these are not yours to publish.
-reference: $(READY)
+reference: $(if $(NAME),$(READY))
 	@test -n "$(NAME)" || { echo "error: no run is named; write e.g. make reference NAME=cifar10" >&2; exit 1; }
 	$(ACTIVATE) && alexnet2012 reference results/$(NAME) $(if $(filter no,$(PICTURES)),--no-pictures)
 

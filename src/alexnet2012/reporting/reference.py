@@ -38,8 +38,8 @@ def update_reference(folder: Path, data_folder: Path, with_images: bool = True) 
     load_results(folder, data_folder, partial=True)
     reference = folder.parent / REFERENCES / folder.name
     check_nothing_is_lost(folder, reference)
-    evidence = list_evidence(folder, with_images)
-    for name in ("experiments.json", *evidence, *(name for name in BENCHMARKS if (folder / name).is_file())):
+    more = [Path(name) for name in ("experiments.json", *BENCHMARKS) if (folder / name).is_file()]
+    for name in [*list_evidence(folder, with_images), *more]:
         (reference / name).parent.mkdir(parents=True, exist_ok=True)
         copyfile(folder / name, reference / name)
     if not with_images:
