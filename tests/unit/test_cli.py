@@ -208,7 +208,7 @@ def test_a_mistake_in_a_datasets_section_is_an_error(capsys):
 def test_the_command_line_and_the_plan_import_no_heavy_library():
     """A no-op run of Snakemake must stay short: torch alone takes 2.7 s to import."""
     program = (
-        "import sys, alexnet2012.cli, alexnet2012.resolve, alexnet2012.fingerprint, alexnet2012.provenance\n"
+        "import sys, alexnet2012.cli, alexnet2012.config.plan, alexnet2012.fingerprint, alexnet2012.provenance\n"
         "heavy = {'torch', 'torchvision', 'mlflow', 'matplotlib', 'pandas', 'scipy', 'numpy'} & set(sys.modules)\n"
         "print(sorted(heavy))"
     )

@@ -62,8 +62,8 @@ def seen(monkeypatch, tmp_path) -> list[tuple[str, str | None]]:
     return seen
 
 
-def look(function: str, seen: list, *arguments: object) -> None:
-    words = f"{function} on two devices" if any(each is True for each in arguments) else function
+def look(function: str, seen: list, *arguments: object, **place: object) -> None:
+    words = f"{function} on two devices" if place else function
     seen.append((words, os.environ.get("CUDA_VISIBLE_DEVICES")))
 
 

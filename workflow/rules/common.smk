@@ -53,9 +53,11 @@ def is_finished(experiment):
     """Whether an experiment of another target is there, made by the training code of today."""
     runs = EVERYTHING.members_of(experiment)
     made = [Path(run.folder, "record.json") for run in runs]
+    weights = [run.folder / "model.safetensors" for run in runs]
     splits = DATASETS[experiment.dataset].evaluated_splits
     there = [
         *made,
+        *weights,  # a committed record comes without them
         *(
             f"{folder}/{split}.json"
             for folder in EVERYTHING.predictions_of(experiment)

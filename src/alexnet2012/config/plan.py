@@ -10,7 +10,7 @@ from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.experiments import Config, Experiment
 from alexnet2012.config.nets import LayeredNetConfig, NetConfig
 from alexnet2012.config.resolve import check_net, is_baseline, lay_over_recipe, merge, resolve_net, resolve_run
-from alexnet2012.config.schema import RunConfig, TrainingConfig, digest8
+from alexnet2012.config.schema import RunConfig, TrainingConfig, digest8, name_trial
 from alexnet2012.config.validate import Section, check_known, read_yaml, validate
 from alexnet2012.config.variants import Variants, check_name, load_variants
 from alexnet2012.errors import ConfigError
@@ -288,7 +288,7 @@ def list_search_runs(run: RunConfig) -> tuple[RunConfig, ...]:
     return tuple(
         run.model_copy(
             update={
-                "variant": f"{run.variant}-rate-{rate:g}",
+                "variant": name_trial(run.variant, rate),
                 "training": run.training.model_copy(
                     update={"learning_rate": rate, "learning_rate_search": None, "schedule": schedule}
                 ),

@@ -184,7 +184,7 @@ class RunConfig(Section):
     @property
     def is_trial(self) -> bool:
         """Whether it tries one rate of a learning-rate search."""
-        return self.training.schedule.kind == "target" and self.training.schedule.diverging == "stop"
+        return is_trial(self.variant, self.training.learning_rate)
 
     @property
     def training_threads(self) -> int:
@@ -208,6 +208,16 @@ class RunConfig(Section):
 
     def _path(self, kind: str) -> Path:
         return Path("results", self.name, kind, self.dataset_name, f"{self.variant}-{self.hash8}", f"seed{self.seed}")
+
+
+def name_trial(variant: str, rate: float) -> str:
+    """The name of the run that tries a learning rate for `variant`."""
+    return f"{variant}-rate-{rate:g}"
+
+
+def is_trial(variant: str, learning_rate: float | None) -> bool:
+    """Whether a run of this name and rate tries the rate for a search: too high a rate is what it may find."""
+    return learning_rate is not None and variant.endswith(name_trial("", learning_rate))
 
 
 def digest8(values: Any) -> str:
