@@ -183,8 +183,8 @@ class RunConfig(Section):
 
     @property
     def is_trial(self) -> bool:
-        """Whether it tries one rate of a learning-rate search."""
-        return self.training.schedule.kind == "target" and self.training.schedule.diverging == "stop"
+        """Whether it tries one rate of a learning-rate search (config.plan.list_search_runs)."""
+        return self.variant.endswith(f"-rate-{self.training.learning_rate:g}")
 
     @property
     def training_threads(self) -> int:

@@ -57,8 +57,8 @@ def test_a_search_in_which_all_diverged_is_refused(tmp_path):
 def test_a_run_takes_the_rate_that_its_search_found_and_says_so(root, capsys):
     rates = {"slow": 1e-6, "wild": 1e6}
     for name, rate in rates.items():
-        schedule = TARGET | {"max_epochs": 1, "diverging": "stop"}
-        folder = write_run(root, name, training={"learning_rate": rate, "schedule": schedule})
+        training = {"learning_rate": rate, "schedule": TARGET | {"max_epochs": 1, "diverging": "stop"}}
+        folder = write_run(root, name, variant=f"cnn-rate-{rate:g}", training=training)
         train_here(folder)
     assert "too few steps" not in capsys.readouterr().out  # trials are short on purpose
     wild = json.loads((root / "wild" / "record.json").read_text())
