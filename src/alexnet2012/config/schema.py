@@ -183,8 +183,8 @@ class RunConfig(Section):
 
     @property
     def is_trial(self) -> bool:
-        """Whether it tries one rate of a learning-rate search (config.plan.list_search_runs)."""
-        return self.variant.endswith(f"-rate-{self.training.learning_rate:g}")
+        """Whether it tries one rate of a learning-rate search."""
+        return is_trial(self.variant, self.training.learning_rate)
 
     @property
     def training_threads(self) -> int:
@@ -208,6 +208,12 @@ class RunConfig(Section):
 
     def _path(self, kind: str) -> Path:
         return Path("results", self.name, kind, self.dataset_name, f"{self.variant}-{self.hash8}", f"seed{self.seed}")
+
+
+def is_trial(variant: str, learning_rate: float | None) -> bool:
+    """Whether a run of that name tries a learning rate for a search (config.plan.list_search_runs): it is short on
+    purpose, and too high a rate is what it may find."""
+    return learning_rate is not None and variant.endswith(f"-rate-{learning_rate:g}")
 
 
 def digest8(values: Any) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from alexnet2012.config.schema import is_trial
+
 NEAR = 0.01  # of the loss at chance
 QUANTILE = NormalDist().inv_cdf(0.975)  # of a 95 % interval
 
@@ -68,8 +70,3 @@ def has_learned(record: dict[str, Any], val: dict[str, Any] | None = None) -> bo
     if val is not None:
         return not is_chance_error(val["errors"]["centre"]["top1"], val["images"], chance)
     return None
-
-
-def is_trial(variant: str, learning_rate: float | None) -> bool:
-    """Whether a run tries a learning rate for a search (training.search): too high a rate is what it may find."""
-    return learning_rate is not None and variant.endswith(f"-rate-{learning_rate:g}")

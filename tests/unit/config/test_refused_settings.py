@@ -50,7 +50,7 @@ def test_a_net_that_cannot_be_two_towers_is_refused(changes, words):
             {"experiments": [LINE | {"seeds": 0}]},
             "some.yaml: experiments[0].seeds is 0: input should be a valid list; write [0]",
         ),
-        ({"runtime": {"zzz": 1}}, "there are accept_code, checkpoint_every_s, device, evaluation_batch"),
+        ({"runtime": {"zzz": 1}}, "there are accept_code, checkpoint_every_s, deterministic, device"),
     ],
 )
 def test_an_unknown_key_is_refused_at_every_level_with_the_nearest_name(changes, message):

@@ -69,7 +69,7 @@ def test_a_run_takes_the_rate_that_its_search_found_and_says_so(root, capsys):
     with pytest.raises(ConfigError, match="takes its learning rate from a search, and no folder of its runs was given"):
         train_here(folder)
     train_here(folder, search_folders=[root / name for name in rates])
-    (warning,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    (warning,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: too few")]
     assert "45 in all, 15 an epoch" in warning and "training.batch_size" in warning
     record = json.loads((folder / "record.json").read_text())
     assert record["learning_rate"] == 1e-6
