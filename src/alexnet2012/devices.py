@@ -46,6 +46,7 @@ def make_deterministic() -> None:
     import torch
 
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # every empty tensor here is written before it is read
+    # Every empty tensor here is written before it is read. mypy does not see the property of this module.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False  # what is fastest is measured anew in each process, and may differ

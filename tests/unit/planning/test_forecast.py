@@ -7,6 +7,7 @@ import pytest
 from planned import ILSVRC, ROOT, TINY, VARIANTS, finish, plan_work, write_pictures
 
 from alexnet2012 import cli
+from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.errors import PlanError
 from alexnet2012.planning import forecast, rates
 from alexnet2012.planning.baselines import BaselineCosts, measure_costs
@@ -209,6 +210,7 @@ def test_the_json_has_the_same_keys_always_with_their_units(pictures, measured):
             "images_per_epoch": 96,
             "steps_per_epoch": 12,
             "steps_each": 36,
+            "few_steps": warn_of_few_steps(12, 3),
             "steps_left": 72,
             "images_in_all": 576,
             "parameters": work.trainings[0].parameters,

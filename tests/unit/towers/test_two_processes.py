@@ -98,8 +98,14 @@ def test_a_stopped_training_goes_on_on_one_device(root, alone):
     assert_same_function(folder, alone)
 
 
+def say_every_step(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Processes that are started within `patch` print a line of progress for each step."""
+    (folder / "sitecustomize.py").write_text("from alexnet2012.training import progress\nprogress.INTERVAL_S = 0\n")
+    patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+
+
 @pytest.mark.slow
-def test_it_takes_over_from_one_device_outlives_no_tower_and_resumes(root, alone, monkeypatch):
+def test_it_takes_over_from_one_device_outlives_no_tower_and_resumes(root, alone, monkeypatch, tmp_path):
     folder = place(root, "taken", "one-device")
     with monkeypatch.context() as patch:
         die_at(patch, lambda epoch, done: (epoch, done) == (2, 5))
@@ -119,10 +125,19 @@ def test_it_takes_over_from_one_device_outlives_no_tower_and_resumes(root, alone
     assert "the process of tower 1 ended with exit code -9" in output
     assert "Traceback" not in output
     assert not (folder / "record.json").exists()
-    second = start(folder)
+    with monkeypatch.context() as patch:
+        say_every_step(tmp_path, patch)
+        second = start(folder)
     output, _ = second.communicate(timeout=PATIENCE_S)
     assert second.returncode == 0, output
     assert "resuming at epoch" in output
+    # One of the two processes prints.
+    lines = [line for line in output.splitlines() if line.startswith("cnn seed 1 epoch ")]
+    steps = [
+        line.split("  ")[1] for line in lines if "  step " in line and line.split()[4] == f"{sum(EPOCHS)}/{sum(EPOCHS)}"
+    ]
+    assert steps == [f"step {done}/{STEPS_PER_EPOCH}" for done in range(1, STEPS_PER_EPOCH + 1)]
+    assert len(lines) == len(set(lines))
     assert_same_function(folder, alone)
     records = [json.loads((each / "record.json").read_text()) for each in (folder, alone)]
     assert [record["processes"] for record in records] == [2, 1]
