@@ -12,15 +12,12 @@ class Linear(nn.Linear):
     """
 
     def forward(self, neurons: Tensor) -> Tensor:
-        if not self._suits_onednn(neurons):
+        if torch.compiler.is_compiling() or not suits_onednn(neurons):
             return super().forward(neurons)
         return functional.linear(neurons.to_mkldnn(), self.weight, self.bias).to_dense()
 
-    def _suits_onednn(self, neurons: Tensor) -> bool:
-        return (
-            neurons.device.type == "cpu"
-            and neurons.dtype == self.weight.dtype == torch.float32
-            and torch.backends.mkldnn.is_available()
-            and not torch.is_autocast_enabled("cpu")
-            and not torch.compiler.is_compiling()
-        )
+
+def suits_onednn(values: Tensor) -> bool:
+    """Whether `values` are float32 on a CPU, to be multiplied as such, and torch was built with oneDNN."""
+    single = values.device.type == "cpu" and values.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return single and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
