@@ -68,7 +68,7 @@ def _loops(n: int, beta: float, rectify: bool) -> tuple[Callable, Callable]:
             for place in range(len(given)):
                 total = zero
                 for shift in range(n):
-                    total += squares[place + shift] if masks[shift, place] else zero
+                    total += squares[place + shift] if shift == n // 2 or masks[shift, place] else zero
                 inverse = one / (k + alpha * total)
                 into[place] = _active(given[place], zero, rectify) * _power(inverse, beta)
 
@@ -86,7 +86,7 @@ def _loops(n: int, beta: float, rectify: bool) -> tuple[Callable, Callable]:
             for place in range(len(given)):
                 total = zero
                 for shift in range(n):
-                    total += squares[place + shift] if masks[shift, place] else zero
+                    total += squares[place + shift] if shift == n // 2 or masks[shift, place] else zero
                 inverse = one / (k + alpha * total)  # once: a division takes as long as the window's sum
                 direct = arriving[place] * _power(inverse, beta)
                 into[place] = direct
@@ -94,7 +94,7 @@ def _loops(n: int, beta: float, rectify: bool) -> tuple[Callable, Callable]:
             for place in range(len(given)):
                 total = zero
                 for shift in range(n):
-                    total += products[place + shift] if masks[shift, place] else zero
+                    total += products[place + shift] if shift == n // 2 or masks[shift, place] else zero
                 change = into[place] - twice_alpha_beta * given[place] * total
                 into[place] = zero if rectify and given[place] <= zero else change
 
