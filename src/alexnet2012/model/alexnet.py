@@ -9,6 +9,7 @@ from torch.nn import functional
 from alexnet2012.config.nets import CONV_NAMES, SIXTH, NetConfig
 from alexnet2012.model.convolution import Convolution, activate
 from alexnet2012.model.geometry import NORMALISED, NORMALISED_TWICE, POOLED, list_layers, paper_fan_in
+from alexnet2012.model.linear import Linear
 from alexnet2012.model.lrn import local_response_norm, normalise_within_maps
 
 
@@ -35,7 +36,7 @@ class AlexNet(nn.Module):
                     channels, layer.output[0], layer.kernel, layer.stride, pad, layer.towers, layer.overhang_px
                 )
             else:
-                module = nn.Linear(layer.fan_in, layer.output[0])
+                module = Linear(layer.fan_in, layer.output[0])
             self.add_module(name, module)
 
     def forward(self, images: Tensor, dropout_masks: tuple[Tensor, Tensor] | None = None) -> Tensor:

@@ -15,6 +15,7 @@ from alexnet2012.config.nets import (
 )
 from alexnet2012.model.convolution import activate
 from alexnet2012.model.geometry import list_layers
+from alexnet2012.model.linear import Linear
 from alexnet2012.model.lrn import local_response_norm
 
 
@@ -32,7 +33,7 @@ class LayeredNet(nn.Module):
         self.layers = {layer.name: layer for layer in list_layers(net, classes)}
         for each in net.layers:
             if isinstance(each, FullLayer):
-                self.add_module(each.name, nn.Linear(self.layers[each.name].fan_in, self.layers[each.name].output[0]))
+                self.add_module(each.name, Linear(self.layers[each.name].fan_in, self.layers[each.name].output[0]))
             elif isinstance(each, ConvLayer):
                 kind = LocallyConnected if each.type == "local" else nn.Conv2d
                 channels = self.layers[each.name].fan_in // each.kernel_px**2

@@ -6,6 +6,7 @@ from alexnet2012.config.nets import SIXTH, NetConfig
 from alexnet2012.model.alexnet import AlexNet
 from alexnet2012.model.convolution import Convolution
 from alexnet2012.model.geometry import sees_own_tower
+from alexnet2012.model.linear import Linear
 from alexnet2012.towers.exchange import TOWERS, Peers, halves, join, share
 
 Weights = dict[str, Tensor]
@@ -28,7 +29,7 @@ class Tower(AlexNet):
             if isinstance(module, Convolution):
                 own = take_half(module, peers.rank, seen=layer.fan_in // layer.kernel**2)
             elif isinstance(module, nn.Linear):
-                own = nn.Linear(module.in_features, halves(module.out_features)[peers.rank])
+                own = Linear(module.in_features, halves(module.out_features)[peers.rank])
             else:
                 continue
             if name in SEE_BOTH and not sees_own_tower(net, name):
