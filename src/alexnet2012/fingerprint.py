@@ -46,7 +46,7 @@ TEMPLATES = {
 # handle files or stop a process, or are the schema of configurations, whose values are in a run's hash.
 NEUTRAL = (
     *("config", "cpu", "errors", "files", "fingerprint", "provenance", "tracking"),
-    *("training.checkpoint.StopRequest", "towers.watch.Watch"),
+    *("training.checkpoint.StopRequest", "towers.training.ended_with"),
 )
 # Of `config`, modules whose sections count by their methods: a run's hash holds the values of the fields, and not what
 # the methods derive from them.
