@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent
 
 # The definitions that compute or write a stage's result, by name; where several share one, with a package or module.
 TRAINING = (
-    *("Training", "train_to_the_end", "measure_target", "take_rate"),
+    *("Training", "train_alone", "train_to_the_end", "measure_target", "take_rate"),
     *("begin_from", "load_latest", "open_packed", "open_device"),
 )
 STAGES = {
@@ -45,7 +45,8 @@ TEMPLATES = {
 # Packages, modules and definitions that stages reach and that decide no result: they report, record, word messages,
 # handle files or stop a process, or are the schema of configurations, whose values are in a run's hash.
 NEUTRAL = (
-    *("config", "cpu", "errors", "files", "fingerprint", "provenance", "tracking"),
+    *("config", "errors", "files", "fingerprint", "provenance", "tracking"),
+    *("cpu.KEEP_LARGE_BUFFERS", "cpu.count_usable_cores"),
     *("training.checkpoint.StopRequest", "towers.training.ended_with"),
 )
 # Of `config`, modules whose sections count by their methods: a run's hash holds the values of the fields, and not what
