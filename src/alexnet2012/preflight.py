@@ -3,17 +3,19 @@
 Settings are written here and by no rule: a rule that reruns hides from Snakemake what its downstream jobs lack.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
 
 from alexnet2012.config.datasets import KINDS_IN_ARCHIVES
-from alexnet2012.config.experiments import Config
+from alexnet2012.config.experiments import Config, Experiment
 from alexnet2012.config.plan import Plan
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.sources.layouts import check_source, refuse_place_of_packed
 from alexnet2012.files import write_text
+from alexnet2012.fingerprint import fingerprint
 
 
 def list_missing(config: Config, source: str, data_folder: Path, names: Iterable[str]) -> list[str]:
@@ -48,6 +50,18 @@ def write_settings(plan: Plan, data_folder: Path) -> None:
     for run in plan.trainings:
         if not (run.folder / "record.json").exists():
             write_run(run, Path())
+
+
+def is_finished(plan: Plan, experiment: Experiment) -> bool:
+    """Whether all weights and records of an experiment are there, and its nets were trained by the code of today."""
+    runs = plan.members_of(experiment)
+    splits = plan.config.datasets[experiment.dataset].evaluated_splits
+    predicted = [folder / f"{split}.json" for folder in plan.predictions_of(experiment) for split in splits]
+    trained = {run.folder / "record.json": fingerprint(run.training_stage) for run in runs}
+    weights = [run.folder / "model.safetensors" for run in runs]  # a committed record comes without them
+    return all(path.exists() for path in [*trained, *weights, *predicted]) and all(
+        json.loads(path.read_text(encoding="utf-8"))["identity"]["code"] == code for path, code in trained.items()
+    )
 
 
 def write_run(run: RunConfig, root: Path) -> None:

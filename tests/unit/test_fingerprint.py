@@ -1,10 +1,28 @@
 import ast
+import gc
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from alexnet2012.fingerprint import PACKAGE, ROOT, STAGES, fingerprint, list_modules, strip
+from alexnet2012 import fingerprint as module
+from alexnet2012.fingerprint import NEUTRAL, PACKAGE, ROOT, SECTIONS, STAGES, Code, fingerprint, lies_in
+
+TRAININGS = {"train", "train-towers"}
+NETS = {*TRAININGS, "predict", "analyse"}
+READERS = {"tables", "figures", "report", "cards"}  # of results
+
+
+@pytest.fixture(autouse=True)
+def without_garbage_collection():
+    """The collector would look at the many nodes of each tree again and again."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture
@@ -18,196 +36,255 @@ def committed() -> dict[str, str]:
     return {stage: fingerprint(stage) for stage in STAGES}
 
 
+@pytest.fixture
+def changed(tree, committed):
+    """The stages whose fingerprints differ from the committed ones, once the tree is edited."""
+
+    def compare() -> set[str]:
+        code = Code(tree)
+        return {stage for stage in STAGES if code.digest(stage) != committed[stage]}
+
+    return compare
+
+
 def edit(path: Path, before: str, after: str) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert before in text
-    path.write_text(text.replace(before, after, 1))
+    path.write_text(text.replace(before, after, 1), encoding="utf-8")
 
 
-def short(stage: str, root: Path = ROOT) -> set[str]:
-    return {module.removeprefix(f"{PACKAGE}.") for module in list_modules(stage, root)}
+def edit_everywhere(tree: Path, pattern: str, after: str) -> None:
+    for path in tree.rglob("*.py"):
+        path.write_text(re.sub(pattern, after, path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_copied_tree_has_the_same_fingerprint(tree, committed, stage):
-    found = fingerprint(stage, tree)
-    assert found == committed[stage]
-    assert len(found) == 16
-    int(found, 16)
+def test_fingerprints_are_sixteen_hex_digits_and_differ(committed):
+    assert all(re.fullmatch("[0-9a-f]{16}", each) for each in committed.values())
+    assert len(set(committed.values())) == len(STAGES) == 13
 
 
-def test_stages_differ(committed):
-    assert len(set(committed.values())) == len(STAGES) == 12
+def test_a_copied_tree_has_the_same_fingerprints(changed):
+    assert changed() == set()
 
 
-def test_training_depends_on_what_makes_weights_and_on_nothing_else():
-    modules = short("train")
-    assert {
-        "data.batches",
-        "compiled",
-        "data.cropping",
-        "data.on_device",
-        "data.packed",
-        "model.alexnet",
-        "model.convolution",
-        "model.geometry",
-        "model.lrn",
-        "model.lrn_loops",
-        "training.feed",
-        "training.forward",
-        "training.loop",
-        "training.update",
-        "training.schedule",
-        "training.checkpoint",
-        "evaluation.crops",
-        "evaluation.predict",
-    } <= modules
-    assert not {each for each in modules if each.startswith(("tracking", "reporting", "baselines"))}
-    assert not modules & {"data.prepare", "data.sources", "data.downloads", "cli", "paper", "evaluation.ensemble"}
+def test_a_renamed_module_changes_nothing(tree, changed):
+    (tree / "model/lrn.py").rename(tree / "model/normalisation.py")
+    edit_everywhere(tree, r"alexnet2012\.model\.lrn\b", "alexnet2012.model.normalisation")
+    assert changed() == set()
 
 
-def test_predicting_depends_on_the_net_and_not_on_its_training():
-    modules = short("predict")
-    assert {
-        "compiled",
-        "data.cropping",
-        "model.alexnet",
-        "model.convolution",
-        "model.lrn",
-        "model.lrn_loops",
-    } <= modules
-    assert {"evaluation.crops", "evaluation.predict", "evaluation.metrics"} <= modules
-    assert not {each for each in modules if each.startswith("training")}
+def test_a_renamed_module_whose_name_stands_before_its_definitions_changes_nothing(tree, changed):
+    (tree / "paper.py").rename(tree / "published.py")
+    edit_everywhere(tree, r"from alexnet2012 import paper\b", "from alexnet2012 import published")
+    edit_everywhere(tree, r"\bpaper\.([A-Za-z])", r"published.\1")
+    assert changed() == set()
 
 
-def test_tables_depend_on_reporting_and_the_papers_numbers_alone():
-    modules = short("tables")
-    assert {"reporting.tables", "reporting.claims", "reporting.results", "paper", "evaluation.statistics"} <= modules
-    assert not {each for each in modules if each.startswith(("training", "data"))}
+def test_a_renamed_package_changes_nothing(tree, changed):
+    (tree / "model").rename(tree / "nets")
+    edit_everywhere(tree, r"alexnet2012\.model\b", "alexnet2012.nets")
+    assert changed() == set()
+
+
+def test_a_function_that_moves_to_another_module_changes_nothing(tree, changed):
+    old, new = tree / "training/train.py", tree / "training/finetune.py"
+    text = old.read_text(encoding="utf-8")
+    (node,) = (each for each in ast.parse(text).body if getattr(each, "name", "") == "summarise_search")
+    source = ast.get_source_segment(text, node)
+    old.write_text(f"from alexnet2012.training.finetune import summarise_search\n{text.replace(source, '')}")
+    new.write_text(f"{new.read_text(encoding='utf-8')}\n\n{source}\n", encoding="utf-8")
+    assert changed() == set()
+    edit(new, 'record["final"]["train_top1_error"]', 'record["final"]["val_top1_error"]')
+    assert changed() == TRAININGS
 
 
 @pytest.mark.parametrize(
-    "name", ["config", "resolve", "errors", "tracking", "provenance", "fingerprint", "files", "training.progress"]
-)
-def test_neutral_modules_are_in_no_stage(name):
-    everything = set().union(*(short(stage) for stage in STAGES))
-    assert not {each for each in everything if each == name or each.startswith(f"{name}.")}
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_planning_is_in_no_stage(stage):
-    assert not {each for each in short(stage) if each.startswith("planning")}
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
+    ("file", "before", "after", "touched"),
     [
-        ("import torch\n", "# Why torch.\nimport torch\n"),
-        ("import torch\n", "\n\n\nimport torch\n\n\n"),
-        ("import torch\n", "import torch  # a reason\n"),
+        ("training/sgd.py", "def zero_grad", "def clear_grad", TRAININGS),
+        ("training/loop.py", "CUDA_LOSSES = 50", "CUDA_LOSSES = 51", TRAININGS),
+        ("model/lrn.py", "def _window_sum(", "def _window_sum(extra, ", NETS),
+        ("devices.py", "allow_tf32 = False", "allow_tf32 = True", {*NETS, "calibrate"}),
+        ("config/schedules.py", "len(self.epochs) - 1", "len(self.epochs)", TRAININGS),  # a property of a section
+        ("towers/tower.py", "chunk(TOWERS, 1)", "chunk(TOWERS, -1)", {"train-towers"}),
+        ("towers/training.py", "self.peers.tell(state is not None)", "pass", {"train-towers"}),
+        ("evaluation/metrics.py", "each >= k).mean", "each > k).mean", {"predict", "average", "predict-baseline"}),
+        ("evaluation/ensemble.py", "BLOCK_VALUES = 2**17", "BLOCK_VALUES = 2**16", {"average"}),
+        ("baselines/run.py", "QUANTISED_FROM = 4096", "QUANTISED_FROM = 4097", {"train-baseline"}),
+        ("data/prepare.py", "LISTED_UNREADABLE = 20", "LISTED_UNREADABLE = 21", {"prepare"}),
+        ("reporting/tables.py", "Differences are measured minus paper", "Measured minus paper", {"tables"}),
+        ("reporting/report.css", "}", " }", {"report"}),
+        ("reporting/model_card.md.jinja", "#", "##", {"cards"}),
     ],
 )
-def test_comments_and_blank_lines_change_nothing(tree, committed, before, after):
-    edit(tree / "training/update.py", before, after)
-    assert fingerprint("train", tree) == committed["train"]
+def test_an_edit_reaches_the_stages_that_use_the_definition_and_no_other(tree, changed, file, before, after, touched):
+    edit(tree / file, before, after)
+    assert changed() == touched
 
 
-def test_docstrings_and_layout_change_nothing():
-    bare = "def f(a,b):\n  return  (a +\n     b)\nclass A: x = 1\n"
-    full = (
-        '"""Module."""\n\n\ndef f(a, b):\n    """Sum."""\n    return a + b\n\n\nclass A:\n    """A."""\n\n    x = 1\n'
-    )
-    assert strip(bare) == strip(full)
-    assert strip("def f():\n    '''Doc.'''\n") == strip("def f(): pass")
-    assert strip("async def f():\n    '''Doc.'''\n    await g()\n") == strip("async def f(): await g()")
+def test_what_decides_no_result_changes_no_fingerprint(tree, changed):
+    for file, before, after in (
+        # Words for readers.
+        ("training/sgd.py", "import torch\n", "# Why torch.\n\n\nimport torch  # so\n"),
+        ("training/loop.py", '"""A training in progress', '"""A training that goes on'),
+        ("training/loop.py", "def measure_epoch(self) -> dict[str, Any]:", "def measure_epoch(self):"),
+        # What a stage does not reach, in a module of which it reaches other parts.
+        ("training/train.py", '"training": run.training.model_dump()', '"training": {}'),
+        ("training/finetune.py", "kept = {key:", "other = {key:"),
+        ("training/train.py", '"kind": "training",', '"kind": "training", "version": 2,'),
+        ("training/train.py", 'f"{run.variant} seed {run.seed}"', '"training"'),
+        ("training/progress.py", "class EpochProgress:", "class EpochProgress:\n    added = 1"),
+        ("planning/work.py", "def ", "def planned_"),
+        ("cli.py", "def main(", "def start("),
+        # What is declared to be neutral.
+        ("tracking/outbox.py", "MAX_BATCH, ", "MAX_SENT, "),
+        ("provenance.py", "dirty: bool", "altered: bool"),
+        ("errors.py", "class TrainingError(", "class TrainingError(ValueError, "),
+        ("files.py", "indent=2", "indent=4"),
+        ("cpu.py", "os.cpu_count() or 1", "os.cpu_count() or 2"),
+        ("config/schema.py", "eight hex digits".capitalize(), "8 hex digits"),
+        ("config/schema.py", "colour_std: float = Field(default=0.1", "colour_std: float = Field(default=0.2"),
+        ("config/nets.py", "fc_neurons: int", "fc_units: int"),
+        ("config/nets.py", "must be odd", "has to be odd"),
+    ):
+        edit(tree / file, before, after)
+    assert changed() == set()
 
 
-def test_text_that_is_no_docstring_counts():
-    assert strip("x = 'a'") != strip("x = 'b'")
-    assert strip("def f():\n    return 'a'") != strip("def f():\n    return 'b'")
+def test_neither_locale_nor_hash_seed_has_a_say(committed):
+    program = "from alexnet2012.fingerprint import *; print(*map(fingerprint, STAGES))"
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT.parent)}
+    for seed in ("1", "2"):
+        environment = os.environ | ascii_only | {"PYTHONHASHSEED": seed}
+        found = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
+        assert found.split() == list(committed.values())
 
 
-READERS = {"tables", "figures", "report", "cards"}  # of results
+def test_every_root_names_one_definition():
+    code = Code(ROOT)
+    found = [code.find(root) for roots in STAGES.values() for root in roots]
+    assert set(found) <= code.nodes.keys()
 
 
-@pytest.mark.parametrize(
-    ("module", "touched"),
-    [
-        ("model/lrn.py", {"train", "train-towers", "predict", "analyse"}),
-        ("training/update.py", {"train", "train-towers"}),
-        ("towers/tower.py", {"train-towers"}),
-        ("evaluation/ensemble.py", {"average"}),
-        ("evaluation/neighbours.py", {"analyse"}),
-        ("evaluation/chroma.py", {"analyse"}),
-        (
-            "evaluation/metrics.py",
-            {"train", "train-towers", "predict", "calibrate", "analyse", "average", *READERS},
-        ),
-        ("evaluation/statistics.py", {"tables", "figures", "cards"}),
-        ("data/prepare.py", {"prepare"}),
-        (
-            "data/packed.py",
-            {"prepare", "train", "train-towers", "predict", "calibrate", "analyse", "cards", "baselines"},
-        ),
-        ("baselines/fisher.py", {"baselines"}),
-        ("reporting/tables.py", {"tables"}),
-        ("reporting/figures/curves.py", {"figures"}),
-        ("reporting/report_ledger.py", {"report"}),
-        ("reporting/model_cards.py", {"cards"}),
-        ("reporting/provenance_note.py", {"tables", "report", "cards"}),
-        ("paper.py", READERS),
-        ("cli.py", set()),
-        ("config.py", set()),
-        ("tracking/outbox.py", set()),
-    ],
-)
-def test_an_edit_of_code_reaches_the_stages_that_use_it_and_no_other(tree, committed, module, touched):
-    path = tree / module
-    path.write_text(path.read_text() + "\nADDED = 1\n")
-    assert {stage for stage in STAGES if fingerprint(stage, tree) != committed[stage]} == touched
+@pytest.mark.parametrize("root", ["train_to_no_end", "towers.join", "training.TowerTraining"])
+def test_a_root_that_names_no_definition_or_several_is_refused(root):
+    with pytest.raises(LookupError, match=root):
+        Code(ROOT).find(root)
 
 
-@pytest.mark.parametrize("template", ["report.html.jinja", "report.css"])
-def test_an_edit_of_the_reports_template_reaches_the_report_alone(tree, committed, template):
-    path = tree / "reporting" / template
-    path.write_text(path.read_text() + " ")
-    assert {stage for stage in STAGES if fingerprint(stage, tree) != committed[stage]} == {"report"}
+def test_all_that_is_declared_neutral_would_be_reached(monkeypatch):
+    monkeypatch.setattr(module, "NEUTRAL", ())
+    code = Code(ROOT)
+    reached = set().union(*(code.reach(stage) for stage in STAGES))
+    assert [each for each in (*NEUTRAL, *SECTIONS) if not any(lies_in(path, [each]) for path in reached)] == []
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "from alexnet2012.training.helper import HELP",
-        "from alexnet2012.training import helper",
-        "import alexnet2012.training.helper as helper",
-        "def late():\n    from alexnet2012.training import helper",
-    ],
-)
-def test_a_helper_that_is_imported_counts_by_itself(tree, line):
-    (tree / "training/helper.py").write_text("HELP = 1\n")
-    assert "training.helper" not in short("train", tree)
-    path = tree / "training/schedule.py"
-    path.write_text(f"{path.read_text()}\n{line}\n")
-    assert "training.helper" in short("train", tree)
-    before = fingerprint("train", tree)
-    (tree / "training/helper.py").write_text("HELP = 2\n")
-    assert fingerprint("train", tree) != before
-
-
-def test_a_module_inside_a_neutral_package_is_neutral(tree):
-    path = tree / "training/schedule.py"
-    path.write_text(f"{path.read_text()}\nfrom alexnet2012.tracking.outbox import RunLog\n")
-    assert not {each for each in short("train", tree) if each.startswith("tracking")}
-
-
-def test_packages_hold_no_code_that_fingerprints_would_not_see():
-    """A package's __init__.py is not read for a fingerprint, so it may only speak; tracking is neutral."""
-    for path in ROOT.rglob("__init__.py"):
-        if path.parent.name != "tracking":
-            assert strip(path.read_text()) in ("", "pass"), path
-
-
-def test_no_import_is_relative_as_fingerprints_follow_absolute_ones():
+def test_every_top_level_statement_of_the_package_is_seen():
+    """Only imports, definitions and what runs a module as a program."""
     for path in ROOT.rglob("*.py"):
-        levels = {node.level for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
-        assert levels <= {0}, path
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            words = ast.unparse(node)
+            is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            is_seen = isinstance(node, ast.Import | ast.ImportFrom) or module.list_bound(node)
+            runs = words.startswith(("if TYPE_CHECKING:", "if __name__ == '__main__':", "sys.exit(main())"))
+            assert is_text or is_seen or runs, f"{path}:{node.lineno}: {words}"
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """The digest of a small package whose one stage has the root `root`, from the sources of its modules."""
+    monkeypatch.setattr(module, "STAGES", {"made": ("root",)})
+    monkeypatch.setattr(module, "NEUTRAL", ("quiet",))
+
+    def digest(**sources: str) -> str:
+        for name, source in sources.items():
+            path = tmp_path / f"{name}.py"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(source, encoding="utf-8")
+        return Code(tmp_path).digest("made")
+
+    return digest
+
+
+USES = {
+    "from": "from alexnet2012.part.helper import aid\n\ndef root():\n    return aid() + 1\n",
+    "as": "from alexnet2012.part.helper import aid as help\n\ndef root():\n    return help() + 1\n",
+    "late": "def root():\n    from alexnet2012.part.helper import aid\n    return aid() + 1\n",
+    "module": "from alexnet2012.part import helper\n\ndef root():\n    return helper.aid() + 1\n",
+    "module as": "from alexnet2012.part import helper as other\n\ndef root():\n    return other.aid() + 1\n",
+    "dotted": "import alexnet2012.part.helper\n\ndef root():\n    return alexnet2012.part.helper.aid() + 1\n",
+    "dotted as": "import alexnet2012.part.helper as other\n\ndef root():\n    return other.aid() + 1\n",
+    "re-export": "from alexnet2012.part import aid\n\ndef root():\n    return aid() + 1\n",
+    "re-export of a module": "import alexnet2012.part as part\n\ndef root():\n    return part.aid() + 1\n",
+    "relative": "from .part.helper import aid\n\ndef root():\n    return aid() + 1\n",
+    "same module": "def aid():\n    return 1\n\ndef root():\n    return aid() + 1\n",
+}
+
+
+@pytest.mark.parametrize("package", ["from .helper import aid\n", "from alexnet2012.part.helper import aid\n"])
+@pytest.mark.parametrize("use", USES)
+def test_a_definition_counts_the_same_however_it_is_imported(write, use, package):
+    helper = "def aid():\n    return 1\n"
+    before = write(**{"__init__": "", "main": USES["from"], "part/helper": helper, "part/__init__": package})
+    assert write(main=USES[use]) == before
+    after = write(**{"part/helper": helper.replace("1", "2")})
+    assert (after == before) == (use == "same module")
+
+
+def test_definitions_of_one_name_both_count_and_are_told_apart(write):
+    root = (
+        "from alexnet2012 import a, b\n\ndef both():\n    return a.size(), b.size()\n\n"
+        "def root():\n    return {}.size() + both()\n"
+    )
+    before = write(main=root.format("a"), a="def size():\n    return 1\n", b="def size():\n    return 2\n")
+    assert write(b="def size():\n    return 3\n") != before
+    assert write(b="def size():\n    return 2\n") == before
+    assert write(main=root.format("b")) != before
+
+
+def test_what_a_foreign_name_stands_for_counts_where_it_is_used(write):
+    before = write(main="from math import floor as cut\nimport json\n\ndef root(x):\n    return cut(x)\n")
+    assert write(main="from math import ceil as cut\nimport json\n\ndef root(x):\n    return cut(x)\n") != before
+    assert write(main="from math import floor as cut\nimport csv\n\ndef root(x):\n    return cut(x)\n") == before
+    assert write(main="def root(x):\n    from math import floor as cut\n    return cut(x)\n") == before
+
+
+def test_a_class_that_an_annotation_names_is_followed_and_the_annotation_does_not_count(write):
+    bare = "from alexnet2012.kinds import Kind, Alias\n\ndef root(x, y=None):\n    z = 1\n    return x.value() + z\n"
+    typed = "def root(x: Kind, y: Alias | None = None) -> int:\n    z: int = 1\n    return x.value() + z\n"
+    kinds = "Alias = int\n\nclass Kind:\n    def value(self):\n        return 1\n"
+    free = write(main=bare, kinds=kinds)
+    assert write(kinds=kinds.replace("1", "2")) == free
+    followed = write(main=f"from alexnet2012.kinds import Alias, Kind\n\n{typed}", kinds=kinds)
+    assert write(kinds=kinds.replace("1", "2")) != followed
+    assert write(kinds=kinds.replace("Alias = int", "Alias = float")) == followed
+    guard = "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from alexnet2012.kinds import Alias, Kind\n\n"
+    assert write(main=guard + typed) == free
+
+
+def test_the_annotation_of_a_field_counts(write):
+    source = "from dataclasses import dataclass\n\n@dataclass\nclass root:\n    size: int = 1\n"
+    before = write(main=source)
+    assert write(main=source.replace("int", "float")) != before
+    assert write(main=source.replace(": int", "")) != before
+
+
+def test_decorators_defaults_and_bases_are_followed(write):
+    parts = "def mark(f):\n    return f\n\nSIZE, SHAPE = 1, 2\nSHAPE += 3\n\nclass Base:\n    x = 4\n\nUNUSED = 5\n"
+    root = "from alexnet2012.parts import mark, SHAPE, Base\n\ndef root():\n    return Derived()\n\n"
+    root += "class Derived(Base):\n    @mark\n    def f(self, shape=SHAPE):\n        return shape\n"
+    before = write(main=root, parts=parts)
+    for edited, counts in (("return f", True), ("1, 2", True), ("+= 3", True), ("x = 4", True), ("UNUSED = 5", False)):
+        assert (write(parts=parts.replace(edited, edited.replace(edited[-1], "7"))) != before) == counts, edited
+
+
+def test_a_module_that_is_passed_on_counts_as_a_whole(write):
+    root = "from alexnet2012 import table\n\ndef root(key):\n    return getattr(table, key)\n"
+    assert write(main=root, table="A = 1\n") != write(table="A = 2\n")
+
+
+def test_neutral_code_is_not_followed(write):
+    root = "from alexnet2012.quiet import say\n\ndef root():\n    say(1)\n"
+    before = write(main=root, quiet="def say(x):\n    print(x)\n")
+    assert write(quiet="def say(x):\n    print(x, x)\n") == before
+    assert write(main=root.replace("1", "2")) != before

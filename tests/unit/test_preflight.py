@@ -3,17 +3,20 @@
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.plan import Plan, make_plan
 from alexnet2012.config.schema import RunConfig
-from alexnet2012.preflight import list_archived, list_missing, settings_file, write_settings
+from alexnet2012.files import write_text
+from alexnet2012.fingerprint import fingerprint
+from alexnet2012.preflight import is_finished, list_archived, list_missing, settings_file, write_settings
 
 VARIANTS = Path(__file__).parents[2] / "config" / "variants.yaml"
 
 
-def plan(root: Path, **datasets: dict) -> Plan:
+def plan(root: Path, runtime: dict | None = None, **datasets: dict) -> Plan:
     """One experiment on each dataset but those called unused."""
     values = {
         "name": "some",
@@ -24,6 +27,7 @@ def plan(root: Path, **datasets: dict) -> Plan:
             if name != "unused"
         ],
         "training": {"batch_size": 7},
+        "runtime": runtime or {},
     }
     return make_plan(values, "some.yaml", VARIANTS)
 
@@ -65,3 +69,24 @@ def test_settings_are_written_as_jobs_read_them_and_a_finished_run_keeps_its_own
     (run.folder / "config.yaml").write_text("as it was run")
     write_settings(made, Path("data"))
     assert (run.folder / "config.yaml").read_text() == "as it was run"
+
+
+@pytest.mark.parametrize(
+    ("placement", "stage", "other"), [("one-device", "train", "train-towers"), ("two-devices", "train-towers", "train")]
+)
+def test_an_experiment_is_finished_once_all_is_there_by_the_code_of_its_placement(
+    tmp_path, monkeypatch, placement, stage, other
+):
+    monkeypatch.chdir(tmp_path)
+    made = plan(tmp_path, runtime={"placement": placement}, photos={"kind": "imagefolder"})
+    (run,), (experiment,) = made.runs, made.experiments
+    run.folder.mkdir(parents=True)
+    run.predictions.mkdir(parents=True)
+    for split in run.splits:
+        assert not is_finished(made, experiment)
+        write_text(run.folder / "record.json", json.dumps({"identity": {"code": fingerprint(stage)}}))
+        assert not is_finished(made, experiment)
+        (run.predictions / f"{split}.json").touch()
+    assert is_finished(made, experiment)
+    write_text(run.folder / "record.json", json.dumps({"identity": {"code": fingerprint(other)}}))
+    assert not is_finished(made, experiment)

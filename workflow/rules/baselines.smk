@@ -19,7 +19,7 @@ rule learn_baseline:
         ENVIRONMENT
     threads: all_cores()
     params:
-        code=fingerprint("baselines"),
+        code=fingerprint("train-baseline"),
         folder=lambda wildcards, output: os.path.dirname(output.model),
     shell:
         "alexnet2012 learn {params.folder:q} --tracking {input.tracking:q} > {log:q} 2>&1"
@@ -44,7 +44,7 @@ rule judge_by_baseline:
         ENVIRONMENT
     threads: all_cores()
     params:
-        code=fingerprint("baselines"),
+        code=fingerprint("predict-baseline"),
         run=lambda wildcards, input: os.path.dirname(input.model),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:

@@ -14,7 +14,14 @@ from alexnet2012.errors import AlexNet2012Error
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.cpu import count_usable_cores
 from alexnet2012.provenance import read_commit
-from alexnet2012.preflight import list_archived, list_missing, refuse_places_of_packed, settings_file, write_settings
+from alexnet2012.preflight import (
+    is_finished,
+    list_archived,
+    list_missing,
+    refuse_places_of_packed,
+    settings_file,
+    write_settings,
+)
 from alexnet2012.reporting.figures.names import list_files
 from alexnet2012.config.plan import TARGETS, make_plan
 from alexnet2012.config.validate import read_yaml
@@ -45,32 +52,6 @@ def records(*evaluated):
     ]
 
 
-TRAINING_CODE, TOWERS_CODE = fingerprint("train"), fingerprint("train-towers")
-BASELINE_CODE = fingerprint("baselines")
-
-
-def is_finished(experiment):
-    """Whether an experiment of another target is there, made by the training code of today."""
-    runs = EVERYTHING.members_of(experiment)
-    made = [Path(run.folder, "record.json") for run in runs]
-    weights = [run.folder / "model.safetensors" for run in runs]
-    splits = DATASETS[experiment.dataset].evaluated_splits
-    there = [
-        *made,
-        *weights,  # a committed record comes without them
-        *(
-            f"{folder}/{split}.json"
-            for folder in EVERYTHING.predictions_of(experiment)
-            for split in splits
-        ),
-    ]
-    codes = [BASELINE_CODE if run.is_baseline else TRAINING_CODE for run in runs]
-    return all(map(os.path.exists, there)) and all(
-        json.loads(record.read_text())["identity"]["code"] == code
-        for record, code in zip(made, codes)
-    )
-
-
 @cache
 def plan():
     """What tables and figures are made of, known once the targets are.
@@ -81,7 +62,7 @@ def plan():
     asked = set(TARGETS) & set(workflow.dag_settings.targets)
     wanted = make_plan(config, SOURCE, VARIANTS, asked).experiments
     return EVERYTHING.keep(
-        lambda experiment: experiment in wanted or is_finished(experiment)
+        lambda experiment: experiment in wanted or is_finished(EVERYTHING, experiment)
     )
 
 
@@ -132,10 +113,6 @@ wildcard_constraints:
     hash8="[0-9a-f]{8}",
     seed=r"\d+",
     split="|".join(SPLITS),
-
-
-def training_code(run):
-    return TRAINING_CODE if run.runtime.placement == "one-device" else TOWERS_CODE
 
 
 def run_of(wildcards):

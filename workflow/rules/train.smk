@@ -26,7 +26,7 @@ rule train_net:
     resources:
         gpu=lambda wildcards: run_of(wildcards).runtime.gpus_per_training,
     params:
-        code=lambda wildcards: training_code(run_of(wildcards)),
+        code=lambda wildcards: fingerprint(run_of(wildcards).training_stage),
         folder=lambda wildcards, output: os.path.dirname(output.model),
         search=search_folders,
         start=start_folder,

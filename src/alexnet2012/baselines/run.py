@@ -83,7 +83,7 @@ def train_baseline(folder: Path, data_folder: Path, tracking_file: Path) -> None
     made_by = provenance.collect(1)
     state.mkdir(exist_ok=True)
     with lock(state):
-        identity = {"code": fingerprint("baselines"), "config": run.hash8, "data": dataset.digest}
+        identity = {"code": fingerprint(run.training_stage), "config": run.hash8, "data": dataset.digest}
         keep_own(state, identity)
         log = RunLog(state, TrackingIds.load(tracking_file), f"{run.variant}-seed{run.seed}")
         log.start({"hash8": run.hash8, **run.net.model_dump()}, {"variant": run.variant, "seed": str(run.seed)})
@@ -244,7 +244,7 @@ def predict_baseline(run_folder: Path, split: str, output_folder: Path, data_fol
     check_labels_public(dataset, split)
     started, cores = time.monotonic(), count_usable_cores()
     # Codes of other weights or by other code, which an earlier call may have left, are not these.
-    made_by = digest8([record["weights_sha256"], fingerprint("baselines")])
+    made_by = digest8([record["weights_sha256"], fingerprint("predict-baseline")])
     images, total = dataset.counts[split], 0.0
     for index, model in enumerate(load_models(run_folder, run.net, dataset.size_px)):
         folder = output_folder / f".{split}-{index}-{made_by}"

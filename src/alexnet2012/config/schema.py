@@ -187,6 +187,17 @@ class RunConfig(Section):
         return is_trial(self.variant, self.training.learning_rate)
 
     @property
+    def training_stage(self) -> str:
+        """The stage whose fingerprint is the code of its training.
+
+        `placement` decides, and not the number of processes in the end: a run on two devices that was granted one GPU
+        (`too_few_devices`) has the code for two, which the workflow knows in advance, and goes on either way.
+        """
+        if self.is_baseline:
+            return "train-baseline"
+        return "train-towers" if self.runtime.placement == "two-devices" else "train"
+
+    @property
     def training_threads(self) -> int:
         """Of all processes of its training."""
         return self.training.torch_threads * self.runtime.gpus_per_training

@@ -5,7 +5,7 @@ import pickle
 import shutil
 import signal
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -104,18 +104,18 @@ def load_latest(folder: Path) -> State | None:
     return None
 
 
-def resume(folder: Path, identity: Identity, accept_code: str | None) -> State | None:
+def resume(folder: Path, identity: Identity, accepted: Collection[str | None]) -> State | None:
     """The state to go on from, or None to begin.
 
     A state of other code, configuration or data is moved to a subfolder with a warning: never resumed in silence, never
-    deleted. `accept_code` names a fingerprint whose states are resumed on purpose; the state then remembers it.
+    deleted. `accepted` holds fingerprints whose states are resumed all the same; the state then remembers its own.
     """
     state = load_latest(folder)
     if state is not None:
         found, expected = state.identity, asdict(identity)
         differing = [key for key in expected if found[key] != expected[key]]
-        if differing == ["code"] and found["code"] == accept_code:
-            state.identity = {**expected, "began_with_code": found.get("began_with_code", accept_code)}
+        if differing == ["code"] and found["code"] in accepted:
+            state.identity = {**expected, "began_with_code": found.get("began_with_code", found["code"])}
             differing = []
         if not differing:
             return state

@@ -96,14 +96,16 @@ def train(
     dataset = open_packed(data_folder / run.dataset_name)
     device = devices.open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
     made_by = provenance.collect(run.training.torch_threads, device.type)
-    identity = Identity(code=fingerprint("train"), config=run.hash8, data=dataset.digest)
+    identity = Identity(code=fingerprint(run.training_stage), config=run.hash8, data=dataset.digest)
     state_folder = folder / "state"
     with join(run, dataset, asdict(identity), device, state_folder) as processes:
         if not processes.leads:
             processes.follow()
             return
         with lock(state_folder), processes.stop:
-            state = resume(state_folder, identity, run.runtime.accept_code)
+            # Either placement goes on with what the other began.
+            accepted = {fingerprint("train"), fingerprint("train-towers"), run.runtime.accept_code}
+            state = resume(state_folder, identity, accepted)
             if state is not None:
                 print(f"resuming at epoch {state.epoch + 1}, step {state.step}", flush=True)
             elif run.starts_from is not None and start_folder is not None:

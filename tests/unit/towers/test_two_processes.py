@@ -22,6 +22,8 @@ from tiny_training import (
     write_run,
 )
 
+from alexnet2012.fingerprint import fingerprint
+
 pytestmark = pytest.mark.usefixtures("offline", "another_launcher")
 
 PATIENCE_S = 90
@@ -141,6 +143,7 @@ def test_it_takes_over_from_one_device_outlives_no_tower_and_resumes(root, alone
     assert_same_function(folder, alone)
     records = [json.loads((each / "record.json").read_text()) for each in (folder, alone)]
     assert [record["processes"] for record in records] == [2, 1]
+    assert [record["identity"]["code"] for record in records] == [fingerprint("train-towers"), fingerprint("train")]
     assert records[0]["parameters"] == records[1]["parameters"]
     assert records[0]["steps"] == STEPS
 

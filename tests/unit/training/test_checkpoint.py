@@ -122,7 +122,7 @@ def test_a_damaged_newest_checkpoint_sends_back_one_with_a_warning(tmp_path, cap
     newest = save(tmp_path, make_state(10))
     newest.write_bytes(damage(newest.read_bytes()))
 
-    found = resume(tmp_path, IDENTITY, accept_code=None)
+    found = resume(tmp_path, IDENTITY, accepted=())
 
     assert found.step == 9
     assert f"warning: {newest} cannot be read" in capsys.readouterr().out
@@ -132,7 +132,7 @@ def test_without_a_readable_checkpoint_training_begins_anew_and_the_damaged_ones
     for step in (9, 10):
         save(tmp_path, make_state(step)).write_bytes(b"damaged")
 
-    assert resume(tmp_path, IDENTITY, accept_code=None) is None
+    assert resume(tmp_path, IDENTITY, accepted=()) is None
 
     assert capsys.readouterr().out.count("cannot be read") == 2
     assert list_checkpoints(tmp_path) == []
@@ -141,7 +141,7 @@ def test_without_a_readable_checkpoint_training_begins_anew_and_the_damaged_ones
 
 def test_an_empty_folder_holds_nothing_to_resume(tmp_path):
     with lock(tmp_path):
-        assert resume(tmp_path, IDENTITY, accept_code=None) is None
+        assert resume(tmp_path, IDENTITY, accepted=()) is None
 
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
@@ -149,7 +149,7 @@ def test_an_empty_folder_holds_nothing_to_resume(tmp_path):
 def test_a_state_of_the_same_identity_is_resumed(tmp_path, capsys):
     save(tmp_path, make_state(9))
 
-    assert resume(tmp_path, IDENTITY, accept_code=None).step == 9
+    assert resume(tmp_path, IDENTITY, accepted=()).step == 9
     assert capsys.readouterr().out == ""
 
 
@@ -161,7 +161,7 @@ def test_a_state_of_another_identity_is_set_aside_with_a_warning(tmp_path, capsy
     now = Identity(**{**asdict(IDENTITY), key: "e" * len(before)})
 
     with lock(tmp_path):
-        assert resume(tmp_path, now, accept_code=None) is None
+        assert resume(tmp_path, now, accepted=()) is None
 
     warning = capsys.readouterr().out
     assert warning.startswith(
@@ -177,7 +177,7 @@ def test_a_state_of_another_identity_is_set_aside_with_a_warning(tmp_path, capsy
 def test_every_difference_is_named(tmp_path, capsys):
     save(tmp_path, make_state(9))
 
-    resume(tmp_path, Identity(code="e" * 16, config="eeeeeeee", data="e" * 64), accept_code=None)
+    resume(tmp_path, Identity(code="e" * 16, config="eeeeeeee", data="e" * 64), accepted=())
 
     assert "(code cccccccc is now eeeeeeee, config 1234abcd is now eeeeeeee, data dddddddd is now eeeeeeee)" in (
         capsys.readouterr().out
@@ -188,14 +188,14 @@ def test_accept_code_resumes_a_state_of_that_code(tmp_path):
     save(tmp_path, make_state(9))
     edited = Identity(code="e" * 16, config=IDENTITY.config, data=IDENTITY.data)
 
-    state = resume(tmp_path, edited, accept_code=IDENTITY.code)
+    state = resume(tmp_path, edited, accepted={IDENTITY.code})
     assert state.step == 9
     assert state.identity == {**asdict(edited), "began_with_code": IDENTITY.code}
     save(tmp_path, state)
 
     again = Identity(code="f" * 16, config=IDENTITY.config, data=IDENTITY.data)
-    assert resume(tmp_path, edited, accept_code=None).identity["began_with_code"] == IDENTITY.code
-    assert resume(tmp_path, again, accept_code=edited.code).identity["began_with_code"] == IDENTITY.code
+    assert resume(tmp_path, edited, accepted=()).identity["began_with_code"] == IDENTITY.code
+    assert resume(tmp_path, again, accepted={edited.code}).identity["began_with_code"] == IDENTITY.code
 
 
 @pytest.mark.parametrize(
@@ -209,13 +209,13 @@ def test_accept_code_resumes_a_state_of_that_code(tmp_path):
 def test_accept_code_excuses_nothing_else(tmp_path, identity, accept_code):
     save(tmp_path, make_state(9))
 
-    assert resume(tmp_path, identity, accept_code) is None
+    assert resume(tmp_path, identity, {accept_code}) is None
 
 
 def test_the_warning_says_how_to_resume_all_the_same(tmp_path, capsys):
     save(tmp_path, make_state(9))
 
-    resume(tmp_path, Identity("e" * 16, IDENTITY.config, IDENTITY.data), accept_code=None)
+    resume(tmp_path, Identity("e" * 16, IDENTITY.config, IDENTITY.data), accepted=())
 
     assert f"set runtime: accept_code: {IDENTITY.code}" in capsys.readouterr().out
 
@@ -226,7 +226,7 @@ def test_an_older_superseded_state_stays_where_it_is(tmp_path):
     save(old, make_state(1))
     save(tmp_path, make_state(9))
 
-    resume(tmp_path, Identity("e" * 16, IDENTITY.config, IDENTITY.data), accept_code=None)
+    resume(tmp_path, Identity("e" * 16, IDENTITY.config, IDENTITY.data), accepted=())
 
     assert load_latest(old).step == 1
     assert len(list(tmp_path.glob("superseded-*"))) == 2

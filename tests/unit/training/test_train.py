@@ -275,6 +275,43 @@ def test_an_interrupted_run_of_other_code_is_not_resumed(root, alone, monkeypatc
     assert_finished_as(folder, alone)
 
 
+def test_an_edit_of_towers_concerns_runs_that_ask_for_two_devices_and_no_others(root, alone, monkeypatch, capsys):
+    """Such a run trained by one process, because it was granted one GPU, has the code for two all the same."""
+    for placement, outcome in (("one-device", "resuming at"), ("two-devices", "(code ffffffff is now")):
+        folder = write_run(root, f"of-{placement}", runtime=SPARSE | {"placement": placement})
+        with monkeypatch.context() as patch, pytest.raises(Died):
+            edited = {"train": fingerprint("train"), "train-towers": "f" * 16}
+            patch.setattr("alexnet2012.training.train.fingerprint", edited.__getitem__)
+            die_at(patch, lambda epoch, batch: (epoch, batch) == (3, 2))
+            train_here(folder)
+        capsys.readouterr()
+
+        train_here(folder)
+
+        assert outcome in capsys.readouterr().out
+        assert_finished_as(folder, alone)
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    assert record["identity"]["code"] == fingerprint("train-towers")
+    assert record["processes"] == 1
+
+
+def test_a_run_goes_on_with_what_it_began_under_the_other_placement(root, alone, monkeypatch, capsys):
+    folder = write_run(root, "moved", runtime=SPARSE)
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        die_at(patch, lambda epoch, batch: (epoch, batch) == (3, 2))
+        train_here(folder)
+    capsys.readouterr()
+
+    write_run(root, "moved", runtime=SPARSE | {"placement": "two-devices"})
+    train_here(folder)
+
+    assert "resuming at epoch 3, step 30" in capsys.readouterr().out
+    assert_finished_as(folder, alone)
+    identity = json.loads((folder / "record.json").read_text(encoding="utf-8"))["identity"]
+    assert identity["code"] == fingerprint("train-towers")
+    assert identity["began_with_code"] == fingerprint("train")
+
+
 def test_accept_code_goes_on_with_the_state_of_other_code(root, alone, monkeypatch, capsys):
     folder = write_run(root, "accepted", runtime=SPARSE)
     with monkeypatch.context() as patch, pytest.raises(Died):

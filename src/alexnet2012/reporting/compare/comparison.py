@@ -182,7 +182,7 @@ def compare_provenance(first: list[Group], second: list[Group]) -> dict[str, tup
 
 
 def describe_makers(groups: list[Group]) -> dict[str, list[str]]:
-    """What made the records, each value once; "training code" is the fingerprint of the modules behind the weights."""
+    """What made the records, each value once; "training code" is the fingerprint of the code behind the weights."""
     records = [record for group in groups for record in group.records]
     found = {key: [record["provenance"].get(key) for record in records] for key in PROVENANCE}
     found["training code"] = [record["identity"].get("code") for record in records if "identity" in record]
