@@ -87,6 +87,8 @@ def test_an_experiment_is_finished_once_all_is_there_by_the_code_of_its_placemen
         write_text(run.folder / "record.json", json.dumps({"identity": {"code": fingerprint(stage)}}))
         assert not is_finished(made, experiment)
         (run.predictions / f"{split}.json").touch()
+    assert not is_finished(made, experiment)  # as a committed reference is: without weights
+    (run.folder / "model.safetensors").touch()
     assert is_finished(made, experiment)
     write_text(run.folder / "record.json", json.dumps({"identity": {"code": fingerprint(other)}}))
     assert not is_finished(made, experiment)
