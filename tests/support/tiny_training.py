@@ -21,9 +21,11 @@ from alexnet2012.config.schema import RunConfig, TrainingConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.data.prepare import prepare
 from alexnet2012.files import file_digest
+from alexnet2012.fingerprint import fingerprint
 from alexnet2012.tracking import RunLog, TrackingIds
 from alexnet2012.tracking import store as tracking_store
 from alexnet2012.training.checkpoint import list_checkpoints
+from alexnet2012.training.record import Recorder
 from alexnet2012.training.train import train
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -90,14 +92,11 @@ def stay_offline(patch) -> None:
     patch.setattr(tracking_store.outage, "retry_at", math.inf)
 
 
-def train_here(folder: Path, **how) -> None:
+def train_here(folder: Path, codes: list[str] | None = None, **how) -> None:
     """`alexnet2012 train` in this process; the root of `folder` is its parent, `how` what else `train` takes."""
-    train(folder, folder.parent / "data", open_log(folder), **how)
-
-
-def open_log(folder: Path) -> RunLog:
-    """The log of the run in `folder`, below a root as `write_tracking` leaves it."""
-    return RunLog(folder / "state", TrackingIds.load(folder.parent / "tracking.json"), folder.name)
+    log = RunLog(folder / "state", TrackingIds.load(folder.parent / "tracking.json"), folder.name)
+    with Recorder(folder, log) as recorder:
+        train(folder, folder.parent / "data", recorder, codes or [fingerprint("train")], **how)
 
 
 def die_at(patch, when: Callable[[int, int], bool]) -> None:

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from alexnet2012.compiled import compiled, run_split
 from alexnet2012.config.schema import AugmentationConfig
-from alexnet2012.data.packed import PackedDataset
-from alexnet2012.data.storage import JpegImages
+from alexnet2012.data.packed import JpegImages, PackedDataset
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,18 @@ import numpy as np
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.decode import describe_decoder
 from alexnet2012.data.listing import Arrays, Listing
-from alexnet2012.data.packed import MANIFEST_VERSION, SHARD_ROWS, SPLITS, digest_rows, shard_digests, whole_digest
+from alexnet2012.data.packed import (
+    MANIFEST_VERSION,
+    SHARD_ROWS,
+    SPLITS,
+    digest_rows,
+    open_images,
+    shard_digests,
+    whole_digest,
+)
 from alexnet2012.data.packing import Found, Run
 from alexnet2012.data.sources.source import Source
 from alexnet2012.data.statistics import RunningSums, Statistics, Sums, add, derive_statistics
-from alexnet2012.data.storage import open_images
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """The packed dataset on disk: open it, take a split, check its bytes."""
 
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,15 +10,50 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from alexnet2012.cpu import count_usable_cores
-from alexnet2012.data.storage import JpegImages
 from alexnet2012.errors import DataError
 
 MANIFEST_VERSION = 2
 SHARD_ROWS = 4096
 SPLITS = ("train", "val", "test")
 REMEDY = "Run snakemake (or `alexnet2012 prepare`) to make it anew."
+
+
+class JpegImages:
+    """Reads like an array uint8 (n, s, s, 3): a row, a slice or an array of rows is decoded when it is asked for."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, folder: Path, size_px: int) -> None:
+        self.offsets = np.load(folder / "offsets.npy", mmap_mode="r")
+        self.path = folder / "images.bin"
+        # An empty file cannot be mapped; offsets of its images, if any, then fail by themselves.
+        size = self.path.stat().st_size
+        self.content = np.memmap(self.path, np.uint8, mode="r") if size else np.empty(0, np.uint8)
+        self.shape = (len(self.offsets), size_px, size_px, 3)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | slice | np.ndarray) -> np.ndarray:
+        if isinstance(rows, int | np.integer):
+            return self._decode(int(rows))
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
+        images = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        for place, row in enumerate(rows):
+            images[place] = self._decode(int(row))
+        return images
+
+    def encoded(self, row: int) -> bytes:
+        """The JPEG of a row."""
+        first, length = self.offsets[row].tolist()
+        return self.content[first : first + length].tobytes()
+
+    def _decode(self, row: int) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(self.encoded(row)), formats=["JPEG"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +186,14 @@ def whole_digest(shards: dict[str, dict[str, list[str]]]) -> str:
         for shard in (*shards[name]["images"], *shards[name]["labels"]):
             digest.update(bytes.fromhex(shard))
     return digest.hexdigest()
+
+
+def open_images(folder: Path, size_px: int, storage: str) -> np.ndarray | JpegImages:
+    """The images of a packed split, uint8 (n, s, s, 3), mapped or decoded as they are asked for."""
+    if storage == "jpeg":
+        return JpegImages(folder, size_px)
+    # As a plain array: an index into a memmap makes a memmap, which costs more than the index.
+    return np.asarray(np.load(folder / "images.npy", mmap_mode="r"))
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from alexnet2012.config.nets import NetConfig
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.augment import stream
-from alexnet2012.data.packed import PackedDataset, PackedSplit
-from alexnet2012.data.storage import JpegImages
+from alexnet2012.data.packed import JpegImages, PackedDataset, PackedSplit
 from alexnet2012.errors import ConfigError
 from alexnet2012.evaluation.crops import centre_crop, predict_crops
 from alexnet2012.evaluation.trained import load_net, open_run

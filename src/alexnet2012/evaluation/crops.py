@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alexnet2012.data.augment import crop_floats, split_mean
-from alexnet2012.data.packed import PackedDataset
-from alexnet2012.data.storage import JpegImages
+from alexnet2012.data.packed import JpegImages, PackedDataset
 
 
 @dataclass(frozen=True)

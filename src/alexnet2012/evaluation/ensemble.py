@@ -8,7 +8,8 @@ import numpy as np
 from alexnet2012 import provenance
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import RecordError
-from alexnet2012.evaluation.metrics import CROPS, rank_truth, write_record
+from alexnet2012.evaluation.metrics import CROPS, rank_truth
+from alexnet2012.evaluation.record import write_record
 from alexnet2012.files import read_json, replacing
 from alexnet2012.tracking import TrackingIds, log_ensemble
 

@@ -1,13 +1,8 @@
 """Errors from stored probabilities: exact, tie-safe, in bounded memory."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
-from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import RecordError
-from alexnet2012.files import SCHEMA, write_arrays, write_json
 
 CROPS = ("ten_crop", "centre")  # what is stored of a prediction: the mean over the ten, and the centre alone
 CHUNK_VALUES = 2**18  # a megabyte of float32: a chunk is read from memory once, and looked at in the cache
@@ -47,34 +42,3 @@ def rank_truth(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
         own = values[np.arange(len(truth)), truth]
         ranks[rows] = np.count_nonzero(values >= own[:, None], axis=1) - 1
     return ranks
-
-
-def write_record(
-    folder: Path,
-    kind: str,
-    name: str,
-    dataset: PackedDataset,
-    split: str,
-    ranks: dict[str, np.ndarray],
-    made_by: dict[str, Any],
-    details: dict[str, Any],
-) -> dict[str, dict[str, float]]:
-    """Write how many classes stand before each true one, and last the record; its errors by crops and k."""
-    write_arrays(folder / f"{split}-ranks.npz", {crops: each.astype(np.uint16) for crops, each in ranks.items()})
-    errors = {crops: {f"top{k}": float((each >= k).mean()) for k in (1, 5)} for crops, each in ranks.items()}
-    write_json(
-        folder / f"{split}.json",
-        {
-            "schema": SCHEMA,
-            "kind": kind,
-            "variant": name,
-            "split": split,
-            "images": len(ranks[CROPS[0]]),
-            "classes": len(dataset.classes),
-            "dataset": dataset.describe(),
-            "errors": errors,
-            **details,
-            "provenance": made_by,
-        },
-    )
-    return errors

@@ -13,7 +13,8 @@ from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import DataError
 from alexnet2012.evaluation.crops import CENTRE, CENTRE_FIRST, predict_crops, ten_crops
-from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth, write_record
+from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth
+from alexnet2012.evaluation.record import write_record
 from alexnet2012.evaluation.trained import load_net, open_run
 from alexnet2012.files import replacing
 from alexnet2012.tracking import TrackingIds, log_results

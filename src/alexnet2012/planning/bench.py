@@ -12,8 +12,7 @@ from alexnet2012 import devices
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.augment import draw_order, draw_views
-from alexnet2012.data.packed import PackedDataset, PackedSplit
-from alexnet2012.data.storage import open_images
+from alexnet2012.data.packed import PackedDataset, PackedSplit, open_images
 from alexnet2012.evaluation.crops import Crop, centre_crop, predict_crops, ten_crops
 from alexnet2012.planning.probe import ProbeRequest
 from alexnet2012.training.checkpoint import save

@@ -205,7 +205,7 @@ def train_to_the_end(
     folder: Path,
     stop: StopRequest,
     on_step: Callable[[Training], None] = lambda training: None,
-    on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
+    on_epoch: Callable[[Training], None] = lambda training: None,
 ) -> State:
     """Run `training` until its schedule ends, with checkpoints in `folder`: each epoch, each interval, and on a signal.
 
@@ -233,7 +233,7 @@ def train_to_the_end(
             training.close_epoch(row)
             save(folder, training.capture())
             saved = time.monotonic()
-            on_epoch(row)
+            on_epoch(training)
     except Interrupted:
         stop.at_once = False
         save(folder, training.capture())

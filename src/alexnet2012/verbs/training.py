@@ -55,11 +55,16 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def train_here(options: argparse.Namespace, run: "RunConfig", **place: "Join") -> None:
+    from alexnet2012.fingerprint import fingerprint
     from alexnet2012.tracking import RunLog, TrackingIds
+    from alexnet2012.training.record import Recorder
     from alexnet2012.training.train import train
 
     log = RunLog(options.folder / "state", TrackingIds.load(options.tracking), f"{run.variant}-seed{run.seed}")
-    train(options.folder, options.data, log, options.search, options.start, **place)
+    # Either placement goes on with what the other began.
+    codes = [fingerprint(stage) for stage in (run.training_stage, "train", "train-towers")]
+    with Recorder(options.folder, log) as recorder:
+        train(options.folder, options.data, recorder, codes, options.search, options.start, **place)
 
 
 def run_learn(options: argparse.Namespace) -> None:

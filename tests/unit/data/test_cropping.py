@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from alexnet2012.data.augment import Views, centre, crop_bytes, make_batch
-from alexnet2012.data.storage import JpegImages, encode
+from alexnet2012.data.packed import JpegImages
+from alexnet2012.data.storage import encode
 
 
 @pytest.fixture

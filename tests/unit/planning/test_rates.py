@@ -7,7 +7,7 @@ from planned import TINY, plan_work
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.cpu import KEEP_LARGE_BUFFERS
-from alexnet2012.data.storage import open_images
+from alexnet2012.data.packed import open_images
 from alexnet2012.errors import PlanError
 from alexnet2012.planning import rates
 from alexnet2012.planning.machine import Machine

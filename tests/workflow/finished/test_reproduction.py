@@ -11,7 +11,9 @@ from workflow_copy import CLASSES, COMMIT, EPOCHS, TEST, TRAIN, VAL, count_jobs
 
 from alexnet2012 import paper
 from alexnet2012.files import file_digest
+from alexnet2012.fingerprint import fingerprint
 from alexnet2012.tracking import RunLog, TrackingIds
+from alexnet2012.training.record import Recorder
 from alexnet2012.training.train import train
 
 pytestmark = pytest.mark.slow  # the first test runs the workflow
@@ -95,7 +97,8 @@ def test_the_killed_training_ends_with_the_bits_of_one_left_alone(reproduction, 
     monkeypatch.setattr("alexnet2012.tracking.store.outage.retry_at", float("inf"))
 
     log = RunLog(folder / "state", TrackingIds.load(tmp_path / "tracking.json"), "alone")
-    train(folder, root / "data", log)
+    with Recorder(folder, log) as recorder:
+        train(folder, root / "data", recorder, [fingerprint("train")])
 
     assert file_digest(folder / "model.safetensors") == file_digest(killed / "model.safetensors")
     timings = ["images_per_second", "seconds"]

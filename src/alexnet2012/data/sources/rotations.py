@@ -9,9 +9,8 @@ import numpy as np
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Arrays, Listing
-from alexnet2012.data.packed import open_packed
+from alexnet2012.data.packed import JpegImages, open_packed
 from alexnet2012.data.sources.source import Source
-from alexnet2012.data.storage import JpegImages
 
 if TYPE_CHECKING:
     import pyarrow as pa
