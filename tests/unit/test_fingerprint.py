@@ -108,7 +108,7 @@ def test_a_function_that_moves_to_another_module_changes_nothing(tree, changed):
         ("config/schedules.py", "len(self.epochs) - 1", "len(self.epochs)", TRAININGS),  # a property of a section
         ("towers/tower.py", "chunk(TOWERS, 1)", "chunk(TOWERS, -1)", {"train-towers"}),
         ("towers/training.py", "self.peers.tell(state is not None)", "pass", {"train-towers"}),
-        ("evaluation/metrics.py", "each >= k).mean", "each > k).mean", {"predict", "average", "predict-baseline"}),
+        ("evaluation/record.py", "each >= k).mean", "each > k).mean", {"predict", "average", "predict-baseline"}),
         ("evaluation/ensemble.py", "BLOCK_VALUES = 2**17", "BLOCK_VALUES = 2**16", {"average"}),
         ("baselines/run.py", "QUANTISED_FROM = 4096", "QUANTISED_FROM = 4097", {"train-baseline"}),
         ("data/prepare.py", "LISTED_UNREADABLE = 20", "LISTED_UNREADABLE = 21", {"prepare"}),
@@ -129,10 +129,10 @@ def test_what_decides_no_result_changes_no_fingerprint(tree, changed):
         ("training/loop.py", '"""A training in progress', '"""A training that goes on'),
         ("training/loop.py", "def measure_epoch(self) -> dict[str, Any]:", "def measure_epoch(self):"),
         # What a stage does not reach, in a module of which it reaches other parts.
-        ("training/train.py", '"training": run.training.model_dump()', '"training": {}'),
+        ("training/record.py", '"training": run.training.model_dump()', '"training": {}'),
         ("training/finetune.py", "kept = {key:", "other = {key:"),
-        ("training/train.py", '"kind": "training",', '"kind": "training", "version": 2,'),
-        ("training/train.py", 'f"{run.variant} seed {run.seed}"', '"training"'),
+        ("training/record.py", '"kind": "training",', '"kind": "training", "version": 2,'),
+        ("training/record.py", 'f"{run.variant} seed {run.seed}"', '"training"'),
         ("training/progress.py", "class EpochProgress:", "class EpochProgress:\n    added = 1"),
         ("planning/work.py", "def ", "def planned_"),
         ("cli.py", "def main(", "def start("),

@@ -45,16 +45,16 @@ def run_train(options: argparse.Namespace) -> None:
         with share_lease():
             from alexnet2012.towers.training import join
 
-            return train_here(options, run, join=join)
+            return train_in_process(options, run, join=join)
     with lease_for(run, f"train {options.folder.resolve()}", options.gpus, needed) as gpus:
         if needed == 2 and gpus != 1:  # on none it is two processes on the CPU
             from alexnet2012.towers.launch import launch
 
             return launch(options.arguments, run)
-        return train_here(options, run)
+        return train_in_process(options, run)
 
 
-def train_here(options: argparse.Namespace, run: "RunConfig", **place: "Join") -> None:
+def train_in_process(options: argparse.Namespace, run: "RunConfig", **place: "Join") -> None:
     from alexnet2012.fingerprint import fingerprint
     from alexnet2012.tracking import RunLog, TrackingIds
     from alexnet2012.training.record import Recorder

@@ -24,6 +24,7 @@ from tiny_training import (
     write_tracking,
 )
 
+from alexnet2012.cli import parse
 from alexnet2012.config.schema import read_run
 from alexnet2012.errors import ConfigError, DataError, TrainingError
 from alexnet2012.files import SCHEMA, file_digest
@@ -42,6 +43,7 @@ KILLING = """
 import os, signal, sys
 from pathlib import Path
 from alexnet2012.training import checkpoint, progress
+from alexnet2012.verbs.training import train_in_process
 def step(self, epoch, batch, total, loss):
     newest = int(checkpoint.list_checkpoints(Path(sys.argv[2]) / "state")[-1].stem.split("-")[1])
     if CONDITION:
@@ -248,7 +250,7 @@ def test_death_before_the_record_is_written_costs_no_step(root, alone, monkeypat
         raise Died
 
     with monkeypatch.context() as patch, pytest.raises(Died):
-        patch.setattr("alexnet2012.training.train.write_json", die)
+        patch.setattr("alexnet2012.training.record.write_json", die)
         train_here(folder)
     assert not (folder / "record.json").exists()
     capsys.readouterr()
@@ -261,9 +263,8 @@ def test_death_before_the_record_is_written_costs_no_step(root, alone, monkeypat
 def test_an_interrupted_run_of_other_code_is_not_resumed(root, alone, monkeypatch, capsys):
     folder = write_run(root, "other-code", runtime=SPARSE)
     with monkeypatch.context() as patch, pytest.raises(Died):
-        patch.setattr("alexnet2012.training.train.fingerprint", lambda stage: "f" * 16)
         die_at(patch, lambda epoch, batch: (epoch, batch) == (3, 2))
-        train_here(folder)
+        train_here(folder, codes=["f" * 16])
 
     train_here(folder)
 
@@ -281,12 +282,12 @@ def test_an_edit_of_towers_concerns_runs_that_ask_for_two_devices_and_no_others(
         folder = write_run(root, f"of-{placement}", runtime=SPARSE | {"placement": placement})
         with monkeypatch.context() as patch, pytest.raises(Died):
             edited = {"train": fingerprint("train"), "train-towers": "f" * 16}
-            patch.setattr("alexnet2012.training.train.fingerprint", edited.__getitem__)
+            patch.setattr("alexnet2012.fingerprint.fingerprint", edited.__getitem__)
             die_at(patch, lambda epoch, batch: (epoch, batch) == (3, 2))
-            train_here(folder)
+            train_by_the_verb(folder)
         capsys.readouterr()
 
-        train_here(folder)
+        train_by_the_verb(folder)
 
         assert outcome in capsys.readouterr().out
         assert_finished_as(folder, alone)
@@ -295,15 +296,21 @@ def test_an_edit_of_towers_concerns_runs_that_ask_for_two_devices_and_no_others(
     assert record["processes"] == 1
 
 
+def train_by_the_verb(folder) -> None:
+    """In one process, whatever the placement."""
+    given = ["train", str(folder), "--data", f"{folder.parent}/data", "--tracking", f"{folder.parent}/tracking.json"]
+    train_in_process(parse(given), read_run(folder / "config.yaml"))
+
+
 def test_a_run_goes_on_with_what_it_began_under_the_other_placement(root, alone, monkeypatch, capsys):
     folder = write_run(root, "moved", runtime=SPARSE)
     with monkeypatch.context() as patch, pytest.raises(Died):
         die_at(patch, lambda epoch, batch: (epoch, batch) == (3, 2))
-        train_here(folder)
+        train_by_the_verb(folder)
     capsys.readouterr()
 
     write_run(root, "moved", runtime=SPARSE | {"placement": "two-devices"})
-    train_here(folder)
+    train_by_the_verb(folder)
 
     assert "resuming at epoch 3, step 30" in capsys.readouterr().out
     assert_finished_as(folder, alone)
@@ -315,9 +322,8 @@ def test_a_run_goes_on_with_what_it_began_under_the_other_placement(root, alone,
 def test_accept_code_goes_on_with_the_state_of_other_code(root, alone, monkeypatch, capsys):
     folder = write_run(root, "accepted", runtime=SPARSE)
     with monkeypatch.context() as patch, pytest.raises(Died):
-        patch.setattr("alexnet2012.training.train.fingerprint", lambda stage: "f" * 16)
         die_at(patch, lambda epoch, batch: (epoch, batch) == (3, 2))
-        train_here(folder)
+        train_here(folder, codes=["f" * 16])
     capsys.readouterr()
 
     write_run(root, "accepted", runtime={**SPARSE, "accept_code": "f" * 16})
