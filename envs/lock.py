@@ -39,9 +39,9 @@ dependencies:
 def main() -> None:
     pins = write_lines(find_pins({"dev"}))
     more = [pin for pin in write_lines(find_pins({"dev", "server", "slurm"})) if pin not in pins]
-    (HERE / "requirements.txt").write_text(HEADER + "".join(f"{pin}\n" for pin in pins))
-    (HERE / "extras.txt").write_text(EXTRAS_HEADER + "".join(f"{pin}\n" for pin in more))
-    (HERE / "alexnet2012.yaml").write_text(CONDA + "".join(f"      - {pin}\n" for pin in pins))
+    (HERE / "requirements.txt").write_text(HEADER + "".join(f"{pin}\n" for pin in pins), encoding="utf-8")
+    (HERE / "extras.txt").write_text(EXTRAS_HEADER + "".join(f"{pin}\n" for pin in more), encoding="utf-8")
+    (HERE / "alexnet2012.yaml").write_text(CONDA + "".join(f"      - {pin}\n" for pin in pins), encoding="utf-8")
 
 
 def write_lines(pins: dict[str, str]) -> list[str]:
@@ -50,7 +50,7 @@ def write_lines(pins: dict[str, str]) -> list[str]:
 
 def find_pins(extras: set[str]) -> dict[str, str]:
     """Installed public versions of everything that the project and these extras of it need, directly or not."""
-    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     optional = [line for extra in extras for line in project["optional-dependencies"][extra]]
     waiting = [Requirement(line) for line in project["dependencies"] + optional]
     pins: dict[str, str] = {}

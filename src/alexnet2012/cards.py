@@ -62,7 +62,9 @@ def ask_nvidia_smi() -> list[Card]:
     """All cards of this machine; none where nvidia-smi is missing, or says that it reaches no driver."""
     query = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=ANSWER_S, check=False)
+        done = subprocess.run(
+            query, capture_output=True, encoding="utf-8", errors="replace", timeout=ANSWER_S, check=False
+        )
     except OSError:
         return []
     except subprocess.TimeoutExpired:

@@ -1,6 +1,7 @@
 """`alexnet2012 <verb>`: the only thing that a rule calls. Each verb imports what it needs, not what others need."""
 
 import argparse
+import io
 import os
 import select
 import sys
@@ -16,6 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb; a mistake that the user can mend is a message on stderr and exit code 1 (of `compare`, whose 1 is
     an answer, 2); a signal 143; a reader that has seen enough, as `head`, 141.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another encoding than UTF-8 has no § and no ×
     options = parse(arguments)
     try:
         code = options.run(options) or 0

@@ -31,7 +31,7 @@ def compiled(loop: Callable) -> Callable:
 def _digest(loop: Callable) -> str:
     """Of all that its machine code is made from: its file, the constants that it closes over, and this file."""
     constants = repr([cell.cell_contents for cell in loop.__closure__ or ()])
-    files = [Path(path).read_text() for path in (loop.__code__.co_filename, __file__)]
+    files = [Path(path).read_text(encoding="utf-8") for path in (loop.__code__.co_filename, __file__)]
     return hashlib.sha256("\n".join([constants, *files]).encode()).hexdigest()[:16]
 
 

@@ -45,7 +45,7 @@ def locked(path: Path, patience_s: float = 1.0) -> Iterator[None]:
     Raises LockTaken with that process's number when it is still taken after `patience_s`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    with path.open("a+", encoding="utf-8") as file:
         deadline = time.monotonic() + patience_s
         while True:
             try:
@@ -65,7 +65,7 @@ def locked(path: Path, patience_s: float = 1.0) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
@@ -89,7 +89,7 @@ def file_digest(path: Path) -> str:
 def read_json(path: Path) -> Any:
     """A record; raises RecordError when it is missing, not JSON, or of a newer schema than this code knows."""
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}; run snakemake to make it") from None
     except ValueError as error:

@@ -147,7 +147,7 @@ def describe_hardware(device: str) -> str:
     if information.exists():
         names = [
             line.split(":", 1)[1].strip()
-            for line in information.read_text().splitlines()
+            for line in information.read_text(encoding="utf-8").splitlines()
             if line.startswith("model name")
         ]
         processor = names[0] if names else processor

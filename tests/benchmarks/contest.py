@@ -116,7 +116,7 @@ class Worker:
         self.units: list[float] = []
         self.details: list[dict[str, Any]] = []
         self.peak_rss = self.peak_anonymous = None
-        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
+        self.said = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in close()
         self.process = subprocess.Popen(
             [sys.executable, str(WORKER)],
             stdin=subprocess.PIPE,
@@ -163,7 +163,7 @@ class Worker:
     def watch_memory(self) -> None:
         """Its own peak of resident memory, and the largest of the anonymous memory that was seen."""
         try:
-            status = Path(f"/proc/{self.process.pid}/status").read_text()
+            status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
         except OSError:  # ended, or no Linux
             return
         sizes = {key: 1024 * int(size) for key, size in re.findall(r"^(VmHWM|RssAnon):\s+(\d+) kB$", status, re.M)}

@@ -32,7 +32,7 @@ def project(tmp_path, monkeypatch):
     values["net"] |= {"conv2": {"kernels": 64, "kernel_px": 5, "pad": 2}, "fc_neurons": 1024}
     values["net"] |= {name: {"kernels": 128} for name in ("conv3", "conv4", "conv5")}
     project.configure(values)
-    assert yaml.safe_load((project.root / "config/tiny.yaml").read_text()) == values
+    assert yaml.safe_load((project.root / "config/tiny.yaml").read_text(encoding="utf-8")) == values
     return project
 
 

@@ -33,9 +33,9 @@ def project(tmp_path, monkeypatch):
     if TOY:
         project.configure({**TINY, "experiments": TINY["experiments"][1:2]})
     else:
-        values = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+        values = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
         values["datasets"]["cifar10"]["folder"] = str(DOWNLOADS)
-        (project.root / "config" / "config.yaml").write_text(yaml.safe_dump(values))
+        (project.root / "config" / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     yield project
     shutil.rmtree(project.root)
 

@@ -35,7 +35,11 @@ class Split:
 
 def read_jobs(root: Path, since: float) -> list[Job]:
     """Each job that ended after `since`, once, in the order in which they began."""
-    notes = [json.loads(path.read_text()) for path in (root / ".snakemake" / "metadata").iterdir() if path.is_file()]
+    notes = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in (root / ".snakemake" / "metadata").iterdir()
+        if path.is_file()
+    ]
     own = {(note["rule"], *note["log"]): note for note in notes if note["endtime"] > since}
     jobs = [Job(note["rule"], note["starttime"], note["endtime"]) for note in own.values()]
     return sorted(jobs, key=lambda job: job.began)
@@ -44,7 +48,7 @@ def read_jobs(root: Path, since: float) -> list[Job]:
 def sum_compute(results: Path) -> float:
     """Seconds that trainings and single nets' predictions recorded, their own epochs' evaluations included."""
     paths = [*results.glob("runs/**/record.json"), *results.glob("predictions/**/*.json")]
-    records = [json.loads(path.read_text()) for path in paths]
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return sum(record["wall_time_s"] for record in records if record.get("kind") in ("training", "prediction"))
 
 

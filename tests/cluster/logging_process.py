@@ -26,7 +26,7 @@ def main(results: Path, configuration: str, number: int, gates: Path, pause_s: f
     epochs, longest_s = log_a_training(results, ids, number, gates)
     if is_machine:
         table = results / "table1.md"
-        table.write_text(TABLE)
+        table.write_text(TABLE, encoding="utf-8")
         assert log_tables(ids, [table])
     print(json.dumps({"epochs": epochs, "longest_s": longest_s}))
 
@@ -35,7 +35,7 @@ def log_a_training(results: Path, ids: TrackingIds, number: int, gates: Path) ->
     """The number of its epochs, and how long the training waited for its log at most."""
     folder = run_folder(results, ids.name, number)
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(settings_file(number))
+    (folder / "config.yaml").write_text(settings_file(number), encoding="utf-8")
     watch, log = Watch(), RunLog(folder / "state", ids, run_name(number))
     with watch:
         log.start(params(number), tags(number))

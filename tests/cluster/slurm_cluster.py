@@ -93,8 +93,10 @@ class SlurmCluster:
         for index in range(4):
             os.mknod(self.folder / f"fakegpu{index}", 0o666 | 0o020000, os.makedev(1, 3))
         values = {"folder": self.folder, "host": socket.gethostname().partition(".")[0], "ports": find_ports(3)}
-        (self.folder / "slurm.conf").write_text(CONFIGURATION.format(dead_after_s=DEAD_AFTER_S, **values))
-        (self.folder / "gres.conf").write_text(GPUS.format(**values))
+        (self.folder / "slurm.conf").write_text(
+            CONFIGURATION.format(dead_after_s=DEAD_AFTER_S, **values), encoding="utf-8"
+        )
+        (self.folder / "gres.conf").write_text(GPUS.format(**values), encoding="utf-8")
         self.write_srun()
         self.start_munge()
         self.run_daemon("slurmctld", "slurmctld", "-D", "-i")
@@ -106,7 +108,7 @@ class SlurmCluster:
         """Jobs start their steps by it: Snakemake's executor has taken SLURM_CONF from the environment by then."""
         srun = self.folder / "bin" / "srun"
         command = f'{shutil.which("srun", path=search_path())} "$@"'
-        srun.write_text(f"#!/bin/sh\nSLURM_CONF={self.folder / 'slurm.conf'} exec {command}\n")
+        srun.write_text(f"#!/bin/sh\nSLURM_CONF={self.folder / 'slurm.conf'} exec {command}\n", encoding="utf-8")
         srun.chmod(0o755)
 
     def start_munge(self) -> None:
@@ -144,7 +146,7 @@ class SlurmCluster:
         while not condition():
             if time.monotonic() > deadline:
                 logs = "\n".join(
-                    f"--- {path.name}\n{path.read_text()[-2000:]}"
+                    f"--- {path.name}\n{path.read_text(encoding='utf-8')[-2000:]}"
                     for path in (*self.folder.glob("*.log"), *self.folder.glob("*.output"))
                 )
                 raise AssertionError(f"{words}: not within {patience_s} s; nodes {self.states()}\n{logs}")
@@ -197,7 +199,7 @@ def processes_of(node: str) -> set[int]:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             pid = int(process.name)
-            parents[pid] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            parents[pid] = int((process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
             if (process / "cmdline").read_bytes().startswith(b"slurmstepd"):
                 stepds.add(pid)
             if own in (process / "environ").read_bytes().split(b"\0"):

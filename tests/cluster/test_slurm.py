@@ -44,7 +44,7 @@ def results_of(project: Project) -> dict[str, str | list[str]]:
     """Each net's weights, by their digest, and the rows of each table that hold measured errors."""
     results = project.root / "results/tiny"
     weights = {str(path.relative_to(results)): file_digest(path) for path in results.glob("runs/**/model.safetensors")}
-    tables = {path.name: path.read_text() for path in results.glob("tables/*.md")}
+    tables = {path.name: path.read_text(encoding="utf-8") for path in results.glob("tables/*.md")}
     assert (len(weights), len(tables)) == (3, 4)
     return weights | {name: re.findall(r"^\|.*\d %.*$", text, re.MULTILINE) for name, text in tables.items()}
 
@@ -86,7 +86,9 @@ def test_a_training_whose_node_dies_goes_on_elsewhere_from_its_checkpoint(tmp_pa
     (other,) = {"n1", "n2"} - {node}
     assert (again["JobState"], again["NodeList"], again["Restarts"]) == ("COMPLETED", other, "1")
     log = project.root / "results/tiny/logs/train" / state.parent.relative_to(project.root / "results/tiny/runs")
-    assert f", step {step}\n" in re.search("resuming at epoch.*\n", log.with_suffix(".log").read_text())[0]
+    assert (
+        f", step {step}\n" in re.search("resuming at epoch.*\n", log.with_suffix(".log").read_text(encoding="utf-8"))[0]
+    )
     assert results_of(project) == expected
 
 

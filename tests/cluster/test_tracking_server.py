@@ -46,7 +46,9 @@ def servers() -> Iterator[SimpleNamespace]:
             if kill:
                 kill()
         for log in ("mlflow.log", "postgres.log"):
-            print(f"{log}:\n{(folder / log).read_text()[-4000:] if (folder / log).exists() else 'none'}")
+            print(
+                f"{log}:\n{(folder / log).read_text(encoding='utf-8')[-4000:] if (folder / log).exists() else 'none'}"
+            )
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -130,10 +132,10 @@ def test_servers_killed_in_the_middle_lose_and_double_nothing(servers, client, s
     assert max(report["longest_s"] for report, _ in done) < LONGEST_WAIT_S
     assert all(sent(box) < logged(box) for box in boxes)  # results wait for the tables, after trainings that caught up
 
-    (results / "table1.md").write_text(content.TABLE)
+    (results / "table1.md").write_text(content.TABLE, encoding="utf-8")
     publish = ["publish", "results/table1.md", "--tracking", "results/tracking.json", "--output", "published.txt"]
     run_cli(tmp_path, *publish)
-    assert (tmp_path / "published.txt").read_text() == "sent\n"
+    assert (tmp_path / "published.txt").read_text(encoding="utf-8") == "sent\n"
     assert_runs(servers, client, "outage", {number: report["epochs"] for number, (report, _) in enumerate(done)})
 
 
@@ -169,7 +171,7 @@ def test_a_training_killed_and_resumed_is_one_run(servers, client, tmp_path):
     (run,) = children(client, "tiny")[1]
     assert run.data.tags["seed"] == "1" and run.info.status == "FINISHED"
     assert run.data.params == {key: str(value) for key, value in flatten(read_run(folder / "config.yaml")).items()}
-    assert json.loads((folder / "record.json").read_text())["mlflow_run_id"] == run.info.run_id
+    assert json.loads((folder / "record.json").read_text(encoding="utf-8"))["mlflow_run_id"] == run.info.run_id
     history, rows = tiny_training.read_history(folder), metrics_in(servers, run.info.run_id)
     losses = [(epoch, value) for key, epoch, value in rows if key == "train_loss"]
     assert losses == list(zip(history["epoch"], history["train_loss"], strict=True))
@@ -200,7 +202,7 @@ def assert_runs(servers, client, configuration: str, epochs: dict[int, int]):
         assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["config.yaml"]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(client.download_artifacts(run.info.run_id, "config.yaml", folder))
-            assert path.read_text() == content.settings_file(number)
+            assert path.read_text(encoding="utf-8") == content.settings_file(number)
     return parent
 
 
@@ -249,7 +251,7 @@ def run_cli(folder: Path, *arguments: str) -> None:
 
 
 def sent(box: Path) -> int:
-    return json.loads((box / "run.json").read_text())["sent"] if (box / "run.json").exists() else 0
+    return json.loads((box / "run.json").read_text(encoding="utf-8"))["sent"] if (box / "run.json").exists() else 0
 
 
 def logged(box: Path) -> int:

@@ -46,7 +46,7 @@ class Postgres:
         self._folder, self._port, self._process = folder, free_port(), None
         self.address = f"tracker:dont-tell@127.0.0.1:{self._port}/tracking"
         folder.mkdir()
-        (folder / "password").write_text("dont-tell\n")
+        (folder / "password").write_text("dont-tell\n", encoding="utf-8")
         if os.getuid() == 0:
             shutil.chown(folder, "postgres")
             shutil.chown(folder / "password", "postgres")
@@ -54,7 +54,7 @@ class Postgres:
         subprocess.run(self._command("initdb", "-D", "data", *how), **self._options(), check=True, timeout=START_S)
 
     def start(self) -> None:
-        with (self._folder.parent / "postgres.log").open("a") as log:
+        with (self._folder.parent / "postgres.log").open("a", encoding="utf-8") as log:
             command = self._command("postgres", "-D", "data", "-p", str(self._port), "-k", str(self._folder))
             command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
             self._process = subprocess.Popen(command, **{**self._options(), "stdout": log})
@@ -110,7 +110,7 @@ class TrackingServer:
         command += ["--backend-store-uri", f"postgresql+psycopg2://{self._postgres.address}", "--workers", "2"]
         command += ["--artifacts-destination", str(self._folder / "artifacts")]
         environment = {**os.environ, **ENVIRONMENT, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        with (self._folder / "mlflow.log").open("a") as log:
+        with (self._folder / "mlflow.log").open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=self._folder, start_new_session=True
             )

@@ -27,7 +27,7 @@ def write_nvidia_smi(folder: Path, count: int) -> Path:
 def write_program(folder: Path, lines: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "nvidia-smi"
-    path.write_text(f"#!/bin/sh\n{lines}")
+    path.write_text(f"#!/bin/sh\n{lines}", encoding="utf-8")
     path.chmod(0o755)
     return folder
 

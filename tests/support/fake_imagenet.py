@@ -185,7 +185,7 @@ def write_ilsvrc2012_kaggle(folder: Path, edition: Edition) -> None:
     for split in ("val", "test"):
         _write_files(images / split, _with_extension(edition.numbered(split)))
     mapping = [f"{wnid} a word, another\n" for wnid in edition.wnids]
-    (folder / "LOC_synset_mapping.txt").write_text("".join(mapping))
+    (folder / "LOC_synset_mapping.txt").write_text("".join(mapping), encoding="utf-8")
     train = [(stem, wnid) for wnid, stems in edition.train.items() for stem in stems]
     write_solution(folder / "LOC_train_solution.csv", dict(_shuffled(dict(train[::2]))))
     val = dict(zip(edition.numbered("val"), edition.val_wnids, strict=True))
@@ -193,7 +193,7 @@ def write_ilsvrc2012_kaggle(folder: Path, edition: Edition) -> None:
 
 
 def write_solution(path: Path, wnid_of: dict[str, str]) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         rows = ((stem, f"{wnid} 10 20 30 40 {wnid} 1 2 3 4 ") for stem, wnid in wnid_of.items())
         csv.writer(file).writerows([("ImageId", "PredictionString"), *rows])
 

@@ -19,7 +19,7 @@ def main(output: Path, needed: int, granted: int, seconds: float) -> None:
             found["ended"] = time.monotonic()
     except DeviceError as error:
         found["error"] = str(error)
-    output.write_text(json.dumps(found))
+    output.write_text(json.dumps(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

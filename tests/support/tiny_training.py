@@ -77,7 +77,7 @@ def write_run(root: Path, name: str, **changes: Any) -> Path:
     """root/<name>/config.yaml; returns the run's folder. Writing it again keeps what else is there."""
     folder = root / name
     folder.mkdir(exist_ok=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(make_run(root, **changes).model_dump()))
+    (folder / "config.yaml").write_text(yaml.safe_dump(make_run(root, **changes).model_dump()), encoding="utf-8")
     return folder
 
 

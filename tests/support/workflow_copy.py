@@ -79,9 +79,9 @@ class Project:
         project = cls(root)
         project.configure(TINY)
         path = root / "config" / "variants.yaml"
-        variants = yaml.safe_load(path.read_text())
+        variants = yaml.safe_load(path.read_text(encoding="utf-8"))
         variants["ensembles"]["5-cnns"]["members"] = [{"variant": "cnn", "seeds": [0, 1]}]
-        path.write_text(yaml.safe_dump(variants))
+        path.write_text(yaml.safe_dump(variants), encoding="utf-8")
         return project
 
     def twin(self, root: Path) -> "Project":
@@ -90,16 +90,16 @@ class Project:
         return Project(root)
 
     def configure(self, values: dict) -> None:
-        (self.root / "config" / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+        (self.root / "config" / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace the one occurrence of `old`."""
-        text = (self.root / path).read_text()
+        text = (self.root / path).read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{path} holds {old!r} {text.count(old)} times"
-        (self.root / path).write_text(text.replace(old, new))
+        (self.root / path).write_text(text.replace(old, new), encoding="utf-8")
 
     def append(self, path: str, text: str) -> None:
-        with (self.root / path).open("a") as file:
+        with (self.root / path).open("a", encoding="utf-8") as file:
             file.write(text)
 
     def environment(self) -> dict[str, str]:

@@ -165,8 +165,8 @@ def test_a_bug_is_not_hidden(monkeypatch):
 def test_show_prints_the_tables_and_their_paths(capsys, tmp_path):
     folder = tmp_path / "tables"
     folder.mkdir()
-    (folder / "table2.md").write_text("# Table 2\n")
-    (folder / "table1.md").write_text("# Table 1\n")
+    (folder / "table2.md").write_text("# Table 2\n", encoding="utf-8")
+    (folder / "table1.md").write_text("# Table 1\n", encoding="utf-8")
     assert cli.main(["show", str(tmp_path)]) == 0
     assert capsys.readouterr().out == (
         f"\n# Table 1\n\n\n# Table 2\n\nTables:\n  {folder / 'table1.md'}\n  {folder / 'table2.md'}\n"
@@ -175,13 +175,13 @@ def test_show_prints_the_tables_and_their_paths(capsys, tmp_path):
 
 def test_show_says_when_the_tracking_store_did_not_get_the_tables(capsys, tmp_path):
     (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "table1.md").write_text("# Table 1\n")
-    (tmp_path / "published.txt").write_text("the tracking store could not be reached\n")
+    (tmp_path / "tables" / "table1.md").write_text("# Table 1\n", encoding="utf-8")
+    (tmp_path / "published.txt").write_text("the tracking store could not be reached\n", encoding="utf-8")
     assert cli.main(["show", str(tmp_path)]) == 0
     assert capsys.readouterr().out.endswith(
         "the tracking store could not be reached: run snakemake -R publish_tables when it can\n"
     )
-    (tmp_path / "published.txt").write_text("sent\n")
+    (tmp_path / "published.txt").write_text("sent\n", encoding="utf-8")
     assert cli.main(["show", str(tmp_path)]) == 0
     assert "tracking" not in capsys.readouterr().out
 

@@ -9,15 +9,15 @@ from alexnet2012.cpu import count_usable_cores, read_cpu_quota
 
 def control_groups(root: Path, membership: str, quotas: dict[str, str]) -> tuple[Path, Path]:
     """A machine's /proc/self/cgroup and /sys/fs/cgroup; `quotas` maps a group's folder to "<quota> <period>"."""
-    (root / "membership").write_text(membership)
+    (root / "membership").write_text(membership, encoding="utf-8")
     for folder, text in quotas.items():
         group = root / "mount" / folder
         group.mkdir(parents=True, exist_ok=True)
         if folder.startswith("cpu"):
             for name, value in zip(("cpu.cfs_quota_us", "cpu.cfs_period_us"), text.split(), strict=True):
-                (group / name).write_text(f"{value}\n")
+                (group / name).write_text(f"{value}\n", encoding="utf-8")
         else:
-            (group / "cpu.max").write_text(f"{text}\n")
+            (group / "cpu.max").write_text(f"{text}\n", encoding="utf-8")
     return root / "membership", root / "mount"
 
 

@@ -11,12 +11,16 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LINES, EXTRA_LINES = (
-    [line for line in (ROOT / "envs" / name).read_text().splitlines() if line.strip() and not line.startswith("#")]
+    [
+        line
+        for line in (ROOT / "envs" / name).read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
     for name in ("requirements.txt", "extras.txt")
 )
-CONDA = yaml.safe_load((ROOT / "envs/alexnet2012.yaml").read_text())
+CONDA = yaml.safe_load((ROOT / "envs/alexnet2012.yaml").read_text(encoding="utf-8"))
 
 
 def locked(lines: list[str] = LINES) -> dict[str, Version]:
@@ -82,4 +86,6 @@ def test_the_citation_names_the_version():
     path = ROOT / "CITATION.cff"
     if not path.exists():
         pytest.skip("there is no CITATION.cff")
-    assert str(yaml.safe_load(path.read_text())["version"]) == PROJECT["version"] == version("alexnet2012")
+    assert (
+        str(yaml.safe_load(path.read_text(encoding="utf-8"))["version"]) == PROJECT["version"] == version("alexnet2012")
+    )

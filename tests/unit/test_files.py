@@ -9,26 +9,26 @@ from alexnet2012.files import SCHEMA, file_digest, read_json, replacing, write_j
 def test_a_file_appears_whole_with_its_folders(tmp_path):
     path = tmp_path / "some" / "folder" / "file.txt"
     with replacing(path) as temporary:
-        temporary.write_text("new")
+        temporary.write_text("new", encoding="utf-8")
         assert not path.exists()
         assert temporary.parent == path.parent  # a rename is atomic within one file system only
-    assert path.read_text() == "new"
+    assert path.read_text(encoding="utf-8") == "new"
     assert [each.name for each in path.parent.iterdir()] == ["file.txt"]
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "file.txt"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
     with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
-        temporary.write_text("half")
+        temporary.write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert [each.name for each in tmp_path.iterdir()] == ["file.txt"]
 
 
 def test_a_failure_leaves_nothing_where_nothing_was(tmp_path):
     with pytest.raises(ValueError, match="no good"), replacing(tmp_path / "file.txt") as temporary:
-        temporary.write_text("half")
+        temporary.write_text("half", encoding="utf-8")
         raise ValueError("no good")
     assert list(tmp_path.iterdir()) == []
 
@@ -36,14 +36,14 @@ def test_a_failure_leaves_nothing_where_nothing_was(tmp_path):
 def test_text_is_replaced(tmp_path):
     write_text(tmp_path / "file.txt", "long text")
     write_text(tmp_path / "file.txt", "short")
-    assert (tmp_path / "file.txt").read_text() == "short"
+    assert (tmp_path / "file.txt").read_text(encoding="utf-8") == "short"
 
 
 def test_json_is_read_back(tmp_path):
     values = {"seed": 0, "errors": [0.1, 0.2], "run": None}
     write_json(tmp_path / "record.json", values)
     assert read_json(tmp_path / "record.json") == values
-    assert (tmp_path / "record.json").read_text().startswith('{\n  "seed": 0,\n')
+    assert (tmp_path / "record.json").read_text(encoding="utf-8").startswith('{\n  "seed": 0,\n')
 
 
 @pytest.mark.parametrize("values", [{}, {"schema": 0}, {"schema": SCHEMA}, [{"schema": SCHEMA + 1}]])

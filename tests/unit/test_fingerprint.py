@@ -91,7 +91,9 @@ def test_a_function_that_moves_to_another_module_changes_nothing(tree, changed):
     text = old.read_text(encoding="utf-8")
     (node,) = (each for each in ast.parse(text).body if getattr(each, "name", "") == "summarise_search")
     source = ast.get_source_segment(text, node)
-    old.write_text(f"from alexnet2012.training.finetune import summarise_search\n{text.replace(source, '')}")
+    old.write_text(
+        f"from alexnet2012.training.finetune import summarise_search\n{text.replace(source, '')}", encoding="utf-8"
+    )
     new.write_text(f"{new.read_text(encoding='utf-8')}\n\n{source}\n", encoding="utf-8")
     assert changed() == set()
     edit(new, 'record["final"]["train_top1_error"]', 'record["final"]["val_top1_error"]')

@@ -75,7 +75,7 @@ def visible() -> str | None:
 
 
 def is_free(folder: Path, card: Card) -> bool:
-    with (folder / f"{card.key}.lock").open() as file:
+    with (folder / f"{card.key}.lock").open(encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -163,7 +163,7 @@ def test_a_job_that_makes_do_says_so_and_leaves_the_other_card(machine, capsys):
 
 
 def test_on_the_cpu_nothing_is_asked_leased_or_hidden(machine, monkeypatch, tmp_path, capsys):
-    (tmp_path / "bin" / "nvidia-smi").write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n")
+    (tmp_path / "bin" / "nvidia-smi").write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n", encoding="utf-8")
     with lease_gpus("a", device="cpu", needed=2, granted=1) as count:
         assert (count, visible()) == (0, None)
     assert not machine.exists() and not (tmp_path / "asked").exists()
@@ -186,7 +186,7 @@ def test_a_gpu_that_is_demanded_and_not_granted_is_an_error(machine):
 
 def test_where_no_gpu_is_named_none_is_seen(machine, monkeypatch, tmp_path, capsys):
     """Not the first one that torch may find, which nobody leased."""
-    (tmp_path / "bin" / "nvidia-smi").write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "nvidia-smi").write_text("#!/bin/sh\n", encoding="utf-8")
     with lease_gpus("a") as count:
         assert (count, visible()) == (0, "")
     assert not machine.exists()
@@ -232,7 +232,7 @@ def test_who_waits_for_two_holds_none(folder):
 def test_one_job_at_a_time_looks_for_cards(folder):
     """Or two jobs for two cards could each find one, and both give way."""
     with ThreadPoolExecutor(1) as pool:
-        with (folder / "taking").open("w") as looking:
+        with (folder / "taking").open("w", encoding="utf-8") as looking:
             fcntl.flock(looking, fcntl.LOCK_EX)
             taken = pool.submit(take, TWO, 2, "a", folder)
             with pytest.raises(TimeoutError):
@@ -277,7 +277,7 @@ def test_a_folder_of_another_user_is_refused(machine, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(machine):
-    machine.write_text("")
+    machine.write_text("", encoding="utf-8")
     with pytest.raises(DeviceError, match=f"GPUs cannot be leased in {machine}: File exists; set ALEXNET2012_LEASES"):
         lease_gpus("a").__enter__()
 
@@ -296,7 +296,7 @@ def test_a_job_waits_says_for_whom_and_has_the_card_after_kill_9(start, tmp_path
     killed = time.monotonic()
 
     assert waiting.communicate(timeout=PATIENCE_S)[1] == "leased GPU 0\n"  # and nothing said twice
-    found = json.loads(output.read_text())
+    found = json.loads(output.read_text(encoding="utf-8"))
     assert found["cards"] == [uuid_of(0)] and 0 < found["started"] - killed < 2
 
 
@@ -349,7 +349,7 @@ def test_a_process_of_two_keeps_the_card_until_it_ends(start, tmp_path):
     """A launcher that is killed frees no card on which its processes still run."""
     launcher = start([sys.executable, "-c", f"SHARING = {SHARING!r}\n{SHARING}"])
     assert [launcher.stderr.readline() for _ in range(2)] == ["leased GPU 0\n", "shared\n"]
-    (child,) = map(int, Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split())
+    (child,) = map(int, Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text(encoding="utf-8").split())
     launcher.kill()
     launcher.wait()
     try:

@@ -116,7 +116,7 @@ def test_errors_are_fractions():
 
 
 def test_every_claim_that_variants_serve_is_in_the_ledger():
-    file = yaml.safe_load((ROOT / "config/variants.yaml").read_text())
+    file = yaml.safe_load((ROOT / "config/variants.yaml").read_text(encoding="utf-8"))
     served = {
         claim
         for entry in (*file["variants"].values(), *file["ensembles"].values())

@@ -61,14 +61,14 @@ def test_settings_are_written_as_jobs_read_them_and_a_finished_run_keeps_its_own
     monkeypatch.chdir(tmp_path)
     made = plan(tmp_path, photos={"kind": "imagefolder"})
     write_settings(made, Path("data"))
-    text = settings_file("photos", Path("data")).read_text()
+    text = settings_file("photos", Path("data")).read_text(encoding="utf-8")
     assert "\n" not in text and DatasetConfig(**json.loads(text)) == made.config.datasets["photos"]
     (run,) = made.runs
-    assert RunConfig(**yaml.safe_load((run.folder / "config.yaml").read_text())) == run
+    assert RunConfig(**yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))) == run
     (run.folder / "record.json").touch()
-    (run.folder / "config.yaml").write_text("as it was run")
+    (run.folder / "config.yaml").write_text("as it was run", encoding="utf-8")
     write_settings(made, Path("data"))
-    assert (run.folder / "config.yaml").read_text() == "as it was run"
+    assert (run.folder / "config.yaml").read_text(encoding="utf-8") == "as it was run"
 
 
 @pytest.mark.parametrize(

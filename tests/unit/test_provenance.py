@@ -50,7 +50,7 @@ def other(tmp_path) -> Path:
     """Another repository, with a commit of its own."""
     root = tmp_path / "home"
     root.mkdir()
-    (root / ".profile").write_text("umask 022\n")
+    (root / ".profile").write_text("umask 022\n", encoding="utf-8")
     return commit_all(root)
 
 
@@ -97,24 +97,24 @@ def test_the_commit_is_the_checkouts(checkout):
 def test_the_commit_of_a_worktree_is_its_own(checkout, tmp_path):
     first = head(checkout)
     git(checkout, "worktree", "add", "-q", tmp_path / "tree", first)
-    (checkout / "README.md").write_text("Changed.\n")
+    (checkout / "README.md").write_text("Changed.\n", encoding="utf-8")
     commit_all(checkout)
     assert read_commit(package_in(tmp_path / "tree")) == (first, False)
     assert read_commit(package_in(checkout)) == (head(checkout), False) != (first, False)
 
 
 def test_a_changed_tracked_file_makes_it_dirty_and_an_untracked_one_does_not(checkout):
-    (checkout / "notes.txt").write_text("untracked")
+    (checkout / "notes.txt").write_text("untracked", encoding="utf-8")
     assert read_commit(package_in(checkout)) == (head(checkout), False)
-    (checkout / "README.md").write_text("Changed.\n")
+    (checkout / "README.md").write_text("Changed.\n", encoding="utf-8")
     assert read_commit(package_in(checkout)) == (head(checkout), True)
 
 
 @pytest.mark.parametrize("ignored", [False, True])
 def test_a_module_that_no_commit_holds_makes_it_dirty(checkout, ignored):
     if ignored:
-        (checkout / ".git/info/exclude").write_text("net.py\n")
-    (package_in(checkout) / "net.py").write_text("LAYERS = 8\n")
+        (checkout / ".git/info/exclude").write_text("net.py\n", encoding="utf-8")
+    (package_in(checkout) / "net.py").write_text("LAYERS = 8\n", encoding="utf-8")
     assert read_commit(package_in(checkout)) == (head(checkout), True)
 
 
@@ -122,7 +122,7 @@ def test_an_editors_hidden_files_are_no_modules(checkout):
     (package_in(checkout) / ".#errors.py").symlink_to("nobody@nowhere.1")
     before = digest_source(package_in(checkout))
     (package_in(checkout) / ".ipynb_checkpoints").mkdir()
-    (package_in(checkout) / ".ipynb_checkpoints" / "errors.py").write_text("")
+    (package_in(checkout) / ".ipynb_checkpoints" / "errors.py").write_text("", encoding="utf-8")
     assert read_commit(package_in(checkout)) == (head(checkout), False)
     assert digest_source(package_in(checkout)) == before
 
@@ -172,7 +172,7 @@ def test_an_exported_archive_carries_its_commit(checkout, other, tmp_path, place
 @pytest.mark.parametrize("stamp", [None, "", "$Format:%H$\n", "main\n", "0123456\n"])
 def test_a_stamp_that_holds_no_commit_is_none(unpacked, stamp):
     path = package_in(unpacked) / provenance.STAMP
-    path.unlink() if stamp is None else path.write_text(stamp)
+    path.unlink() if stamp is None else path.write_text(stamp, encoding="utf-8")
     assert "not a git repository" in refusal(package_in(unpacked))
 
 
@@ -183,11 +183,11 @@ def test_a_wheel_carries_the_commit_of_its_build(checkout, tmp_path):
     python(checkout, *pip, "install", "--no-index", "--no-deps", "--target", target, *wheel.glob("*.whl"))
     assert read_commit(target / "alexnet2012") == (head(checkout), False)
     assert digest_source(target / "alexnet2012") == digest_source(package_in(checkout))
-    assert (package_in(checkout) / provenance.STAMP).read_text() == "$Format:%H$\n"
+    assert (package_in(checkout) / provenance.STAMP).read_text(encoding="utf-8") == "$Format:%H$\n"
 
 
 def test_a_stamp_says_that_files_differed_from_the_commit(checkout, tmp_path):
-    (checkout / "README.md").write_text("Changed.\n")
+    (checkout / "README.md").write_text("Changed.\n", encoding="utf-8")
     built = tmp_path / "alexnet2012"
     shutil.copytree(package_in(checkout), built)
     provenance.write_stamp(package_in(checkout), built)
@@ -202,13 +202,13 @@ def test_a_source_distribution_carries_the_commit(checkout, tmp_path):
         archive.extractall(tmp_path / "unpacked", filter="data")
     (root,) = (tmp_path / "unpacked").iterdir()
     assert read_commit(package_in(root)) == (head(checkout), False)
-    assert (package_in(checkout) / provenance.STAMP).read_text() == "$Format:%H$\n"
+    assert (package_in(checkout) / provenance.STAMP).read_text(encoding="utf-8") == "$Format:%H$\n"
 
 
 def test_a_build_without_a_commit_stamps_none(unpacked, tmp_path):
     built = tmp_path / "alexnet2012"
     shutil.copytree(package_in(unpacked), built)
-    (built / provenance.STAMP).write_text(GIVEN)  # what an earlier build left behind
+    (built / provenance.STAMP).write_text(GIVEN, encoding="utf-8")  # what an earlier build left behind
     provenance.write_stamp(package_in(unpacked), built)
     refusal(built)
 
@@ -242,7 +242,7 @@ def test_the_digest_of_the_source_shows_an_altered_copy(unpacked):
     assert re.fullmatch("[0-9a-f]{64}", whole)
     errors.write_bytes(text.replace(b"\n", b"\r\n"))
     assert digest_source(package) == whole
-    (package / provenance.STAMP).write_text(GIVEN)
+    (package / provenance.STAMP).write_text(GIVEN, encoding="utf-8")
     assert digest_source(package) == whole
     altered = set()
     errors.write_bytes(text + b"#\n")

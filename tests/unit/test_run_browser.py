@@ -45,11 +45,11 @@ def printed(checkout) -> Iterator[str]:
     command = [sys.executable, "-m", "alexnet2012", "ui", "--port", str(port)]
     environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
     log = checkout / "ui.log"
-    with log.open("w") as output:
+    with log.open("w", encoding="utf-8") as output:
         server = subprocess.Popen(command, cwd=checkout, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         wait_for(f"http://127.0.0.1:{port}/health", server, log)
-        yield re.search(r"^open (\S+) ", log.read_text(), re.MULTILINE)[1]
+        yield re.search(r"^open (\S+) ", log.read_text(encoding="utf-8"), re.MULTILINE)[1]
     finally:
         server.terminate()
         server.wait(timeout=30)
@@ -106,4 +106,4 @@ def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
             return urllib.request.urlopen(address, timeout=5).close()
         except OSError:
             time.sleep(0.2)
-    pytest.fail(f"no server after {START_S} s:\n{log.read_text()}")
+    pytest.fail(f"no server after {START_S} s:\n{log.read_text(encoding='utf-8')}")

@@ -69,7 +69,7 @@ def look(function: str, seen: list, *arguments: object, **place: object) -> None
 
 def write_run(root, runtime: dict) -> None:
     (root / "run").mkdir(exist_ok=True)
-    (root / "run" / "config.yaml").write_text(yaml.safe_dump({**RUN, "runtime": runtime}))
+    (root / "run" / "config.yaml").write_text(yaml.safe_dump({**RUN, "runtime": runtime}), encoding="utf-8")
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -100,7 +100,7 @@ def test_runs_on_the_cpu_lease_nothing(seen, tmp_path, verb):
 )
 def test_those_that_wait_can_tell_what_runs(seen, tmp_path, verb, lock):
     assert cli.main(VERBS[verb]) == 0
-    written = (tmp_path / "leases" / f"{uuid_of(0)}.lock").read_text()
+    written = (tmp_path / "leases" / f"{uuid_of(0)}.lock").read_text(encoding="utf-8")
     assert written == f"process {os.getpid()} ({lock.format(root=tmp_path)})"
 
 

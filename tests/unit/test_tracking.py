@@ -137,21 +137,21 @@ def test_a_crash_between_sending_and_noting_it_doubles_nothing(ids, client, stat
     log.start({"seed": 0})
     log.metrics(0, {"train_loss": 2.0})
     log.finish({"final_top1_error": 0.5})
-    forgotten = json.loads((state / "run.json").read_text()) | {"run_id": None, "sent": 0}
-    (state / "run.json").write_text(json.dumps(forgotten))
+    forgotten = json.loads((state / "run.json").read_text(encoding="utf-8")) | {"run_id": None, "sent": 0}
+    (state / "run.json").write_text(json.dumps(forgotten), encoding="utf-8")
 
     assert RunLog(state, ids, "cnn-seed0").flush()
     (run,) = children(client, ids)
     assert run.info.status == "FINISHED"
     assert history(client, run.info.run_id, "train_loss") == [(0, 2.0)]
     assert history(client, run.info.run_id, "final_top1_error") == [(0, 0.5)]
-    assert json.loads((state / "run.json").read_text())["sent"] == 3
+    assert json.loads((state / "run.json").read_text(encoding="utf-8"))["sent"] == 3
 
 
 def test_a_line_cut_short_by_a_crash_is_dropped(ids, client, state):
     log = RunLog(state, ids, "cnn-seed0")
     log.metrics(0, {"train_loss": 2.0})
-    with (state / "tracking.jsonl").open("a") as file:
+    with (state / "tracking.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"kind": "metrics", "step": 1, "val')
     log.metrics(1, {"train_loss": 1.0})
     assert history(client, log.run_id, "train_loss") == [(0, 2.0), (1, 1.0)]
@@ -162,8 +162,8 @@ def test_a_store_that_does_not_know_the_run_is_filled_again(ids, client, state):
     log.start({"seed": 0})
     log.metrics(0, {"train_loss": 2.0})
     lost = log.run_id
-    other = json.loads((state / "run.json").read_text()) | {"run_id": "f" * 32, "key": "unheard-of"}
-    (state / "run.json").write_text(json.dumps(other))
+    other = json.loads((state / "run.json").read_text(encoding="utf-8")) | {"run_id": "f" * 32, "key": "unheard-of"}
+    (state / "run.json").write_text(json.dumps(other), encoding="utf-8")
 
     refilled = RunLog(state, ids, "cnn-seed0")
     refilled.metrics(1, {"train_loss": 1.0})
@@ -183,7 +183,7 @@ def test_without_a_server_all_is_kept_and_later_sent_once(ids, client, state, re
     log.finish()
     assert not log.flush() and log.run_id is None
     assert not log_tables(absent, [])
-    assert [json.loads(line)["kind"] for line in (state / "tracking.jsonl").open()] == [
+    assert [json.loads(line)["kind"] for line in (state / "tracking.jsonl").open(encoding="utf-8")] == [
         "start",
         "metrics",
         "metrics",
@@ -198,7 +198,7 @@ def test_without_a_server_all_is_kept_and_later_sent_once(ids, client, state, re
     assert run.info.status == "FINISHED" and run.data.params == {"seed": "0"}
     assert client.get_run(run.data.tags["mlflow.parentRunId"]).info.run_name == "offline"
     assert history(client, log.run_id, "train_loss") == [(0, 2.0), (1, 1.0)]
-    first = json.loads((state / "tracking.jsonl").open().readline())
+    first = json.loads((state / "tracking.jsonl").open(encoding="utf-8").readline())
     assert run.info.start_time == first["time_ms"]
 
 
@@ -230,13 +230,13 @@ def test_an_address_that_is_none_ends_no_training(ids, state, monkeypatch, capsy
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     RunLog(state, ids, "cnn-seed0").metrics(1, {"train_loss": 2.0})
     assert "cannot reach the store now" in capsys.readouterr().err
-    assert len((state / "tracking.jsonl").read_text().splitlines()) == 1
+    assert len((state / "tracking.jsonl").read_text(encoding="utf-8").splitlines()) == 1
 
 
 def test_a_damaged_note_of_the_run_ends_no_training(ids, state, capsys):
     log = RunLog(state, ids, "cnn-seed0")
     log.metrics(1, {"train_loss": 2.0})
-    (state / "run.json").write_text("{")
+    (state / "run.json").write_text("{", encoding="utf-8")
     log.metrics(2, {"train_loss": 1.0})
     assert "run.json is not JSON" in capsys.readouterr().err
 
@@ -244,7 +244,7 @@ def test_a_damaged_note_of_the_run_ends_no_training(ids, state, capsys):
 def test_an_event_that_no_store_takes_does_not_hold_up_the_next(ids, client, state, tmp_path, capsys):
     log = RunLog(state, ids, "cnn-seed0")
     log.artifact(tmp_path / "absent.png")
-    (tmp_path / "present.txt").write_text("here")
+    (tmp_path / "present.txt").write_text("here", encoding="utf-8")
     log.artifact(tmp_path / "present.txt")
     log.metrics(0, {"no/such%key!": 1.0})
     log.metrics(1, {"train_loss": 1.0})
@@ -260,7 +260,7 @@ def test_only_runs_that_nobody_trains_are_closed(ids, client, state, results):
     client.set_tag(elsewhere.run_id, "alexnet2012.host", "another-host")
     for name in ("living", "dead"):
         (state / name / "lock").touch()
-    with (state / "living" / "lock").open() as lock:
+    with (state / "living" / "lock").open(encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert close_stale(ids) == [dead.run_id]
     status = {run.info.run_name: run.info.status for run in children(client, ids)}
@@ -372,8 +372,8 @@ def test_tables_are_artifacts_and_note_of_the_parent(ids, client, state, tmp_pat
     assert waiting.run_id is None
     monkeypatch.setattr(store.outage, "retry_at", 0.0)
     short, long = tmp_path / "table1.md", tmp_path / "claims.md"
-    short.write_text("| model | top-1 |\n|---|---|\n| cnn | 37.5 |\n")
-    long.write_text("| claim |\n|---|\n" + "| more |\n" * 1000)
+    short.write_text("| model | top-1 |\n|---|---|\n| cnn | 37.5 |\n", encoding="utf-8")
+    long.write_text("| claim |\n|---|\n" + "| more |\n" * 1000, encoding="utf-8")
 
     assert log_tables(ids, [short, long])
     run = client.get_run(ids.parent_run_id)
@@ -384,7 +384,7 @@ def test_tables_are_artifacts_and_note_of_the_parent(ids, client, state, tmp_pat
     artifacts = [file.path for file in client.list_artifacts(ids.parent_run_id, "tables")]
     assert artifacts == ["tables/claims.md", "tables/table1.md"]
     logged = Path(client.download_artifacts(ids.parent_run_id, "tables/claims.md", str(tmp_path / ".")))
-    assert logged.read_text() == long.read_text()
+    assert logged.read_text(encoding="utf-8") == long.read_text(encoding="utf-8")
     assert history(client, waiting.run_id, "train_loss") == [(0, 1.0)]
     assert client.get_run(waiting.run_id).info.run_name == "cnn-seed0"
 

@@ -30,7 +30,7 @@ def original(fresh):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_configuration_can_be_planned(original, name):
-    config = Config.model_validate(yaml.safe_load((REPOSITORY / "config" / name).read_text()))
+    config = Config.model_validate(yaml.safe_load((REPOSITORY / "config" / name).read_text(encoding="utf-8")))
     trainings = sum(len(experiment.seeds) for experiment in config.experiments)
     splits = {name: len(dataset.evaluated_splits) for name, dataset in config.datasets.items()}
 
@@ -46,7 +46,7 @@ def test_every_configuration_can_be_planned(original, name):
 def test_every_configuration_can_be_planned_for_all_targets(original, name):
     path = REPOSITORY / "config" / name
     everything = make_plan(
-        yaml.safe_load(path.read_text()), name, REPOSITORY / "config" / "variants.yaml", targets=TARGETS
+        yaml.safe_load(path.read_text(encoding="utf-8")), name, REPOSITORY / "config" / "variants.yaml", targets=TARGETS
     )
 
     plan = original.plan(*TARGETS, config=f"config/{name}")
@@ -63,7 +63,7 @@ def test_benchmarks_are_run_on_demand(original):
 
 
 def test_names_of_configurations_are_distinct():
-    names = [yaml.safe_load((REPOSITORY / "config" / name).read_text())["name"] for name in CONFIGS]
+    names = [yaml.safe_load((REPOSITORY / "config" / name).read_text(encoding="utf-8"))["name"] for name in CONFIGS]
 
     assert len(set(names)) == len(names)
 
@@ -71,7 +71,7 @@ def test_names_of_configurations_are_distinct():
 def test_without_a_configfile_the_rehearsal_is_planned(original):
     runs = resolved_runs(original, config=None)
 
-    default = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    default = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
     assert {run.name for run in runs} == {default["name"]} == {"rehearsal"}
     assert {run.net.crop_px for run in runs if not run.is_baseline} == {default["net"]["crop_px"]}
     (epochs,) = {run.training.schedule.max_epochs for run in runs if run.variant == "cnn"}

@@ -43,7 +43,7 @@ def runs(tmp_path_factory):
             output, _ = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 0, output
     return {
-        way: {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+        way: {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
         for way, folder in folders.items()
     }
 
@@ -53,7 +53,7 @@ def start(folder: Path, arguments: list[str]) -> subprocess.Popen:
     text = SNAKEFILE
     for word, value in words.items():
         text = text.replace(word, value)
-    (folder / "Snakefile").write_text(text)
+    (folder / "Snakefile").write_text(text, encoding="utf-8")
     return subprocess.Popen(
         [str(Path(sys.executable).with_name("snakemake")), "--cores", "8", *arguments],
         cwd=folder,

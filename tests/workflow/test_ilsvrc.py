@@ -25,7 +25,7 @@ def project(tmp_path_factory) -> Project:
     archives = project.root / "archives"
     write_ilsvrc2010_tars(archives / "2010", Edition.draw(2010, CLASSES, TRAIN, VAL, TEST, photos))
     write_ilsvrc2012_tars(archives / "2012", Edition.draw(2012, CLASSES, TRAIN, VAL, TEST, photos))
-    values = yaml.safe_load((REPOSITORY / "config" / "ilsvrc.yaml").read_text()) | {"full": []}
+    values = yaml.safe_load((REPOSITORY / "config" / "ilsvrc.yaml").read_text(encoding="utf-8")) | {"full": []}
     for year in (2010, 2012):
         values["datasets"][f"ilsvrc{year}"] |= {"folder": f"archives/{year}", "size_px": 40, "complete": False}
     values["experiments"][2]["seeds"] = [0, 1]  # the copy's ensemble of five has two members
@@ -42,7 +42,7 @@ def test_a_damaged_archive_of_one_edition_stops_the_run_before_the_other_is_pack
     write_ilsvrc2012_tars(archives / "2012", Edition.draw(2012, 4, 3, 1, 1))
     train = archives / "2012" / "ILSVRC2012_img_train.tar"
     train.write_bytes(train.read_bytes()[: train.stat().st_size // 2])
-    values = yaml.safe_load((REPOSITORY / "config" / "ilsvrc.yaml").read_text()) | {"full": []}
+    values = yaml.safe_load((REPOSITORY / "config" / "ilsvrc.yaml").read_text(encoding="utf-8")) | {"full": []}
     for year in (2010, 2012):
         values["datasets"][f"ilsvrc{year}"] |= {"folder": f"archives/{year}", "size_px": 40, "complete": False}
     values["experiments"][2]["seeds"] = [0, 1]
@@ -57,7 +57,7 @@ def test_a_damaged_archive_of_one_edition_stops_the_run_before_the_other_is_pack
 
 
 def read_table(project: Project, name: str) -> str:
-    return (project.root / "results" / "ilsvrc" / "tables" / f"{name}.md").read_text()
+    return (project.root / "results" / "ilsvrc" / "tables" / f"{name}.md").read_text(encoding="utf-8")
 
 
 def row_of(table: str, label: str) -> list[str]:
@@ -69,7 +69,9 @@ def test_table_1_comes_from_the_test_set_of_2010(project):
     table = read_table(project, "table1")
     assert "ilsvrc2010" in table and "ilsvrc2012" not in table
     record = json.loads(
-        next(project.root.glob("results/ilsvrc/predictions/ilsvrc2010/cnn-*/seed0/test.json")).read_text()
+        next(project.root.glob("results/ilsvrc/predictions/ilsvrc2010/cnn-*/seed0/test.json")).read_text(
+            encoding="utf-8"
+        )
     )
     assert record["images"] == CLASSES * TEST and record["dataset"]["counts"]["train"] == CLASSES * TRAIN
     error = f"{100 * record['errors']['ten_crop']['top1']:.1f} %"
@@ -97,13 +99,13 @@ def test_the_packed_images_are_those_of_the_archives(project):
     index = pd.read_parquet(project.root / "data" / "ilsvrc2010" / "train" / "index.parquet")
     assert len(index) == CLASSES * TRAIN and index["class"].nunique() == CLASSES
     assert index.notes.str.contains("gzipped").any() and index.path.is_monotonic_increasing
-    withheld = json.loads((project.root / "data" / "ilsvrc2012" / "manifest.json").read_text())
+    withheld = json.loads((project.root / "data" / "ilsvrc2012" / "manifest.json").read_text(encoding="utf-8"))
     assert withheld["counts"] == {"train": CLASSES * TRAIN, "val": CLASSES * VAL, "test": CLASSES * TEST}
 
 
 def test_archives_may_move_or_go_once_they_are_packed(project):
     (project.root / "archives").rename(project.root / "elsewhere")
-    values = yaml.safe_load((project.root / "config" / "tiny.yaml").read_text())
+    values = yaml.safe_load((project.root / "config" / "tiny.yaml").read_text(encoding="utf-8"))
     assert project.plan() == {}
     for year in (2010, 2012):
         values["datasets"][f"ilsvrc{year}"]["folder"] = f"elsewhere/{year}"
@@ -123,6 +125,6 @@ def test_the_submission_has_five_official_labels_for_every_test_image(project):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    lines = (project.root / "out" / "test-submission.txt").read_text().splitlines()
+    lines = (project.root / "out" / "test-submission.txt").read_text(encoding="utf-8").splitlines()
     assert len(lines) == CLASSES * TEST
     assert all(len({*line.split()}) == 5 and {*map(int, line.split())} <= {*range(1, CLASSES + 1)} for line in lines)

@@ -112,7 +112,7 @@ def test_a_configuration_that_cannot_be_run(fresh_template, monkeypatch, mistake
 def test_a_number_that_yaml_takes_for_text(fresh):
     text = yaml.safe_dump(TINY).replace("learning_rate: 0.02", "learning_rate: 1e-2")
     assert "1e-2" in text
-    (fresh.root / "config" / "tiny.yaml").write_text(text)
+    (fresh.root / "config" / "tiny.yaml").write_text(text, encoding="utf-8")
 
     assert_refused(
         fresh,
@@ -123,9 +123,9 @@ def test_a_number_that_yaml_takes_for_text(fresh):
 
 def test_a_misspelt_setting_in_a_variants_delta_names_the_variant_and_its_file(fresh):
     path = fresh.root / "config" / "variants.yaml"
-    variants = yaml.safe_load(path.read_text())
+    variants = yaml.safe_load(path.read_text(encoding="utf-8"))
     variants["variants"]["one-gpu"]["net"]["tower"] = 1
-    path.write_text(yaml.safe_dump(variants))
+    path.write_text(yaml.safe_dump(variants), encoding="utf-8")
 
     assert_refused(fresh, 'config/variants.yaml: one-gpu: net: "tower" is not a setting; did you mean "towers"?')
 
@@ -146,8 +146,8 @@ def test_two_mistakes_are_both_named(fresh):
 def test_a_key_written_twice_is_refused(fresh):
     """Snakemake's own reader keeps the last of them in silence."""
     path = fresh.root / "config/tiny.yaml"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines, "name: other"]))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([*lines, "name: other"]), encoding="utf-8")
     assert_refused(fresh, f'config/tiny.yaml, line {len(lines) + 1}: "name" is written twice')
 
 

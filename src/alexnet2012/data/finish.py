@@ -137,5 +137,5 @@ def _write_manifest(
         "shard_rows": SHARD_ROWS,
         "shards": digests,
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return str(manifest["digest"])

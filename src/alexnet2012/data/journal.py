@@ -48,7 +48,9 @@ class Journal:
         """Write the journal anew for the work that `identity` describes, with `shards` finished."""
         (self.folder / "sizes").mkdir(exist_ok=True)
         with replacing(self.path) as temporary:
-            temporary.write_text("".join(_line(each) for each in ({"identity": identity}, *map(asdict, shards))))
+            temporary.write_text(
+                "".join(_line(each) for each in ({"identity": identity}, *map(asdict, shards))), encoding="utf-8"
+            )
         self.identity, self.finished = identity, list(shards)
 
     def add(self, shard: PackedShard, **numbers: np.ndarray) -> None:
@@ -100,7 +102,7 @@ class Journal:
         os.truncate(self.path, whole)
 
     def _append(self, values: dict) -> None:
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(_line(values))
             file.flush()
             os.fsync(file.fileno())

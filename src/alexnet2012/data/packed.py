@@ -201,7 +201,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{folder} is no packed dataset: it has no manifest.json. {REMEDY}")
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{path} is not JSON: {error}. {REMEDY}") from error
     version = manifest.get("version") if isinstance(manifest, dict) else None

@@ -200,7 +200,7 @@ def _refuse_unreadable(
     if not lines:
         return
     lines = [" ".join(line.split()) for line in lines]
-    report.write_text("".join(f"{line}\n" for line in lines))
+    report.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     listed = "\n".join(f"  - {line}" for line in lines[:LISTED_UNREADABLE])
     more = "\n  - ..." if len(lines) > LISTED_UNREADABLE else ""
     text = f"{name}: {len(lines):,} images cannot be read:\n{listed}{more}\nThe full list is in {report}. "

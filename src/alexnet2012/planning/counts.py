@@ -82,8 +82,8 @@ def read_manifest(folder: Path, dataset: DatasetConfig) -> ImageCounts | None:
     """What a packed dataset's manifest counts, and whether it was packed otherwise than `dataset` says; None where
     there is none, or no note of what it was packed from."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        made_from = DatasetConfig(**json.loads((folder / "preparation.json").read_text())["dataset"])
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        made_from = DatasetConfig(**json.loads((folder / "preparation.json").read_text(encoding="utf-8"))["dataset"])
         counts = {name: int(manifest["counts"].get(name, 0)) for name in SPLITS}
         same = made_from.identity == dataset.identity
         return ImageCounts(counts, len(manifest["classes"]), "its manifest", same, packed_otherwise=not same)

@@ -141,7 +141,7 @@ def time_verbs(root: Path, calls: list[list[str]]) -> list[float]:
     """Seconds of each of `calls`, which run side by side."""
     started = time.monotonic()
     with ExitStack() as files:
-        said = [files.enter_context(tempfile.TemporaryFile("w+")) for _ in calls]
+        said = [files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8")) for _ in calls]
         processes = [
             subprocess.Popen(
                 [sys.executable, "-c", VERB, *call],

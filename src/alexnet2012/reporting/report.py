@@ -111,7 +111,7 @@ def read_tables(folder: Path) -> list[Table]:
 
 def render_table(path: Path) -> Markup:
     """Without its first line, the heading, in place of which the page has its own."""
-    heading, _, text = path.read_text().partition("\n")
+    heading, _, text = path.read_text(encoding="utf-8").partition("\n")
     return to_html(text if heading.startswith("# ") else f"{heading}\n{text}", deeper=2)
 
 
@@ -119,7 +119,7 @@ def join_ledger(path: Path, ledgers: list[Ledger]) -> tuple[Part, list[LedgerSec
     """What claims.md says before its ledgers, the ledgers within their words, and what it says under other headings."""
     if not path.is_file():
         raise RecordError(f"{path} is missing beside claims.json; run snakemake -R render_tables")
-    preface, *parts = split_ledger(path.read_text(), deeper=2)
+    preface, *parts = split_ledger(path.read_text(encoding="utf-8"), deeper=2)
     sections = []
     for ledger in ledgers:
         part = next((each for each in parts if belongs(each, ledger)), None)

@@ -38,7 +38,9 @@ def launch(arguments: list[str], run: RunConfig) -> None:
         with TemporaryDirectory() as folder:  # torchrun leaves logs behind
             given = Path(folder, "arguments")  # in a file: torchrun would take --start for an option of its own
             verb, *rest = arguments
-            given.write_text("".join(f"{each}\n" for each in (verb, f"--launcher={os.getpid()}", *rest)))
+            given.write_text(
+                "".join(f"{each}\n" for each in (verb, f"--launcher={os.getpid()}", *rest)), encoding="utf-8"
+            )
             torchrun([*options, f"--log-dir={folder}", "--module", "alexnet2012", f"@{given}"])
     except SignalException as stopped:
         raise Interrupted(

@@ -84,7 +84,7 @@ def note(paths: list[Path]) -> str:
     """The Markdown tables one after the other, as many as a note holds."""
     hint = "\n\nFurther tables are among the artifacts, in `tables/`."
     note = ""
-    for text in (path.read_text().strip() for path in paths if path.suffix == ".md"):
+    for text in (path.read_text(encoding="utf-8").strip() for path in paths if path.suffix == ".md"):
         if len(note) + len(text) + len(hint) + 2 > MAX_NOTE:
             return note.strip() + hint
         note += text + "\n\n"

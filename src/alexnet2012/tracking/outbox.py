@@ -84,7 +84,7 @@ class RunLog:
             self._save(self._progress())
             if event["kind"] == "metrics":
                 event["values"] = self._without_repeated(event["step"], event["values"])
-            with self._outbox.open("a") as outbox:
+            with self._outbox.open("a", encoding="utf-8") as outbox:
                 outbox.write(json.dumps({"time_ms": int(time.time() * 1000), **event}) + "\n")
                 outbox.flush()
                 os.fsync(outbox.fileno())

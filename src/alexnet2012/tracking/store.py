@@ -266,13 +266,13 @@ def warn(message: str) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def is_held(lock: Path) -> bool:
-    with suppress(FileNotFoundError), lock.open() as file:
+    with suppress(FileNotFoundError), lock.open(encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -125,13 +125,13 @@ def run_show(options: argparse.Namespace) -> None:
             f"{options.folder} holds no tables/*.md; run snakemake to make them, or name another folder of results/"
         )
     for path in paths:
-        print(f"\n{path.read_text()}")
+        print(f"\n{path.read_text(encoding='utf-8')}")
     print("Tables:", *paths, sep="\n  ")
     if (report := options.folder / "report.html").exists():
         print(f"All of it with figures, on one page: {report}")
     published = options.folder / "published.txt"
-    if published.exists() and published.read_text() != PUBLISHED:
-        print(f"{published.read_text().strip()}: run snakemake -R publish_tables when it can")
+    if published.exists() and published.read_text(encoding="utf-8") != PUBLISHED:
+        print(f"{published.read_text(encoding='utf-8').strip()}: run snakemake -R publish_tables when it can")
 
 
 def run_compare(options: argparse.Namespace) -> int:

@@ -26,7 +26,7 @@ def write_baseline(root):
         values = {"name": "tiny", "variant": kind, "seed": seed, "dataset_name": "pictures", "net": net}
         values |= {"dataset": describe_dataset(root).model_dump(), "training": {"recipe": "baseline"}}
         (root / name).mkdir()
-        (root / name / "config.yaml").write_text(yaml.safe_dump(values))
+        (root / name / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
         return root / name
 
     return write

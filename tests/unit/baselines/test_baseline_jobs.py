@@ -48,7 +48,7 @@ def learn(folder) -> None:
 def judge(folder, split: str = "test"):
     output = folder / "predictions"
     predict_baseline(folder, split, output, folder.parent / "data", folder.parent / "tracking.json")
-    return json.loads((output / f"{split}.json").read_text()), np.load(output / f"{split}-ten_crop.npy")
+    return json.loads((output / f"{split}.json").read_text(encoding="utf-8")), np.load(output / f"{split}-ten_crop.npy")
 
 
 @pytest.mark.parametrize("kind", ["sift-fv", "sparse-coding"])
@@ -61,7 +61,7 @@ def test_it_learns_what_can_be_learnt_and_records_it(root, write_baseline, kind)
     labels = open_packed(root / "data" / "pictures").split("test").labels
     assert record["errors"]["ten_crop"]["top1"] == float((shares.argmax(axis=1) != labels).mean())
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
-    learnt = json.loads((folder / "record.json").read_text())
+    learnt = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     assert learnt["schema"] == record["schema"] == SCHEMA
     assert (learnt["kind"], learnt["recipe"], learnt["seed"], learnt["classes"]) == ("baseline", "baseline", 1, 3)
     assert learnt["provenance"]["commit"] == COMMIT and learnt["weights_sha256"] == record["weights_sha256"]
@@ -108,9 +108,9 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_bits(write_basel
         assert not (folder / "record.json").exists()
         times = list((folder / "state").glob("*/seconds.json"))
         for path in times:
-            path.write_text('{"seconds": 1000.0}')
+            path.write_text('{"seconds": 1000.0}', encoding="utf-8")
         learn(folder)
-    assert json.loads((folder / "record.json").read_text())["wall_time_s"] > 1000 * len(times) > 0
+    assert json.loads((folder / "record.json").read_text(encoding="utf-8"))["wall_time_s"] > 1000 * len(times) > 0
     made = {"chunk": 8, "pass": 2 * 6 * 4}[moment]
     assert len(calls) - made in ({1} if moment == "chunk" else {2, 3, 4, 5})  # what was done before is not done again
     assert file_digest(folder / "model.safetensors") == file_digest(whole / "model.safetensors")
@@ -146,8 +146,8 @@ def test_codes_of_other_weights_are_not_judged(write_baseline, monkeypatch):
         patch.setattr(linear, "as_probabilities", lambda *_: (_ for _ in ()).throw(Died))
         with pytest.raises(Died):
             judge(folder)
-    text = (folder / "config.yaml").read_text()
-    (folder / "config.yaml").write_text(text.replace("gaussians: 4", "gaussians: 5"))
+    text = (folder / "config.yaml").read_text(encoding="utf-8")
+    (folder / "config.yaml").write_text(text.replace("gaussians: 4", "gaussians: 5"), encoding="utf-8")
     learn(folder)
     np.testing.assert_array_equal(judge(folder)[1], judge(other)[1])
 
@@ -164,8 +164,8 @@ def test_state_of_other_settings_is_moved_aside(write_baseline, monkeypatch, cap
         patch.setattr(linear, "fit", lambda *_: (_ for _ in ()).throw(Died))
         with pytest.raises(Died):
             learn(folder)
-    text = (folder / "config.yaml").read_text()
-    (folder / "config.yaml").write_text(text.replace("gaussians: 4", "gaussians: 5"))
+    text = (folder / "config.yaml").read_text(encoding="utf-8")
+    (folder / "config.yaml").write_text(text.replace("gaussians: 4", "gaussians: 5"), encoding="utf-8")
     learn(folder)
     assert "is of other code, settings or data; moved to" in capsys.readouterr().out
     (aside,) = (folder / "state").glob("superseded-*")

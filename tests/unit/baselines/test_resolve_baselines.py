@@ -28,9 +28,9 @@ def complaint(variants: Path = VARIANTS, line: dict = LINE, **changes) -> str:
 
 def write_variants(folder: Path, **changes) -> Path:
     """The project's variants, with other settings of sift-fv."""
-    values = yaml.safe_load(VARIANTS.read_text())
+    values = yaml.safe_load(VARIANTS.read_text(encoding="utf-8"))
     values["variants"]["sift-fv"] |= changes
-    (folder / "variants.yaml").write_text(yaml.safe_dump(values))
+    (folder / "variants.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     return folder / "variants.yaml"
 
 

@@ -15,12 +15,12 @@ def writer(name: str, file) -> Contender:
 def test_rounds_are_in_turn_and_each_begins_with_the_next(tmp_path):
     file = tmp_path / "order"
     with Contest([writer(name, file) for name in "abc"]) as contest:
-        warmed_up = file.read_text().split()
+        warmed_up = file.read_text(encoding="utf-8").split()
         for _ in range(4):
             contest.round()
         found = contest.results()
     assert sorted(warmed_up) == ["a", "a", "b", "b", "c", "c"]
-    assert "".join(file.read_text().split()[6:]) == "abcbcacababc"
+    assert "".join(file.read_text(encoding="utf-8").split()[6:]) == "abcbcacababc"
     assert list(found) == ["a (job)", "b (job)", "c (job)"]
     assert all(each.units == [3, 3, 3, 3] and len(each.seconds) == 4 for each in found.values())
     assert all(seconds > 0 for each in found.values() for seconds in each.seconds)

@@ -34,7 +34,7 @@ def test_jobs_are_read_once_each_and_old_ones_left_out(tmp_path):
     ]
     for name, rule, log, began, ended in notes:
         note = {"rule": rule, "log": [log], "starttime": began, "endtime": ended}
-        (folder / name).write_text(json.dumps(note))
+        (folder / name).write_text(json.dumps(note), encoding="utf-8")
     found = read_jobs(tmp_path, since=3)
     assert [(job.rule, job.began) for job in found] == [("train_net", 4), ("train_net", 5)]
 
@@ -48,5 +48,5 @@ def test_compute_is_that_of_nets_alone(tmp_path):
     }
     for path, record in records.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(json.dumps(record))
+        (tmp_path / path).write_text(json.dumps(record), encoding="utf-8")
     assert sum_compute(tmp_path) == 22.0

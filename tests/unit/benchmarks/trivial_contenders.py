@@ -12,7 +12,7 @@ def make_writer(file: str, name: str) -> Call:
     """Appends its name to a file at each call, and prints, which must disturb nobody."""
 
     def call() -> Done:
-        with Path(file).open("a") as lines:
+        with Path(file).open("a", encoding="utf-8") as lines:
             lines.write(f"{name}\n")
         print("contenders may print")
         return Done(3)

@@ -9,7 +9,7 @@ def write_variants(tmp_path):
     def write(variants: dict, ensembles: dict | None = None) -> Path:
         path = tmp_path / "variants.yaml"
         whole = {name: {"section": "3.5"} | delta for name, delta in variants.items()}
-        path.write_text(yaml.safe_dump({"variants": whole, "ensembles": ensembles or {}}))
+        path.write_text(yaml.safe_dump({"variants": whole, "ensembles": ensembles or {}}), encoding="utf-8")
         return path
 
     return write

@@ -40,4 +40,4 @@ def two_devices(net: dict | None = None, training: dict | None = None, variant: 
 
 
 def committed(name: str, targets: Collection[str] = ()):
-    return make_plan(yaml.safe_load((ROOT / "config" / name).read_text()), name, VARIANTS, targets)
+    return make_plan(yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")), name, VARIANTS, targets)

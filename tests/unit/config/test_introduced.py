@@ -156,5 +156,8 @@ REFERENCE_RUNS = sorted((ROOT / "results" / "reference").glob("*/runs/*/*/*/conf
 
 def test_stored_runs_keep_the_hashes_that_their_folders_are_named_by():
     assert len(REFERENCE_RUNS) > 80
-    read = {path: RunConfig.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader)) for path in REFERENCE_RUNS}
+    read = {
+        path: RunConfig.model_validate(yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader))
+        for path in REFERENCE_RUNS
+    }
     assert [path for path, run in read.items() if not path.parents[1].name.endswith(f"-{run.hash8}")] == []

@@ -14,7 +14,7 @@ STAR = {"dataset": "cifar10", "variant": "1-cnn-star", "seeds": [0, 1], "pretrai
 VALUES = {
     "name": "some",
     "datasets": {"cifar10": {"kind": "cifar10", "size_px": 32}, "turned": {"kind": "rotations", "of": "cifar10"}},
-    "net": yaml.safe_load((ROOT / "config" / "cifar10.yaml").read_text())["net"],
+    "net": yaml.safe_load((ROOT / "config" / "cifar10.yaml").read_text(encoding="utf-8"))["net"],
     "training": {"schedule": {"kind": "fixed", "epochs": [3, 1]}},
 }
 
@@ -31,11 +31,11 @@ def complaint(*lines: dict, variants: Path = VARIANTS, **changes) -> str:
 
 def write_variants(folder: Path, **changes) -> Path:
     """The project's variants with some of their keys changed."""
-    values = yaml.safe_load(VARIANTS.read_text())
+    values = yaml.safe_load(VARIANTS.read_text(encoding="utf-8"))
     for name, delta in changes.items():
         name = name.replace("_", "-")
         values["variants"][name] = values["variants"].get(name, {"section": "6"}) | delta
-    (folder / "variants.yaml").write_text(yaml.safe_dump(values))
+    (folder / "variants.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     return folder / "variants.yaml"
 
 

@@ -101,7 +101,7 @@ def test_where_test_labels_are_withheld_val_alone_is_evaluated(tmp_path):
 
 
 def test_the_hash_does_not_depend_on_the_order_of_keys():
-    values = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    values = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     reordered = {
         key: dict(reversed(value.items())) if key in ("net", "training") else value
         for key, value in reversed(values.items())

@@ -20,7 +20,7 @@ from alexnet2012.errors import ConfigError
 )
 def test_what_is_not_yaml_is_refused_with_its_line(tmp_path, text, message):
     path = tmp_path / "file.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         read_yaml(path)
     assert message in str(caught.value)
@@ -29,7 +29,7 @@ def test_what_is_not_yaml_is_refused_with_its_line(tmp_path, text, message):
 
 def test_a_key_may_recur_in_another_mapping_and_through_a_merge(tmp_path):
     path = tmp_path / "file.yaml"
-    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: {x: 4}\n")
+    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: {x: 4}\n", encoding="utf-8")
     assert read_yaml(path) == {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2}, "c": {"x": 4}}
 
 
@@ -46,7 +46,7 @@ def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path):
 def test_a_stored_run_reads_back_as_it_was(tmp_path):
     run = committed("config.yaml").runs[5]
     path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(run.model_dump(), sort_keys=False))
+    path.write_text(yaml.safe_dump(run.model_dump(), sort_keys=False), encoding="utf-8")
     assert read_run(path) == run
 
 
@@ -54,9 +54,9 @@ def test_a_run_written_before_nets_had_kinds_is_the_papers(tmp_path):
     run = plan().runs[0]
     values = run.model_dump()
     del values["net"]["kind"]
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     assert read_run(tmp_path / "config.yaml") == run
     values["net"]["pol"] = 3
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     with pytest.raises(ConfigError, match='net: "pol" is not a setting; did you mean "pool"'):
         read_run(tmp_path / "config.yaml")

@@ -171,7 +171,7 @@ def test_a_name_is_a_variant_or_an_ensemble(write_variants):
 
 def test_an_empty_variants_file_is_refused(tmp_path):
     path = tmp_path / "variants.yaml"
-    path.write_text("")
+    path.write_text("", encoding="utf-8")
     with pytest.raises(ConfigError, match="it is empty; a file of settings was expected"):
         load_variants(path)
 

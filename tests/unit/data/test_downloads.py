@@ -52,14 +52,14 @@ def test_a_stalled_command_is_killed_with_its_children(tmp_path):
     code = f"""
 import pathlib, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-pathlib.Path({str(tmp_path / "child")!r}).write_text(str(child.pid))
+pathlib.Path({str(tmp_path / "child")!r}).write_text(str(child.pid), encoding="utf-8")
 time.sleep(60)
 """
     began = time.monotonic()
     with pytest.raises(DataError, match="no byte came for 1.5 s"):
         fetch(way(code), tmp_path / "downloads", stall_s=1.5)
     assert 1.5 <= time.monotonic() - began < 5
-    child = int((tmp_path / "child").read_text())
+    child = int((tmp_path / "child").read_text(encoding="utf-8"))
     while time.monotonic() - began < 10 and is_alive(child):
         time.sleep(0.05)
     assert not is_alive(child)

@@ -49,7 +49,7 @@ def test_every_layout_of_2012_makes_the_same_dataset(edition, tmp_path, monkeypa
         config = DatasetConfig(kind="ilsvrc2012", folder=str(tmp_path / layout), size_px=32)
         manifest = prepare(layout, config, tmp_path / "data")
         check_images(edition, manifest.parent, 32)
-        manifests[layout] = json.loads(manifest.read_text())
+        manifests[layout] = json.loads(manifest.read_text(encoding="utf-8"))
         del manifests[layout]["name"], manifests[layout]["official_ids"]
     assert len(manifests) == 4 and all(each == manifests["tars"] for each in manifests.values())
     assert open_packed(tmp_path / "data" / "tars").official_ids == edition.ids
@@ -61,7 +61,7 @@ def test_2010_is_packed_with_its_patches_and_gzipped_members(tmp_path, monkeypat
     write_ilsvrc2010_tars(tmp_path / "archives", edition)
     manifest = prepare("set", DatasetConfig(kind="ilsvrc2010", folder=str(tmp_path / "archives"), size_px=32), tmp_path)
     check_images(edition, manifest.parent, 32)
-    oddities = json.loads((manifest.parent / "preparation.json").read_text())["oddities"]
+    oddities = json.loads((manifest.parent / "preparation.json").read_text(encoding="utf-8"))["oddities"]
     assert sum(each.get("gzipped", 0) for each in oddities.values()) >= 3
 
 
@@ -84,7 +84,7 @@ def test_odd_images_inside_archives_are_read_and_noted_and_bad_ones_reported(edi
     with pytest.raises(Exception, match="1 images cannot be read") as raised:
         prepare("set", DatasetConfig(**settings), tmp_path)
     where = f"ILSVRC2012_img_train.tar!train/{edition.wnids[2]}/{names[3]}: it is no image of a known format"
-    assert where in str(raised.value) and where in (tmp_path / "set.unreadable.txt").read_text()
+    assert where in str(raised.value) and where in (tmp_path / "set.unreadable.txt").read_text(encoding="utf-8")
     manifest = prepare("set", DatasetConfig(**settings, bad_images="skip", max_bad_images=1), tmp_path)
     index = pd.read_parquet(manifest.parent / "train" / "index.parquet").set_index("path")
     assert index.loc[[f"train/{edition.wnids[2]}/{name}" for name in names[:3]], "notes"].tolist() == [

@@ -80,7 +80,7 @@ def test_a_class_list_may_begin_with_a_byte_order_mark(tmp_path):
 
 
 def test_a_class_that_is_listed_twice_is_named_with_its_lines(tmp_path):
-    (tmp_path / "classes.txt").write_text("n00000002\n\nn00000001\nn00000002 again\n")
+    (tmp_path / "classes.txt").write_text("n00000002\n\nn00000001\nn00000002 again\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"classes.txt names n00000002 twice, in lines 1 and 4"):
         read_class_list(tmp_path / "classes.txt")
 
@@ -95,7 +95,7 @@ def test_a_class_list_that_is_a_folder_is_told(tmp_path, drawn):
 
 
 def test_a_plan_counts_classes_and_not_words(tmp_path):
-    (tmp_path / "classes.txt").write_text("n00000001 a word, another\nn00000002 # and more\n")
+    (tmp_path / "classes.txt").write_text("n00000001 a word, another\nn00000002 # and more\n", encoding="utf-8")
     assert estimate_release(release(tmp_path, tmp_path / "classes.txt")).classes == 2
     assert estimate_release(release(tmp_path, tmp_path / "none.txt")).classes == 22_000
 

@@ -199,7 +199,7 @@ def test_parquet_shards_may_lie_in_the_folder_itself_and_test_may_have_no_label(
 def test_a_few_classes_are_a_part_of_fall_2009(kind, part, tmp_path, drawn):
     """The paper's error is one over 10,184 classes; of Fall 2011 it says only that all was used."""
     write_release(tmp_path / "fall", drawn, False)
-    (tmp_path / "classes.txt").write_text("\n".join(drawn.wnids))
+    (tmp_path / "classes.txt").write_text("\n".join(drawn.wnids), encoding="utf-8")
     assert find(tmp_path / "fall", kind, class_list=str(tmp_path / "classes.txt")).part == part
 
 
@@ -207,7 +207,9 @@ def test_a_few_classes_are_a_part_of_fall_2009(kind, part, tmp_path, drawn):
 def test_a_release_is_split_class_by_class(whole, tmp_path, drawn):
     write_release(tmp_path / "fall", drawn, whole)
     listed = drawn.wnids[1:]
-    (tmp_path / "classes.txt").write_text("# ids\n\n" + "".join(f"{wnid} a word\r\n" for wnid in reversed(listed)))
+    (tmp_path / "classes.txt").write_text(
+        "# ids\n\n" + "".join(f"{wnid} a word\r\n" for wnid in reversed(listed)), encoding="utf-8"
+    )
     settings = {"kind": "fall2011", "class_list": str(tmp_path / "classes.txt"), "split_seed": 3}
     source = find(tmp_path / "fall", **settings)
     assert source.classes == listed
@@ -229,14 +231,14 @@ def test_a_release_is_split_class_by_class(whole, tmp_path, drawn):
 def test_a_release_names_classes_without_a_tar_or_too_few_images(tmp_path, drawn, capsys):
     write_release(tmp_path, drawn)
     class_list = tmp_path / "classes.txt"
-    class_list.write_text("\n".join([*drawn.wnids[:2], "n00000001", "n00000002"]))
+    class_list.write_text("\n".join([*drawn.wnids[:2], "n00000001", "n00000002"]), encoding="utf-8")
     with pytest.raises(DataError, match="no tar of 2 of the 4 listed classes: n00000001, n00000002"):
         find(tmp_path, "fall2009", class_list=str(class_list))
-    class_list.write_text("\n".join([*drawn.wnids[:2], "n00000001"]))
+    class_list.write_text("\n".join([*drawn.wnids[:2], "n00000001"]), encoding="utf-8")
     write_tar(tmp_path / "n00000001.tar", {"n00000001_1.JPEG": b"1", "n00000001_2.JPEG": b"2"})
     with pytest.raises(DataError, match=r"1 classes have too few images .*: n00000001 \(2\)"):
         find(tmp_path, "fall2009", class_list=str(class_list))
     assert "10 tars of classes that are not listed are ignored" in capsys.readouterr().out
-    class_list.write_text("tench\n")
+    class_list.write_text("tench\n", encoding="utf-8")
     with pytest.raises(DataError, match="line 1: 'tench' is no WordNet id"):
         find(tmp_path, "fall2009", class_list=str(class_list))

@@ -88,7 +88,7 @@ def test_a_training_image_whose_name_tells_no_class_is_a_problem(tmp_path, editi
 
 def test_a_release_may_have_other_names_but_none_of_another_class(tmp_path, drawn):
     write_release(tmp_path / "fall", drawn)
-    (tmp_path / "classes.txt").write_text("\n".join(drawn.wnids))
+    (tmp_path / "classes.txt").write_text("\n".join(drawn.wnids), encoding="utf-8")
     settings = {"kind": "fall2009", "class_list": str(tmp_path / "classes.txt")}
     wnid = drawn.wnids[0]
     members = {f"{stem}.JPEG": photo for stem, photo in drawn.train[wnid].items()}
@@ -156,7 +156,7 @@ def test_class_folders_of_an_edition_are_named_by_wordnet_ids(tmp_path, edition)
 def test_kaggles_mapping_names_wordnet_ids_only(tmp_path, edition):
     write_ilsvrc2012_kaggle(tmp_path, edition)
     mapping = tmp_path / "LOC_synset_mapping.txt"
-    mapping.write_text(mapping.read_text() + "tench, Tinca tinca\n")
+    mapping.write_text(mapping.read_text(encoding="utf-8") + "tench, Tinca tinca\n")
     with pytest.raises(DataError, match=r"LOC_synset_mapping.txt, line 13: 'tench,' is no WordNet id"):
         find(tmp_path)
 

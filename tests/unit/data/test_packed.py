@@ -42,9 +42,9 @@ def test_an_unknown_split_names_the_known_ones(folder):
 def test_what_is_no_packed_dataset_is_refused(folder):
     with pytest.raises(DataError, match="has no manifest.json. Run snakemake"):
         open_packed(folder.parent)
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     for version in (1, 3):
-        (folder / "manifest.json").write_text(json.dumps(manifest | {"version": version}))
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"version": version}), encoding="utf-8")
         with pytest.raises(DataError, match=f"of version {version}, but this code reads version 2"):
             open_packed(folder)
 

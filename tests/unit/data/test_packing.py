@@ -66,7 +66,7 @@ def folder_config(folder: Path, **settings) -> DatasetConfig:
 
 def digest_of(manifest: Path) -> str:
     verify_digests(manifest.parent)
-    return json.loads(manifest.read_text())["digest"]
+    return json.loads(manifest.read_text(encoding="utf-8"))["digest"]
 
 
 def count_decoded(monkeypatch) -> list[str]:
@@ -100,12 +100,12 @@ def test_a_preparation_killed_in_the_middle_goes_on_at_its_last_shard(tmp_path, 
     process = subprocess.Popen([sys.executable, "-c", SLOW, str(pictures), kind, str(data)], start_new_session=True)
     journal = data / ".set.partial" / "journal.jsonl"
     deadline = time.monotonic() + 60
-    while not (journal.is_file() and journal.read_text().count("\n") >= 4):
+    while not (journal.is_file() and journal.read_text(encoding="utf-8").count("\n") >= 4):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    finished = journal.read_text().count("\n") - 1
+    finished = journal.read_text(encoding="utf-8").count("\n") - 1
     assert 3 <= finished < 10 and not (data / "set").exists()
 
     decoded = count_decoded(monkeypatch)
@@ -126,9 +126,9 @@ def test_a_torn_line_of_the_journal_does_not_count(tmp_path, pictures, monkeypat
         with pytest.raises(KeyboardInterrupt):
             prepare("set", folder_config(pictures), tmp_path / "data")
     journal = tmp_path / "data" / ".set.partial" / "journal.jsonl"
-    content = journal.read_text()
+    content = journal.read_text(encoding="utf-8")
     assert content.count("\n") == 4
-    journal.write_text(content[:-30])
+    journal.write_text(content[:-30], encoding="utf-8")
     decoded = count_decoded(monkeypatch)
     prepare("set", folder_config(pictures), tmp_path / "data")
     assert len(decoded) == 80
@@ -220,7 +220,7 @@ def test_a_damaged_jpeg_store_is_found(tmp_path, pictures):
 @pytest.mark.parametrize("kind", ["raw", "jpeg"])
 def test_bad_images_are_left_out_up_to_the_stated_number(tmp_path, pictures, kind, monkeypatch):
     for name in ("a/007.png", "b/020.png"):
-        (pictures / name).write_text("not an image")
+        (pictures / name).write_text("not an image", encoding="utf-8")
     write_pictures(pictures / "a", 0)
     data = tmp_path / "data"
     with pytest.raises(DataError, match=r"(?s)2 images cannot be read.*skip and max_bad_images: 2") as raised:
@@ -237,7 +237,7 @@ def test_bad_images_are_left_out_up_to_the_stated_number(tmp_path, pictures, kin
     )
     dataset = open_packed(manifest.parent)
     assert sum(dataset.counts.values()) == 98
-    preparation = json.loads((manifest.parent / "preparation.json").read_text())
+    preparation = json.loads((manifest.parent / "preparation.json").read_text(encoding="utf-8"))
     assert sum(preparation["left_out"].values()) == 2
     for split in ("train", "val", "test"):
         index = pd.read_parquet(manifest.parent / split / "index.parquet")
@@ -272,7 +272,7 @@ def kill_at(moment: str, monkeypatch) -> None:
 @pytest.mark.parametrize("moment", FINISHING)
 def test_a_kill_in_the_last_minutes_costs_no_image(tmp_path, pictures, moment, kind, monkeypatch):
     """With gaps that were filled and a file that was shortened."""
-    (pictures / "a" / "007.png").write_text("not an image")
+    (pictures / "a" / "007.png").write_text("not an image", encoding="utf-8")
     config = folder_config(pictures, storage=kind, bad_images="skip", max_bad_images=1)
     with monkeypatch.context() as patch:
         kill_at(moment, patch)

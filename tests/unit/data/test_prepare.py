@@ -76,14 +76,14 @@ def test_odd_pictures_are_read_as_rgb_and_noted(tmp_path):
 
 def test_unreadable_images_are_reported_all_together_and_nothing_is_packed(tmp_path, pictures):
     (pictures / "a" / "empty.jpg").touch()
-    (pictures / "a" / "text.png").write_text("not an image")
+    (pictures / "a" / "text.png").write_text("not an image", encoding="utf-8")
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(
         pictures / "b" / "x.jpg"
     )
     (pictures / "b" / "cut.jpg").write_bytes((pictures / "b" / "x.jpg").read_bytes()[:2000])
     with pytest.raises(DataError, match="bad: 3 images cannot be read") as raised:
         prepare("bad", folder_config(pictures), tmp_path / "data")
-    lines = (tmp_path / "data" / "bad.unreadable.txt").read_text().splitlines()
+    lines = (tmp_path / "data" / "bad.unreadable.txt").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 3 and all(f"  - {line}\n" in str(raised.value) for line in lines)
     reasons = {Path(line.split(": ")[0]).name: line.split(": ", 1)[1] for line in lines}
     assert reasons["empty.jpg"] == "the file is empty"
@@ -98,7 +98,7 @@ def test_only_twenty_unreadable_images_are_listed(tmp_path, pictures):
     with pytest.raises(DataError, match="30 images cannot be read") as raised:
         prepare("bad", folder_config(pictures), tmp_path / "data")
     assert str(raised.value).count("the file is empty") == 20
-    assert len((tmp_path / "data" / "bad.unreadable.txt").read_text().splitlines()) == 30
+    assert len((tmp_path / "data" / "bad.unreadable.txt").read_text(encoding="utf-8").splitlines()) == 30
 
 
 def test_a_failure_in_the_middle_leaves_the_old_data_or_none(tmp_path, pictures, monkeypatch):
@@ -175,9 +175,11 @@ def test_a_folder_that_was_not_packed_here_is_not_replaced(tmp_path, pictures):
 
 
 def test_the_digest_knows_pixels_and_not_places(tmp_path, pictures):
-    first = json.loads(prepare("one", folder_config(pictures), tmp_path / "data").read_text())
+    first = json.loads(prepare("one", folder_config(pictures), tmp_path / "data").read_text(encoding="utf-8"))
     moved = pictures.rename(tmp_path / "elsewhere")
-    second = json.loads(prepare("two", folder_config(moved, digest=first["digest"]), tmp_path / "other").read_text())
+    second = json.loads(
+        prepare("two", folder_config(moved, digest=first["digest"]), tmp_path / "other").read_text(encoding="utf-8")
+    )
     assert second["digest"] == first["digest"]
     write_pictures(moved / "a", 1, seed=99)
     with pytest.raises(DataError, match=f"have digest [0-9a-f]{{64}}, but the configuration expects {first['digest']}"):

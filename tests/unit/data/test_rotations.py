@@ -70,7 +70,7 @@ def test_the_digest_is_the_one_that_rotations_have_had(tmp_path):
         for k in range(20):
             pixels = (np.arange(16 * 16 * 3).reshape(16, 16, 3) * (7 + c) + 13 * k) % 256
             Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{k:03d}.png")
-    manifest = json.loads((prepare_both(tmp_path, size_px=16) / "manifest.json").read_text())
+    manifest = json.loads((prepare_both(tmp_path, size_px=16) / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["digest"] == "48eca31e3b25b36effccf2972540ab76fc59e20315531242b8d83c662577a80d"
 
 

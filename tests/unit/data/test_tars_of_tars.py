@@ -74,7 +74,7 @@ def test_a_release_tells_why_a_listed_class_cannot_be_read(tmp_path, drawn, caps
     (tmp_path / f"{third}.tar").symlink_to("nowhere.tar")
     (tmp_path / f"{fourth}.tgz").touch()
     class_list = tmp_path / "classes.txt"
-    class_list.write_text("\n".join(drawn.wnids))
+    class_list.write_text("\n".join(drawn.wnids), encoding="utf-8")
     with pytest.raises(DataError) as raised:
         find(tmp_path, "fall2011", class_list=str(class_list))
     message = str(raised.value)
@@ -82,7 +82,7 @@ def test_a_release_tells_why_a_listed_class_cannot_be_read(tmp_path, drawn, caps
     for name in (f"fall11_whole.tar!{first}.TAR", f"{second}.tar.gz", f"{third}.tar"):
         assert f"{name} (" in message
     assert f"{fourth}.tgz" not in message
-    class_list.write_text("\n".join(drawn.wnids[3:]))
+    class_list.write_text("\n".join(drawn.wnids[3:]), encoding="utf-8")
     find(tmp_path, "fall2011", class_list=str(class_list))
     assert "fall11_whole.tar: 1 images lie beside the tars of the classes and are left out" in capsys.readouterr().out
 

@@ -40,4 +40,4 @@ def write_manifest(dataset: PackedDataset) -> None:
         },
         "official_ids": dataset.official_ids,
     }
-    (dataset.folder / "manifest.json").write_text(json.dumps(manifest))
+    (dataset.folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")

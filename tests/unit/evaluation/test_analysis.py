@@ -40,12 +40,12 @@ def write_run(root, net, seed: int = 0):
     )
     folder = root / "run"
     folder.mkdir()
-    (folder / "config.yaml").write_text(yaml.safe_dump(run.model_dump()))
+    (folder / "config.yaml").write_text(yaml.safe_dump(run.model_dump()), encoding="utf-8")
     model = make_net(net, 3)
     initialise(model, torch_generator(seed, "init"))
     save_file(model.state_dict(), folder / "model.safetensors")
     record = {"weights_sha256": file_digest(folder / "model.safetensors"), "dataset": dataset.describe()}
-    (folder / "record.json").write_text(json.dumps(record))
+    (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
     return folder, model
 
 
@@ -59,7 +59,7 @@ def test_the_record_and_the_examples_of_a_net(tmp_path):
 
     analyse(folder, tmp_path / "out", tmp_path / "data")
 
-    found = json.loads((tmp_path / "out" / "analysis.json").read_text())
+    found = json.loads((tmp_path / "out" / "analysis.json").read_text(encoding="utf-8"))
     assert (found["schema"], found["kind"], found["variant"], found["seed"]) == (SCHEMA, "analysis", "cnn", 0)
     assert found["weights_sha256"] == file_digest(folder / "model.safetensors")
     assert found["provenance"]["commit"] == COMMIT
@@ -131,7 +131,7 @@ def test_distances_take_the_runs_threads_and_not_the_machines(tmp_path, monkeypa
 def test_one_tower_has_no_chroma_to_compare(tmp_path):
     folder, _ = write_run(tmp_path, NET.model_copy(update={"towers": 1}))
     analyse(folder, tmp_path / "out", tmp_path / "data")
-    assert json.loads((tmp_path / "out" / "analysis.json").read_text())["chroma"] is None
+    assert json.loads((tmp_path / "out" / "analysis.json").read_text(encoding="utf-8"))["chroma"] is None
 
 
 def test_a_net_of_layers_is_refused(tmp_path):

@@ -213,7 +213,7 @@ def test_the_command_line_writes_a_record_when_the_errors_are_known(tmp_path, ed
     assert run(tmp_path, "--weights", str(weights)) == 0
     output = capsys.readouterr().out
     assert "is not the published file" in output and output.endswith("imagenet.json\n")
-    record = json.loads((tmp_path / "out" / "imagenet.json").read_text())
+    record = json.loads((tmp_path / "out" / "imagenet.json").read_text(encoding="utf-8"))
     assert record["provenance"].pop("commit") == "0" * 40
     assert record["difference"]["top1"] == pytest.approx(-0.002)
     assert {key: value for key, value in record.items() if key not in ("provenance", "difference")} == {

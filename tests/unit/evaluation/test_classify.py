@@ -56,7 +56,7 @@ def test_a_photograph_of_any_size_is_cut_to_the_nets(stored, tmp_path):
 
 
 def test_every_image_that_cannot_be_read_is_named_before_the_net_is_loaded(stored, tmp_path, monkeypatch):
-    (tmp_path / "text.jpg").write_text("no image")
+    (tmp_path / "text.jpg").write_text("no image", encoding="utf-8")
     monkeypatch.setattr("alexnet2012.evaluation.classify.load_net", lambda *_: 1 / 0)
     with pytest.raises(DataError) as refused:
         classify(stored, [tmp_path / "text.jpg", tmp_path / "none.png", tmp_path])

@@ -92,7 +92,7 @@ def test_a_baseline_is_judged_by_its_error_on_val_alone(error, learned):
 
 def test_of_the_committed_nets_tanh_alone_did_not_learn():
     """Older records say neither their chance level nor whether they learned; all are of classes of one size."""
-    records = [json.loads(path.read_text()) for path in REFERENCES.glob("*/runs/*/*/*/record.json")]
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in REFERENCES.glob("*/runs/*/*/*/record.json")]
     learned = {(each["variant"], each["seed"]): has_learned(each) for each in records if each["kind"] == "training"}
     assert [net for net, found in learned.items() if found is False] == [("tanh", 0)]
     assert {variant.rpartition("-")[0] for (variant, _), found in learned.items() if found is None} == {

@@ -36,7 +36,7 @@ def test_lines_worked_by_hand(tmp_path):
         dtype=np.float32,
     )
     write_submission(tmp_path / "new" / "test-submission.txt", probabilities, IDS)
-    assert (tmp_path / "new" / "test-submission.txt").read_text() == (
+    assert (tmp_path / "new" / "test-submission.txt").read_text(encoding="utf-8") == (
         "40 3 12 1000 99\n"  #
         "40 7 1000 3 12\n"
         "99 40 7 1000 3\n"
@@ -89,7 +89,7 @@ def trained(tmp_path, monkeypatch) -> PackedDataset:
     write_manifest(dataset)
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "config.yaml").write_text(yaml.safe_dump(values.model_dump()))
+    (folder / "config.yaml").write_text(yaml.safe_dump(values.model_dump()), encoding="utf-8")
     net = AlexNet(values.net, 6)
     initialise(net, torch.Generator().manual_seed(0))
     save_file(net.state_dict(), folder / "model.safetensors")
@@ -109,10 +109,12 @@ def test_the_command_line_writes_the_ten_crops_labels_in_order(tmp_path, trained
     assert capsys.readouterr().out == f"{path}\n"
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["test-submission.txt"]
 
-    net = AlexNet(RunConfig.model_validate(yaml.safe_load((tmp_path / "run/config.yaml").read_text())).net, 6)
+    net = AlexNet(
+        RunConfig.model_validate(yaml.safe_load((tmp_path / "run/config.yaml").read_text(encoding="utf-8"))).net, 6
+    )
     initialise(net, torch.Generator().manual_seed(0))
     probabilities = predict_ten_crops(net, trained, "test", 28, 100).ten_crop
-    lines = [[int(word) for word in line.split(" ")] for line in path.read_text().splitlines()]
+    lines = [[int(word) for word in line.split(" ")] for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(lines) == 7
     for row, line in zip(probabilities, lines, strict=True):
         assert line == [IDS[k] for k in sorted(range(6), key=lambda k: (-row[k], k))[:5]]
@@ -137,7 +139,7 @@ def test_val_is_predicted_beside_withheld_test_labels_and_its_record_names_the_d
     monkeypatch.setattr(predict, "log_results", lambda *_: None)
     TrackingIds("http://127.0.0.1:9", None, None, "some", "results").save(tmp_path / "tracking.json")
     predict.predict(tmp_path / "run", "val", tmp_path / "out", tmp_path / "data", tmp_path / "tracking.json")
-    record = json.loads((tmp_path / "out" / "val.json").read_text())
+    record = json.loads((tmp_path / "out" / "val.json").read_text(encoding="utf-8"))
     assert record["dataset"] == {
         "name": "fake",
         "kind": "ilsvrc2012",

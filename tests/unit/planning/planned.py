@@ -43,7 +43,7 @@ TINY = {
 def plan_work(values: dict) -> Work:
     """The work of a configuration in the working directory, whose packed data would lie in data/."""
     path = Path("plan.yaml")
-    path.write_text(yaml.safe_dump(values))
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return survey(path, VARIANTS, Path("data"))
 
 

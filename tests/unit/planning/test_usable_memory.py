@@ -17,9 +17,9 @@ ALL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     ],
 )
 def test_usable_memory_is_the_least_limit_of_all_groups_around(tmp_path, membership, limits, usable):
-    (tmp_path / "membership").write_text(membership)
+    (tmp_path / "membership").write_text(membership, encoding="utf-8")
     for name, text in limits.items():
         path = tmp_path / "mount" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{text}\n")
+        path.write_text(f"{text}\n", encoding="utf-8")
     assert usable_memory_bytes(tmp_path / "membership", tmp_path / "mount") == usable

@@ -30,8 +30,10 @@ def pack(section: dict) -> None:
     folder = Path("data/pictures")
     folder.mkdir(parents=True)
     manifest = {"counts": {"train": 80, "val": 10, "test": 20}, "classes": ["a"] * 5}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder / "preparation.json").write_text(json.dumps({"dataset": DatasetConfig(**section).model_dump()}))
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / "preparation.json").write_text(
+        json.dumps({"dataset": DatasetConfig(**section).model_dump()}), encoding="utf-8"
+    )
 
 
 def test_the_papers_numbers_of_images_steps_and_bytes():
@@ -143,7 +145,7 @@ def test_a_preparation_that_was_begun_needs_less_disk():
 
 
 def test_the_releases_are_counted_as_the_paper_counts_them():
-    Path("classes.txt").write_text("".join(f"n{k:08d}\n" for k in range(5_092)))
+    Path("classes.txt").write_text("".join(f"n{k:08d}\n" for k in range(5_092)), encoding="utf-8")
     values = changed(TINY, kind="fall2009", size_px=256, class_list="classes.txt")
     (work,) = plan_work(values).datasets
     # Half of 10,184 classes, so half of 8.9 million images; a tenth for val and a fifth for test.
@@ -232,7 +234,7 @@ def test_what_the_manifest_counts_is_packed_and_needs_no_disk():
 @pytest.mark.parametrize("text", ["{", "[]", '{"counts": {}, "dataset": {"kind": "none"}}'])
 def test_a_broken_manifest_is_not_taken(name, text):
     pack(TINY["datasets"]["pictures"])
-    Path(f"data/pictures/{name}.json").write_text(text)
+    Path(f"data/pictures/{name}.json").write_text(text, encoding="utf-8")
     counts = plan_work(TINY).datasets[0].counts
     assert not counts.packed
     assert not counts.packed_otherwise

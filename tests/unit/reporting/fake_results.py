@@ -166,12 +166,12 @@ def describe(dataset: str, kind: str = "imagefolder", part: str = "") -> dict:
 
 def save(path: Path, values: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values))
+    path.write_text(json.dumps(values), encoding="utf-8")
 
 
 def change(path: Path, **changes) -> None:
     """A record with some of its keys changed; None removes one."""
-    record = json.loads(path.read_text()) | changes
+    record = json.loads(path.read_text(encoding="utf-8")) | changes
     save(path, {key: value for key, value in record.items() if value is not None})
 
 

@@ -46,7 +46,7 @@ TABLE1 = f"""# Table 1: some
 def write_report_inputs(folder: Path) -> None:
     save(folder / "tables" / "claims.json", {"name": "some", "datasets": [{"dataset": "photos", "claims": claims()}]})
     for name, text in {"claims": LEDGER, "table1": TABLE1, "extra": "Words <b>alone</b>.\n\n- a note\n"}.items():
-        (folder / "tables" / f"{name}.md").write_text(text)
+        (folder / "tables" / f"{name}.md").write_text(text, encoding="utf-8")
     (folder / "figures").mkdir()
     for k, name in enumerate(("figure1", "figure3")):
         Image.new("RGB", (60 + 2 * k, 40), (200, 30, 30)).save(folder / "figures" / f"{name}.png", dpi=(192, 192))

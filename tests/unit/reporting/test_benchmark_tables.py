@@ -47,7 +47,9 @@ PROVENANCE = {
 
 def write_raw(path, *found: Benchmark):
     entries = [{"name": each.subject, "extra_info": {KEY: asdict(each)}} for each in found]
-    path.write_text(json.dumps({"benchmarks": [*entries, {"extra_info": {"other": 1}}], KEY: PROVENANCE}))
+    path.write_text(
+        json.dumps({"benchmarks": [*entries, {"extra_info": {"other": 1}}], KEY: PROVENANCE}), encoding="utf-8"
+    )
     return path
 
 
@@ -71,8 +73,8 @@ def test_the_verb_writes_table_and_samples(raw, tmp_path, capsys):
     assert cli.main(["benchmarks", str(raw), str(folder)]) == 0
     table, samples = folder / "tables/benchmarks.md", folder / "benchmarks.json"
     assert capsys.readouterr().out == f"{table}\n{samples}\n"
-    assert table.read_text().startswith("# Benchmarks: some\n")
-    values = json.loads(samples.read_text())
+    assert table.read_text(encoding="utf-8").startswith("# Benchmarks: some\n")
+    values = json.loads(samples.read_text(encoding="utf-8"))
     assert values["subjects"][0]["contenders"][1]["seconds"] == [8.0, 8.1, 7.9]
     assert values["provenance"] == PROVENANCE
 
@@ -140,7 +142,7 @@ def test_toy_sizes_are_named(tmp_path):
 def test_a_file_without_results_is_an_error(tmp_path, capsys, content, message):
     raw = tmp_path / "raw.json"
     if content is not None:
-        raw.write_text(content)
+        raw.write_text(content, encoding="utf-8")
     assert cli.main(["benchmarks", str(raw), str(tmp_path / "some")]) == 1
     printed = capsys.readouterr().err
     assert printed.startswith(f"error: {raw}") and message in printed
@@ -149,7 +151,7 @@ def test_a_file_without_results_is_an_error(tmp_path, capsys, content, message):
 
 def test_benchmarks_that_do_not_say_what_made_them_are_refused(tmp_path):
     raw = write_raw(tmp_path / "raw.json", STEP)
-    raw.write_text(raw.read_text().replace('"hardware"', '"other"'))
+    raw.write_text(raw.read_text(encoding="utf-8").replace('"hardware"', '"other"'))
     with pytest.raises(RecordError, match="do not say what made them"):
         benchmarks.publish_benchmarks(raw, tmp_path / "some", None)
     assert not (tmp_path / "some").exists()

@@ -71,10 +71,10 @@ def test_a_reference_without_arrays_is_read_wherever_it_lies(pair, tmp_path):
     a, b = pair
     for path in b.folder.rglob("*.npy"):
         path.unlink()
-    plan = (b.folder / "experiments.json").read_text().replace(str(b.folder), "results/some")
+    plan = (b.folder / "experiments.json").read_text(encoding="utf-8").replace(str(b.folder), "results/some")
     moved = tmp_path / "elsewhere" / "reference"
     shutil.move(b.folder, moved)
-    (moved / "experiments.json").write_text(plan)
+    (moved / "experiments.json").write_text(plan, encoding="utf-8")
     assert '"results/some/runs/photos' in plan
     assert compare_folders(a.folder, moved).verdict == "bit-identical"
 
@@ -114,7 +114,7 @@ def test_an_average_whose_members_are_gone_is_not_called_identical(tmp_path):
 
 def test_the_same_weights_with_other_top5_errors_are_not_identical(pair):
     a, b = pair
-    record = json.loads((b.folder / PREDICTIONS / "test.json").read_text())
+    record = json.loads((b.folder / PREDICTIONS / "test.json").read_text(encoding="utf-8"))
     record["errors"]["centre"]["top5"] = 0.05
     save(b.folder / PREDICTIONS / "test.json", record)
     assert group_of(compare(a, b), "cnn").pairs[0].differences == ("errors on test",)
@@ -209,7 +209,7 @@ def test_a_difference_on_shared_data_comes_before_data_that_are_not_shared(tmp_p
 
 
 def write_settings(fake: FakeResults, values: dict) -> None:
-    (fake.folder / RUN / "config.yaml").write_text(yaml.safe_dump(values))
+    (fake.folder / RUN / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     change(fake.folder / RUN / "record.json", hash8=digest8(values))
 
 
@@ -230,16 +230,16 @@ def test_a_setting_that_an_older_version_did_not_write_has_its_default(tmp_path)
     plan = make_plan(read_yaml(ROOT / "config/config.yaml"), "config.yaml", ROOT / "config/variants.yaml")
     values = plan.runs[0].model_dump(mode="json")
     path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(values))
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
     today = read_settings(path)
     del values["training"]["compile"]
-    path.write_text(yaml.safe_dump(values))
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
     assert read_settings(path) == today
     assert (today["training.compile"], today["training.momentum"]) == (False, 0.9)
 
 
 def test_settings_that_are_not_yaml_are_refused(tmp_path):
-    (tmp_path / "config.yaml").write_text("net: {fc_neu")
+    (tmp_path / "config.yaml").write_text("net: {fc_neu", encoding="utf-8")
     with pytest.raises(ConfigError, match="not valid YAML"):
         read_settings(tmp_path / "config.yaml")
 
@@ -268,7 +268,7 @@ def test_verdicts_that_differ_are_listed_and_opposite_ones_count(pair):
 
 def test_what_made_the_folders_is_told_where_it_differs(pair):
     a, b = pair
-    record = json.loads((b.folder / RUN / "record.json").read_text())
+    record = json.loads((b.folder / RUN / "record.json").read_text(encoding="utf-8"))
     made_by = record["provenance"] | {"torch": "2.15.0", "hardware": "Another CPU, 64 usable cores"}
     change(b.folder / RUN / "record.json", provenance=made_by)
     comparison = compare(a, b)
@@ -280,7 +280,7 @@ def test_what_made_the_folders_is_told_where_it_differs(pair):
 
 def test_an_altered_copy_of_one_commit_is_told(pair):
     a, b = pair
-    record = json.loads((b.folder / RUN / "record.json").read_text())
+    record = json.loads((b.folder / RUN / "record.json").read_text(encoding="utf-8"))
     change(b.folder / RUN / "record.json", provenance=record["provenance"] | {"source_sha256": "ab" * 32})
     comparison = compare(a, b)
     assert comparison.made_by == {"source_sha256": ([], ["ab" * 32])}
@@ -303,7 +303,7 @@ def test_a_folder_that_is_no_configurations_is_refused(pair, tmp_path):
 @pytest.mark.parametrize("plan", ["[]", '{"name": "some"}', '{"name": "some", "experiments": [{"dataset": "photos"}]}'])
 def test_a_plan_that_lists_nothing_is_refused(pair, plan):
     a, b = pair
-    (b.folder / "experiments.json").write_text(plan)
+    (b.folder / "experiments.json").write_text(plan, encoding="utf-8")
     assert refusal(a.folder, b.folder).startswith(f"{b.folder}/experiments.json is no list of experiments")
 
 
@@ -311,7 +311,7 @@ def test_a_plan_that_lists_nothing_is_refused(pair, plan):
 def test_a_truncated_record_is_refused_by_name(pair, path):
     a, b = pair
     write_ledger(b, C03="supported")
-    (b.folder / path).write_text((b.folder / path).read_text()[:-9])
+    (b.folder / path).write_text((b.folder / path).read_text(encoding="utf-8")[:-9])
     assert refusal(a.folder, b.folder).startswith(f"{b.folder / path} is not JSON")
 
 

@@ -108,7 +108,7 @@ def test_figures_say_it(partly):
 
 def test_the_report_names_each_run(partly):
     write_report_inputs(partly.folder)
-    page = read_page(render_report(partly.folder).read_text())
+    page = read_page(render_report(partly.folder).read_text(encoding="utf-8"))
     heads = {head.text for head in page.all("th") if "seed" in head.text}
     assert {"cnn-seed1 did not learn", "cnn-seed3 did not learn", "one-gpu-seed0 did not learn"} < heads
     assert {"cnn-seed0", "cnn-seed2", "cnn-seed4"} < heads

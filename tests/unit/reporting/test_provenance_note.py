@@ -62,7 +62,7 @@ def test_one_commit_clean_and_dirty_is_named_both_ways(fake):
 def test_a_run_without_tracking_is_called_that(fake):
     fake.add("cnn", {0: {}, 1: {}}, TABLES)
     path = fake.folder / "runs/photos/cnn-00000000/seed1/record.json"
-    path.write_text(path.read_text().replace('"mlflow_run_id": "run1"', '"mlflow_run_id": null'))
+    path.write_text(path.read_text(encoding="utf-8").replace('"mlflow_run_id": "run1"', '"mlflow_run_id": null'))
     assert origin(fake)["MLflow runs"] == "cnn-seed0 `run0`, cnn-seed1 not tracked"
 
 

@@ -23,8 +23,8 @@ def test_its_tables_are_worked_out_again_from_what_is_committed(tmp_path, monkey
         path.unlink()
     render_tables(Path("results") / name, Path("data"))
     names = ("table1.md", "table2.md", "in_text.md", "claims.md", "claims.json")
-    assert {each: (made / each).read_text() for each in names} == {
-        each: (REFERENCES / name / "tables" / each).read_text() for each in names
+    assert {each: (made / each).read_text(encoding="utf-8") for each in names} == {
+        each: (REFERENCES / name / "tables" / each).read_text(encoding="utf-8") for each in names
     }
 
 
@@ -32,20 +32,20 @@ def test_its_tables_are_worked_out_again_from_what_is_committed(tmp_path, monkey
 def test_a_record_of_a_newer_schema_is_refused_by_name(tmp_path, pattern):
     reference = shutil.copytree(REFERENCES / "photographs", tmp_path / "reference" / "photographs")
     path = next(path for path in sorted(reference.glob(pattern)) if "cnn" in path.parts[-3])
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": SCHEMA + 1}))
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"schema": SCHEMA + 1}))
     with pytest.raises(RecordError, match=rf"{path} has schema {SCHEMA + 1}, .* up to {SCHEMA}"):
         render_tables(reference, tmp_path)
 
 
 def test_a_ledger_of_a_newer_schema_is_refused(tmp_path):
     path = tmp_path / "claims.json"
-    path.write_text(json.dumps({"schema": SCHEMA + 1, "datasets": []}))
+    path.write_text(json.dumps({"schema": SCHEMA + 1, "datasets": []}), encoding="utf-8")
     with pytest.raises(RecordError, match=f"claims.json has schema {SCHEMA + 1}"):
         read_ledgers(path)
 
 
 def test_the_readme_has_the_verdict_and_the_interval_of_every_claim_that_is_measured():
-    (ledger,) = json.loads((REFERENCES / "cifar10" / "tables" / "claims.json").read_text())["datasets"]
+    (ledger,) = json.loads((REFERENCES / "cifar10" / "tables" / "claims.json").read_text(encoding="utf-8"))["datasets"]
     shown = {cells[0]: cells for cells in read_rows(ROOT / "README.md") if len(cells) == 5 and cells[0][1:].isdigit()}
     measured = {each["id"]: each for each in ledger["claims"] if each["verdict"] != "not measured"}
     assert shown.keys() == measured.keys()
@@ -66,5 +66,5 @@ def test_the_readme_has_the_errors_of_tables_1_and_2():
 
 def read_rows(path: Path) -> list[list[str]]:
     """The cells of each line that looks like a table's."""
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("|")]

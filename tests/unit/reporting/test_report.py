@@ -20,7 +20,7 @@ from alexnet2012.reporting.tables import render_table1
 
 @pytest.fixture
 def page(reported) -> Element:
-    return read_page(render_report(reported.folder).read_text())
+    return read_page(render_report(reported.folder).read_text(encoding="utf-8"))
 
 
 def rows(page: Element) -> dict[str, Element]:
@@ -64,8 +64,8 @@ def test_the_ledger_keeps_the_words_around_its_markdown_and_not_that_table(page)
 def test_a_warning_of_too_few_steps_stands_below_its_table(fake, reported):
     fake.add("short", {0: {}}, ("table1",), training={"steps": 240, "epochs": 30})
     results = load_results(fake.folder, fake.data)
-    (fake.folder / "tables" / "table1.md").write_text(render_table1(results))
-    tables = read_page(render_report(fake.folder).read_text()).one("section", id="tables")
+    (fake.folder / "tables" / "table1.md").write_text(render_table1(results), encoding="utf-8")
+    tables = read_page(render_report(fake.folder).read_text(encoding="utf-8")).one("section", id="tables")
     assert any("short" in each.text and "too few steps" in each.text for each in tables.all("p"))
 
 
@@ -101,7 +101,7 @@ def test_without_a_folder_of_figures_there_is_no_such_section(reported):
     for path in (reported.folder / "figures").iterdir():
         path.unlink()
     (reported.folder / "figures").rmdir()
-    page = read_page(render_report(reported.folder).read_text())
+    page = read_page(render_report(reported.folder).read_text(encoding="utf-8"))
     assert page.all("section", id="figures") == page.all("img") == page.all("a", href="#figures") == []
 
 
@@ -144,7 +144,7 @@ def test_runs_of_a_store_on_this_machine_say_how_to_open_it(page):
 
 def test_runs_of_a_server_are_linked_there_without_its_user(reported):
     change(reported.folder / "tracking.json", uri="https://***@mlflow.example.org:8443/lab/")
-    page = read_page(render_report(reported.folder).read_text())
+    page = read_page(render_report(reported.folder).read_text(encoding="utf-8"))
     links = [each.attributes["href"] for each in page.one("section", id="runs").all("a")]
     assert links[:2] == [
         "https://mlflow.example.org:8443/lab/#/experiments/7/runs?workflowType=machine_learning",
@@ -160,7 +160,7 @@ def test_runs_without_a_known_store_are_named_and_not_linked(reported, lost):
         path.unlink()
     else:
         save(path, {"uri": "http://dead", "experiment_id": None, "parent_run_id": None, "name": "some"})
-    runs = read_page(render_report(reported.folder).read_text()).one("section", id="runs")
+    runs = read_page(render_report(reported.folder).read_text(encoding="utf-8")).one("section", id="runs")
     assert runs.all("a") == []
     assert "run1" in runs.text
     assert "not known here" in runs.text
@@ -168,8 +168,8 @@ def test_runs_without_a_known_store_are_named_and_not_linked(reported, lost):
 
 def test_a_run_that_no_store_had_says_so(reported):
     record = reported.folder / "runs/photos/cnn-00000000/seed0/record.json"
-    save(record, json.loads(record.read_text()) | {"mlflow_run_id": None})
-    runs = read_page(render_report(reported.folder).read_text()).one("section", id="runs")
+    save(record, json.loads(record.read_text(encoding="utf-8")) | {"mlflow_run_id": None})
+    runs = read_page(render_report(reported.folder).read_text(encoding="utf-8")).one("section", id="runs")
     assert [row.text for row in runs.all("tr")][1].endswith("not tracked")
 
 
@@ -226,15 +226,18 @@ def test_a_folder_without_its_ledger_is_refused(reported, name):
 
 def test_a_ledger_of_another_rendering_than_its_words_is_refused(reported):
     path = reported.folder / "tables" / "claims.md"
-    path.write_text(path.read_text().replace("## photos", "## pictures"))
+    path.write_text(path.read_text(encoding="utf-8").replace("## photos", "## pictures"))
     with pytest.raises(RecordError, match=r"claims.md has no part on photos"):
         render_report(reported.folder)
 
 
 def test_a_part_of_a_dataset_is_named_and_other_parts_of_the_ledger_are_kept(reported):
     path = reported.folder / "tables" / "claims.md"
-    path.write_text(path.read_text().replace("## photos", "## photos (20 of 1,000 classes)") + "\n## Tests\n\nOnce.\n")
-    section = read_page(render_report(reported.folder).read_text()).one("section", id="ledger")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("## photos", "## photos (20 of 1,000 classes)")
+        + "\n## Tests\n\nOnce.\n"
+    )
+    section = read_page(render_report(reported.folder).read_text(encoding="utf-8")).one("section", id="ledger")
     assert [each.text for each in section.all("h3")] == ["photos (20 of 1,000 classes)", "Tests"]
     assert section.text.endswith("Tests Once.")
 
@@ -248,7 +251,7 @@ def test_a_part_of_a_dataset_is_named_and_other_parts_of_the_ledger_are_kept(rep
 )
 def test_a_claim_that_is_not_complete_is_refused(reported, changes, message):
     path = reported.folder / "tables" / "claims.json"
-    values = json.loads(path.read_text())
+    values = json.loads(path.read_text(encoding="utf-8"))
     claim = values["datasets"][0]["claims"][0]
     claim.update(changes)
     for key in [key for key, value in changes.items() if value is None]:

@@ -30,7 +30,8 @@ def browse(text: str, folder: Path, width_px: int = 1280) -> Element:
     assert text.count(POLICY) == 1
     path = folder / "page.html"
     path.write_text(
-        text.replace(POLICY, f"{POLICY} script-src 'unsafe-inline';").replace("</body>", f"{WITNESS}</body>")
+        text.replace(POLICY, f"{POLICY} script-src 'unsafe-inline';").replace("</body>", f"{WITNESS}</body>"),
+        encoding="utf-8",
     )
     return read_page(rendered(path.as_uri(), folder / "profile", width_px))
 
@@ -42,7 +43,7 @@ def findings(page: Element) -> dict[str, str]:
 
 @pytest.fixture
 def text(reported) -> str:
-    return render_report(reported.folder).read_text()
+    return render_report(reported.folder).read_text(encoding="utf-8")
 
 
 def test_the_report_shows_its_verdicts_and_all_its_pictures_and_asks_nobody(text, tmp_path):

@@ -359,7 +359,9 @@ def editions(fake) -> FakeResults:
 @pytest.mark.parametrize("table", ["table1", "table2"])
 def test_both_editions_and_their_pilots_make_these_tables(editions, table):
     render = {"table1": render_table1, "table2": render_table2}[table]
-    assert render(load(editions)) == (Path(__file__).parent / "both_editions" / f"{table}.md").read_text()
+    assert render(load(editions)) == (Path(__file__).parent / "both_editions" / f"{table}.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_each_edition_settles_its_own_claims(editions):
@@ -427,11 +429,11 @@ def test_all_four_tables_and_the_ledger_as_data_are_written(fake):
     assert [path.relative_to(fake.folder).as_posix() for path in paths] == [
         *("tables/table1.md", "tables/table2.md", "tables/in_text.md", "tables/claims.md"),
     ]
-    assert [path.read_text().splitlines()[0] for path in paths] == [
+    assert [path.read_text(encoding="utf-8").splitlines()[0] for path in paths] == [
         *("# Table 1: some", "# Table 2: some", "# Numbers in the text: some", "# Claims: some"),
     ]
     assert data == fake.folder / "tables" / "claims.json"
-    assert json.loads(data.read_text())["name"] == "some"
+    assert json.loads(data.read_text(encoding="utf-8"))["name"] == "some"
 
 
 def test_no_table_is_written_when_a_record_may_not_stand_in_one(fake):

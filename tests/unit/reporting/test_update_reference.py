@@ -33,7 +33,7 @@ def made(tmp_path_factory) -> FakeResults:
     write_weights(fake, 0, draw_kernels(), towers=2)
     write_analysis(fake, 0)
     draw_figures(fake.folder, fake.data)
-    (fake.folder / "benchmarks.json").write_text("{}\n")
+    (fake.folder / "benchmarks.json").write_text("{}\n", encoding="utf-8")
     update_reference(fake.folder, fake.data)
     return fake
 
@@ -62,7 +62,7 @@ def remove_net(folder: Path, seed: int) -> None:
 
 
 def drawn(reference: Path) -> list[str]:
-    return [each["file"] for each in json.loads((reference / "figures/figures.json").read_text())]
+    return [each["file"] for each in json.loads((reference / "figures/figures.json").read_text(encoding="utf-8"))]
 
 
 def test_a_reference_holds_records_and_what_tables_count_and_no_weights(reference):
@@ -77,8 +77,8 @@ def test_a_reference_holds_records_and_what_tables_count_and_no_weights(referenc
 
 def test_its_tables_are_those_of_the_run(finished, reference):
     for path in render_tables(finished.folder, finished.data):
-        assert (reference / "tables" / path.name).read_text() == path.read_text()
-        assert "Not complete" not in path.read_text()
+        assert (reference / "tables" / path.name).read_text(encoding="utf-8") == path.read_text(encoding="utf-8")
+        assert "Not complete" not in path.read_text(encoding="utf-8")
 
 
 def test_it_is_the_same_when_made_again(finished, reference):
@@ -95,15 +95,15 @@ def test_nets_are_added_as_they_come(finished):
     reference = update_reference(finished.folder, finished.data)
     assert reference == finished.root / "results/reference/some"
     assert not (reference / RUN.format(2)).exists()
-    assert (
-        "1 of 5 nets and ensembles is not in yet: cnn seed 2 on photos." in (reference / "tables/table1.md").read_text()
-    )
-    (reference / "tables/mine.md").write_text("of someone's own\n")
+    assert "1 of 5 nets and ensembles is not in yet: cnn seed 2 on photos." in (
+        reference / "tables/table1.md"
+    ).read_text(encoding="utf-8")
+    (reference / "tables/mine.md").write_text("of someone's own\n", encoding="utf-8")
     shutil.copytree(later, finished.folder, dirs_exist_ok=True)
     update_reference(finished.folder, finished.data)
     assert (reference / RUN.format(2) / "record.json").is_file()
     assert (reference / "tables/mine.md").is_file()
-    assert "Not complete" not in (reference / "tables/table1.md").read_text()
+    assert "Not complete" not in (reference / "tables/table1.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_without_pictures_the_figures_that_show_no_images_stay(finished):
     reference = finished.root / "results/reference/some"
     assert drawn(reference) == ["figure3.png", "curves.png"]
     assert not {"figures/figure4.png", "analyses/photos/cnn-00000000/seed0/examples.npz"} & list_files(reference)
-    assert "Figure 3" in (reference / "report.html").read_text()
-    assert "Figure 4" not in (reference / "report.html").read_text()
+    assert "Figure 3" in (reference / "report.html").read_text(encoding="utf-8")
+    assert "Figure 4" not in (reference / "report.html").read_text(encoding="utf-8")
 
 
 def test_pictures_that_were_there_go_when_they_are_not_wanted(finished, reference):
@@ -178,17 +178,20 @@ def test_what_is_missing_is_said_in_tables_figures_and_report(finished, referenc
         "evaluated); no-lrn seed 0 on photos (trained, not evaluated); 5-cnns on photos."
     )
     for path in render_tables(reference, finished.data)[:4]:
-        assert f"**Not complete**: {note}" in path.read_text()
-    rows = {cells[0]: cells for cells in read_grid((reference / "tables/table2.md").read_text())}
+        assert f"**Not complete**: {note}" in path.read_text(encoding="utf-8")
+    rows = {cells[0]: cells for cells in read_grid((reference / "tables/table2.md").read_text(encoding="utf-8"))}
     assert rows["1 CNN"][-1] == "0"
     assert rows["5 CNNs"][4] == "not yet reproduced"
-    ledgers = json.loads((reference / "tables/claims.json").read_text())["datasets"]
+    ledgers = json.loads((reference / "tables/claims.json").read_text(encoding="utf-8"))["datasets"]
     assert "no experiment of no-lrn; it is not in yet" in [row["conditions"] for row in ledgers[0]["claims"]]
     draw_figures(reference, finished.data)
-    captions = {each["file"]: each["caption"] for each in json.loads((reference / "figures/figures.json").read_text())}
+    captions = {
+        each["file"]: each["caption"]
+        for each in json.loads((reference / "figures/figures.json").read_text(encoding="utf-8"))
+    }
     assert captions["curves.png"].endswith(note)
     assert "1 variant, 1 run of 2 epochs" in captions["curves.png"]
-    assert note in render_report(reference).read_text()
+    assert note in render_report(reference).read_text(encoding="utf-8")
 
 
 def test_a_reference_of_which_nothing_is_in_yet_says_so(finished, reference):
@@ -196,9 +199,9 @@ def test_a_reference_of_which_nothing_is_in_yet_says_so(finished, reference):
         shutil.rmtree(reference / name)
     results = load_results(reference, finished.data)
     assert (results.experiments, len(results.missing), results.listed) == ((), 5, 5)
-    assert "5 of 5 nets" in render_tables(reference, finished.data)[0].read_text()
+    assert "5 of 5 nets" in render_tables(reference, finished.data)[0].read_text(encoding="utf-8")
     assert draw_figures(reference, finished.data) == []
-    assert "5 of 5 nets" in render_report(reference).read_text()
+    assert "5 of 5 nets" in render_report(reference).read_text(encoding="utf-8")
 
 
 def test_a_net_of_several_lines_is_missing_once(finished, reference):

@@ -104,7 +104,7 @@ def main(output: Path, folder: Path) -> None:
     found = {name: compare_net(peers, *each) for name, each in NETS.items()}
     found["steps"] = compare_steps(peers, folder)
     if peers.leads:
-        output.write_text(json.dumps(found))
+        output.write_text(json.dumps(found), encoding="utf-8")
     peers.leave()
 
 

@@ -35,7 +35,7 @@ def launched(monkeypatch, tmp_path) -> dict:
 
     def torchrun(words: list[str]) -> None:
         found["options"] = torch.distributed.run.parse_args(words)
-        found["arguments"] = Path(words[-1].removeprefix("@")).read_text().splitlines()
+        found["arguments"] = Path(words[-1].removeprefix("@")).read_text(encoding="utf-8").splitlines()
         found["environment"] = dict(os.environ)
 
     environment = {key: value for key, value in os.environ.items() if key in OWN}
@@ -65,7 +65,9 @@ def run_python(program: str) -> subprocess.Popen:
 
 def wait_for_end(pid: int) -> None:
     deadline = time.monotonic() + ENDS_WITHIN_S
-    while Path(f"/proc/{pid}").exists() and "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+    while Path(f"/proc/{pid}").exists() and "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(
+        encoding="utf-8"
+    ):
         assert time.monotonic() < deadline, f"{pid} lives on"
         time.sleep(0.02)
 

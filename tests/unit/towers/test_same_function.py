@@ -33,7 +33,7 @@ def differences(tmp_path_factory):
         timeout=120,
     )
     assert ended.returncode == 0, ended.stderr
-    return json.loads((folder / "found.json").read_text())
+    return json.loads((folder / "found.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("net", both_placements.NETS)

@@ -65,13 +65,13 @@ def wait_for_step(process, folder: Path, step: int) -> None:
 
 def children(pid: int) -> list[int]:
     """Its two processes, in the order of their towers."""
-    found = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    found = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
     rank = {each: f"\0RANK={index}\0" for each in found for index in (0, 1) if f"\0RANK={index}\0" in environment(each)}
     return sorted(rank, key=rank.__getitem__)
 
 
 def environment(pid: int) -> str:
-    return f"\0{Path(f'/proc/{pid}/environ').read_text()}"
+    return f"\0{Path(f'/proc/{pid}/environ').read_text(encoding='utf-8')}"
 
 
 def assert_same_function(folder: Path, alone: Path) -> None:
@@ -102,7 +102,9 @@ def test_a_stopped_training_goes_on_on_one_device(root, alone):
 
 def say_every_step(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Processes that are started within `patch` print a line of progress for each step."""
-    (folder / "sitecustomize.py").write_text("from alexnet2012.training import progress\nprogress.INTERVAL_S = 0\n")
+    (folder / "sitecustomize.py").write_text(
+        "from alexnet2012.training import progress\nprogress.INTERVAL_S = 0\n", encoding="utf-8"
+    )
     patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
 
 
@@ -141,7 +143,7 @@ def test_it_takes_over_from_one_device_outlives_no_tower_and_resumes(root, alone
     assert steps == [f"step {done}/{STEPS_PER_EPOCH}" for done in range(1, STEPS_PER_EPOCH + 1)]
     assert len(lines) == len(set(lines))
     assert_same_function(folder, alone)
-    records = [json.loads((each / "record.json").read_text()) for each in (folder, alone)]
+    records = [json.loads((each / "record.json").read_text(encoding="utf-8")) for each in (folder, alone)]
     assert [record["processes"] for record in records] == [2, 1]
     assert [record["identity"]["code"] for record in records] == [fingerprint("train-towers"), fingerprint("train")]
     assert records[0]["parameters"] == records[1]["parameters"]

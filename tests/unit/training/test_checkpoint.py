@@ -156,7 +156,7 @@ def test_a_state_of_the_same_identity_is_resumed(tmp_path, capsys):
 @pytest.mark.parametrize("key", ["code", "config", "data"])
 def test_a_state_of_another_identity_is_set_aside_with_a_warning(tmp_path, capsys, key):
     save(tmp_path, make_state(9))
-    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text("{}", encoding="utf-8")
     before = getattr(IDENTITY, key)
     now = Identity(**{**asdict(IDENTITY), key: "e" * len(before)})
 
@@ -234,7 +234,7 @@ def test_an_older_superseded_state_stays_where_it_is(tmp_path):
 
 def test_discard_removes_checkpoints_alone(tmp_path):
     save(tmp_path, make_state(9))
-    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text("{}", encoding="utf-8")
 
     discard(tmp_path)
 
@@ -254,7 +254,7 @@ def test_kill_9_frees_the_lock(tmp_path, held):
     assert held.wait(timeout=30) == -signal.SIGKILL
 
     with lock(tmp_path):
-        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+        assert (tmp_path / "lock").read_text(encoding="utf-8") == f"{os.getpid()}\n"
 
 
 def test_the_lock_is_free_after_an_error(tmp_path):

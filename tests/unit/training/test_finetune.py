@@ -82,7 +82,9 @@ def test_each_layer_learns_at_its_own_rate(root, pretrained, tuned):
 
 
 def test_the_record_says_what_it_started_from(pretrained, tuned):
-    record, earlier = (json.loads((folder / "record.json").read_text()) for folder in (tuned, pretrained))
+    record, earlier = (
+        json.loads((folder / "record.json").read_text(encoding="utf-8")) for folder in (tuned, pretrained)
+    )
     found = record["starts_from"]
     assert found["weights_sha256"] == earlier["weights_sha256"] and found["dataset"] == earlier["dataset"]
     assert (found["variant"], found["seed"], found["classes"], found["layers"]) == ("sixth", 1, 3, KEPT)

@@ -132,7 +132,7 @@ def test_too_few_epochs_for_its_rates_are_refused(epochs):
 
 
 def plan_with(**experiment):
-    values = yaml.safe_load((VARIANTS.with_name("cifar10.yaml")).read_text())
+    values = yaml.safe_load((VARIANTS.with_name("cifar10.yaml")).read_text(encoding="utf-8"))
     line = {"dataset": "cifar10", "variant": "net145", "seeds": [0], "tables": ["table2"], **experiment}
     values |= {"experiments": [line], "claims": [], "full": []}
     return make_plan(values, "some.yaml", VARIANTS)
@@ -178,7 +178,10 @@ def test_schedules_that_nobody_can_have_logged_are_refused(changes, words):
 
 
 def test_a_rate_for_a_layer_that_the_net_has_not_is_refused():
-    values = yaml.safe_load((VARIANTS.with_name("cifar10.yaml")).read_text()) | {"claims": [], "full": []}
+    values = yaml.safe_load((VARIANTS.with_name("cifar10.yaml")).read_text(encoding="utf-8")) | {
+        "claims": [],
+        "full": [],
+    }
     values["training"]["layer_rates"] = {"conv7": 2.0}
     with pytest.raises(ConfigError, match='training.layer_rates: there is no layer "conv7"; did you mean "conv'):
         make_plan(values, "some.yaml", VARIANTS)

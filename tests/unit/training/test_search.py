@@ -16,7 +16,7 @@ def write_record(folder: Path, rate: float, epochs: float | None, error: float, 
     folder.mkdir(exist_ok=True)
     final = None if diverged else {"train_top1_error": error}
     record = {"learning_rate": rate, "target": {"epochs": epochs}, "final": final, "diverged": diverged}
-    (folder / "record.json").write_text(json.dumps(record))
+    (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
     return folder
 
 
@@ -62,7 +62,7 @@ def test_a_run_takes_the_rate_that_its_search_found_and_says_so(root, capsys):
         folder = write_run(root, name, variant=f"cnn-rate-{rate:g}", training=training)
         train_here(folder)
     assert "too few steps" not in capsys.readouterr().out  # trials are short on purpose
-    wild = json.loads((root / "wild" / "record.json").read_text())
+    wild = json.loads((root / "wild" / "record.json").read_text(encoding="utf-8"))
     assert (wild["diverged"], wild["target"]["epochs"]) == (True, None)
 
     settings = SEARCH | {"learning_rate": 0.5, "schedule": TARGET | {"max_epochs": 3}}
@@ -72,7 +72,7 @@ def test_a_run_takes_the_rate_that_its_search_found_and_says_so(root, capsys):
     train_here(folder, search_folders=[root / name for name in rates])
     (warning,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: too few")]
     assert "45 in all, 15 an epoch" in warning and "training.batch_size" in warning
-    record = json.loads((folder / "record.json").read_text())
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     assert record["learning_rate"] == 1e-6
     assert [each["learning_rate"] for each in record["search"]] == [1e-6, 1e6]
     assert record["search"][1] == {"learning_rate": 1e6, "target_epochs": None, "train_error": None}
@@ -84,7 +84,7 @@ def test_a_training_ends_at_its_target_and_says_when(root):
     schedule = TARGET | {"train_error": 0.99}
     folder = write_run(root, "easy", training={"schedule": schedule})
     train_here(folder)
-    record = json.loads((folder / "record.json").read_text())
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     assert (record["epochs"], record["drops_planned"]) == (1, 0)
     assert record["target"]["train_error"] == 0.99 and record["target"]["epochs"] == 1.0
     row = record["final"]

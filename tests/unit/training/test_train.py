@@ -30,6 +30,7 @@ from alexnet2012.errors import ConfigError, DataError, TrainingError
 from alexnet2012.files import SCHEMA, file_digest
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.training.checkpoint import list_checkpoints
+from alexnet2012.verbs.training import train_in_process
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -43,7 +44,6 @@ KILLING = """
 import os, signal, sys
 from pathlib import Path
 from alexnet2012.training import checkpoint, progress
-from alexnet2012.verbs.training import train_in_process
 def step(self, epoch, batch, total, loss):
     newest = int(checkpoint.list_checkpoints(Path(sys.argv[2]) / "state")[-1].stem.split("-")[1])
     if CONDITION:
@@ -114,7 +114,7 @@ def test_killed_three_times_it_ends_with_the_same_bits(root, alone, capfd):
     assert last.returncode == 0, output
     assert f"resuming at epoch {sum(EPOCHS)}, step {STEPS - STEPS_PER_EPOCH}" in output
     assert_finished_as(folder, alone)
-    assert json.loads((folder / "record.json").read_text())["weights_sha256"] == weights_digest(alone)
+    assert json.loads((folder / "record.json").read_text(encoding="utf-8"))["weights_sha256"] == weights_digest(alone)
 
 
 @pytest.mark.slow
@@ -139,8 +139,8 @@ def test_sigterm_writes_a_checkpoint_and_other_cores_resume_with_the_same_bits(r
 
 
 def test_the_record_says_what_was_made_from_what(root, alone):
-    record = json.loads((alone / "record.json").read_text())
-    manifest = json.loads((root / "data" / "pictures" / "manifest.json").read_text())
+    record = json.loads((alone / "record.json").read_text(encoding="utf-8"))
+    manifest = json.loads((root / "data" / "pictures" / "manifest.json").read_text(encoding="utf-8"))
     run = read_run(alone / "config.yaml")
 
     assert record["provenance"]["commit"] == COMMIT
@@ -160,7 +160,7 @@ def test_the_record_says_what_was_made_from_what(root, alone):
 
 def test_the_record_says_that_the_net_learned_and_what_chance_is(alone):
     """Three classes of one size."""
-    record = json.loads((alone / "record.json").read_text())
+    record = json.loads((alone / "record.json").read_text(encoding="utf-8"))
 
     assert record["learned"] is True
     assert record["chance"] == {"train_loss": pytest.approx(math.log(3)), "val_error": pytest.approx(2 / 3)}
@@ -183,7 +183,7 @@ def test_a_net_that_stays_at_chance_is_told_once_while_it_trains_again_at_its_en
     assert "of epoch 1 is 1." in warnings[0] and "within 1 % of 1.0986" in warnings[0]
     assert "did not learn" in warnings[1] and "(1.0986 at chance)" in warnings[1]
     assert lines.index(warnings[0]) < next(k for k, line in enumerate(lines) if "epoch 2/3" in line)
-    assert json.loads((folder / "record.json").read_text())["learned"] is False
+    assert json.loads((folder / "record.json").read_text(encoding="utf-8"))["learned"] is False
 
 
 def test_an_interrupted_training_at_chance_is_told_of_it_once_in_all(root, monkeypatch, capsys):
@@ -206,7 +206,7 @@ def test_a_short_run_that_tries_a_learning_rate_may_stay_at_chance(root, capsys)
 
     output = capsys.readouterr().out
     assert "epoch 3/3" in output and "within 1 %" not in output and "did not learn" not in output
-    assert json.loads((folder / "record.json").read_text())["learned"] is None
+    assert json.loads((folder / "record.json").read_text(encoding="utf-8"))["learned"] is None
 
 
 def test_the_history_has_a_row_per_epoch(alone):

@@ -55,11 +55,11 @@ def reproduction(tmp_path_factory) -> Reproduction:
     process = project.start("--cores", "2")
     with killed_in_the_end(process):
         state = wait_for(process, lambda: find_training(project))
-        os.kill(int((state / "lock").read_text()), signal.SIGKILL)
+        os.kill(int((state / "lock").read_text(encoding="utf-8")), signal.SIGKILL)
         first_output, _ = process.communicate(timeout=120)
     folder = state.parent
     left_over = frozenset(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    run_id = json.loads((state / "run.json").read_text())["run_id"]
+    run_id = json.loads((state / "run.json").read_text(encoding="utf-8"))["run_id"]
     second_output = project.run()
     log = project.root / "results/tiny/logs/train" / folder.relative_to(project.root / "results/tiny/runs")
     return Reproduction(
@@ -70,7 +70,7 @@ def reproduction(tmp_path_factory) -> Reproduction:
         left_over,
         run_id,
         second_output,
-        log.with_suffix(".log").read_text(),
+        log.with_suffix(".log").read_text(encoding="utf-8"),
     )
 
 
@@ -110,7 +110,7 @@ def extended(finished, tmp_path_factory) -> Extended:
     project = finished.twin(tmp_path_factory.mktemp("extended") / "project")
     edition = Edition.draw(classes=5, train=12, val=1, test=1)
     write_release(project.root / "fall", edition)
-    (project.root / "classes.txt").write_text("".join(f"{wnid}\n" for wnid in edition.wnids))
+    (project.root / "classes.txt").write_text("".join(f"{wnid}\n" for wnid in edition.wnids), encoding="utf-8")
     values = copy.deepcopy(TINY)
     values["datasets"]["turned"] = {"kind": "rotations", "of": "pictures"}
     release = {"kind": "fall2009", "folder": "fall", "class_list": "classes.txt", "size_px": 16}
@@ -120,13 +120,13 @@ def extended(finished, tmp_path_factory) -> Extended:
     values["full"] = [{"dataset": "pictures", **line} for line in FULL]
     project.configure(values)
     path = project.root / "config" / "variants.yaml"
-    variants = yaml.safe_load(path.read_text().replace("variants:\n", f"variants:\n{SEARCHING}", 1))
+    variants = yaml.safe_load(path.read_text(encoding="utf-8").replace("variants:\n", f"variants:\n{SEARCHING}", 1))
     of_five, pretrained = variants["ensembles"]["7-cnns-star"]["members"]
     of_five["seeds"], pretrained["seeds"] = [0, 1], [0]
-    path.write_text(yaml.safe_dump(variants))
+    path.write_text(yaml.safe_dump(variants), encoding="utf-8")
     plans = {target: project.plan(*target.split()) for target in ("", "claims", "full")}
     table2 = "results/tiny/tables/table2.md"
     project.run(table2)
-    before = (project.root / table2).read_text()
+    before = (project.root / table2).read_text(encoding="utf-8")
     project.run("claims", "full")
     return Extended(project, plans, before)

@@ -28,7 +28,7 @@ def results(finished):
 
 @pytest.fixture(scope="module")
 def tables(results):
-    return {path.stem: path.read_text() for path in (results / "tables").glob("*.md")}
+    return {path.stem: path.read_text(encoding="utf-8") for path in (results / "tables").glob("*.md")}
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +89,11 @@ def test_the_killed_training_ends_with_the_bits_of_one_left_alone(reproduction, 
     root, killed = reproduction.project.root, reproduction.killed.parent
     folder = tmp_path / "alone"
     folder.mkdir()
-    (folder / "config.yaml").write_text((killed / "config.yaml").read_text())
+    (folder / "config.yaml").write_text((killed / "config.yaml").read_text(encoding="utf-8"))
     (tmp_path / "tracking.json").write_text(
-        json.dumps({**json.loads((root / "results/tiny/tracking.json").read_text()), "results": str(tmp_path)})
+        json.dumps(
+            {**json.loads((root / "results/tiny/tracking.json").read_text(encoding="utf-8")), "results": str(tmp_path)}
+        )
     )
     monkeypatch.setenv("ALEXNET2012_COMMIT", COMMIT)
     monkeypatch.setattr("alexnet2012.tracking.store.outage.retry_at", float("inf"))
@@ -207,7 +209,7 @@ def test_numbers_off_the_papers_data_are_called_a_rehearsal_and_not_compared(tab
 
 @pytest.mark.parametrize("table", ["table1", "table2", "in_text", "claims"])
 def test_under_each_table_stands_what_made_it(finished, tables, table, store):
-    digest = json.loads((finished.root / "data/pictures/manifest.json").read_text())["digest"]
+    digest = json.loads((finished.root / "data/pictures/manifest.json").read_text(encoding="utf-8"))["digest"]
     lines = dict(re.findall(r"^- ([\w ]+): (.+)$", tables[table], re.MULTILINE))
 
     assert lines["commit"] == f"`{COMMIT[:12]}`"
@@ -223,7 +225,7 @@ def test_under_each_table_stands_what_made_it(finished, tables, table, store):
 
 
 def test_the_report_shows_every_claim_table_and_run_on_one_page(results, store):
-    page = (results / "report.html").read_text()
+    page = (results / "report.html").read_text(encoding="utf-8")
 
     assert re.findall(r'data-claim="(C\d\d)"', page) == [f"C{k:02d}" for k in range(1, 27)]
     assert '<tr data-claim="C25" data-verdict="contradicted">' in page
@@ -237,10 +239,10 @@ def test_snakemakes_own_report_has_the_tables_with_their_captions(finished, tmp_
     done = finished.snakemake("--report", str(tmp_path / "report.html"))
 
     assert done.returncode == 0, done.stdout
-    text = (tmp_path / "report.html").read_text()
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
     for name in ("table1", "table2", "in_text", "claims", "report"):
         file = "report.html" if name == "report" else f"{name}.md"
-        caption = (finished.root / "workflow/report" / f"{name}.rst").read_text().splitlines()[0]
+        caption = (finished.root / "workflow/report" / f"{name}.rst").read_text(encoding="utf-8").splitlines()[0]
         assert re.search(rf'"{file}"[^{{}}]*"caption": "<p>{re.escape(caption)}', text), name
     assert "reproduced claim by claim by the configuration" in text
 

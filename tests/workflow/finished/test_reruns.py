@@ -131,7 +131,9 @@ def test_settings_that_change_in_the_middle_hide_no_work(twin):
 
     assert len(list(twin.root.glob("results/tiny/tables/*.md"))) == 4
     (config,) = twin.root.glob("results/tiny/runs/*/one-gpu-*/seed0/config.yaml")
-    assert "checkpoint_every_s: 60.0" in config.read_text() and "max_bad_images: 3" in config.read_text()
+    assert "checkpoint_every_s: 60.0" in config.read_text(encoding="utf-8") and "max_bad_images: 3" in config.read_text(
+        encoding="utf-8"
+    )
     assert twin.plan() == {}
 
 
@@ -170,9 +172,11 @@ def test_a_seed_taken_away_trains_nothing(twin):
 
 
 def test_another_variant_beside_it_reruns_nothing(twin):
-    text = (twin.root / "config" / "variants.yaml").read_text()
+    text = (twin.root / "config" / "variants.yaml").read_text(encoding="utf-8")
     delta = "  half-dropout:\n    section: '4.2'\n    net:\n      dropout: 0.25\n"
-    (twin.root / "config" / "variants.yaml").write_text(text.replace("variants:\n", f"variants:\n{delta}", 1))
+    (twin.root / "config" / "variants.yaml").write_text(
+        text.replace("variants:\n", f"variants:\n{delta}", 1), encoding="utf-8"
+    )
 
     assert twin.plan() == {}
 

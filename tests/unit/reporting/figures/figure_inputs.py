@@ -74,7 +74,7 @@ def write_analysis(fake: FakeResults, seed: int, dataset="photos") -> None:
     }
     np.savez(folder / "examples.npz", **examples)
     (fake.data / dataset).mkdir(parents=True, exist_ok=True)
-    (fake.data / dataset / "manifest.json").write_text(json.dumps({"classes": CLASSES}))
+    (fake.data / dataset / "manifest.json").write_text(json.dumps({"classes": CLASSES}), encoding="utf-8")
 
 
 def write_crops(fake: FakeResults, seed: int, errors: list[float], dataset="photos") -> None:

@@ -25,7 +25,9 @@ def drawn(tmp_path_factory) -> FakeResults:
 
 def test_the_report_reads_every_figure_in_the_order_of_the_paper(drawn):
     found = read_figures(drawn.folder / "figures")
-    assert [each["file"] for each in json.loads((drawn.folder / "figures/figures.json").read_text())] == FILES
+    assert [
+        each["file"] for each in json.loads((drawn.folder / "figures/figures.json").read_text(encoding="utf-8"))
+    ] == FILES
     assert [each.title.split(":")[0] for each in found] == [
         "Figure 1",
         "Figure 3",
@@ -64,7 +66,9 @@ def test_several_datasets_have_their_own_files_and_the_verb_prints_them(fake, ca
     assert main(["figures", str(fake.folder), "--data", str(fake.data)]) == 0
     names = ["curves-photos.png", "curves-more.png"]
     assert capsys.readouterr().out.splitlines() == [str(fake.folder / "figures" / name) for name in names]
-    assert [each["file"] for each in json.loads((fake.folder / "figures/figures.json").read_text())] == names
+    assert [
+        each["file"] for each in json.loads((fake.folder / "figures/figures.json").read_text(encoding="utf-8"))
+    ] == names
 
 
 def test_a_record_without_its_commit_stands_in_no_figure(fake):
