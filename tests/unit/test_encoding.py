@@ -45,7 +45,6 @@ def test_no_file_is_opened_in_the_locales_encoding(results):
     verbs = [
         ["tables", str(results)],
         ["report", str(results)],
-        ["cards", str(results)],
         ["compare", *[str(results)] * 2],
     ]
     run(*verbs, ["show", str(results)], encoding="utf-8")
