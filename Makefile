@@ -23,7 +23,7 @@ ui: $(READY)
 	$(ACTIVATE) && alexnet2012 ui
 
 lint: $(READY)
-	$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && snakemake --lint
+	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && lint-imports && snakefmt --check Snakefile workflow && snakemake --lint
 
 # Pins what is installed now, after an upgrade.
 lock: $(READY)
