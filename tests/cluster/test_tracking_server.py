@@ -19,7 +19,7 @@ from tracking_server import Postgres, TrackingServer, wait_for, what_is_missing
 
 from alexnet2012.config.schema import read_run
 from alexnet2012.tracking import TrackingIds, initialise, log_tables, store
-from alexnet2012.training.train import flatten
+from alexnet2012.training.record import flatten
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(what_is_missing()), reason=what_is_missing() or "")]
 

@@ -90,7 +90,7 @@ def test_the_baseline_stands_in_table_1_with_its_interval(results):
 
 def test_after_an_edit_the_default_run_makes_nothing_anew_that_other_targets_made(extended, tmp_path):
     twin = extended.project.twin(tmp_path / "twin")
-    twin.append("src/alexnet2012/training/loop.py", "\nOTHER = 1\n")
+    twin.edit("src/alexnet2012/training/loop.py", "class Training:", "class Training:\n    other = 1\n")
 
     plan = twin.plan()
 
