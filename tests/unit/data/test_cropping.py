@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet2012.data.augment import Views, centre, crop_bytes, make_batch
+from alexnet2012.data.augment import Views, centre_on_device, crop_bytes, make_batch
 from alexnet2012.data.packed import JpegImages
 from alexnet2012.data.storage import encode
 
@@ -37,7 +37,7 @@ def test_bytes_finished_on_a_device_are_the_batch_of_a_cpu_bit_for_bit(drawn):
     crops = np.empty((5, 7, 7, 3), np.uint8)
     crop_bytes(images, rows, views.top[rows], views.left[rows], crops)
     shown = [torch.from_numpy(each[rows]) for each in (views.top, views.left, views.flipped, views.colour)]
-    found = centre(torch.from_numpy(crops), torch.from_numpy(mean_image), *shown)
+    found = centre_on_device(torch.from_numpy(crops), torch.from_numpy(mean_image), *shown)
     assert torch.equal(found, make_batch(images, mean_image, rows, views, 7))
     assert found.is_contiguous(memory_format=torch.channels_last)
 
