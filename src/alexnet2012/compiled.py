@@ -1,6 +1,6 @@
-"""Loops over pixels that numba compiles for the CPU at hand, and their division over torch's threads.
+"""Loops that numba compiles for this CPU, and their division over torch's threads.
 
-Such a loop reads and writes its data once, where the same in tensor operations goes through memory at every operation.
+A loop reads and writes its data once; tensor operations go through memory once for each operation.
 """
 
 import hashlib
@@ -13,52 +13,60 @@ import torch
 from numba import njit
 from numba.extending import register_jitable
 
-# Fused multiply-adds, and no care for the sign of a zero; sums stay in the order in which they are written, and
-# infinities and NaN what they are.
-OPTIONS = {"nogil": True, "fastmath": {"contract", "nsz"}, "error_model": "numpy"}
+Loop = Callable[..., None]
+# Multiplications and additions may be fused and the sign of a zero may change; sums keep their order, and infinities
+# and NaN their meaning.
+FASTMATH = {"contract", "nsz"}
 
 
-def compiled(loop: Callable) -> Callable:
-    """`loop` as machine code, made at its first call and kept on disk; it runs outside the interpreter lock."""
-    # numba names the file after this, and does not lock it: one file for one code, or two processes could mix theirs.
+def compiled(loop: Loop) -> Loop:
+    """`loop` as machine code, compiled at its first call and cached on disk; it runs without the interpreter lock."""
+    # numba names the cache file after __qualname__ and does not lock it. With a digest of the code in the name, two
+    # processes that compile different code never write the same file.
     loop.__qualname__ += f"-{_digest(loop)}"
     try:
-        return njit(cache=True, **OPTIONS)(loop)
+        return _compile(loop, cached=True)
     except RuntimeError:  # neither the package's folder nor the user's can be written to
-        return njit(**OPTIONS)(loop)
+        return _compile(loop, cached=False)
 
 
-def _digest(loop: Callable) -> str:
-    """Of all that its machine code is made from: its file, the constants that it closes over, and this file."""
+def _compile(loop: Loop, cached: bool) -> Loop:
+    machine_code: Loop = njit(cache=cached, nogil=True, fastmath=FASTMATH, error_model="numpy")(loop)
+    return machine_code
+
+
+def _digest(loop: Loop) -> str:
+    """Digest of what the machine code depends on: the file of `loop`, the constants that it closes over, this file."""
     constants = repr([cell.cell_contents for cell in loop.__closure__ or ()])
     files = [Path(path).read_text(encoding="utf-8") for path in (loop.__code__.co_filename, __file__)]
     return hashlib.sha256("\n".join([constants, *files]).encode()).hexdigest()[:16]
 
 
-inlined = register_jitable  # for a function that compiled loops of the same file call
+inlined = register_jitable  # decorates a function that compiled loops of the same file call
 
 
-def run_split(loop: Callable[..., None], rows: int, *arguments: object, multiple: int = 1) -> None:
-    """loop(first, last, *arguments) over range(rows), in as many contiguous parts as torch has threads.
+def run_split(loop: Loop, rows: int, *arguments: object, multiple: int = 1) -> None:
+    """Call loop(first, last, *arguments) on contiguous parts of range(rows), one part in each of torch's threads.
 
-    Parts begin at multiples of `multiple`, so that a loop over blocks of so many rows meets the same blocks however
-    many threads there are.
+    Parts begin at multiples of `multiple`, so that a loop over blocks of that size sees the same blocks whatever the
+    number of threads. Returns when all parts have ended; raises what one of them raised.
     """
     threads = torch.get_num_threads()
     blocks = -(-rows // multiple)
     bounds = [min(rows, blocks * part // threads * multiple) for part in range(threads + 1)]
     parts = [(first, last) for first, last in zip(bounds, bounds[1:], strict=False) if first < last]
-    waiting: list[Future] = []
+    waiting: list[Future[None]] = []
     try:
         waiting += [_helpers(threads).submit(loop, *part, *arguments) for part in parts[1:]]
         if parts:
             loop(*parts[0], *arguments)
     finally:
-        wait(waiting)  # none writes on when this returns, not even after an error
+        wait(waiting)  # even after an error: no part may write to the arrays once this has returned
     for each in waiting:
         each.result()
 
 
 @cache
 def _helpers(threads: int) -> ThreadPoolExecutor:
+    """Threads beside the calling one, kept from call to call."""
     return ThreadPoolExecutor(max(1, threads - 1), "compiled")

@@ -1,7 +1,8 @@
-"""What each training step sees, as pure functions of the seed: order, crops, reflections, colour noise, dropout masks.
+"""The random choices of a training (order, crops, reflections, colour noise, dropout masks) and the batches they make.
 
-Image k of epoch e looks the same whatever the batch size, the number of workers or the point of resumption, because
-every draw comes from a stream of its own, named by (seed, purpose, epoch or step) and indexed by k."""
+All are pure functions of the seed: each is drawn from a stream of its own, named by (seed, purpose, epoch or step). So
+image k of epoch e looks the same whatever the batch size, the number of workers or the step at which training resumed.
+"""
 
 import zlib
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from alexnet2012.data.packed import JpegImages, PackedDataset
 class Views:
     """How each image of a split is shown in one epoch; row k belongs to image k.
 
-    `top`, `left`: int64 (n,), pixels; `flipped`: bool (n,); `colour`: float32 (n, 3), added to every pixel's RGB;
-    `divisor`: of the values after that.
+    `top`, `left`: int64 (n,), the crop's upper left corner in pixels; `flipped`: bool (n,), reflected horizontally;
+    `colour`: float32 (n, 3), added to every pixel's RGB; `divisor`: by which all values are divided after that.
     """
 
     top: np.ndarray
@@ -31,13 +32,13 @@ class Views:
 
 
 def stream(seed: int, purpose: str, *counters: int) -> np.random.Generator:
-    """An independent random stream for one purpose, e.g. stream(seed, "order", epoch)."""
+    """An independent random generator for one purpose, e.g. stream(seed, "order", epoch)."""
     entropy = (seed, zlib.crc32(purpose.encode()), *counters)
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
 
 
 def torch_generator(seed: int, purpose: str) -> torch.Generator:
-    """The same as a CPU generator of torch, for the initial weights."""
+    """An independent CPU generator of torch for one purpose, e.g. the initial weights."""
     return torch.Generator().manual_seed(int(stream(seed, purpose).integers(2**63)))
 
 
@@ -57,16 +58,18 @@ def draw_views(
 ) -> Views:
     """Positions, reflections and colour noise of one epoch for `images` images (§4.1).
 
-    Positions are uniform over all (size - crop + 1)^2: 33 x 33 at the paper's sizes, as the 2012 code draws them.
-    Without crops it is the centre. The colour noise is [p1 p2 p3][a1 s1, a2 s2, a3 s3]^T with a ~ N(0, colour_std) and
-    s the STANDARD DEVIATIONS along the principal components, as the code has it, not the eigenvalues that the text
-    names. Where images share their position and reflection, it is `how.chunk` that follow each other in `order`.
+    Positions are uniform over all (size - crop + 1)^2: 33 x 33 at the paper's sizes, as the 2012 code draws them;
+    without `how.crops` all are the centre. The colour noise is [p1 p2 p3][a1 s1, a2 s2, a3 s3]^T with
+    a ~ N(0, colour_std) and s the STANDARD DEVIATIONS along the principal components, as in the 2012 code, not the
+    eigenvalues that the text names. With `how.chunk` above 1, so many images after one another in `order` (image
+    numbers, int64; by default 0, 1, 2, ...) share a position and a reflection.
     """
     random = stream(seed, "augmentation", epoch)
     positions = dataset.size_px - crop_px + 1
     top, left = random.integers(positions, size=(2, images))
     flipped = random.random(images) < 0.5
     if how.chunk > 1:
+        order = np.arange(images) if order is None else order
         chunks = np.zeros(images, dtype=np.int64)
         chunks[order] = np.arange(len(order)) // how.chunk
         top, left, flipped = top[chunks], left[chunks], flipped[chunks]
@@ -80,12 +83,13 @@ def draw_views(
 
 
 def draw_dropout_masks(seed: int, step: int, images: int, neurons: int, probability: float) -> tuple[Tensor, Tensor]:
-    """The 0/1 masks of fc6 and fc7 at one step, float32 (images, neurons); a neuron is dropped with `probability`."""
-    masks = [
-        stream(seed, f"dropout-{layer}", step).random((images, neurons), dtype=np.float32) >= probability
-        for layer in ("fc6", "fc7")
-    ]
-    return torch.from_numpy(masks[0].astype(np.float32)), torch.from_numpy(masks[1].astype(np.float32))
+    """The 0/1 masks of fc6 and fc7 at one step (§4.2), float32 (images, neurons), 0 with `probability`."""
+
+    def draw(layer: str) -> Tensor:
+        kept = stream(seed, f"dropout-{layer}", step).random((images, neurons), dtype=np.float32) >= probability
+        return torch.from_numpy(kept.astype(np.float32))
+
+    return draw("fc6"), draw("fc7")
 
 
 def make_batch(
@@ -96,20 +100,25 @@ def make_batch(
     crop_px: int,
     mean_crop: str = "moving",
 ) -> Tensor:
-    """Float32 (len(rows), 3, crop_px, crop_px), channels last in memory: crops minus the mean image, plus colour noise.
+    """The input of the net for the images `rows`: crops minus the mean image, plus colour noise (§2, §4.1).
 
-    `images`: uint8 (n, size, size, 3). The mean image is cropped at the same place and subtracted before the
-    reflection, so that both are reflected together; with mean_crop "central" its centre is subtracted afterwards.
+    Float32 (len(rows), 3, crop_px, crop_px), channels last in memory. `images`: uint8 (n, size, size, 3);
+    `mean_image`: float32 (size, size, 3); `mean_crop`: "moving" or "central", see split_mean.
     """
     shown = (views.top[rows], views.left[rows], views.flipped[rows], views.colour[rows])
-    mean, centre = split_mean(mean_image, crop_px, mean_crop)
-    crops = crop_floats(images, mean, rows, *shown, crop_px)
-    finish_crops(crops, centre, views.divisor)
+    moving, central = split_mean(mean_image, crop_px, mean_crop)
+    crops = crop_floats(images, moving, rows, *shown, crop_px)
+    finish_crops(crops, central, views.divisor)
     return torch.from_numpy(crops).permute(0, 3, 1, 2)
 
 
 def split_mean(mean_image: np.ndarray, crop_px: int, mean_crop: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """What a crop loses at its place, float32 (s, s, 3), and what it loses after its reflection, wherever it was."""
+    """The mean image to subtract before the reflection, and the one to subtract after it, or None.
+
+    The first, float32 (size, size, 3), is cropped where the image is; the second, float32 (crop_px, crop_px, 3), is the
+    same for every crop. mean_crop "moving" (the paper): the mean image, and None. "central" (net 145 of the 2012 code):
+    zeros, and the centre of the mean image.
+    """
     if mean_crop == "moving":
         return mean_image, None
     first = (len(mean_image) - crop_px) // 2
@@ -117,10 +126,10 @@ def split_mean(mean_image: np.ndarray, crop_px: int, mean_crop: str) -> tuple[np
     return np.zeros_like(mean_image), mean_image[within, within]
 
 
-def finish_crops(crops: np.ndarray | Tensor, centre: np.ndarray | Tensor | None, divisor: float) -> None:
-    """Subtract the centre of the mean image and divide, in place; `crops` are (n, crop_px, crop_px, 3)."""
-    if centre is not None:
-        crops -= centre
+def finish_crops(crops: np.ndarray | Tensor, central: np.ndarray | Tensor | None, divisor: float) -> None:
+    """Subtract the centre of the mean image, if given, and divide, in place; `crops` are (n, crop_px, crop_px, 3)."""
+    if central is not None:
+        crops -= central
     if divisor != 1:
         crops /= divisor
 
@@ -135,10 +144,10 @@ def crop_floats(
     colour: np.ndarray,
     crop_px: int,
 ) -> np.ndarray:
-    """Float32 (len(rows), crop_px, crop_px, 3): crops of the images `rows`, minus the mean image cropped at the same
-    place, reflected where `flipped`, plus `colour`.
+    """Crops of the images `rows` minus the mean image cropped at the same place, reflected, plus colour noise.
 
-    `images`: uint8 (n, size, size, 3). `top`, `left` (pixels), `flipped` and `colour` float32 (3) are of each crop.
+    Float32 (len(rows), crop_px, crop_px, 3). `images`: uint8 (n, size, size, 3); `mean_image`: float32 (size, size, 3).
+    Of each crop: `top`, `left` int64 in pixels, `flipped` bool, `colour` float32 (3).
     """
     crops = np.empty((len(rows), crop_px, crop_px, 3), dtype=np.float32)
     given, places = _readable(images, rows)
@@ -149,22 +158,36 @@ def crop_floats(
 def crop_bytes(
     images: np.ndarray | JpegImages, rows: np.ndarray, top: np.ndarray, left: np.ndarray, crops: np.ndarray
 ) -> None:
-    """Fill `crops`, uint8 (len(rows), crop_px, crop_px, 3), with crops of the images `rows` at `top` and `left`."""
+    """Fill `crops`, uint8 (len(rows), crop_px, crop_px, 3), with crops of the images `rows` at `top` and `left`.
+
+    `images`: uint8 (n, size, size, 3); `top`, `left`: int64 (len(rows),) in pixels.
+    """
     given, places = _readable(images, rows)
     run_split(_crop_bytes, len(rows), given, places, top, left, crops)
 
 
 def _readable(images: np.ndarray | JpegImages, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An array that holds the images `rows`, and where; JPEGs are decoded for it."""
+    """An array that holds the images `rows`, and their places in it; JPEGs are decoded."""
     if isinstance(images, JpegImages):
         return images[rows], np.arange(len(rows))
     return images, rows
 
 
 @compiled
-def _crop_floats(first, last, images, places, mean_image, top, left, flipped, colour, crops):
+def _crop_floats(
+    first: int,
+    last: int,
+    images: np.ndarray,
+    places: np.ndarray,
+    mean_image: np.ndarray,
+    top: np.ndarray,
+    left: np.ndarray,
+    flipped: np.ndarray,
+    colour: np.ndarray,
+    crops: np.ndarray,
+) -> None:
     size_px, crop_px = images.shape[1], crops.shape[1]
-    # A row of pixels is one run of colour values; the noise is laid out like it, so that it is added run to run.
+    # A row of pixels is one run of crop_px * 3 values; the noise is repeated to such a run, so that it is simply added.
     mean_lines = mean_image.reshape(size_px, size_px * 3)
     noise = np.empty(crop_px * 3, np.float32)
     line = np.empty(crop_px * 3, np.float32)
@@ -188,7 +211,15 @@ def _crop_floats(first, last, images, places, mean_image, top, left, flipped, co
 
 
 @compiled
-def _crop_bytes(first, last, images, places, top, left, crops):
+def _crop_bytes(
+    first: int,
+    last: int,
+    images: np.ndarray,
+    places: np.ndarray,
+    top: np.ndarray,
+    left: np.ndarray,
+    crops: np.ndarray,
+) -> None:
     size_px, crop_px = images.shape[1], crops.shape[1]
     for k in range(first, last):
         lines = images[places[k]].reshape(size_px, size_px * 3)
@@ -202,11 +233,11 @@ def _crop_bytes(first, last, images, places, top, left, crops):
 def centre_on_device(
     crops: Tensor, mean_image: Tensor, top: Tensor, left: Tensor, flipped: Tensor, colour: Tensor
 ) -> Tensor:
-    """Float32 (n, 3, crop_px, crop_px), channels last in memory: `crops` minus the mean image cropped at the same
-    place, reflected where `flipped`, plus `colour`.
+    """What make_batch computes, from crops of crop_bytes: minus the mean image, reflected, plus colour noise.
 
-    All on one device: `crops` uint8 (n, crop_px, crop_px, 3), `mean_image` float32 (size, size, 3), `top` and `left`
-    int64 (n,) in pixels, `flipped` bool (n,), `colour` float32 (n, 3).
+    Float32 (n, 3, crop_px, crop_px), channels last in memory. All on one device: `crops` uint8 (n, crop_px, crop_px,
+    3), `mean_image` float32 (size, size, 3), `top` and `left` int64 (n,) in pixels, `flipped` bool (n,), `colour`
+    float32 (n, 3).
     """
     pixels = torch.arange(crops.shape[1], device=crops.device)
     mean = mean_image[(top[:, None] + pixels)[:, :, None], (left[:, None] + pixels)[:, None, :]]

@@ -45,7 +45,7 @@ def load_net(run_folder: Path, run: RunConfig, classes: int) -> tuple["nn.Module
     """The trained net on its device, and what the work with it is made by."""
     from safetensors.torch import load_file
 
-    from alexnet2012.model.build import make_net
+    from alexnet2012.model.layered import make_net
 
     device = devices.open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
     made_by = provenance.collect(run.training.torch_threads, device.type)

@@ -1,4 +1,4 @@
-"""Convolutions whose last windows may hang over the right and the bottom edge, and the activation (§3.1)."""
+"""Convolutions, fully connected layers, and the activation between them (§3.1)."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,12 @@ from alexnet2012.config.nets import Activation
 
 
 class Convolution(nn.Conv2d):
-    """nn.Conv2d on square maps with zeros for the `overhang_px` by which its last windows leave the padded input."""
+    """nn.Conv2d over square maps, whose last windows may reach `overhang_px` beyond the right and the bottom edge.
+
+    There they see zeros, as with the padding of `pad` pixels on all sides.
+    """
+
+    bias: nn.Parameter
 
     def __init__(
         self, channels: int, kernels: int, kernel_px: int, stride: int, pad: int, groups: int, overhang_px: int
@@ -17,11 +22,31 @@ class Convolution(nn.Conv2d):
         self.overhang_px = overhang_px
 
     def forward(self, maps: Tensor) -> Tensor:
+        """(images, channels, s, s) to (images, kernels, t, t)."""
         if self.overhang_px:
             maps = functional.pad(maps, (0, self.overhang_px, 0, self.overhang_px))
         return super().forward(maps)
 
 
+class Linear(nn.Linear):
+    """nn.Linear, computed by oneDNN instead of MKL for float32 on a CPU: in half the time on an AMD EPYC.
+
+    The results are the same up to rounding; the parameters have the same names and shapes.
+    """
+
+    def forward(self, neurons: Tensor) -> Tensor:
+        """(images, inputs) to (images, outputs)."""
+        if torch.compiler.is_compiling() or not suits_onednn(neurons):
+            return super().forward(neurons)
+        return functional.linear(neurons.to_mkldnn(), self.weight, self.bias).to_dense()
+
+
+def suits_onednn(values: Tensor) -> bool:
+    """Whether `values` are float32 on a CPU outside autocast, and torch was built with oneDNN."""
+    single = values.device.type == "cpu" and values.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return single and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+
+
 def activate(values: Tensor, activation: Activation) -> Tensor:
-    """max(0, x), or tanh(x), in place where the gradient allows it."""
+    """max(0, x), in place, or tanh(x)."""
     return functional.relu(values, inplace=True) if activation == "relu" else torch.tanh(values)

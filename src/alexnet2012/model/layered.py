@@ -1,4 +1,7 @@
-"""A net that is a list of layers: the author's CIFAR-10 nets (§3.1, §3.3), as the 2012 code's layer files have them."""
+"""Nets of either kind from their configuration, and the kind that is a list of layers.
+
+The latter are the author's CIFAR-10 nets (§3.1, §3.3), whose layers are those of the 2012 code's layer files.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -9,14 +12,29 @@ from alexnet2012.config.nets import (
     ConvLayer,
     FullLayer,
     LayeredNetConfig,
+    LocalLayer,
+    NetConfig,
     NormLayer,
     PoolLayer,
     WeightLayer,
 )
-from alexnet2012.model.convolution import activate
+from alexnet2012.model.alexnet import AlexNet, initialise_alexnet
+from alexnet2012.model.convolution import Linear, activate
 from alexnet2012.model.geometry import list_layers
-from alexnet2012.model.linear import Linear
 from alexnet2012.model.lrn import local_response_norm
+
+
+def make_net(net: NetConfig | LayeredNetConfig, classes: int) -> "AlexNet | LayeredNet":
+    """The net with `classes` outputs, not yet initialised; raises ConfigError for impossible sizes."""
+    return LayeredNet(net, classes) if isinstance(net, LayeredNetConfig) else AlexNet(net, classes)
+
+
+def initialise(net: "AlexNet | LayeredNet", generator: torch.Generator) -> None:
+    """Draw the initial weights in place and set the biases."""
+    if isinstance(net, LayeredNet):
+        initialise_layered(net, generator)
+    else:
+        initialise_alexnet(net, generator)
 
 
 class LayeredNet(nn.Module):
@@ -33,15 +51,19 @@ class LayeredNet(nn.Module):
         self.layers = {layer.name: layer for layer in list_layers(net, classes)}
         for each in net.layers:
             if isinstance(each, FullLayer):
-                self.add_module(each.name, Linear(self.layers[each.name].fan_in, self.layers[each.name].output[0]))
+                layer = self.layers[each.name]
+                self.add_module(each.name, Linear(layer.fan_in, layer.output[0]))
             elif isinstance(each, ConvLayer):
-                kind = LocallyConnected if each.type == "local" else nn.Conv2d
-                channels = self.layers[each.name].fan_in // each.kernel_px**2
-                sizes = {"positions": self.layers[each.name].output[1] ** 2} if each.type == "local" else {}
-                self.add_module(each.name, kind(channels, each.kernels, each.kernel_px, padding=each.pad, **sizes))
+                layer = self.layers[each.name]
+                channels, side = layer.fan_in // each.kernel_px**2, layer.output[1]
+                if isinstance(each, LocalLayer):
+                    module: nn.Module = LocallyConnected(channels, each.kernels, each.kernel_px, each.pad, side * side)
+                else:
+                    module = nn.Conv2d(channels, each.kernels, each.kernel_px, padding=each.pad)
+                self.add_module(each.name, module)
 
     def forward(self, images: Tensor, dropout_masks: None = None) -> Tensor:
-        """Logits of `images`. There is no dropout; the argument is that of every net."""
+        """Logits (images, classes) of `images`; `dropout_masks` is None, since these nets have no dropout."""
         maps = images.contiguous(memory_format=torch.channels_last)
         for layer in self.config.layers:
             match layer:
@@ -60,8 +82,10 @@ class LayeredNet(nn.Module):
 
 
 class LocallyConnected(nn.Module):
-    """A convolution of stride 1 with weights (positions, channels * kernel_px^2, kernels) and biases
-    (positions, 1, kernels) of its own at each of its output's `positions`, row by row."""
+    """A convolution of stride 1 that does not share its weights and biases between the positions of its output.
+
+    `weight`: (positions, channels * kernel_px^2, kernels); `bias`: (positions, 1, kernels); positions row by row.
+    """
 
     def __init__(self, channels: int, kernels: int, kernel_px: int, padding: int, positions: int) -> None:
         super().__init__()
@@ -70,21 +94,24 @@ class LocallyConnected(nn.Module):
         self.bias = nn.Parameter(torch.empty(positions, 1, kernels))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(n, channels, s, s) to (n, kernels, t, t)."""
-        windows = functional.unfold(maps, self.kernel_px, padding=self.padding)  # (n, channels * px^2, positions)
-        outputs = torch.baddbmm(self.bias, windows.permute(2, 0, 1), self.weight)  # (positions, n, kernels)
+        """(images, channels, s, s) to (images, kernels, t, t)."""
+        windows = functional.unfold(maps, self.kernel_px, padding=self.padding)  # (images, channels * px^2, positions)
+        outputs = torch.baddbmm(self.bias, windows.permute(2, 0, 1), self.weight)  # (positions, images, kernels)
         side = round(len(self.weight) ** 0.5)
-        return outputs.permute(1, 2, 0).unflatten(2, (side, side))
+        return outputs.permute(1, 2, 0).view(len(maps), -1, side, side)
 
 
 def pool(maps: Tensor, layer: PoolLayer) -> Tensor:
-    """Output sizes are rounded up; an average is over the cells inside the map."""
+    """Maximum or average pooling of `maps` (images, channels, s, s), its size rounded up.
+
+    Windows are clipped at the edge, and an average is over the cells inside the map.
+    """
     kind = functional.max_pool2d if layer.of == "max" else functional.avg_pool2d
     return kind(maps, layer.size, layer.stride, ceil_mode=True)
 
 
 def initialise_layered(model: LayeredNet, generator: torch.Generator) -> None:
-    """Draw all weights in place from N(0, init_std) of their layer; biases are 0."""
+    """Draw all weights in place from N(0, init_std) of their layer, and set the biases to 0."""
     with torch.no_grad():
         for layer in model.config.layers:
             if isinstance(layer, WeightLayer):

@@ -1,4 +1,4 @@
-"""Local response normalisation across channels (§3.3), forward and closed-form backward.
+"""Local response normalisation across channels (§3.3), forward and closed-form backward, and within maps (net 145).
 
     b_i = a_i / d_i^beta,   d_i = k + alpha * SUM_{j = i-n/2 .. i+n/2} a_j^2
 
@@ -12,6 +12,8 @@ The backward pass, with g = dL/db and u_i = g_i * a_i * d_i^(-beta-1):
 Only a is saved between them. On a CPU compiled loops read each pixel's channels once (model.lrn_loops); elsewhere, and
 in a graph that torch.compile makes, the same formulas are tensor operations."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -23,7 +25,7 @@ from alexnet2012.model import lrn_loops
 def local_response_norm(
     maps: Tensor, n: int, k: float, alpha: float, beta: float, towers: int = 1, rectify: bool = False
 ) -> Tensor:
-    """Normalise `maps` (images, channels, height, width) within each of `towers` equal groups of channels.
+    """Normalise `maps` (images, channels, height, width) within each of `towers` equal groups of channels (§3.3).
 
     With `rectify`, max(maps, 0) is normalised: the ReLU that comes before in §3.5, without a pass of its own. Returns
     a tensor of the same shape, channels last in memory. bfloat16 and float16 are normalised in float32. Raises
@@ -37,15 +39,18 @@ def local_response_norm(
     rows = wide.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).reshape(-1, channels // towers)
     on_cpu = maps.device.type == "cpu" and not torch.compiler.is_compiling()
     norm = _LoopNorm if on_cpu else _TensorNorm
-    result = norm.apply(rows, n, k, alpha, beta, rectify)
+    result: Tensor = norm.apply(rows, n, k, alpha, beta, rectify)
     return result.view(images, height, width, channels).permute(0, 3, 1, 2).to(maps.dtype)
 
 
+RowsGradient = tuple[Tensor, None, None, None, None, None]  # the constants have none
+
+
 class _LoopNorm(torch.autograd.Function):
-    """On (rows, channels) of a CPU."""
+    """Normalisation of (pixels x towers, channels of a tower) on a CPU, by compiled loops."""
 
     @staticmethod
-    def forward(ctx, rows: Tensor, n: int, k: float, alpha: float, beta: float, rectify: bool) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, n: int, k: float, alpha: float, beta: float, rectify: bool) -> Tensor:
         ctx.save_for_backward(rows)
         ctx.constants = (n, k, alpha, beta, rectify)
         output = torch.empty_like(rows)
@@ -53,7 +58,7 @@ class _LoopNorm(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor) -> RowsGradient:
         (rows,) = ctx.saved_tensors
         result = torch.empty_like(rows)
         lrn_loops.backward(rows.numpy(), gradient.contiguous().numpy(), result.numpy(), *ctx.constants)
@@ -61,17 +66,17 @@ class _LoopNorm(torch.autograd.Function):
 
 
 class _TensorNorm(torch.autograd.Function):
-    """On (rows, channels) of any device; the divisor is computed anew in the backward pass."""
+    """The same on any device, by tensor operations; the backward pass computes the divisor anew."""
 
     @staticmethod
-    def forward(ctx, rows: Tensor, n: int, k: float, alpha: float, beta: float, rectify: bool) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, n: int, k: float, alpha: float, beta: float, rectify: bool) -> Tensor:
         ctx.save_for_backward(rows)
         ctx.constants = (n, k, alpha, beta, rectify)
         active = rows.clamp_min(0) if rectify else rows
         return active * _divisor(active, n, k, alpha).pow(-beta)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor) -> RowsGradient:
         (rows,) = ctx.saved_tensors
         n, k, alpha, beta, rectify = ctx.constants
         active = rows.clamp_min(0) if rectify else rows
@@ -84,6 +89,7 @@ class _TensorNorm(torch.autograd.Function):
 
 
 def _divisor(active: Tensor, n: int, k: float, alpha: float) -> Tensor:
+    """d of the formula above, before it is raised to beta."""
     return k + alpha * _window_sum(active.square(), n)
 
 
@@ -91,12 +97,15 @@ def _window_sum(values: Tensor, n: int) -> Tensor:
     """Sum of each channel and its n // 2 neighbours on either side, clipped at the ends."""
     channels, half = values.shape[1], n // 2
     padded = functional.pad(values, (half, half))
-    return sum(padded[:, shift : shift + channels] for shift in range(n))
+    return sum((padded[:, shift : shift + channels] for shift in range(1, n)), start=padded[:, :channels])
 
 
 def normalise_within_maps(maps: Tensor, norm: MapNormConfig) -> Tensor:
-    """u / (k + alpha * s)^beta for `maps` (images, channels, height, width), s being the sum of u^2 over the
-    size x size pixels around each pixel, of which those outside the map count as zeros."""
+    """Normalise `maps` (images, channels, height, width) within each map, as conv2 of net 145 in the 2012 code.
+
+    u / (k + alpha * s)^beta, where s is the sum of u^2 over the size x size pixels around each pixel; pixels outside
+    the map count as zeros, and alpha is not divided by their number.
+    """
     pixels = norm.size * norm.size
     sums = functional.avg_pool2d(maps.square(), norm.size, stride=1, padding=norm.size // 2) * pixels
     return maps * (norm.k + norm.alpha * sums).pow(-norm.beta)

@@ -1,22 +1,23 @@
-"""The compiled loops of response normalisation: each value is read once and written once.
+"""Compiled loops for response normalisation on a CPU (formulas in model.lrn): each value is read and written once.
 
-A block of rows is one line of memory, and a window sum is a sum of neighbours in it, of which a mask of ones and zeros
-drops those that belong to another row. So every loop runs along the whole line and fills vector registers, however few
-channels a row has.
+A row holds the channels of one pixel in one tower. The loops run over blocks of rows as one line of memory and sum
+neighbours in it; a mask leaves out neighbours of another row. So they fill vector registers however short a row is.
 """
 
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
-from alexnet2012.compiled import compiled, inlined, run_split
+from alexnet2012.compiled import Loop, compiled, inlined, run_split
 
 BLOCK_VALUES = 512  # with its masks and buffers a block stays in the innermost cache
 
 
 def forward(rows: np.ndarray, output: np.ndarray, n: int, k: float, alpha: float, beta: float, rectify: bool) -> None:
-    """Write the normalised `rows` (pixels x towers, channels of a tower), contiguous, float32 or float64."""
+    """Write the normalised `rows` into `output`: (pixels x towers, channels of a tower), float32 or float64.
+
+    Both are contiguous. With `rectify`, max(rows, 0) is normalised.
+    """
     normalise, _ = _loops(n, beta, rectify)
     constant, masks = rows.dtype.type, _masks(rows.shape[1], n)
     block = masks.shape[1]
@@ -33,7 +34,7 @@ def backward(
     beta: float,
     rectify: bool,
 ) -> None:
-    """Write dL/d`rows`, given dL/d(normalised rows); all contiguous and of one shape and type."""
+    """Write dL/drows into `result`, given `gradient`, dL/d(normalised rows); all contiguous, of one shape and type."""
     _, differentiate = _loops(n, beta, rectify)
     constant, masks = rows.dtype.type, _masks(rows.shape[1], n)
     lines = (rows.ravel(), gradient.ravel(), result.ravel())
@@ -43,21 +44,24 @@ def backward(
 
 @cache
 def _masks(channels: int, n: int) -> np.ndarray:
-    """Bool (n, values of a block): whether a value's neighbour, n // 2 to the left and so on, is of the same row."""
+    """Bool (n, values of a block): whether the neighbour at offset -(n // 2) .. n // 2 of a value is of its row."""
     places = np.tile(np.arange(channels), max(1, BLOCK_VALUES // channels))
     neighbours = places + np.arange(-(n // 2), n // 2 + 1)[:, None]
     return (neighbours >= 0) & (neighbours < channels)
 
 
 @cache
-def _loops(n: int, beta: float, rectify: bool) -> tuple[Callable, Callable]:
-    """Both passes for constants that the compiler knows, so that it unrolls the window and drops the other branches.
+def _loops(n: int, beta: float, rectify: bool) -> tuple[Loop, Loop]:
+    """The forward and the backward loop, compiled for these constants: windows are unrolled, unused branches dropped.
 
-    The window's loop stands where it is used: as a function of its own it is not unrolled, and eight times slower.
+    The loop over the window is repeated where it is used: as a function of its own it is not unrolled, and eight times
+    slower.
     """
 
     @compiled
-    def normalise(first, last, values, output, masks, k, alpha):
+    def normalise(
+        first: int, last: int, values: np.ndarray, output: np.ndarray, masks: np.ndarray, k: float, alpha: float
+    ) -> None:
         block, zero, one = masks.shape[1], values.dtype.type(0), values.dtype.type(1)
         squares = np.zeros(block + n - 1, values.dtype)
         for start in range(first, last, block):
@@ -73,7 +77,17 @@ def _loops(n: int, beta: float, rectify: bool) -> tuple[Callable, Callable]:
                 into[place] = _active(given[place], zero, rectify) * _power(inverse, beta)
 
     @compiled
-    def differentiate(first, last, values, gradient, result, masks, k, alpha, twice_alpha_beta):
+    def differentiate(
+        first: int,
+        last: int,
+        values: np.ndarray,
+        gradient: np.ndarray,
+        result: np.ndarray,
+        masks: np.ndarray,
+        k: float,
+        alpha: float,
+        twice_alpha_beta: float,
+    ) -> None:
         block, zero, one = masks.shape[1], values.dtype.type(0), values.dtype.type(1)
         squares = np.zeros(block + n - 1, values.dtype)
         products = np.zeros(block + n - 1, values.dtype)
@@ -102,17 +116,19 @@ def _loops(n: int, beta: float, rectify: bool) -> tuple[Callable, Callable]:
 
 
 @inlined
-def _active(value, zero, rectify):
-    """The value, or with `rectify` its ReLU; a NaN stays one."""
+def _active(value: float, zero: float, rectify: bool) -> float:
+    """`value`, or with `rectify` max(value, 0); a NaN stays a NaN."""
     if rectify and value <= zero:
         return zero
     return value
 
 
 @inlined
-def _power(value, beta):
-    """value^beta; for the paper's 3/4 as two square roots, which is many times faster."""
+def _power(value: float, beta: float) -> float:
+    """value^beta; for the paper's 3/4 by two square roots, which is many times faster."""
     if beta == 0.75:
         root = np.sqrt(value)
-        return root * np.sqrt(root)
-    return value ** type(value)(beta)
+        three_quarters: float = root * np.sqrt(root)
+        return three_quarters
+    power: float = value ** type(value)(beta)
+    return power

@@ -1,1 +1,1 @@
-"""One net over two processes, as the paper's over two GPUs (§3.2, figure 2): a tower and half of each layer in each."""
+"""One net trained by two processes, as the paper's by two GPUs (§3.2, figure 2): each holds half of every layer."""

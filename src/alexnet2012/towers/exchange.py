@@ -1,4 +1,4 @@
-"""What the two processes of a net tell each other: features between layers, and agreement between steps."""
+"""What the two processes of a net exchange: features between layers, and decisions between steps."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,22 +10,20 @@ from torch import Tensor
 from torch.nn import functional
 
 TOWERS = 2
-# A peer's death is noticed at once, see training.py; this is for one that hangs, and longer than any checkpoint takes.
-PATIENCE = timedelta(minutes=10)
+# For a peer that hangs, and longer than any checkpoint takes; training.ended_with notices at once one that dies.
+TIMEOUT = timedelta(minutes=10)
 
 
 class Peers:
-    """This process (`rank` 0 or 1) and its peer, launched by torchrun and joined here.
+    """This process (`rank` 0 or 1) and its peer, both launched by torchrun.
 
-    Tensors on GPUs go by NCCL, those on CPUs by gloo, as does all that is agreed on between steps, so that no GPU is
-    waited for. Every call must be met by the same call of the peer.
+    Tensors on GPUs are sent by NCCL. Tensors on CPUs and all that is agreed on between steps are sent by gloo, so that
+    nothing waits for a GPU. Every call must be met by the same call of the peer.
     """
 
     def __init__(self, device: torch.device) -> None:
-        if device.type == "cuda":
-            torch.distributed.init_process_group("cpu:gloo,cuda:nccl", timeout=PATIENCE)
-        else:
-            torch.distributed.init_process_group("gloo", timeout=PATIENCE)
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        torch.distributed.init_process_group(backend, timeout=TIMEOUT)
         self.rank = torch.distributed.get_rank()
 
     @property
@@ -34,50 +32,51 @@ class Peers:
         return self.rank == 0
 
     def leave(self) -> None:
+        """Close the connection to the peer."""
         torch.distributed.destroy_process_group()
 
     def gather(self, own: Tensor, sizes: Sequence[int], dim: int) -> Tensor:
-        """The tensors of both processes side by side along `dim`, along which they hold `sizes`."""
-        missing = max(sizes) - own.shape[dim]  # one number of classes in two is odd, and all_gather wants equal shapes
+        """The tensors of both processes concatenated along `dim`, where `sizes` are their lengths by rank."""
+        missing = max(sizes) - own.shape[dim]  # all_gather wants equal shapes; halves of an odd number differ by one
         sent = functional.pad(own.movedim(dim, -1), (0, missing)).movedim(-1, dim) if missing else own
         parts = [torch.empty_like(sent, memory_format=torch.contiguous_format) for _ in sizes]
         torch.distributed.all_gather(parts, sent.contiguous())
         return torch.cat([part.narrow(dim, 0, size) for part, size in zip(parts, sizes, strict=True)], dim)
 
     def either(self, *flags: bool) -> list[bool]:
-        """Of each flag, whether it is set in this process or in its peer."""
+        """For each flag, whether it is set in this process or in its peer."""
         both = torch.tensor(flags, dtype=torch.int32)
         torch.distributed.all_reduce(both, torch.distributed.ReduceOp.MAX)
         return [bool(flag) for flag in both]
 
     def tell(self, value: Any) -> list[Any]:
-        """What either process gives for `value`, by rank."""
+        """Send `value` to the peer; returns the values of both processes by rank. Waits for the peer."""
         values = [None] * TOWERS
         torch.distributed.all_gather_object(values, value)
         return values
 
 
 def halves(size: int) -> tuple[int, int]:
-    """How many of `size` kernels or neurons each process holds; of an odd number, as of classes, the first has more."""
+    """How many of `size` kernels, neurons or classes each process holds; of an odd number the first has one more."""
     return size - size // TOWERS, size // TOWERS
 
 
 def share(features: Tensor, peers: Peers) -> Tensor:
-    """From features (images, own, ...) of this process those of both, (images, 2 x own, ...), tower 0 first.
+    """The features of both towers, (images, 2 x own, ...), tower 0 first, from this one's, (images, own, ...).
 
-    In the backward pass a feature's gradient is the sum of what both processes found for it.
+    In the backward pass a feature's gradient is the sum of the gradients in both processes.
     """
     shared: Tensor = _Share.apply(features, peers)
     return shared
 
 
-def join(scores: Tensor, peers: Peers, sizes: tuple[int, int]) -> Tensor:
-    """From the scores (images, sizes[rank]) of this process's classes those of all classes.
+def gather_logits(own: Tensor, peers: Peers, sizes: tuple[int, int]) -> Tensor:
+    """The logits of all classes, (images, classes), from those of this process's classes, (images, sizes[rank]).
 
-    In the backward pass a score's gradient is what this process found for it: both compute the same loss.
+    In the backward pass a logit's gradient is that in its own process: both compute the same loss.
     """
-    joined: Tensor = _Join.apply(scores, peers, sizes)
-    return joined
+    gathered: Tensor = _GatherLogits.apply(own, peers, sizes)
+    return gathered
 
 
 class _Share(torch.autograd.Function):
@@ -94,7 +93,7 @@ class _Share(torch.autograd.Function):
         return parts[rank] + received[1 - rank], None
 
 
-class _Join(torch.autograd.Function):
+class _GatherLogits(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, own: Tensor, peers: Peers, sizes: tuple[int, int]) -> Tensor:
         ctx.rank, ctx.sizes = peers.rank, sizes
@@ -106,7 +105,7 @@ class _Join(torch.autograd.Function):
 
 
 def gather_features(own: Tensor, peers: Peers) -> Tensor:
-    """As many features of either process; maps are sent as they lie in memory, channels last."""
+    """The features of both processes, equally many, without a gradient; maps are sent channels last, as in memory."""
     sizes = [own.shape[1]] * TOWERS
     if own.ndim == 2:
         return peers.gather(own, sizes, 1)

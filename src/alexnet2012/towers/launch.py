@@ -1,4 +1,4 @@
-"""Two processes for one training: torchrun starts the same command twice, with the option --launcher."""
+"""Launch of a training in two processes: torchrun starts the same command twice, with the option --launcher."""
 
 import ctypes
 import os
@@ -11,18 +11,19 @@ from alexnet2012.config.schema import RunConfig
 from alexnet2012.errors import Interrupted, TrainingError
 
 STOPPED = 143  # the exit code of a process that a signal stopped after its checkpoint, see cli.py
-CHECKPOINT_S = 300  # what a stopped process may take for its checkpoint
+CHECKPOINT_S = 300  # how long a stopped process may take for its checkpoint
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
-# What another launcher left in the environment. torchrun takes PET_* for options and PYTHON_EXEC for its interpreter.
+# Variables of another launcher that this process may have inherited. torchrun would read PET_* as its options and
+# PYTHON_EXEC as the interpreter to start.
 INHERITED_PREFIXES = ("PET_", "TORCHELASTIC_", "TORCH_ELASTIC_")
 INHERITED = {"MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "ROLE_NAME", "PYTHON_EXEC"}
 INHERITED |= {"WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE"}
 
 
 def launch(arguments: list[str], run: RunConfig) -> None:
-    """`alexnet2012` with these arguments in two processes on this machine, until both have ended.
+    """Run `alexnet2012` with `arguments` in two processes on this machine; returns when both have ended.
 
-    Raises Interrupted when a signal stopped them, TrainingError when one of them failed, whose message stands above.
+    Raises Interrupted when a signal stopped them, TrainingError when one of them failed after printing its own error.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -31,16 +32,15 @@ def launch(arguments: list[str], run: RunConfig) -> None:
     from alexnet2012.towers.exchange import TOWERS
 
     drop_inherited()
-    os.environ["OMP_NUM_THREADS"] = str(run.training.torch_threads)  # else torchrun sets it, and says so
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # a host's own name may lead nowhere
+    os.environ["OMP_NUM_THREADS"] = str(run.training.torch_threads)  # else torchrun sets it, with a warning
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the host's name may not resolve
     options = ["--standalone", f"--nproc-per-node={TOWERS}", f"--shutdown-timeout={CHECKPOINT_S}"]
     try:
-        with TemporaryDirectory() as folder:  # torchrun leaves logs behind
+        with TemporaryDirectory() as folder:  # for torchrun's logs
             given = Path(folder, "arguments")  # in a file: torchrun would take --start for an option of its own
             verb, *rest = arguments
-            given.write_text(
-                "".join(f"{each}\n" for each in (verb, f"--launcher={os.getpid()}", *rest)), encoding="utf-8"
-            )
+            words = (verb, f"--launcher={os.getpid()}", *rest)
+            given.write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
             torchrun([*options, f"--log-dir={folder}", "--module", "alexnet2012", f"@{given}"])
     except SignalException as stopped:
         raise Interrupted(
@@ -52,24 +52,25 @@ def launch(arguments: list[str], run: RunConfig) -> None:
             raise Interrupted("stopped by a signal; a checkpoint was written, the same command resumes") from None
         rank, code = next(iter(failures.items()))
         raise TrainingError(
-            f"the process of tower {rank} ended with exit code {code}, see above, and the other with it. The last "
+            f"the process of tower {rank} ended with exit code {code}, see above; the other was ended too. The last "
             "checkpoint is kept; the same command resumes"
         ) from None
 
 
 def drop_inherited() -> None:
-    """Remove what another launcher told its processes, of which this one may be, from the environment."""
+    """Remove the variables of another launcher, which may have started this process, from the environment."""
     for key in list(os.environ):
         if key in INHERITED or key.startswith(INHERITED_PREFIXES):
             del os.environ[key]
 
 
 def end_with_launcher(pid: int) -> None:
-    """Have the kernel kill this process when its launcher dies, even where it waits for its peer or is stopped.
+    """Have the kernel kill this process when its launcher dies, even if it is blocked in a collective or stopped.
 
-    Nothing is lost but the steps since the last checkpoint. Raises TrainingError when the launcher is dead already.
+    `pid` is the launcher's. Only the steps since the last checkpoint are lost. Raises TrainingError when the launcher
+    is dead already.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != pid:
-        raise TrainingError(f"the launcher of both processes ({pid}) has ended, and this one with it")
+        raise TrainingError(f"process {pid}, which launched this one, has ended; start the training again")

@@ -1,64 +1,54 @@
-"""A tower of the net as one process holds it (figure 2), and how whole weights become two halves and back."""
+"""One of the net's two towers, as one process holds it (figure 2), and whole weights in halves."""
 
+import torch
 from torch import Tensor, nn
 
 from alexnet2012.config.nets import SIXTH, NetConfig
-from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.convolution import Convolution
+from alexnet2012.model.alexnet import AlexNet, make_layer
 from alexnet2012.model.geometry import sees_own_tower
-from alexnet2012.model.linear import Linear
-from alexnet2012.towers.exchange import TOWERS, Peers, halves, join, share
+from alexnet2012.towers.exchange import TOWERS, Peers, gather_logits, halves, share
 
 Weights = dict[str, Tensor]
-# "communicates only in certain layers": fc8's inputs are all of fc7. Without its connection conv3 has its own tower's.
+# fig. 2: the layers whose input comes from both towers; conv3's does not in net 150 of the 2012 code.
 SEE_BOTH = ("conv3", SIXTH, "fc6", "fc7", "fc8")
 
 
 class Tower(AlexNet):
     """Half of an AlexNet: the maps of one tower, and half of the neurons of each fully connected layer.
 
-    Called with the same images and the same dropout masks in both processes, it returns all logits in both.
+    Called in both processes with the same images and dropout masks, it returns the logits of all classes in both.
     """
 
     def __init__(self, net: NetConfig, classes: int, peers: Peers) -> None:
         super().__init__(net, classes)
         self.peers = peers
         self.class_counts = halves(classes)
+
+        def share_input(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+            return (share(inputs[0], peers),)
+
         for name, layer in self.layers.items():
-            module = getattr(self, name, None)
-            if isinstance(module, Convolution):
-                own = take_half(module, peers.rank, seen=layer.fan_in // layer.kernel**2)
-            elif isinstance(module, nn.Linear):
-                own = Linear(module.in_features, halves(module.out_features)[peers.rank])
-            else:
+            if not layer.fan_in:
                 continue
+            own = make_layer(net, layer, outputs=halves(layer.output[0])[peers.rank], groups=1)
             if name in SEE_BOTH and not sees_own_tower(net, name):
-                own.register_forward_pre_hook(lambda module, inputs: (share(inputs[0], peers),))
+                own.register_forward_pre_hook(share_input)
             setattr(self, name, own)
-        self.config = net.model_copy(update={"towers": 1})  # response normalisation stays within this tower's maps
+        self.config = net.model_copy(update={"towers": 1})  # response normalisation is over this tower's maps
 
     def forward(self, images: Tensor, dropout_masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """Logits of `images`, those of all classes; see AlexNet.forward."""
-        return join(super().forward(images, dropout_masks), self.peers, self.class_counts)
-
-    def _drop(self, neurons: Tensor, masks: tuple[Tensor, Tensor] | None, index: int) -> Tensor:
-        """The masks are those of all neurons; this process has its half."""
-        own = None if masks is None else tuple(mask.chunk(TOWERS, 1)[self.peers.rank] for mask in masks)
-        return super()._drop(neurons, own, index)
-
-
-def take_half(whole: Convolution, rank: int, seen: int) -> Convolution:
-    """A convolution with half of the kernels, each of which still sees `seen` maps."""
-    kernels = halves(whole.out_channels)[rank]
-    stride, pad = whole.stride[0], whole.padding[0]
-    return Convolution(seen, kernels, whole.kernel_size[0], stride, pad, 1, whole.overhang_px)
+        """Logits (images, classes); `dropout_masks` are those of all neurons, see AlexNet.forward."""
+        if dropout_masks is not None:
+            fc6, fc7 = (mask.chunk(TOWERS, 1)[self.peers.rank] for mask in dropout_masks)
+            dropout_masks = (fc6, fc7)
+        return gather_logits(super().forward(images, dropout_masks), self.peers, self.class_counts)
 
 
 def split(weights: Weights, rank: int) -> Weights:
-    """Of whole weights, or what is as large, those that process `rank` holds: kernels and neurons come in halves."""
-    return {name: each.split(halves(len(each)), 0)[rank].contiguous() for name, each in weights.items()}
+    """The half of whole weights, or velocities, that process `rank` holds: half of each layer's kernels or neurons."""
+    return {name: torch.split(each, list(halves(len(each))))[rank].contiguous() for name, each in weights.items()}
 
 
 def unite(own: Weights, sizes: dict[str, int], peers: Peers) -> Weights:
-    """The whole of both processes' halves, of which `sizes` says how many kernels or neurons there are."""
+    """Whole weights, or velocities, from both processes' halves; `sizes` are the numbers of kernels or neurons."""
     return {name: peers.gather(each, halves(sizes[name]), 0) for name, each in own.items()}

@@ -1,4 +1,4 @@
-"""Training of one tower beside its peer: the same images, masks and schedule, half of the weights each (§3.2)."""
+"""Training of a net by two processes: each holds one tower; images, masks and schedule are the same (§3.2)."""
 
 import math
 import os
@@ -29,13 +29,15 @@ from alexnet2012.training.sgd import PaperSGD
 
 POLL_S = 0.5
 REAPED_S = 1.0  # torchrun looks every tenth of a second for processes that have ended
-GRACE_S = 8.0  # what a process may take to end by itself: a peer's death breaks the connection, whose error says more
+# How long a process may take to end by itself after its peer's death: the error of the broken connection says more.
+GRACE_S = 8.0
 
 
 class TowerTraining(Training):
-    """A training of which this process holds one tower. Its states are those of the whole net, on one device or two.
+    """A training of which this process holds one tower.
 
-    Each method is called by both processes at the same step.
+    Its states are those of the whole net, so that a training can go on with one process or two. Both processes call
+    each method at the same step.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class TowerTraining(Training):
         state: State | None,
         peers: Peers,
     ) -> None:
-        runtime = run.runtime.model_copy(update={"checkpoint_every_s": math.inf})  # SharedStop asks for those
+        runtime = run.runtime.model_copy(update={"checkpoint_every_s": math.inf})  # SharedStop times the checkpoints
         super().__init__(run.model_copy(update={"runtime": runtime}), dataset, identity, device, state)
         self.peers = peers
         whole, before = self.net, self.optimiser
@@ -58,12 +60,14 @@ class TowerTraining(Training):
         self.net.to(device).train()
         self.forward = make_forward(self.net, run.training, device)
         self.optimiser = PaperSGD(self.net.parameters(), before.lr, before.momentum, before.weight_decay)
-        known = {name: each for name, each in whole.named_parameters() if each in before.velocities}
-        own = split({name: before.velocities[each] for name, each in known.items()}, peers.rank)
+        velocities = {
+            name: before.velocities[each] for name, each in whole.named_parameters() if each in before.velocities
+        }
+        own = split(velocities, peers.rank)
         self.optimiser.velocities = {each: own[name] for name, each in self.net.named_parameters() if name in own}
 
     def unite(self, own: Weights) -> Weights:
-        """Weights, or velocities, of the whole net from those of both towers."""
+        """Weights, or velocities, of the whole net from this tower's and the other's."""
         return unite(own, self.sizes, self.peers)
 
     def refuse_diverged(self) -> None:
@@ -87,9 +91,9 @@ class TowerTraining(Training):
 
 
 class SharedStop(StopRequest):
-    """A request to stop that either process received and both follow at the same step.
+    """A StopRequest that stops both processes at the same step, whichever received the signal.
 
-    Each check also calls `checkpoint` in both processes when `interval_s` have passed in process 0 since the last time.
+    Whenever `interval_s` have passed in process 0, `check` also calls `checkpoint` in both processes.
     """
 
     def __init__(self, peers: Peers, interval_s: float) -> None:
@@ -99,23 +103,24 @@ class SharedStop(StopRequest):
         self.last = time.monotonic()
 
     def check(self) -> None:
+        """Raise Interrupted in both processes when either has received a signal."""
         late = self.peers.leads and time.monotonic() - self.last > self.interval_s
         stopped, due = self.peers.either(self.received is not None, late)
         if due:
             self.checkpoint()
             self.last = time.monotonic()
-        if stopped:  # a signal since then waits for the next check, when the peer will know of it
-            self.received = self.received or signal.SIGTERM  # the peer's
+        if stopped:  # a signal that came after `either` waits for the next check, when the peer hears of it too
+            self.received = self.received or signal.SIGTERM  # the peer received it
             super().check()
 
     def immediately(self, at_once: bool) -> None:
-        """A signal waits for the end of an evaluation: the peer must not be left alone in it."""
+        """Like `check`: a signal waits for the end of an evaluation, since the peer cannot finish it alone."""
         self.check()
 
 
 @dataclass(frozen=True)
 class Pair:
-    """This process beside its peer: process 0 leads, with the lock, the checkpoints and the results; 1 follows."""
+    """The two processes of a training, as train.Processes: 0 leads, with lock, checkpoints and results; 1 follows."""
 
     peers: Peers
     stop: SharedStop
@@ -125,24 +130,25 @@ class Pair:
 
     @property
     def leads(self) -> bool:
+        """Whether this is process 0."""
         return self.peers.leads
 
     def begin(self, state: State | None) -> TowerTraining:
-        """The training from `state` on; process 1 begins at the same."""
+        """In process 0: the training from `state` on, which process 1 begins at the same time."""
         self.peers.tell(state is not None)
         return self._begin(state, self.state_folder)
 
     def follow(self) -> None:
-        """All that process 0 does together with this one, until its results are written."""
+        """In process 1: take part in all that process 0 needs both towers for, to the end of the training."""
         goes_on, _ = self.peers.tell(None)
-        with self.stop, TemporaryDirectory() as nowhere:  # states without weights, which nobody reads
+        with self.stop, TemporaryDirectory() as nowhere:  # process 1's states hold no weights and are never read
             training = self._begin(load_latest(self.state_folder) if goes_on else None, Path(nowhere))
             train_to_the_end(training, Path(nowhere), self.stop)
             self.weights_of(training)
             training.list_wrong()
 
     def weights_of(self, training: Training) -> dict[str, Tensor]:
-        """Those of the whole net."""
+        """The weights of the whole net; both processes call this at the same time."""
         assert isinstance(training, TowerTraining)
         return training.unite(training.net.state_dict())
 
@@ -156,9 +162,9 @@ class Pair:
 def join(
     run: RunConfig, dataset: PackedDataset, identity: dict[str, str], device: torch.device, state_folder: Path
 ) -> Iterator[Pair]:
-    """This process's place beside its peer; both leave it together, done or stopped.
+    """Connect this process to its peer for one training; both leave together, done or stopped.
 
-    Where the peer dies, this process ends within seconds: with a TrainingError where it can be raised.
+    When the peer dies, this process ends within seconds: by a TrainingError, or by exit code 1 if it is blocked.
     """
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
@@ -172,11 +178,11 @@ def join(
                 yield Pair(peers, SharedStop(peers, run.runtime.checkpoint_every_s), make, state_folder)
             except Interrupted as error:
                 stopped = error
-            peers.tell(None)  # process 0 writes a checkpoint or the results, and must not find itself alone
+            peers.tell(None)  # process 1 waits until process 0 has written the checkpoint or the results
             if stopped:
                 raise stopped
             peers.leave()
-        except RuntimeError as error:  # of which those of torch.distributed are
+        except RuntimeError as error:  # the errors of torch.distributed are RuntimeErrors
             time.sleep(REAPED_S)
             if not lives(peer_pid):
                 raise TrainingError(f"{describe_loss(peer_pid)}: {error}") from None
@@ -185,10 +191,10 @@ def join(
 
 @contextmanager
 def ended_with(peer_pid: int) -> Iterator[None]:
-    """While entered, this process exits with code 1 within GRACE_S of its peer's death, whatever it waits for.
+    """While entered, exit with code 1 within GRACE_S of the peer's death, even if blocked in a collective.
 
-    torchrun alone would take CHECKPOINT_S to end one that waits for the other GPU: its SIGTERM, which Python handles
-    between two instructions, is never handled there.
+    torchrun alone would need CHECKPOINT_S to end a process that waits for the other GPU: its SIGTERM is never handled
+    there, because Python handles signals between two instructions.
     """
     over = threading.Event()
 
@@ -206,7 +212,7 @@ def ended_with(peer_pid: int) -> Iterator[None]:
 
 
 def lives(pid: int) -> bool:
-    """Whether there is such a process, as there is until torchrun reaps it."""
+    """Whether there is such a process; a dead one counts until torchrun reaps it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -215,4 +221,5 @@ def lives(pid: int) -> bool:
 
 
 def describe_loss(peer_pid: int) -> str:
+    """The error message for a peer that has died."""
     return f"the process of the other tower ({peer_pid}) has ended, and this one with it"

@@ -9,7 +9,7 @@ from alexnet2012.config.schema import RunConfig, Start
 from alexnet2012.data.augment import torch_generator
 from alexnet2012.errors import RecordError, TrainingError
 from alexnet2012.files import file_digest, read_json
-from alexnet2012.model.build import initialise, make_net
+from alexnet2012.model.layered import initialise, make_net
 from alexnet2012.training.checkpoint import State
 
 

@@ -16,7 +16,7 @@ from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import Interrupted, TrainingError
 from alexnet2012.evaluation.crops import measure_centre
 from alexnet2012.evaluation.metrics import rank_truth
-from alexnet2012.model.build import initialise, make_net
+from alexnet2012.model.layered import initialise, make_net
 from alexnet2012.training.checkpoint import State, StopRequest, save
 from alexnet2012.training.loader import Batch, BatchLoader, choose_rows
 from alexnet2012.training.precision import make_forward

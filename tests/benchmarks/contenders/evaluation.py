@@ -17,7 +17,7 @@ from alexnet2012.config.nets import NetConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.evaluation.crops import cut, predict_crops, ten_crops
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.build import initialise
+from alexnet2012.model.layered import initialise
 
 CROP_PX = 224
 

@@ -136,6 +136,8 @@ def test_images_of_a_chunk_share_their_position_and_reflection_but_no_colour():
     assert len({tuple(chunk[:, 0]) for chunk in chunks}) > 25  # of 29, each drawn for itself
     assert len(np.unique(views.colour[order], axis=0)) == 900
     assert len(chunks[-1][0]) == 4  # the last chunk is what is left
+    in_their_own_order = draw_views(0, 0, dataset(), images, 224, how, np.arange(images))
+    assert same(draw_views(0, 0, dataset(), images, 224, how), in_their_own_order) == [True] * 4
 
 
 def draw_pixels(images: int = 6, size: int = 9) -> tuple[np.ndarray, np.ndarray]:

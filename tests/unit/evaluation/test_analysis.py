@@ -17,7 +17,7 @@ from alexnet2012.evaluation import analysis
 from alexnet2012.evaluation.analysis import analyse
 from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.files import SCHEMA, file_digest
-from alexnet2012.model.build import initialise, make_net
+from alexnet2012.model.layered import initialise, make_net
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SMALL = ConvConfig(kernels=4, kernel_px=3, pad=1)

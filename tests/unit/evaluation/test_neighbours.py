@@ -9,7 +9,7 @@ from torch import nn
 from alexnet2012.config.nets import ConvConfig, NetConfig
 from alexnet2012.evaluation import analysis
 from alexnet2012.evaluation.analysis import feature_blocks, nearest, pixel_blocks, split_rows
-from alexnet2012.model.build import initialise, make_net
+from alexnet2012.model.layered import initialise, make_net
 
 
 @pytest.mark.parametrize("block", [1, 3, 7, 50])

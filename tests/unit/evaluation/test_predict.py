@@ -11,7 +11,7 @@ from alexnet2012.evaluation.crops import measure_centre, predict_crops, ten_crop
 from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.build import initialise
+from alexnet2012.model.layered import initialise
 
 SIZE, CROP, CLASSES, IMAGES = 9, 4, 3, 7
 

@@ -19,7 +19,7 @@ from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.evaluation.submission import check_submittable, write_submission
 from alexnet2012.files import file_digest, write_json
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.build import initialise
+from alexnet2012.model.layered import initialise
 from alexnet2012.tracking import TrackingIds
 
 # The edition's ids are not in the order of the classes.

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from alexnet2012.config.nets import ConvConfig, NetConfig, PoolConfig
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.build import initialise
+from alexnet2012.model.layered import initialise
 
 PAPER = NetConfig()
 ONE_GPU = NetConfig(towers=1, halved=["conv1", "conv2", "conv3", "conv4"])

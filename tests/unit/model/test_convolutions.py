@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from alexnet2012.config.nets import ConvConfig, NetConfig
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.build import initialise
+from alexnet2012.model.layered import initialise
 
 
 def first_layer_at_224() -> AlexNet:

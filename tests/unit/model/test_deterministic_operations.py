@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from alexnet2012.config.plan import describe_target
-from alexnet2012.model.build import initialise, make_net
+from alexnet2012.model.layered import initialise, make_net
 
 VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
 # Those that raise, by the documentation of torch.use_deterministic_algorithms in torch 2.14, as torch calls them.

@@ -6,7 +6,7 @@ from small_nets import build, draw_images, scaled_net
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alexnet2012.model.linear import Linear
+from alexnet2012.model.convolution import Linear
 
 
 def pair(inputs: int = 432, outputs: int = 384) -> tuple[Linear, nn.Linear]:

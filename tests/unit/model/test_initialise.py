@@ -6,7 +6,7 @@ from small_nets import PAPER, scaled_net, tiny_net
 
 from alexnet2012.config.nets import WEIGHT_NAMES, NetConfig
 from alexnet2012.model.alexnet import AlexNet, count_parameters
-from alexnet2012.model.build import initialise
+from alexnet2012.model.layered import initialise
 
 BIAS_ONE = {"conv2", "conv4", "conv5", "fc6", "fc7"}
 

@@ -10,9 +10,8 @@ from alexnet2012.config.plan import describe_target
 from alexnet2012.config.schema import TrainingConfig
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.alexnet import count_parameters
-from alexnet2012.model.build import initialise, make_net
 from alexnet2012.model.geometry import describe
-from alexnet2012.model.layered import LocallyConnected, pool
+from alexnet2012.model.layered import LocallyConnected, initialise, make_net, pool
 from alexnet2012.model.lrn import local_response_norm
 from alexnet2012.training.schedule import list_multiples, make_scheduler
 from alexnet2012.training.sgd import list_rules
@@ -137,7 +136,8 @@ def test_biases_learn_twice_as_fast_and_only_the_upper_weights_decay():
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        ([{"type": "pool", "of": "max", "size": 9}, LAST], "a window of 9 with stride 2 does not do for maps of 8"),
+        ([{"type": "pool", "of": "max", "size": 9}, LAST], r"net.layers\[0\]: a window of 9 .* 8 pixels"),
+        ([{"type": "pool", "of": "max", "size": 2, "stride": 3}, LAST], r"net.layers\[0\]: stride 3 .* windows of 2"),
         ([{"type": "conv", "name": "conv1", "kernels": 2, "kernel_px": 9, "init_std": 1.0}, LAST], "9-pixel kernel"),
     ],
 )

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from alexnet2012.config.nets import NetConfig
 from alexnet2012.data.packed import open_packed
-from alexnet2012.model.build import make_net
+from alexnet2012.model.layered import make_net
 from alexnet2012.towers.exchange import Peers
 from alexnet2012.towers.tower import Tower, split, unite
 from alexnet2012.towers.training import TowerTraining

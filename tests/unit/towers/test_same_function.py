@@ -24,7 +24,8 @@ def differences(tmp_path_factory):
         "--nproc-per-node=2",
         f"--log-dir={folder}",
     ]
-    path = os.pathsep.join(str(Path(module.__file__).parent) for module in (both_placements, tiny_training))
+    folders = [str(Path(module.__file__).parent) for module in (both_placements, tiny_training)]
+    path = os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")])
     ended = subprocess.run(
         [*torchrun, both_placements.__file__, folder / "found.json", folder],
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},

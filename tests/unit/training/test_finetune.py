@@ -9,7 +9,7 @@ from tiny_training import Died, die_at, make_run, read_history, train_here, weig
 
 from alexnet2012.data.augment import torch_generator
 from alexnet2012.errors import ConfigError, RecordError
-from alexnet2012.model.build import initialise, make_net
+from alexnet2012.model.layered import initialise, make_net
 from alexnet2012.training.finetune import begin_from
 
 pytestmark = pytest.mark.usefixtures("offline")

@@ -5,7 +5,7 @@ from tiny_training import make_run, pack
 from alexnet2012.config.schema import TrainingConfig
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.build import initialise
+from alexnet2012.model.layered import initialise
 from alexnet2012.training import precision
 from alexnet2012.training.loop import Training
 from alexnet2012.training.precision import make_forward
