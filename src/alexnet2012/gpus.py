@@ -197,8 +197,8 @@ def take(cards: list[Card], count: int, job: str, folder: Path, locks: ExitStack
             try:
                 found.enter_context(locked(file, 0.0, f"process {os.getpid()} ({job})"))
                 free.append(card)
-            except LockTaken as holder:
-                holders[card] = str(holder)
+            except LockTaken as taken:
+                holders[card] = str(taken)
             if len(free) == count:
                 locks.push(found.pop_all())
                 return free, holders
