@@ -1,14 +1,14 @@
 """Files that are either whole or absent."""
 
-import fcntl
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from alexnet2012.errors import RecordError
 
@@ -35,31 +35,21 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 class LockTaken(Exception):
-    """Another process holds a lock; the text is its number."""
+    """Another process holds a lock; the text is what it wrote into the file, its number unless it chose another."""
 
 
 @contextmanager
-def locked(path: Path, patience_s: float = 1.0) -> Iterator[None]:
-    """Hold the lock file `path`, which names the process that holds it; the kernel frees it even on kill -9.
+def locked(path: Path, patience_s: float = 1.0, holder: str | None = None) -> Iterator[None]:
+    """Hold the lock file `path`, with `holder` or this process's number in it; the system frees it even on kill -9.
 
-    Raises LockTaken with that process's number when it is still taken after `patience_s`.
+    A forked child does not hold it. Raises LockTaken when it is still taken after `patience_s`, which may be math.inf.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
-        deadline = time.monotonic() + patience_s
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() < deadline:
-                    time.sleep(0.1)
-                    continue
-                file.seek(0)
-                raise LockTaken(file.read().strip() or "unknown") from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+    try:
+        lock = FileLock(path, patience_s, fallback_to_soft=False).acquire()
+    except Timeout:
+        raise LockTaken(path.read_text(encoding="utf-8").strip() or "unknown") from None
+    with lock:
+        path.write_text(holder or f"{os.getpid()}\n", encoding="utf-8")
         yield
 
 

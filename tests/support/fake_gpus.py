@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet2012 import leases
+from alexnet2012 import gpus
 
 JOB = Path(__file__).with_name("lease_job.py")
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -45,7 +45,7 @@ def environment(folder: Path, count: int) -> dict[str, str]:
 
 def refuse_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process a job that would wait fails: nobody would ever end what it waits for."""
-    monkeypatch.setattr(leases, "POLL_S", -1.0)  # no time to sleep
+    monkeypatch.setattr(gpus, "POLL_S", -1.0)  # no time to sleep
 
 
 def job_command(output: Path, needed: int, granted: int, seconds: float) -> list[str]:

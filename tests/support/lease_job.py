@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from alexnet2012.errors import DeviceError
-from alexnet2012.leases import lease_gpus
+from alexnet2012.gpus import lease_gpus
 
 
 def main(output: Path, needed: int, granted: int, seconds: float) -> None:

@@ -1,9 +1,10 @@
 import hashlib
+import os
 
 import pytest
 
 from alexnet2012.errors import RecordError
-from alexnet2012.files import SCHEMA, file_digest, read_json, replacing, write_json, write_text
+from alexnet2012.files import SCHEMA, LockTaken, file_digest, locked, read_json, replacing, write_json, write_text
 
 
 def test_a_file_appears_whole_with_its_folders(tmp_path):
@@ -83,3 +84,15 @@ def test_a_digest_is_the_sha256_of_the_bytes(tmp_path):
     assert file_digest(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     (tmp_path / "file").write_bytes(b"x" * 1_000_000)
     assert file_digest(tmp_path / "file") == hashlib.sha256(b"x" * 1_000_000).hexdigest()
+
+
+def test_a_lock_names_its_holder_to_all_who_ask_until_it_is_free(tmp_path):
+    path = tmp_path / "folder" / "lock"
+    with locked(path):
+        for _ in range(2):  # asking does not erase the name
+            with pytest.raises(LockTaken, match=f"^{os.getpid()}$"), locked(path, 0.0):
+                pass
+    with locked(path, 0.0, "a longer name than a number"), pytest.raises(LockTaken, match="^a longer name"):
+        locked(path, 0.0).__enter__()
+    with locked(path, 0.0):
+        assert path.read_text(encoding="utf-8") == f"{os.getpid()}\n"

@@ -11,8 +11,7 @@ import yaml
 from fake_gpus import environment, refuse_to_wait, uuid_of
 
 from alexnet2012 import cli
-from alexnet2012.cards import Card
-from alexnet2012.leases import leased
+from alexnet2012.gpus import Card, leased
 from alexnet2012.tracking import TrackingIds
 
 RUN = {
@@ -157,12 +156,12 @@ def test_cards_are_leased_before_torch_is_imported(seen):
     """CUDA reads its variable once."""
     program = (
         "import sys\n"
-        "from alexnet2012 import cli, leases\n"
+        "from alexnet2012 import cli, gpus\n"
         "def look(*arguments):\n"
         "    print('torch' in sys.modules, end=' ')\n"
         "    return []\n"
-        "leases.list_cards = look\n"
-        "leases.settle = lambda *arguments: sys.exit(0)\n"
+        "gpus.list_cards = look\n"
+        "gpus.settle = lambda *arguments: sys.exit(0)\n"
         f"for arguments in {list(VERBS.values())}:\n"
         "    try:\n"
         "        cli.main(arguments)\n"

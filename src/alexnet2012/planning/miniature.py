@@ -16,7 +16,7 @@ from alexnet2012.config.schema import RunConfig
 from alexnet2012.cpu import KEEP_LARGE_BUFFERS
 from alexnet2012.errors import RecordError
 from alexnet2012.files import write_json
-from alexnet2012.leases import FOLDER_VARIABLE
+from alexnet2012.gpus import FOLDER_VARIABLE
 from alexnet2012.preflight import write_run
 from alexnet2012.provenance import COMMIT_VARIABLE
 

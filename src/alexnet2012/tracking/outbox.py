@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from alexnet2012.files import read_json, write_json
+from alexnet2012.files import locked, read_json, write_json
 from alexnet2012.tracking.store import (
     FOLDER_TAG,
     HOST_TAG,
@@ -19,7 +19,6 @@ from alexnet2012.tracking.store import (
     TrackingIds,
     exists,
     find_or_create_run,
-    locked,
     open_store,
     outage,
     refusals_dropped,
@@ -72,14 +71,14 @@ class RunLog:
 
     def flush(self) -> bool:
         """Sends what is waiting; True if nothing is left."""
-        with tolerated(), locked(self._folder / "tracking.lock"):
+        with tolerated(), locked(self._folder / "tracking.lock", math.inf):
             self._send_waiting()
             return True
         self._store = None
         return False
 
     def _record(self, **event: Any) -> None:
-        with tolerated(), locked(self._folder / "tracking.lock"):
+        with tolerated(), locked(self._folder / "tracking.lock", math.inf):
             # The key is on disk before anything is sent: after a crash it finds the run that was made just before.
             self._save(self._progress())
             if event["kind"] == "metrics":

@@ -1,6 +1,7 @@
 """The MLflow store: where it is, how it is made, and what happens when it cannot be reached."""
 
 import fcntl
+import math
 import os
 import re
 import socket
@@ -14,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from alexnet2012.errors import RecordError
-from alexnet2012.files import read_json, write_json
+from alexnet2012.files import locked, read_json, write_json
 
 EXPERIMENT = "alexnet2012"
 KEY_TAG, HOST_TAG, FOLDER_TAG = "alexnet2012.key", "alexnet2012.host", "alexnet2012.state_folder"
@@ -109,7 +110,7 @@ def open_store(ids: TrackingIds) -> tuple[Any, TrackingIds]:
         MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT)
     else:
         probe(uri)
-    with locked(results / ".mlflow.lock"):
+    with locked(results / ".mlflow.lock", math.inf):
         if uri == embedded_uri(results) and not database(results).exists():
             # Made aside and renamed, so that a kill half-way leaves no half-made database.
             draft = database(results).with_suffix(".draft")
@@ -261,14 +262,6 @@ def refusals_dropped(what: str) -> Iterator[None]:
 
 def warn(message: str) -> None:
     print(f"tracking: {message}", file=sys.stderr)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def is_held(lock: Path) -> bool:

@@ -114,7 +114,7 @@ def run_classify(options: argparse.Namespace) -> None:
 
 
 def run_calibrate(options: argparse.Namespace) -> None:
-    from alexnet2012.leases import lease_gpus
+    from alexnet2012.gpus import lease_gpus
 
     packed = options.data / options.dataset
     with lease_gpus(f"calibrate {packed.resolve()}", granted=options.gpus):

@@ -22,6 +22,6 @@ def read_settings(folder: Path, baseline: bool = False) -> "RunConfig":
 
 def lease_for(run: "RunConfig", job: str, granted: int | None, needed: int = 1) -> AbstractContextManager[int]:
     """The GPUs of a job of `run`: entered before torch is imported, which must not see others."""
-    from alexnet2012.leases import lease_gpus
+    from alexnet2012.gpus import lease_gpus
 
     return lease_gpus(job, run.runtime.device, granted, needed, run.runtime.too_few_devices)

@@ -38,14 +38,12 @@ def run_train(options: argparse.Namespace) -> None:
     run = read_settings(options.folder)
     needed = run.runtime.gpus_per_training
     if options.launcher is not None:
-        from alexnet2012.leases import share_lease
         from alexnet2012.towers.launch import end_with_launcher
 
-        end_with_launcher(options.launcher)
-        with share_lease():
-            from alexnet2012.towers.training import join
+        end_with_launcher(options.launcher)  # which has leased the GPUs of both
+        from alexnet2012.towers.training import join
 
-            return train_in_process(options, run, join=join)
+        return train_in_process(options, run, join=join)
     with lease_for(run, f"train {options.folder.resolve()}", options.gpus, needed) as gpus:
         if needed == 2 and gpus != 1:  # on none it is two processes on the CPU
             from alexnet2012.towers.launch import launch

@@ -1,0 +1,505 @@
+"""Cards, leases and devices. Leases among processes and within one: flock tells descriptors apart as it does those."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from fake_gpus import environment, job_command, refuse_to_wait, uuid_of, write_nvidia_smi, write_program
+
+from alexnet2012 import gpus
+from alexnet2012.config.schema import RuntimeConfig
+from alexnet2012.errors import ConfigError, DeviceError
+from alexnet2012.gpus import CUBLAS_WORKSPACE, Card, lease_gpus, leased, list_cards, open_device, settle, take
+
+THREE = [Card(str(number), uuid_of(number)) for number in range(3)]
+TWO = THREE[:2]
+PATIENCE_S = 20
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path) -> Path:
+    """This process is on a machine of two GPUs that nobody uses; the folder that its leases are in is not made yet."""
+    for name, value in environment(tmp_path, 2).items():
+        monkeypatch.setenv(name, value)
+    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    refuse_to_wait(monkeypatch)
+    return tmp_path / "leases"
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a process on a machine of one GPU, and kills it in the end."""
+    started: list[subprocess.Popen] = []
+
+    def run(command: list[str]) -> subprocess.Popen:
+        process = subprocess.Popen(command, env=environment(tmp_path, 1), stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def leasing(job: str, sees: str | None = None) -> Iterator[int]:
+    """lease_gpus in a process that sees what CUDA_VISIBLE_DEVICES names in `sees`."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sees is None:
+            patch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        else:
+            patch.setenv("CUDA_VISIBLE_DEVICES", sees)
+        with lease_gpus(job) as count:
+            yield count
+
+
+def visible() -> str | None:
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def is_free(path: Path) -> bool:
+    """Whether the kernel knows of no lock on a file or folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def lock_of(number: int, folder: Path) -> Path:
+    return folder / f"{uuid_of(number)}.lock"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+# Which cards there are.
+
+
+@pytest.fixture
+def see(monkeypatch, tmp_path):
+    """see(given) lists the cards where CUDA_VISIBLE_DEVICES is `given`, on a machine of three GPUs; or of those that
+    the nvidia-smi `program` lists, or with "" without one."""
+
+    def cards(given: str | None, program: str | None = None) -> list[Card]:
+        if program is None:
+            write_nvidia_smi(tmp_path, 3)
+        elif program:
+            write_program(tmp_path, program)
+        monkeypatch.setenv("PATH", str(tmp_path) if program == "" else f"{tmp_path}:/usr/bin:/bin")
+        if given is None:
+            monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        else:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+        return list_cards()
+
+    return cards
+
+
+@pytest.mark.parametrize(
+    ("given", "numbers"),
+    [
+        (None, [0, 1, 2]),
+        ("", []),
+        (" ", []),
+        ("2,0", [2, 0]),
+        (" 1 , 2 ", [1, 2]),
+        ("1,1", [1]),
+        (f"{uuid_of(2)},0", [2, 0]),
+        ("GPU-00000001,1", [1]),  # a UUID's beginning, and the same card by its number
+        ("-1", []),
+        ("0,-1,1", [0]),  # as in CUDA's manual
+        ("0,3,1", [0]),
+        ("NoDevFiles", []),
+        ("GPU-0000000,0", []),  # the beginning of all three
+        ("GPU-ffff,0", []),
+    ],
+)
+def test_cards_are_those_that_cuda_would_see(see, given, numbers):
+    assert see(given) == [THREE[number] for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("given", "program", "keys"),
+    [
+        ("MIG-GPU-00000001/1/0,MIG-0123", None, ["MIG-GPU-00000001/1/0", "MIG-0123"]),  # parts of cards
+        (None, 'echo "No devices were found"\n', []),
+        (None, "", []),
+        ("3,1", "", ["3", "1"]),
+        ("GPU-ab,0", "", ["GPU-ab", "0"]),
+        ("0,-1,1", "", ["0"]),
+    ],
+)
+def test_cards_that_nvidia_smi_does_not_list_are_as_they_are_written(see, given, program, keys):
+    assert [card.key for card in see(given, program)] == keys
+
+
+def test_without_a_driver_there_is_no_card_and_the_reason_is_said(see, capsys):
+    assert see(None, program="echo NVIDIA-SMI has failed\necho to communicate with the driver\nexit 9\n") == []
+    assert "NVIDIA-SMI has failed to communicate with the driver" in capsys.readouterr().err
+
+
+def test_an_nvidia_smi_that_hangs_is_an_error(see, monkeypatch):
+    monkeypatch.setattr(gpus, "ANSWER_S", 0.1)
+    with pytest.raises(DeviceError, match=r"nvidia-smi .* 0\.1 s"):
+        see(None, program="exec sleep 5\n")
+
+
+# How many a job takes, and what it sees.
+
+
+@pytest.mark.parametrize(
+    ("needed", "granted", "present", "too_few", "count"),
+    [
+        (1, 1, 1, "stop", 1),
+        (1, None, 4, "stop", 1),
+        (2, 2, 2, "stop", 2),
+        (2, None, 2, "stop", 2),
+        (2, 1, 2, "one-device", 1),
+        (2, 2, 1, "one-device", 1),
+        (3, 2, 2, "one-device", 1),
+        (1, 0, 1, "stop", 0),
+        (1, 1, 0, "stop", 0),
+        (2, 2, 0, "stop", 0),
+    ],
+)
+def test_a_job_takes_what_it_needs_or_what_it_may_make_do_with(needed, granted, present, too_few, count):
+    assert settle(needed, granted, present, too_few) == count
+
+
+@pytest.mark.parametrize(
+    ("granted", "present", "found"),
+    [(1, 2, "granted 1; give --resources gpu=2"), (2, 1, "CUDA_VISIBLE_DEVICES, or else nvidia-smi, names 1")],
+)
+def test_too_few_gpus_stop_a_job_and_it_says_what_would_help(granted, present, found):
+    with pytest.raises(DeviceError, match="too_few_devices: one-device") as raised:
+        settle(2, granted, present, "stop")
+    assert found in str(raised.value)
+
+
+def test_a_job_sees_its_own_cards_and_afterwards_what_it_saw_before(machine, monkeypatch, capsys):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    with lease_gpus("a") as first:
+        assert (first, visible()) == (1, uuid_of(1))
+        with leasing("b", sees="1,0") as second:
+            assert (second, visible()) == (1, uuid_of(0))
+    assert visible() == "1,0"
+    assert capsys.readouterr().err == "leased GPU 1\nleased GPU 0\n"
+
+
+def test_a_job_that_makes_do_says_so_and_leaves_the_other_card(machine, capsys):
+    with lease_gpus("a", granted=1, needed=2, too_few="one-device") as count, leasing("b") as other:
+        assert (count, other, visible()) == (1, 1, uuid_of(1))
+    assert "too_few_devices" in capsys.readouterr().err
+
+
+def test_on_the_cpu_nothing_is_asked_leased_or_hidden(machine, tmp_path, capsys):
+    (tmp_path / "bin" / "nvidia-smi").write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n", encoding="utf-8")
+    with lease_gpus("a", device="cpu", needed=2, granted=1) as count:
+        assert (count, visible()) == (0, None)
+    assert not machine.exists() and not (tmp_path / "asked").exists()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_job_that_is_granted_none_sees_none(machine, monkeypatch, capsys):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")  # there too
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with lease_gpus("a", granted=0) as count:
+        assert (count, visible()) == (0, "")
+    assert visible() == "0" and not machine.exists()
+    assert capsys.readouterr().err == "no GPU was granted: running on the CPU\n"
+
+
+def test_a_gpu_that_is_demanded_and_not_granted_is_an_error(machine):
+    with pytest.raises(DeviceError, match=r"runtime\.device is cuda"):
+        lease_gpus("a", device="cuda", granted=0).__enter__()
+
+
+def test_where_no_gpu_is_named_none_is_seen(machine, tmp_path, capsys):
+    """Not the first one that torch may find, which nobody leased."""
+    (tmp_path / "bin" / "nvidia-smi").write_text("#!/bin/sh\n", encoding="utf-8")
+    with lease_gpus("a") as count:
+        assert (count, visible()) == (0, "")
+    assert not machine.exists()
+    assert "neither CUDA_VISIBLE_DEVICES nor nvidia-smi names a GPU" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "value"), [("SLURM_JOB_ID", "7"), ("ALEXNET2012_LEASES", "")])
+@pytest.mark.parametrize("given", [None, "1"])
+def test_cards_that_others_hand_out_are_not_leased(machine, monkeypatch, name, value, given):
+    monkeypatch.setenv(name, value)
+    with leasing("a", sees=given) as first, leasing("b", sees=given) as second:
+        assert (first, second, visible()) == (1, 1, given)
+    assert not machine.exists()
+
+
+def test_slurm_too_may_give_too_few(machine, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with pytest.raises(DeviceError, match="needs 2 GPUs"):
+        lease_gpus("a", granted=2, needed=2).__enter__()
+
+
+# Who holds what.
+
+
+def test_a_card_is_the_same_by_its_number_and_its_uuid(machine):
+    with leasing("a", sees="1"), leasing("b", sees=f"{uuid_of(1)},0"):
+        assert visible() == uuid_of(0)
+
+
+def test_who_waits_for_two_holds_none(machine):
+    with leased(TWO, 1, "a", machine) as first, ExitStack() as locks:
+        assert first == [TWO[0]]
+        assert take(TWO, 2, "b", machine, locks) == ([], {TWO[0]: f"process {os.getpid()} (a)"})
+        with leased(TWO, 1, "c", machine) as second:
+            assert second == [TWO[1]]
+    with lease_gpus("b", granted=2, needed=2) as count:
+        assert (count, visible()) == (2, f"{uuid_of(0)},{uuid_of(1)}")
+
+
+def test_one_job_at_a_time_looks_for_cards(machine):
+    """Or two jobs for two cards could each find one, and both give way."""
+    machine.mkdir()
+    with ThreadPoolExecutor(1) as pool, ExitStack() as locks:
+        with (machine / "taking").open("w", encoding="utf-8") as looking:
+            fcntl.flock(looking, fcntl.LOCK_EX)
+            taken = pool.submit(take, TWO, 2, "a", machine, locks)
+            with pytest.raises(TimeoutError):
+                taken.result(timeout=0.1)
+        assert taken.result(timeout=PATIENCE_S) == (TWO, {})
+        pool.submit(locks.close).result()  # by the thread that holds them
+
+
+def test_a_card_is_free_after_an_error(machine):
+    with pytest.raises(KeyError), lease_gpus("a"):
+        assert not is_free(lock_of(0, machine))
+        raise KeyError
+    assert is_free(lock_of(0, machine)) and visible() is None
+
+
+def test_a_job_never_waits_for_itself(machine):
+    """As after kill -9 of Snakemake, whose training lives on while the same command is given again."""
+    with leasing("train x", sees="0"), pytest.raises(DeviceError) as raised, leasing("train x", sees="0"):
+        pass
+    assert f"process {os.getpid()} (train x)" in str(raised.value)
+
+
+def test_the_folder_is_private_and_locked_against_those_that_tidy_up(machine):
+    with lease_gpus("a"):
+        assert machine.stat().st_mode & 0o777 == 0o700
+        assert not is_free(machine)
+    assert is_free(machine)
+
+
+def test_a_folder_of_another_user_is_refused(machine, monkeypatch):
+    machine.mkdir()
+    own = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: own + 1)
+    with pytest.raises(DeviceError, match=f"{machine}: it is another user's.*ALEXNET2012_LEASES"):
+        lease_gpus("a").__enter__()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(machine):
+    machine.write_text("", encoding="utf-8")
+    with pytest.raises(DeviceError, match=f"{machine}: File exists.*ALEXNET2012_LEASES"):
+        lease_gpus("a").__enter__()
+
+
+def test_a_job_waits_says_for_whom_and_has_the_card_after_kill_9(start, tmp_path):
+    output = tmp_path / "second.json"
+    holder = start(job_command(tmp_path / "first.json", 1, 1, 60))
+    assert holder.stderr.readline() == "leased GPU 0\n"
+    waiting = start(job_command(output, 1, 1, 0))
+    line = waiting.stderr.readline()
+    assert line == f"waiting for a GPU of 0: 0 is held by process {holder.pid} ({tmp_path}/first.json)\n"
+    time.sleep(0.5)
+    assert waiting.poll() is None and not is_free(lock_of(0, tmp_path / "leases"))
+
+    os.kill(holder.pid, signal.SIGKILL)
+    killed = time.monotonic()
+
+    assert waiting.communicate(timeout=PATIENCE_S)[1] == "leased GPU 0\n"  # and nothing said twice
+    found = json.loads(output.read_text(encoding="utf-8"))
+    assert found["cards"] == [uuid_of(0)] and 0 < found["started"] - killed < 2
+
+
+PARENT = """
+import multiprocessing, os, subprocess, sys, time
+from alexnet2012.gpus import lease_gpus
+with lease_gpus("parent"):
+    {start}
+    print(child.pid, file=sys.stderr, flush=True)
+    time.sleep(60)
+"""
+STARTS = {
+    "forked": "child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,)); child.start()",
+    "spawned": "child = subprocess.Popen(['sleep', '60'], close_fds=False)",
+}
+TOWER = "import os, time; from alexnet2012.towers.launch import end_with_launcher as end; end(os.getppid())"
+
+
+@pytest.mark.parametrize("how", STARTS)
+def test_a_child_that_outlives_its_parent_holds_no_card(start, tmp_path, how):
+    parent = start([sys.executable, "-c", PARENT.format(start=STARTS[how])])
+    assert parent.stderr.readline() == "leased GPU 0\n"
+    child = int(parent.stderr.readline())
+    lock = lock_of(0, tmp_path / "leases")
+    try:
+        assert not is_free(lock)  # though the child closed its copy
+        parent.kill()
+        parent.wait()
+        os.kill(child, 0)  # it lives
+        wait_until(lambda: is_free(lock))  # on a busy machine it closes its copy a moment later
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_process_of_two_ends_with_the_lease_of_its_launcher(start, tmp_path):
+    """On a card that is leased to another, nothing runs on."""
+    child = f"[sys.executable, '-c', \"{TOWER}; print(flush=True); time.sleep(60)\"]"
+    launcher = start([sys.executable, "-c", PARENT.format(start=f"child = subprocess.Popen({child}, stdout=2)")])
+    assert launcher.stderr.readline() == "leased GPU 0\n"
+    pid = int("".join(launcher.stderr.readline() for _ in range(2)))  # and its line, in either order
+    assert not is_free(lock_of(0, tmp_path / "leases"))
+    launcher.kill()
+    launcher.wait()
+    wait_until(lambda: is_free(lock_of(0, tmp_path / "leases")) and not lives(pid))
+
+
+def lives(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text(encoding="utf-8")
+
+
+# What torch is told.
+
+UNTOUCHED = (False, True, False, False, None)  # as torch comes
+ENFORCED = (True, False, True, False, ":4096:8")
+
+
+def read_determinism() -> tuple[bool, bool, bool, bool, str | None]:
+    """All that torch is told about it."""
+    cudnn = torch.backends.cudnn
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,
+        cudnn.deterministic,
+        cudnn.benchmark,
+        os.environ.get(CUBLAS_WORKSPACE),
+    )
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """cuda(available) decides whether torch finds a GPU; what it is told is taken back in the end."""
+    monkeypatch.setenv(CUBLAS_WORKSPACE, "")  # so that it is restored, whatever a test sets
+    monkeypatch.delenv(CUBLAS_WORKSPACE)
+    for name in ("allow_tf32", "deterministic", "benchmark"):
+        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    yield lambda available: monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision(precision)
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "available", "expected"),
+    [
+        ("auto", False, "cpu"),
+        ("auto", True, "cuda"),
+        ("cpu", True, "cpu"),
+        ("cpu", False, "cpu"),
+        ("cuda", True, "cuda"),
+    ],
+)
+def test_the_device_is_the_wanted_one(cuda, wanted, available, expected):
+    cuda(available)
+    assert open_device(wanted, 1, True).type == expected
+
+
+def test_a_gpu_that_is_demanded_and_missing_is_refused(cuda):
+    cuda(False)
+    with pytest.raises(ConfigError, match=r"runtime\.device is cuda"):
+        open_device("cuda", 1, True)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_those_of_the_configuration_and_float32_means_float32(cuda, threads):
+    cuda(False)
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.allow_tf32 = True
+    open_device("auto", threads, True)
+    assert torch.get_num_threads() == threads
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.backends.cudnn.allow_tf32 is False
+
+
+def test_a_reproduction_is_deterministic_unless_told_otherwise():
+    assert RuntimeConfig().deterministic
+
+
+@pytest.mark.parametrize(
+    ("wanted", "available", "deterministic", "expected"),
+    [
+        ("auto", True, True, ENFORCED),
+        ("cuda", True, True, ENFORCED),
+        ("auto", True, False, UNTOUCHED),
+        ("cpu", True, True, UNTOUCHED),
+        ("cpu", True, False, UNTOUCHED),
+        # The workspace is set before anyone can know that there is no GPU.
+        ("auto", False, True, (*UNTOUCHED[:-1], ":4096:8")),
+    ],
+)
+def test_a_gpu_is_deterministic_where_the_configuration_says_so(cuda, wanted, available, deterministic, expected):
+    cuda(available)
+    assert read_determinism() == UNTOUCHED
+    open_device(wanted, 1, deterministic)
+    assert read_determinism() == expected
+
+
+def test_what_is_fastest_is_not_measured_and_a_workspace_of_the_users_own_stays(cuda, monkeypatch):
+    cuda(True)
+    torch.backends.cudnn.benchmark = True
+    monkeypatch.setenv(CUBLAS_WORKSPACE, ":16:8")
+    open_device("auto", 1, True)
+    assert read_determinism() == (*ENFORCED[:-1], ":16:8")
+
+
+def test_the_workspace_is_set_before_torch_is_imported():
+    """cuBLAS reads it once, when CUDA is initialised."""
+    code = f"""
+import builtins, os
+real = builtins.__import__
+def watched(name, *more):
+    if name == "torch":
+        raise SystemExit(os.environ.get("{CUBLAS_WORKSPACE}", "not set"))
+    return real(name, *more)
+builtins.__import__ = watched
+from alexnet2012.gpus import open_device
+open_device("auto", 1, True)
+"""
+    own = {key: value for key, value in os.environ.items() if key != CUBLAS_WORKSPACE}
+    found = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True, check=False)
+    assert found.stderr.strip() == ":4096:8"
