@@ -41,7 +41,7 @@ Verdicts = dict[tuple[str, str], tuple[str, str]]  # verdict and colour, by data
 
 
 @dataclass(frozen=True)
-class Row:
+class ErrorRow:
     """Top-1 errors (fractions) of the tested nets on one split, by one kind of crops.
 
     `estimate`: of mean(a) - mean(b), None for bit-identical nets and other data. `spread`: what a difference over
@@ -73,12 +73,12 @@ class Group:
     only: tuple[list[int], list[int]]
     settings: dict[str, tuple[Any, Any]]
     learned: tuple[str, str]
-    rows: tuple[Row, ...]
+    rows: tuple[ErrorRow, ...]
     verdict: str = ""
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FolderComparison:
     """What two folders share and where they differ, as plain data; fractions throughout.
 
     `missing`: what is not finished in A and B, in words. `origin`: the commits, sources, hardware and versions that
@@ -98,7 +98,7 @@ class Comparison:
     opposite: list[str]
 
 
-def compare_folders(path_a: Path, path_b: Path) -> Comparison:
+def compare_folders(path_a: Path, path_b: Path) -> FolderComparison:
     """Compare the finished nets of two results folders by dataset, variant and seed; the folders may lie anywhere.
 
     The verdict is the worst of the groups'. Opposite verdicts of a claim count as different, which comes before other
@@ -112,13 +112,13 @@ def compare_folders(path_a: Path, path_b: Path) -> Comparison:
             f"{path_a} and {path_b} have no finished net in common: the first has {', '.join(first) or 'none'}, the "
             f"second {', '.join(second) or 'none'}; let the missing runs finish, or compare one configuration's folders"
         )
-    groups = decide([compare_experiments(name, (a, first[name]), (b, second[name])) for name in shared])
+    groups = decide_groups([compare_experiments(name, (a, first[name]), (b, second[name])) for name in shared])
     origins = [list_makers([found[name] for name in shared]) for found in (first, second)]
     other_data = {first[name].dataset for name in shared if first[name].digest != second[name].digest}
     claims, opposite = compare_ledgers(load_verdicts(path_a), load_verdicts(path_b), other_data)
     verdicts = {group.verdict for group in groups} | ({DIFFERENT} if opposite else set())
     verdict = next(each for each in (DIFFERENT, OTHER_DATA, SAME, IDENTICAL) if each in verdicts)
-    return Comparison(
+    return FolderComparison(
         verdict=verdict,
         agrees=verdict in (IDENTICAL, SAME),
         a=str(path_a),
@@ -137,7 +137,7 @@ def name_experiments(results: Results) -> dict[str, Experiment]:
 
 
 def compare_experiments(name: str, one: tuple[Results, Experiment], other: tuple[Results, Experiment]) -> Group:
-    """Compare a variant or an average, net by net and as a whole; `decide` adds the verdict."""
+    """Compare a variant or an average, net by net and as a whole; `decide_groups` adds the verdict."""
     (a, first), (b, second) = one, other
     nets_a, nets_b = ({net.seed: net for net in each.nets} for each in (first, second))
     shared = [seed for seed in nets_a if seed in nets_b]
@@ -146,7 +146,7 @@ def compare_experiments(name: str, one: tuple[Results, Experiment], other: tuple
     differences: dict[int | None, tuple[str, ...]] = {}
     for seed in shared:
         net_a, net_b = nets_a[seed], nets_b[seed]
-        weights = weights_of(a, first, net_a), weights_of(b, second, net_b)
+        weights = list_weights(a, first, net_a), list_weights(b, second, net_b)
         found = [] if weights[0] and weights[0] == weights[1] else ["weights"]
         found += [f"answers on {each}" for each in splits if not other_data and is_other(net_a, net_b, each)]
         differences[seed] = tuple([*found, "data"] if other_data else found)
@@ -155,7 +155,7 @@ def compare_experiments(name: str, one: tuple[Results, Experiment], other: tuple
     tested_a, tested_b = ([nets[seed] for seed in (nets if unpaired else shared)] for nets in (nets_a, nets_b))
     rows = []
     for split, crops in product(splits, CROPS):
-        row = Row(split, crops, errors_of(tested_a, split, crops), errors_of(tested_b, split, crops))
+        row = ErrorRow(split, crops, errors_of(tested_a, split, crops), errors_of(tested_b, split, crops))
         if not other_data and (any(differences.values()) or not shared):
             estimate = compare_errors(tested_a, tested_b, split, crops)
             spread = measure_spread((a, b), first.dataset, split, crops) if THESE_NETS in estimate.method else 0.0
@@ -175,7 +175,7 @@ def compare_experiments(name: str, one: tuple[Results, Experiment], other: tuple
     )
 
 
-def weights_of(results: Results, experiment: Experiment, net: Net) -> list[str]:
+def list_weights(results: Results, experiment: Experiment, net: Net) -> list[str]:
     """The digest of a net's weights, or those of an average's members; empty where a member is not there."""
     if net.training is not None:
         return [net.training["weights_sha256"]]
@@ -225,7 +225,7 @@ def measure_spread(folders: tuple[Results, Results], dataset: str, split: str, c
     return max(spreads)
 
 
-def decide(groups: list[Group]) -> tuple[Group, ...]:
+def decide_groups(groups: list[Group]) -> tuple[Group, ...]:
     """The groups with their verdicts and, by Holm's adjustment over all that is tested, their rows' answers."""
     adjusted = iter(adjust([row.estimate.p if row.estimate else None for group in groups for row in group.rows]))
     decided = []
@@ -238,7 +238,7 @@ def decide(groups: list[Group]) -> tuple[Group, ...]:
     return tuple(decided)
 
 
-def answer(row: Row, p_holm: float | None) -> Row:
+def answer(row: ErrorRow, p_holm: float | None) -> ErrorRow:
     if row.estimate is None or p_holm is None:
         return row
     beyond = abs(row.estimate.value) > row.spread
@@ -314,13 +314,13 @@ def load_verdicts(folder: Path) -> Verdicts | None:
         raise RecordError(f"{path} is no ledger of claims; run snakemake to make it anew") from None
 
 
-def render_comparison(found: Comparison) -> str:
+def render_comparison(found: FolderComparison) -> str:
     """The answer in its first line; then warnings, every net, claims, what made the folders, and the tests."""
     rows = [list_cells(group, row) for group in found.groups for row in group.rows if group.verdict != IDENTICAL]
     parts = [
         [headline(found), f"A: {found.a}", f"B: {found.b}"],
         list(list_warnings(found)),
-        [line for group in found.groups for line in describe_nets(group)],
+        [line for group in found.groups for line in describe_pairs(group)],
         list(describe_claims(found.claims)),
         [f"{key}: {a} in A, {b} in B" for key, (a, b) in found.origin.items()],
         [tabulate(rows, headers=HEADERS, disable_numparse=True), "", textwrap.fill(NOTE, 120)] if rows else [],
@@ -328,7 +328,7 @@ def render_comparison(found: Comparison) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def headline(found: Comparison) -> str:
+def headline(found: FolderComparison) -> str:
     """The verdict, and what it rests on or where it comes from."""
     groups = [group for group in found.groups if group.verdict == found.verdict]
     if found.verdict == IDENTICAL:
@@ -343,7 +343,7 @@ def headline(found: Comparison) -> str:
     return f"{found.verdict}: {', '.join(where)}{f'; {THESE_NETS}' if few else ''}"
 
 
-def list_warnings(found: Comparison) -> Iterator[str]:
+def list_warnings(found: FolderComparison) -> Iterator[str]:
     for group in found.groups:
         if group.verdict == OTHER_DATA:
             yield f"warning: {group.name}: other data, digests {' and '.join(each[:16] for each in group.digests)}"
@@ -360,7 +360,7 @@ def list_warnings(found: Comparison) -> Iterator[str]:
             yield f"only in {side}: {', '.join(only)}"
 
 
-def describe_nets(group: Group) -> Iterator[str]:
+def describe_pairs(group: Group) -> Iterator[str]:
     """A line for the nets that are bit-identical, for those of each kind of difference, and for those of one folder."""
     words = [(seed, f"other {', '.join(each)}" if each else IDENTICAL) for seed, each in group.nets.items()]
     words += [(seed, f"only in {side}") for side, seeds in zip("AB", group.only, strict=True) for seed in seeds]
@@ -379,7 +379,7 @@ def describe_claims(claims: dict[str, tuple[str | None, str | None]] | None) -> 
         yield f"ledger: {claim}: {a or 'no row'} in A, {b or 'no row'} in B"
 
 
-def list_cells(group: Group, row: Row) -> list[str]:
+def list_cells(group: Group, row: ErrorRow) -> list[str]:
     cells = [group.name, row.split, row.crops, *(percent(float(np.mean(errors))) for errors in (row.a, row.b))]
     if row.estimate is None:
         return [*cells, "", "", "", "", group.verdict]

@@ -238,12 +238,13 @@ def load_net(
     for split in splits:
         path = folder / f"{split}.json"
         record = read_json(path)
-        own = ("members", "its members") if training is None else ("weights_sha256", "the digest of its weights")
+        own = [("seed", "its seed"), ("weights_sha256", "the digest of its weights")]
+        own = [("members", "its members")] if training is None else own
         check_record(
             path,
             record,
             [
-                own,
+                *own,
                 ("dataset.digest", "the digest of its data"),
                 ("images", "its number of images"),
                 ("errors", "its errors"),

@@ -12,7 +12,7 @@ from alexnet2012 import cli
 from alexnet2012.config.plan import make_plan
 from alexnet2012.config.validate import read_yaml
 from alexnet2012.errors import ConfigError, RecordError
-from alexnet2012.reporting.compare import Comparison, Group, compare_folders, load_settings, render_comparison
+from alexnet2012.reporting.compare import FolderComparison, Group, compare_folders, load_settings, render_comparison
 from alexnet2012.reporting.compare import estimate_by_welch as welch
 
 ROOT = Path(__file__).parents[3]
@@ -48,11 +48,11 @@ def retrain(fake: FakeResults, *seeds: int, key: str = "cnn") -> None:
             change(path, weights_sha256=f"others of {seed}")
 
 
-def compare(a: FakeResults, b: FakeResults) -> Comparison:
+def compare(a: FakeResults, b: FakeResults) -> FolderComparison:
     return compare_folders(a.folder, b.folder)
 
 
-def group_of(comparison: Comparison, key: str) -> Group:
+def group_of(comparison: FolderComparison, key: str) -> Group:
     (found,) = [group for group in comparison.groups if group.name == f"{key} on photos"]
     return found
 
