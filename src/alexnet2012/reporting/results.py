@@ -163,6 +163,8 @@ def load_results(folder: Path, data_folder: Path, partial: bool = False) -> Resu
     them before the tables, and it writes into no reference.
     """
     plan, partial = read_json(folder / "experiments.json"), partial or is_reference(folder)
+    if not isinstance(plan, dict) or "experiments" not in plan:
+        raise RecordError(f"{folder / 'experiments.json'} lists no experiments; run snakemake to make it anew")
     experiments, listed, missing = [], set(), {}
     for entry in plan["experiments"]:
         nets, splits = [], tuple(entry.get("splits", ("val", "test")))  # plans older than the key had both
@@ -177,7 +179,8 @@ def load_results(folder: Path, data_folder: Path, partial: bool = False) -> Resu
             if run_folder is not None:
                 path = run_folder / "record.json"
                 training = read_json(path)
-                check_record(path, training, [("seed", "its seed"), ("dataset.digest", "the digest of its data")])
+                needed = [("seed", "its seed"), ("dataset.digest", "the digest of its data")]
+                check_record(path, training, [*needed, ("weights_sha256", "the digest of its weights")])
             nets.append(load_net(training, predictions, data_folder, splits, run_folder))
         departures = tuple(entry.get("departures", ()))
         found = Experiment(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets), departures)
@@ -235,14 +238,16 @@ def load_net(
     for split in splits:
         path = folder / f"{split}.json"
         record = read_json(path)
-        own = ("members", "its members") if training is None else ("seed", "its seed")
+        own = [("seed", "its seed"), ("weights_sha256", "the digest of its weights")]
+        own = [("members", "its members")] if training is None else own
         check_record(
             path,
             record,
             [
-                own,
+                *own,
                 ("dataset.digest", "the digest of its data"),
                 ("images", "its number of images"),
+                ("errors", "its errors"),
                 (f"dataset.counts.{split}", f"how many images {split} has"),
             ],
         )

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from alexnet2012.errors import RecordError
@@ -135,11 +136,10 @@ def run_show(options: argparse.Namespace) -> None:
 
 
 def run_compare(options: argparse.Namespace) -> int:
-    from alexnet2012.reporting.compare.comparison import compare_folders
-    from alexnet2012.reporting.compare.text import describe, render
+    from alexnet2012.reporting.compare import compare_folders, render_comparison
 
     comparison = compare_folders(options.a, options.b)
-    print(json.dumps(describe(comparison), indent=2) if options.json else render(comparison))
+    print(json.dumps(asdict(comparison), indent=2) if options.json else render_comparison(comparison))
     return 0 if comparison.agrees else 1
 
 

@@ -1,5 +1,5 @@
 import json
-import os
+import math
 import shutil
 from pathlib import Path
 
@@ -10,238 +10,56 @@ from fake_results import FakeResults, change, describe, save
 
 from alexnet2012 import cli
 from alexnet2012.config.plan import make_plan
-from alexnet2012.config.schema import digest8
 from alexnet2012.config.validate import read_yaml
 from alexnet2012.errors import ConfigError, RecordError
-from alexnet2012.reporting.compare.comparison import compare_folders
-from alexnet2012.reporting.compare.folder import read_settings
-from alexnet2012.reporting.compare.text import render
+from alexnet2012.reporting.compare import FolderComparison, Group, compare_folders, load_settings, render_comparison
+from alexnet2012.reporting.compare import estimate_by_welch as welch
 
 ROOT = Path(__file__).parents[3]
 TABLES = ("table1",)
-RUN = "runs/photos/cnn-00000000/seed0"
-PREDICTIONS = "predictions/photos/cnn-00000000/seed0"
-WRONG = {("val", "ten_crop"): (4, 1), ("val", "centre"): (5, 1), ("test", "ten_crop"): (8, 2)}
+RUN, PREDICTIONS = (f"{name}/photos/cnn-00000000/seed0" for name in ("runs", "predictions"))
+FEW = {("test", "ten_crop"): (8, 2)}
 ALL_WRONG = {(split, crops): (n, n) for split, n in (("val", 10), ("test", 20)) for crops in ("ten_crop", "centre")}
 
 
-def make(tmp_path, name: str, cnn: dict, one_gpu: dict | None = None) -> FakeResults:
-    fake = FakeResults(tmp_path / name).add("cnn", cnn, TABLES)
-    return fake if one_gpu is None else fake.add("one-gpu", one_gpu, TABLES)
+def wrong(count: int) -> dict:
+    """So many of the 20 test images are wrong, by ten crops."""
+    return {("test", "ten_crop"): (count, 0)}
+
+
+def make(tmp_path, name: str, **nets: dict[int, dict]) -> FakeResults:
+    fake = FakeResults(tmp_path / name)
+    for key, seeds in nets.items():
+        fake.add(key, seeds, TABLES)
+    return fake
 
 
 @pytest.fixture
 def pair(tmp_path) -> tuple[FakeResults, FakeResults]:
     """Two folders of cnn, seeds 0 to 4, and of their average, the same to the last bit."""
-    a, b = (make(tmp_path, name, dict.fromkeys(range(5), WRONG)).average("5-cnns", WRONG, TABLES) for name in "ab")
+    a, b = (make(tmp_path, name, cnn=dict.fromkeys(range(5), FEW)).average("5-cnns", FEW, TABLES) for name in "ab")
     return a, b
 
 
-def retrain(fake: FakeResults, key: str, *seeds: int) -> None:
-    """Other weights, and the same errors."""
+def retrain(fake: FakeResults, *seeds: int, key: str = "cnn") -> None:
+    """Other weights, and the same answers."""
     for seed in seeds:
-        place = f"photos/{key}-00000000/seed{seed}"
-        for path in (f"runs/{place}/record", f"predictions/{place}/val", f"predictions/{place}/test"):
-            change(fake.folder / f"{path}.json", weights_sha256=f"others of {seed}")
+        for path in fake.folder.glob(f"*/photos/{key}-00000000/seed{seed}/*.json"):
+            change(path, weights_sha256=f"others of {seed}")
 
 
-def compare(a: FakeResults, b: FakeResults):
+def compare(a: FakeResults, b: FakeResults) -> FolderComparison:
     return compare_folders(a.folder, b.folder)
 
 
-def group_of(comparison, key: str):
-    (found,) = [group for group in comparison.groups if group.key == key]
+def group_of(comparison: FolderComparison, key: str) -> Group:
+    (found,) = [group for group in comparison.groups if group.name == f"{key} on photos"]
     return found
 
 
-def test_the_same_bits_are_identical_and_nothing_is_tested(pair):
-    comparison = compare(*pair)
-    assert (comparison.verdict, comparison.agrees) == ("bit-identical", True)
-    assert [(group.key, len(group.pairs), len(group.errors)) for group in comparison.groups] == [
-        ("cnn", 5, 4),
-        ("5-cnns", 1, 4),
-    ]
-    assert all(judged is None for group in comparison.groups for _, judged in group.errors)
-    assert (
-        render(comparison).splitlines()[0] == "bit-identical: weights and errors of all 6 nets that both folders have"
-    )
-
-
-def test_a_reference_without_arrays_is_read_wherever_it_lies(pair, tmp_path):
-    a, b = pair
-    for path in b.folder.rglob("*.npy"):
-        path.unlink()
-    plan = (b.folder / "experiments.json").read_text(encoding="utf-8").replace(str(b.folder), "results/some")
-    moved = tmp_path / "elsewhere" / "reference"
-    shutil.move(b.folder, moved)
-    (moved / "experiments.json").write_text(plan, encoding="utf-8")
-    assert '"results/some/runs/photos' in plan
-    assert compare_folders(a.folder, moved).verdict == "bit-identical"
-
-
-@pytest.mark.parametrize("path", [f"{PREDICTIONS}/test-centre.npy", f"{RUN}/model.safetensors", f"{RUN}/answers.npz"])
-def test_stored_arrays_count_where_both_folders_have_them(pair, path):
-    a, b = pair
-    (a.folder / path).write_bytes(b"some")
-    if "model" in path or "answers" in path:
-        assert compare(a, b).verdict == "bit-identical"
-    (b.folder / path).write_bytes(b"same")
-    for each in (a, b):
-        os.utime(each.folder / path, (0, 0))  # sizes and times agree, as between copies; the bytes must be read
-    comparison = compare(a, b)
-    assert group_of(comparison, "cnn").pairs[0].differences == (f"bytes of {Path(path).name}",)
-    assert [each.identical for each in group_of(comparison, "cnn").pairs] == [False, True, True, True, True]
-    assert comparison.verdict == "statistically the same"
-
-
-def test_other_weights_with_the_same_errors_are_not_identical(pair):
-    a, b = pair
-    retrain(b, "cnn", 1, 3)
-    comparison = compare(a, b)
-    assert [each.differences for each in group_of(comparison, "cnn").pairs] == [(), ("weights",), (), ("weights",), ()]
-    assert group_of(comparison, "5-cnns").pairs[0].differences == ("its members' weights",)
-    text = render(comparison)
-    assert text.splitlines()[0] == "statistically the same: 8 errors tested, no difference found"
-    assert "  seeds 0, 2, 4: bit-identical\n  seeds 1, 3: differs in weights\n" in text
-
-
-def test_an_average_whose_members_are_gone_is_not_called_identical(tmp_path):
-    a, b = (FakeResults(tmp_path / name).average("5-cnns", WRONG, TABLES) for name in "ab")
-    comparison = compare(a, b)
-    assert comparison.groups[0].pairs[0].differences == ("its members' weights (not all known)",)
-    assert comparison.verdict == "statistically the same"
-
-
-def test_the_same_weights_with_other_top5_errors_are_not_identical(pair):
-    a, b = pair
-    record = json.loads((b.folder / PREDICTIONS / "test.json").read_text(encoding="utf-8"))
-    record["errors"]["centre"]["top5"] = 0.05
-    save(b.folder / PREDICTIONS / "test.json", record)
-    assert group_of(compare(a, b), "cnn").pairs[0].differences == ("errors on test",)
-
-
-def test_different_says_where_and_of_what(tmp_path):
-    a = make(tmp_path, "a", {0: WRONG}, {0: {}})
-    b = make(tmp_path, "b", {0: WRONG}, {0: ALL_WRONG})
-    comparison = compare(a, b)
-    assert (comparison.verdict, comparison.agrees) == ("different", False)
-    assert [(group.key, group.verdict) for group in comparison.groups] == [
-        ("cnn", "bit-identical"),
-        ("one-gpu", "different"),
-    ]
-    text = render(comparison)
-    assert text.splitlines()[0] == "different: one-gpu on photos (4 of 4 errors); these nets, not the method"
-    assert "  seed 0: differs in errors on val, errors on test\n" in text
-    row = next(line.split() for line in text.splitlines() if "one-gpu  test" in line and "ten crops" in line)
-    assert row[3:10] == ["ten", "crops", "0.00", "100.00", "-100.00", "-100.00", "to"]
-
-
-def test_seeds_of_one_folder_are_samples_and_other_nets_are_listed(tmp_path):
-    wrong = [{("test", "ten_crop"): (n, 0)} for n in (6, 8, 10, 12)]
-    a = make(tmp_path, "a", {seed: wrong[seed] for seed in (0, 1, 2)}, {0: {}})
-    b = make(tmp_path, "b", {seed: wrong[seed - 1] for seed in (1, 2, 3, 4)})
-    comparison = compare(a, b)
-    cnn = group_of(comparison, "cnn")
-    assert (cnn.only_a, cnn.only_b, [each.seed for each in cnn.pairs]) == ((0,), (3, 4), [1, 2])
-    (errors, judged) = next(each for each in cnn.errors if (each[0].split, each[0].crops) == ("test", "ten_crop"))
-    assert (errors.a, errors.b) == ((0.3, 0.4, 0.5), (0.3, 0.4, 0.5, 0.6))
-    assert judged.samples == "3 and 4 seeds"
-    assert (comparison.only_a, comparison.only_b) == (("one-gpu on photos",), ())
-    assert "\nonly in A: one-gpu on photos\n" in render(comparison)
-
-
-def test_an_unfinished_folder_is_compared_by_what_it_has(tmp_path):
-    a, b = (
-        FakeResults(tmp_path / name).add(
-            "cnn", {0: {}, 1: {}}, TABLES, training={"final": {"train_loss": 1.0, "val_top1_error": error}}
-        )
-        for name, error in (("a", 0.3), ("b", 0.4))
-    )
-    shutil.rmtree(a.folder / "predictions")
-    (a.folder / "runs/photos/cnn-00000000/seed1/record.json").unlink()
-    cnn = group_of(compare(a, b), "cnn")
-    assert cnn.unfinished_a == ("seed 0's answers on val", "seed 0's answers on test", "seed 1")
-    assert (cnn.verdict, cnn.only_b, cnn.unfinished_b) == ("bit-identical", (1,), ())
-    retrain(b, "cnn", 0)
-    ((errors, judged),) = group_of(compare(a, b), "cnn").errors
-    assert (errors.split, errors.crops, errors.a, errors.b, errors.images) == (
-        "val",
-        "centre",
-        (0.3,),
-        (0.4, 0.4),
-        (10, 10),
-    )
-    assert (judged.different, judged.samples) == (False, "10 images")
-
-
-def test_other_data_are_not_comparable_and_are_compared_all_the_same(pair):
-    a, b = pair
-    for path in b.folder.rglob("*.json"):
-        if path.name != "experiments.json":
-            change(path, dataset=describe("photos") | {"digest": "other0123456789abcdef"})
-    comparison = compare(a, b)
-    assert (comparison.verdict, comparison.agrees) == ("not comparable: other data", False)
-    lines = render(comparison).splitlines()
-    assert lines[0] == "not comparable: other data (cnn on photos, 5-cnns on photos)"
-    assert lines[4] == (
-        "warning: cnn on photos: other data (digests photos0123456789 and other0123456789a); "
-        "its errors are of other images"
-    )
-    assert group_of(comparison, "cnn").pairs[0].differences == ("data",)
-    assert group_of(comparison, "cnn").errors[0][1].p == 1
-
-
-def test_a_difference_on_shared_data_comes_before_data_that_are_not_shared(tmp_path):
-    a, b = (
-        FakeResults(tmp_path / name).add("cnn", {0: wrong}, TABLES).add("cnn", {0: wrong}, TABLES, dataset="drawings")
-        for name, wrong in (("a", {}), ("b", ALL_WRONG))
-    )
-    write_ledger(a, C03="supported")
-    write_ledger(b, C03="contradicted")
-    for path in b.folder.glob("*/photos/**/*.json"):
-        change(path, dataset=describe("photos") | {"digest": "other0123456789abcdef"})
-    comparison = compare(a, b)
-    assert [group.verdict for group in comparison.groups] == ["not comparable: other data", "different"]
-    assert comparison.verdict == "different"
-    for path in b.folder.glob("*/drawings"):
-        shutil.rmtree(path)
-    assert compare(a, b).verdict == "not comparable: other data"  # nor do opposite verdicts on other data count
-
-
-def write_settings(fake: FakeResults, values: dict) -> None:
-    (fake.folder / RUN / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    change(fake.folder / RUN / "record.json", hash8=digest8(values))
-
-
-def test_other_settings_are_named_and_change_no_verdict(pair):
-    a, b = pair
-    write_settings(a, {"name": "a", "net": {"fc_neurons": 384}, "training": {"schedule": {"epochs": [3, 1]}}})
-    write_settings(b, {"name": "b", "net": {"fc_neurons": 384}, "training": {"schedule": {"epochs": [9, 1]}}})
-    comparison = compare(a, b)
-    assert group_of(comparison, "cnn").settings == {"training.schedule.epochs": ([3, 1], [9, 1])}
-    assert comparison.verdict == "bit-identical"
-    warning = "warning: cnn on photos: other settings: training.schedule.epochs: [3, 1] in A, [9, 1] in B"
-    assert render(comparison).splitlines()[4] == warning
-    (b.folder / RUN / "config.yaml").unlink()
-    assert "warning: cnn on photos: other settings; a config.yaml that would say" in render(compare(a, b))
-
-
-def test_a_setting_that_an_older_version_did_not_write_has_its_default(tmp_path):
-    plan = make_plan(read_yaml(ROOT / "config/config.yaml"), "config.yaml", ROOT / "config/variants.yaml")
-    values = plan.runs[0].model_dump(mode="json")
-    path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
-    today = read_settings(path)
-    del values["training"]["compile"]
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
-    assert read_settings(path) == today
-    assert (today["training.compile"], today["training.momentum"]) == (False, 0.9)
-
-
-def test_settings_that_are_not_yaml_are_refused(tmp_path):
-    (tmp_path / "config.yaml").write_text("net: {fc_neu", encoding="utf-8")
-    with pytest.raises(ConfigError, match="not valid YAML"):
-        read_settings(tmp_path / "config.yaml")
+def row_of(group: Group, split: str = "test", crops: str = "ten_crop"):
+    (found,) = [row for row in group.rows if (row.split, row.crops) == (split, crops)]
+    return found
 
 
 def write_ledger(fake: FakeResults, **colours: str) -> None:
@@ -249,128 +67,298 @@ def write_ledger(fake: FakeResults, **colours: str) -> None:
     save(fake.folder / "tables/claims.json", {"name": "some", "datasets": [{"dataset": "photos", "claims": claims}]})
 
 
-def test_verdicts_that_differ_are_listed_and_opposite_ones_count(pair):
+def test_the_same_bits_are_identical_and_nothing_is_tested(pair):
+    comparison = compare(*pair)
+    assert (comparison.verdict, comparison.agrees) == ("bit-identical", True)
+    nets = {"cnn on photos": dict.fromkeys(range(5), ()), "5-cnns on photos": {None: ()}}
+    assert {group.name: group.nets for group in comparison.groups} == nets
+    assert all(row.estimate is None for group in comparison.groups for row in group.rows)
+    text = render_comparison(comparison)
+    assert text.startswith("bit-identical: ") and "cnn on photos, seeds 0, 1, 2, 3, 4: bit-identical\n" in text
+
+
+def test_a_reference_without_probabilities_is_read_wherever_it_lies(pair, tmp_path):
     a, b = pair
-    write_ledger(a, C03="supported", C04="supported", C05="inconclusive")
-    assert "ledger: not compared, for B holds no tables/claims.json" in render(compare(a, b))
-    write_ledger(b, C03="supported", C04="inconclusive", C06="supported")
+    for path in b.folder.rglob("*.npy"):
+        path.unlink()
+    plan = (b.folder / "experiments.json").read_text(encoding="utf-8").replace(str(b.folder), "results/some")
+    moved = tmp_path / "elsewhere" / "reference"
+    shutil.move(b.folder, moved)
+    (moved / "experiments.json").write_text(plan, encoding="utf-8")
+    assert compare_folders(a.folder, moved).verdict == "bit-identical"
+
+
+def test_other_weights_with_the_same_answers_are_not_identical(pair):
+    a, b = pair
+    retrain(b, 1, 3)
     comparison = compare(a, b)
-    assert [(each.id, each.a, each.b, each.opposite) for each in comparison.verdict_changes] == [
-        ("C04", "supported on photos", "inconclusive on photos", False),
-        ("C05", "inconclusive on photos", None, False),
-        ("C06", None, "supported on photos", False),
-    ]
-    assert comparison.verdict == "bit-identical"
-    assert "ledger: C05 on photos: inconclusive on photos in A, no row in B" in render(comparison)
-    write_ledger(b, C03="contradicted", C04="supported", C05="inconclusive")
-    assert render(compare(a, b)).splitlines()[0] == "different: C03 on photos"
+    assert (comparison.verdict, comparison.agrees) == ("statistically the same", True)
+    assert group_of(comparison, "cnn").nets == {0: (), 1: ("weights",), 2: (), 3: ("weights",), 4: ()}
+    assert group_of(comparison, "5-cnns").nets == {None: ("weights",)}
+    row = row_of(group_of(comparison, "cnn"))
+    assert (row.estimate.value, row.estimate.p, row.answer) == (0, 1, "the same")
 
 
-def test_what_made_the_folders_is_told_where_it_differs(pair):
-    a, b = pair
-    record = json.loads((b.folder / RUN / "record.json").read_text(encoding="utf-8"))
-    made_by = record["provenance"] | {"torch": "2.15.0", "hardware": "Another CPU, 64 usable cores"}
-    change(b.folder / RUN / "record.json", provenance=made_by)
+def test_an_average_whose_members_are_gone_is_not_called_identical(tmp_path):
+    a, b = (FakeResults(tmp_path / name).average("5-cnns", FEW, TABLES) for name in "ab")
+    assert group_of(compare(a, b), "5-cnns").nets == {None: ("weights",)}
+
+
+def test_other_top5_answers_are_not_identical(tmp_path):
+    a, b = (make(tmp_path, str(n), cnn={0: {("test", "centre"): (8, n)}}) for n in (2, 3))
     comparison = compare(a, b)
-    assert comparison.made_by["torch"] == (["2.14.1"], ["2.14.1", "2.15.0"])
-    text = render(comparison)
-    assert "torch: 2.14.1 in A, 2.14.1 and 2.15.0 in B\nhardware: Some CPU, 2 usable cores in A, Another CPU" in text
-    assert "commit" not in text
-
-
-def test_an_altered_copy_of_one_commit_is_told(pair):
-    a, b = pair
-    record = json.loads((b.folder / RUN / "record.json").read_text(encoding="utf-8"))
-    change(b.folder / RUN / "record.json", provenance=record["provenance"] | {"source_sha256": "ab" * 32})
-    comparison = compare(a, b)
-    assert comparison.made_by == {"source_sha256": ([], ["ab" * 32])}
-    assert "source_sha256: not said in A, abababababab in B" in render(comparison)
-
-
-def refusal(a: Path, b: Path) -> str:
-    with pytest.raises(RecordError) as caught:
-        compare_folders(a, b)
-    return str(caught.value)
-
-
-def test_a_folder_that_is_no_configurations_is_refused(pair, tmp_path):
-    a, _ = pair
-    words = "; name the results of a configuration, as in results/rehearsal"
-    assert refusal(tmp_path / "none", a.folder) == f"{tmp_path / 'none'} is no folder{words}"
-    assert refusal(a.folder, tmp_path) == f"{tmp_path} holds no experiments.json{words}"
-
-
-@pytest.mark.parametrize("plan", ["[]", '{"name": "some"}', '{"name": "some", "experiments": [{"dataset": "photos"}]}'])
-def test_a_plan_that_lists_nothing_is_refused(pair, plan):
-    a, b = pair
-    (b.folder / "experiments.json").write_text(plan, encoding="utf-8")
-    assert refusal(a.folder, b.folder).startswith(f"{b.folder}/experiments.json is no list of experiments")
-
-
-@pytest.mark.parametrize("path", [f"{RUN}/record.json", f"{PREDICTIONS}/val.json", "tables/claims.json"])
-def test_a_truncated_record_is_refused_by_name(pair, path):
-    a, b = pair
-    write_ledger(b, C03="supported")
-    (b.folder / path).write_text((b.folder / path).read_text(encoding="utf-8")[:-9])
-    assert refusal(a.folder, b.folder).startswith(f"{b.folder / path} is not JSON")
-
-
-@pytest.mark.parametrize(
-    ("path", "key", "words"),
-    [
-        (f"{RUN}/record.json", "weights_sha256", "the digest of its weights"),
-        (f"{PREDICTIONS}/val.json", "weights_sha256", "the digest of its weights"),
-        (f"{PREDICTIONS}/test.json", "errors", "its error by ten_crop"),
-    ],
-)
-def test_a_record_that_lacks_something_is_refused(pair, path, key, words):
-    a, b = pair
-    change(b.folder / path, **{key: None})
-    assert refusal(a.folder, b.folder).startswith(f"{b.folder / path} does not say {words}")
-
-
-def test_folders_with_no_net_in_common_are_refused(tmp_path):
-    a = make(tmp_path, "a", {0: WRONG})
-    b = FakeResults(tmp_path / "b").add("one-gpu", {0: WRONG}, TABLES)
-    assert refusal(a.folder, b.folder) == (
-        f"{a.folder} and {b.folder} have no finished net in common: the first has cnn on photos, the second one-gpu on "
-        "photos; let the missing runs finish, or compare folders of one configuration"
+    assert (group_of(comparison, "cnn").nets, comparison.verdict) == (
+        {0: ("answers on test",)},
+        "statistically the same",
     )
 
 
-def test_the_exit_code_is_the_answer(pair, tmp_path, capsys):
+def test_the_same_seeds_are_tested_in_pairs(tmp_path):
+    a = make(tmp_path, "a", cnn={seed: wrong(n) for seed, n in enumerate((4, 8, 12))})
+    b = make(tmp_path, "b", cnn={seed: wrong(n) for seed, n in enumerate((5, 10, 13))})
+    row = row_of(group_of(compare(a, b), "cnn"))
+    # Differences -0.05, -0.10, -0.05: mean -1/15, standard error 1/60, t = -4 with 2 degrees of freedom.
+    assert (row.estimate.value, row.estimate.p) == pytest.approx((-1 / 15, 0.05719), abs=1e-5)
+    assert row.estimate.high - row.estimate.low == pytest.approx(2 * 4.30265 / 60, abs=1e-5)
+    assert (row.estimate.method, row.spread, row.answer) == ("t over 3 seeds", 0, "the same")
+
+
+def test_other_seeds_are_tested_by_welch(tmp_path):
+    a = make(tmp_path, "a", cnn={seed: wrong(n) for seed, n in enumerate((8, 9, 10))})
+    b = make(tmp_path, "b", cnn={seed: wrong(n) for seed, n in enumerate((12, 13, 14), start=2)})
+    comparison = compare(a, b)
+    group = group_of(comparison, "cnn")
+    row = row_of(group)
+    # Variances 0.0025, so that the standard error is sqrt(0.0025 * 2 / 3) = 0.040825 and t = -4.899 with 4 degrees.
+    found = row.estimate
+    assert (found.value, found.low, found.high, found.p) == pytest.approx((-0.2, -0.31335, -0.08665, 0.00805), abs=1e-5)
+    assert (row.p_holm, row.answer) == (pytest.approx(4 * found.p), "different")  # by two crops on two splits
+    assert (group.only, list(group.nets)) == (([0, 1], [3, 4]), [2])
+    assert render_comparison(comparison).splitlines()[0] == "different: cnn on photos"
+
+
+@pytest.mark.filterwarnings("ignore:Precision loss")  # the seeds of B do not vary
+def test_variances_need_not_be_equal():
+    found = welch((0.40, 0.45, 0.50), (0.60,) * 4)
+    # All of the standard error, 0.05 / sqrt(3), is A's, with its 2 degrees of freedom: t = -0.15 / 0.028868 = -5.196.
+    assert (found.p, found.high - found.low) == pytest.approx((0.0351, 2 * 4.30265 * 0.0288675), abs=1e-4)
+
+
+def test_single_nets_are_tested_over_images_and_different_says_where(tmp_path):
+    a = make(tmp_path, "a", cnn={0: FEW}, tanh={0: {}})
+    b = make(tmp_path, "b", cnn={0: FEW}, tanh={0: ALL_WRONG})
+    comparison = compare(a, b)
+    assert (comparison.verdict, comparison.agrees) == ("different", False)
+    assert [group.verdict for group in comparison.groups] == ["bit-identical", "different"]
+    row = row_of(group_of(comparison, "tanh"))
+    assert (row.estimate.value, row.estimate.p) == (-1, 2 * 0.5**20)  # McNemar's: 20 images of 20 changed one way
+    text = render_comparison(comparison)
+    assert text.splitlines()[0] == "different: tanh on photos; these nets, not the method"
+    assert "tanh on photos, seed 0: other weights" not in text
+    assert "tanh on photos, seed 0: other answers on val, answers on test\n" in text
+    (line,) = [line.split() for line in text.splitlines() if line.startswith("tanh") and "test     ten_crop" in line]
+    assert line[3:11] == ["test", "ten_crop", "0.0", "%", "100.0", "%", "-100.00", "[-100.00,"]
+
+
+@pytest.mark.parametrize(("learned", "answer"), [(True, "within the spread of seeds"), (False, "different")])
+def test_few_seeds_must_differ_by_more_than_two_seeds_of_one_net(tmp_path, learned, answer):
+    final = {"train_loss": 1.0 if learned else math.log(10), "val_top1_error": 0.3}
+    a, b = (
+        make(tmp_path, name, tanh={0: wrong(n)}).add(
+            "cnn", {0: wrong(0), 1: wrong(19)}, TABLES, training={"final": final}
+        )
+        for name, n in (("a", 0), ("b", 18))
+    )
+    comparison = compare(a, b)
+    row = row_of(group_of(comparison, "tanh"))
+    assert (row.estimate.value, row.p_holm < 0.001) == (-0.9, True)
+    assert (row.spread, row.answer) == (0.95 if learned else 0, answer)
+    assert comparison.agrees is learned
+
+
+def test_holm_counts_all_rows(tmp_path):
+    a = make(tmp_path, "a", cnn={0: {}}, tanh={0: {}})
+    b = make(tmp_path, "b", cnn={0: wrong(7)}, tanh={0: wrong(0)})
+    retrain(b, 0, key="tanh")
+    comparison = compare(a, b)
+    row = row_of(group_of(comparison, "cnn"))
+    assert row.estimate.p == 2 * 0.5**7  # alone it would count as different
+    assert (row.p_holm, comparison.verdict) == (8 * row.estimate.p, "statistically the same")
+
+
+def test_an_unfinished_folder_is_compared_by_what_it_has(tmp_path):
+    a = make(tmp_path, "a", cnn={0: FEW, 1: FEW}, tanh={0: FEW}, relu={0: FEW})
+    b = make(tmp_path, "b", cnn={0: FEW, 1: FEW}, tanh={0: FEW})
+    (b.folder / "runs/photos/cnn-00000000/seed1/record.json").unlink()
+    (b.folder / "predictions/photos/tanh-00000000/seed0/val.json").unlink()
+    comparison = compare(a, b)
+    assert (comparison.verdict, comparison.only) == ("bit-identical", (["tanh on photos", "relu on photos"], []))
+    assert group_of(comparison, "cnn").only == ([1], [])
+    text = render_comparison(comparison)
+    assert "warning: B: 2 of 3 nets and ensembles are not in yet: cnn seed 1 on photos; tanh seed 0 on photos" in text
+    assert "cnn on photos, seed 1: only in A\n" in text and "only in A: tanh on photos, relu on photos\n" in text
+
+
+def put_on_other_data(fake: FakeResults) -> None:
+    for path in fake.folder.glob("*/photos/**/*.json"):
+        change(path, dataset=describe("photos") | {"digest": "other0123456789abcdef"})
+
+
+def test_other_data_are_not_comparable(pair):
     a, b = pair
-    folders = [str(a.folder), str(b.folder)]
-    assert cli.main(["compare", *folders]) == 0
+    put_on_other_data(b)
+    for fake, colour in ((a, "supported"), (b, "contradicted")):
+        write_ledger(fake, C03=colour)
+    comparison = compare(a, b)
+    assert (comparison.verdict, comparison.agrees) == ("not comparable: other data", False)
+    assert group_of(comparison, "cnn").nets[0] == ("data",)
+    assert row_of(group_of(comparison, "cnn")).estimate is None
+    lines = render_comparison(comparison).splitlines()
+    assert lines[0] == "not comparable: other data: cnn on photos, 5-cnns on photos"
+    assert lines[4] == "warning: cnn on photos: other data, digests photos0123456789 and other0123456789a"
+
+
+def test_a_difference_on_shared_data_comes_before_other_data(tmp_path):
+    a, b = (
+        make(tmp_path, name, cnn={0: count}).add("cnn", {0: count}, TABLES, dataset="drawings")
+        for name, count in (("a", {}), ("b", ALL_WRONG))
+    )
+    put_on_other_data(b)
+    comparison = compare(a, b)
+    assert [group.verdict for group in comparison.groups] == ["not comparable: other data", "different"]
+    assert comparison.verdict == "different"
+
+
+def test_other_settings_are_named_and_change_no_verdict(pair):
+    a, b = pair
+    for fake, epochs in ((a, 3), (b, 9)):
+        values = {"name": str(epochs), "net": {"fc_neurons": 384}, "training": {"schedule": {"epochs": [epochs, 1]}}}
+        (fake.folder / RUN / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+        change(fake.folder / RUN / "record.json", hash8=f"hash of {epochs}")
+    comparison = compare(a, b)
+    assert group_of(comparison, "cnn").settings == {"training.schedule.epochs": ([3, 1], [9, 1])}
+    assert comparison.verdict == "bit-identical"
+    warning = "warning: cnn on photos: other settings: training.schedule.epochs: [3, 1] in A, [9, 1] in B"
+    assert render_comparison(comparison).splitlines()[4] == warning
+    (b.folder / RUN / "config.yaml").unlink()
+    assert list(group_of(compare(a, b), "cnn").settings.values()) == [("hash of 3", "hash of 9")]
+
+
+def test_a_setting_that_an_older_version_did_not_write_has_its_default(tmp_path):
+    plan = make_plan(read_yaml(ROOT / "config/config.yaml"), "config.yaml", ROOT / "config/variants.yaml")
+    values = plan.runs[0].model_dump(mode="json")
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    today = load_settings(path)
+    del values["training"]["compile"]
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    assert load_settings(path) == today
+    assert (today["training"]["compile"], today["training"]["momentum"]) == (False, 0.9)
+    path.write_text("net: {fc_neu", encoding="utf-8")
+    with pytest.raises(ConfigError, match=str(path)):
+        load_settings(path)
+
+
+def test_verdicts_that_differ_are_listed_and_opposite_ones_count(pair):
+    a, b = pair
+    write_ledger(a, C03="supported", C04="supported", C05="inconclusive")
+    assert compare(a, b).claims is None
+    write_ledger(b, C03="supported", C04="inconclusive", C06="supported")
+    comparison = compare(a, b)
+    assert comparison.claims == {
+        "C04 on photos": ("supported on photos", "inconclusive on photos"),
+        "C05 on photos": ("inconclusive on photos", None),
+        "C06 on photos": (None, "supported on photos"),
+    }
+    assert (comparison.verdict, comparison.opposite) == ("bit-identical", [])
+    assert "ledger: C05 on photos: inconclusive on photos in A, no row in B\n" in render_comparison(comparison) + "\n"
+    write_ledger(b, C03="contradicted", C04="supported", C05="inconclusive")
+    comparison = compare(a, b)
+    assert (comparison.opposite, comparison.agrees) == (["C03 on photos"], False)
+    assert render_comparison(comparison).splitlines()[0] == "different: C03 on photos"
+
+
+def test_other_versions_code_and_sources_are_told(pair):
+    a, b = pair
+    assert compare(a, b).origin == {}
+    record = json.loads((b.folder / RUN / "record.json").read_text(encoding="utf-8"))
+    made_by = record["provenance"] | {"torch_threads": 2, "source_sha256": "ab" * 32}
+    change(b.folder / RUN / "record.json", provenance=made_by, identity={"code": "c0de"})
+    comparison = compare(a, b)
+    assert comparison.origin == {
+        "source": ("not said", "sha256 `abababababab`"),
+        "torch threads": ("1", "1; 2"),
+        "training code": ("not said", "c0de"),
+    }
+    assert "torch threads: 1 in A, 1; 2 in B\n" in render_comparison(comparison)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("experiments.json", None),
+        ("experiments.json", "[]"),
+        ("tables/claims.json", "{}"),
+        (f"{RUN}/record.json", "{"),
+        (f"{PREDICTIONS}/val.json", "{"),
+        (f"{PREDICTIONS}/test-ranks.npz", "PK"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(pair, path, text):
+    a, b = pair
+    for fake in pair:
+        write_ledger(fake, C03="supported")
+    (b.folder / path).unlink() if text is None else (b.folder / path).write_text(text, encoding="utf-8")
+    with pytest.raises(RecordError) as caught:
+        compare(a, b)
+    assert str(caught.value).startswith(f"{b.folder / path} ")
+
+
+def test_ranks_cut_short_are_refused_by_name(pair):
+    a, b = pair
+    path = b.folder / PREDICTIONS / "test-ranks.npz"
+    with np.load(path) as arrays:
+        np.savez_compressed(path, **{crops: ranks[:-1] for crops, ranks in arrays.items()})
+    with pytest.raises(RecordError) as caught:
+        compare(a, b)
+    assert str(caught.value).startswith(f"{path} ")
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        (f"{RUN}/record.json", "weights_sha256"),
+        (f"{PREDICTIONS}/val.json", "weights_sha256"),
+        (f"{PREDICTIONS}/test.json", "errors"),
+    ],
+)
+def test_a_record_that_lacks_something_is_refused_by_name(pair, path, key):
+    a, b = pair
+    change(b.folder / path, **{key: None})
+    with pytest.raises(RecordError) as caught:
+        compare(a, b)
+    assert str(caught.value).startswith(f"{b.folder / path} ")
+
+
+def test_folders_with_no_net_in_common_are_refused(tmp_path):
+    a, b = make(tmp_path, "a", cnn={0: FEW}), make(tmp_path, "b", tanh={0: FEW})
+    with pytest.raises(RecordError, match="cnn on photos.*tanh on photos"):
+        compare(a, b)
+
+
+def test_the_exit_code_is_the_answer(pair, tmp_path, capsys):
+    a, b = (str(each.folder) for each in pair)
+    assert cli.main(["compare", a, b]) == 0
     assert capsys.readouterr().out.startswith("bit-identical: ")
-    other = make(tmp_path, "other", dict.fromkeys(range(5), ALL_WRONG))
-    assert cli.main(["compare", folders[0], str(other.folder)]) == 1
-    assert capsys.readouterr().out.startswith("different: cnn on photos (4 of 4 errors)")
-    assert cli.main(["compare", folders[0], str(tmp_path)]) == 2
+    retrain(pair[1], 1)
+    assert cli.main(["compare", a, b]) == 0
+    other = make(tmp_path, "other", cnn=dict.fromkeys(range(3), ALL_WRONG), tanh={0: {}})
+    assert cli.main(["compare", a, str(other.folder), "--json"]) == 1
+    values = json.loads(capsys.readouterr().out.partition("{")[2].join(("{", "")))
+    assert (values["verdict"], values["agrees"], values["a"]) == ("different", False, a)
+    row = values["groups"][0]["rows"][2]
+    assert (row["split"], row["crops"], row["a"], row["b"]) == ("test", "ten_crop", [0.4] * 3, [1.0] * 3)
+    assert (row["estimate"]["value"], row["answer"]) == (pytest.approx(-0.6), "different")  # seeds that do not vary
+    assert cli.main(["compare", a, str(tmp_path / "none")]) == 2
     captured = capsys.readouterr()
     assert (captured.out, captured.err[:6]) == ("", "error:")
-
-
-def test_the_answer_as_json(tmp_path, capsys):
-    a = make(tmp_path, "a", {0: WRONG, 1: {}}, {0: {}})
-    b = make(tmp_path, "b", {0: WRONG, 1: {}}, {0: ALL_WRONG})
-    assert cli.main(["compare", str(a.folder), str(b.folder), "--json"]) == 1
-    values = json.loads(capsys.readouterr().out)
-    assert (values["verdict"], values["agrees"], values["a"]) == ("different", False, str(a.folder))
-    assert [(group["key"], group["verdict"]) for group in values["groups"]] == [
-        ("cnn", "bit-identical"),
-        ("one-gpu", "different"),
-    ]
-    assert values["groups"][0]["errors"][0] == {
-        "dataset": "photos",
-        "key": "cnn",
-        "split": "val",
-        "crops": "ten_crop",
-        "a": [0.4, 0.0],
-        "b": [0.4, 0.0],
-        "images": [10, 10],
-        "judgement": None,
-    }
-    judged = values["groups"][1]["errors"][0]["judgement"]
-    assert (judged["difference"], judged["kind"]) == (-1.0, "images")
-    assert np.isfinite([judged[key] for key in ("low", "high", "p", "p_holm", "visible")]).all()

@@ -10,8 +10,7 @@ from report_inputs import write_report_inputs
 from alexnet2012.files import read_json
 from alexnet2012.reporting.cells import outcome_cells
 from alexnet2012.reporting.claims import settle_all, try_measure
-from alexnet2012.reporting.compare.comparison import compare_folders
-from alexnet2012.reporting.compare.text import render
+from alexnet2012.reporting.compare import compare_folders, render_comparison
 from alexnet2012.reporting.figures import style
 from alexnet2012.reporting.measures_errors import measure_ensemble
 from alexnet2012.reporting.model_cards import render_card, unevaluated
@@ -121,7 +120,7 @@ def test_compare_warns_of_the_folder_that_has_them(tmp_path):
     add(b, "cnn", {0: 8, 1: 8, 2: 8})
     comparison = compare_folders(a.folder, b.folder)
     assert comparison.groups[0].learned == ("2 of 3 seeds learned", "")
-    lines = [line for line in render(comparison).splitlines() if "learned" in line]
+    lines = [line for line in render_comparison(comparison).splitlines() if "learned" in line]
     assert lines == ["warning: cnn on photos: 2 of 3 seeds learned in A; its errors count all the same"]
 
 

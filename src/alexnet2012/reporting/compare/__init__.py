@@ -1,1 +1,0 @@
-"""Whether two results folders agree: bit-identical, statistically the same, or different and where."""
