@@ -1,4 +1,4 @@
-"""GPUs: which ones a job may use, a lease on those that it does use, and the device that torch computes on.
+"""GPUs: which ones a job may use, and a lease on those that it does use.
 
 Snakemake counts GPUs and assigns none; without `--resources gpu=N` it does not even count. So each job leases its cards
 itself, by a file lock on each, before torch is imported. Guaranteed among all jobs of one user on one machine:
@@ -23,20 +23,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from alexnet2012.errors import ConfigError, DeviceError
+from alexnet2012.errors import DeviceError
 from alexnet2012.files import LockTaken, locked
-
-if TYPE_CHECKING:
-    import torch
 
 VISIBLE, FOLDER_VARIABLE = "CUDA_VISIBLE_DEVICES", "ALEXNET2012_LEASES"
 ANSWER_S = 60.0  # a healthy nvidia-smi takes up to a few seconds
 POLL_S = 0.2
 # cuBLAS sums in one order only with a workspace of fixed size, of which this is the larger; torch refuses to go on
 # without. Read when CUDA is initialised.
-CUBLAS_WORKSPACE, FIXED_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
 
 @dataclass(frozen=True)
@@ -233,41 +228,3 @@ def list_names(cards: list[Card]) -> str:
 
 def say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
-
-
-def open_device(wanted: str, torch_threads: int, deterministic: bool) -> "torch.device":
-    """The device for `wanted` ("auto", "cpu" or "cuda"), with threads and precision set as the recipes demand.
-
-    float32 means float32: TF32 is off. `deterministic`: the same inputs make the same bits on a GPU too, as they do on
-    a CPU in any case. Raises ConfigError when a GPU is demanded and none can be used.
-    """
-    if deterministic and wanted != "cpu":
-        os.environ.setdefault(CUBLAS_WORKSPACE, FIXED_WORKSPACE)
-    import torch
-
-    torch.set_num_threads(torch_threads)
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise ConfigError(
-            "runtime.device is cuda, but this process sees no usable GPU; use auto or cpu, or mend the driver"
-        )
-    device = torch.device("cuda" if available and wanted != "cpu" else "cpu")
-    if deterministic and device.type == "cuda":
-        make_deterministic()
-    return device
-
-
-def make_deterministic() -> None:
-    """From here on every operation on a GPU has one order of its sums; one that has none raises RuntimeError.
-
-    No operation of this package is of that kind (docs/gpus.md).
-    """
-    import torch
-
-    torch.use_deterministic_algorithms(True)
-    # Every empty tensor here is written before it is read. mypy does not see the property of this module.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False  # what is fastest is measured anew in each process, and may differ

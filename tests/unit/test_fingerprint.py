@@ -106,7 +106,7 @@ def test_a_function_that_moves_to_another_module_changes_nothing(tree, changed):
         ("training/sgd.py", "def zero_grad", "def clear_grad", TRAININGS),
         ("training/loop.py", "CUDA_LOSSES = 50", "CUDA_LOSSES = 51", TRAININGS),
         ("model/lrn.py", "def _window_sum(", "def _window_sum(extra, ", NETS),
-        ("gpus.py", "allow_tf32 = False", "allow_tf32 = True", {*NETS, "calibrate"}),
+        ("devices.py", "allow_tf32 = False", "allow_tf32 = True", {*NETS, "calibrate"}),
         ("config/schedules.py", "len(self.epochs) - 1", "len(self.epochs)", TRAININGS),  # a property of a section
         ("towers/tower.py", "chunk(TOWERS, 1)", "chunk(TOWERS, -1)", {"train-towers"}),
         ("towers/training.py", "self.peers.tell(state is not None)", "pass", {"train-towers"}),

@@ -18,8 +18,9 @@ from fake_gpus import environment, job_command, refuse_to_wait, uuid_of, write_n
 
 from alexnet2012 import gpus
 from alexnet2012.config.schema import RuntimeConfig
+from alexnet2012.devices import CUBLAS_WORKSPACE, open_device
 from alexnet2012.errors import ConfigError, DeviceError
-from alexnet2012.gpus import CUBLAS_WORKSPACE, Card, lease_gpus, leased, list_cards, open_device, settle, take
+from alexnet2012.gpus import Card, lease_gpus, leased, list_cards, settle, take
 
 THREE = [Card(str(number), uuid_of(number)) for number in range(3)]
 TWO = THREE[:2]
@@ -497,7 +498,7 @@ def watched(name, *more):
         raise SystemExit(os.environ.get("{CUBLAS_WORKSPACE}", "not set"))
     return real(name, *more)
 builtins.__import__ = watched
-from alexnet2012.gpus import open_device
+from alexnet2012.devices import open_device
 open_device("auto", 1, True)
 """
     own = {key: value for key, value in os.environ.items() if key != CUBLAS_WORKSPACE}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from alexnet2012 import gpus, provenance
+from alexnet2012 import devices, provenance
 from alexnet2012.cpu import count_usable_cores
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError
@@ -63,7 +63,7 @@ def calibrate_torchvision(folder: Path, output: Path, weights: Path | None, down
     if not digest.startswith(WEIGHTS_SHA256):
         print(f"{path} is not the published file, whose sha256 begins with {WEIGHTS_SHA256}", flush=True)
     threads = count_usable_cores()
-    device = gpus.open_device("auto", threads, deterministic=True)
+    device = devices.open_device("auto", threads, deterministic=True)
     made_by = provenance.collect(threads, device.type)
     found = calibrate(load_torchvision(path).to(device), preprocess, dataset, KNOWN, TOLERANCE)
     write_json(

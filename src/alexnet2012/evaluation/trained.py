@@ -6,7 +6,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from alexnet2012 import gpus, provenance
+from alexnet2012 import devices, provenance
 from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
@@ -47,7 +47,7 @@ def load_net(run_folder: Path, run: RunConfig, classes: int) -> tuple["nn.Module
 
     from alexnet2012.model.layered import make_net
 
-    device = gpus.open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
+    device = devices.open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
     made_by = provenance.collect(run.training.torch_threads, device.type)
     net = make_net(run.architecture, classes)
     net.load_state_dict(load_file(run_folder / "model.safetensors"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from alexnet2012 import gpus
+from alexnet2012 import devices
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.augment import draw_order, draw_views
@@ -43,7 +43,7 @@ class Bench:
         self.request = request
         self.run = RunConfig.model_validate(request.run)
         runtime = self.run.runtime
-        self.device = gpus.open_device(runtime.device, self.run.training.torch_threads, runtime.deterministic)
+        self.device = devices.open_device(runtime.device, self.run.training.torch_threads, runtime.deterministic)
         self.dataset = open_random_images(Path(request.images_folder), self.run.dataset, request.classes)
         self.images = self.dataset.split("train").images
         self.training = Training(self.run, self.dataset, {}, self.device, None)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from alexnet2012 import gpus
+from alexnet2012 import devices
 from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import ConfigError, RecordError
@@ -104,7 +104,7 @@ def train(
     run, tried = take_rate(planned, search_folders or [])
     check_start_folder(run, start_folder)
     dataset = open_packed(data_folder / run.dataset_name)
-    device = gpus.open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
+    device = devices.open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
     identity = Identity(code=codes[0], config=run.hash8, data=dataset.digest)
     state_folder = folder / "state"
     with join(run, dataset, asdict(identity), device, state_folder) as processes:

@@ -8,7 +8,7 @@ from contenders.batches import open_loader
 from contest import Call, Done
 from torch import nn
 
-from alexnet2012 import gpus
+from alexnet2012 import devices
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.packed import open_packed
 from alexnet2012.planning.bench import lengthen_epochs
@@ -20,7 +20,7 @@ SIDE = 8192
 def make_ours(run: dict, folder: str, steps: int) -> Call:
     """An epoch of at least `steps` by the loop of a real training, on packed images from page cache."""
     settings = RunConfig.model_validate(run)
-    device = gpus.open_device("cuda", settings.training.torch_threads, settings.runtime.deterministic)
+    device = devices.open_device("cuda", settings.training.torch_threads, settings.runtime.deterministic)
     training = Training(settings, open_packed(Path(folder)), {}, device, None)
     lengthen_epochs(training, steps)
 
