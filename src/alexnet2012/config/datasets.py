@@ -14,11 +14,29 @@ CIFAR10_DIGEST = "80387ddb9a0edf3fc4a964ee3770296169bb26a651050df200355796730996
 EDITIONS = ("ilsvrc2010", "ilsvrc2012")
 RELEASES = ("fall2009", "fall2011")
 KINDS_IN_ARCHIVES = (*EDITIONS, *RELEASES)
+KINDS_IN_FOLDERS = ("imagefolder", *KINDS_IN_ARCHIVES)
 
-# What says where the images lie, or what to do with bad ones: the images that are packed are the same.
+# The kinds that have a setting; others refuse it. CIFAR-10's 60,000 images are packed as they are, and rotations are of
+# the images that another dataset packs.
+ONLY_FOR = {
+    "of": ("rotations",),
+    "layout": EDITIONS,
+    "class_list": RELEASES,
+    **dict.fromkeys(("subset", "storage", "bad_images"), KINDS_IN_FOLDERS),
+    **dict.fromkeys(("folder", "split_seed", "val_fraction", "test_fraction"), ("cifar10", *KINDS_IN_FOLDERS)),
+    **dict.fromkeys(("complete", "jpeg_quality", "max_bad_images"), ("cifar10", *KINDS_IN_FOLDERS)),
+}
+# The kinds that cannot do without a setting, and an example.
+NEEDED = {
+    "of": (("rotations",), "NAME of the dataset whose images are rotated"),
+    "folder": (KINDS_IN_FOLDERS, "path/to/images"),
+    "class_list": (RELEASES, "path/to/file with one WordNet id on each line"),
+}
+
+# Settings that locate images, or handle unreadable ones: they do not change which images are packed.
 PLACE = {"folder", "layout"}
 TOLERANCE = {"bad_images", "max_bad_images"}
-# What an identity with a known digest says in any case, or what that digest stands for.
+# Settings that a known digest covers, or that `identity` states beside it.
 BESIDE_DIGEST = {"kind", "digest", "size_px", "split_seed", "storage", "jpeg_quality"}
 
 
@@ -32,18 +50,18 @@ class SubsetConfig(Section):
     @model_validator(mode="after")
     def _takes_a_part(self) -> "SubsetConfig":
         if self.classes is None and self.per_class is None:
-            raise ValueError("a subset names classes, per_class or both, e.g. subset: {classes: 100, per_class: 200}")
+            raise ValueError("expected classes, per_class or both, e.g. subset: {classes: 100, per_class: 200}")
         return self
 
 
 class DatasetConfig(Section):
     """One dataset; `size_px` is the side of the stored square image.
 
-    `layout`: the form in which an ILSVRC edition lies in `folder`; auto looks. `storage`: raw pixels, or each image
-    re-encoded as JPEG of `jpeg_quality`. `bad_images: skip` leaves out up to `max_bad_images` unreadable ones.
-    `complete: false` accepts an edition that lacks images. `class_list`: a file with a WordNet id on each line.
-    `of`: the dataset whose images kind rotations shows in four orientations, each with classes of its own; `source` is
-    that dataset's section, which the configuration fills in.
+    `layout`: how an ILSVRC edition is stored in `folder`; auto detects it. `storage`: raw pixels, or each image
+    re-encoded as JPEG of `jpeg_quality`. `bad_images: skip` leaves out up to `max_bad_images` unreadable images.
+    `complete: false` accepts an edition with missing images. `class_list`: a file with a WordNet id on each line.
+    `of`: the dataset whose images kind rotations shows in four orientations, one class each; `source` is that dataset's
+    section, filled in by Config.
     """
 
     kind: Literal["cifar10", "imagefolder", "ilsvrc2010", "ilsvrc2012", "fall2009", "fall2011", "rotations"]
@@ -65,43 +83,28 @@ class DatasetConfig(Section):
     digest: str | None = None
 
     @model_validator(mode="after")
-    def _consistent(self) -> "DatasetConfig":
+    def _settings_of_its_kind(self) -> "DatasetConfig":
+        for name, kinds in ONLY_FOR.items():
+            if self.kind not in kinds and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is not a setting of kind {self.kind}; remove it")
+        for name, (kinds, example) in NEEDED.items():
+            if self.kind in kinds and not getattr(self, name):
+                raise ValueError(f"{self.kind} needs {name}; write {name}: {example}")
         if self.kind == "cifar10" and self.size_px != 32:
             raise ValueError(f"size_px is {self.size_px}, but CIFAR-10's images are 32 pixels wide; write size_px: 32")
-        if self.kind == "rotations" or self.of is not None:
-            self._check_rotations()
-            return self
-        if self.kind != "cifar10" and not self.folder:
-            raise ValueError(f"{self.kind} needs a folder: write folder: path/to/images")
-        if self.val_fraction + self.test_fraction >= 1:
-            raise ValueError("val_fraction + test_fraction leave no training images; make their sum smaller than 1")
-        if self.layout != "auto" and self.kind not in EDITIONS:
-            raise ValueError(f"layout is for {' and '.join(EDITIONS)}; remove it from {self.kind}")
-        if self.layout not in ("auto", "tars") and self.kind == "ilsvrc2010":
-            raise ValueError(f"layout is {self.layout}, but ILSVRC-2010 is read from its official tars only")
-        if (self.class_list is None) == (self.kind in RELEASES):
-            need = "needs a class_list" if self.kind in RELEASES else "takes no class_list; remove it"
-            raise ValueError(f"{self.kind} {need}: a file with one WordNet id on each line")
-        if (self.bad_images == "skip") != (self.max_bad_images > 0):
-            raise ValueError("bad_images: skip and max_bad_images: N (how many at most) are written together")
-        if self.storage == "raw" and "jpeg_quality" in self.model_fields_set and self.jpeg_quality != 95:
-            raise ValueError("jpeg_quality is a setting of storage: jpeg; write that or remove it")
-        if self.kind == "cifar10":
-            for name in ("subset", "storage", "bad_images"):
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(
-                        f"{name} is not for cifar10, whose 60,000 images are packed as they are; remove it"
-                    )
         return self
 
-    def _check_rotations(self) -> None:
-        if self.kind != "rotations":
-            raise ValueError(f"of is for kind: rotations; remove it from {self.kind}")
-        if self.of is None:
-            raise ValueError("rotations need the dataset whose images are rotated: write of: NAME")
-        own = self.model_fields_set - {"kind", "of", "source", "size_px", "digest"}
-        if given := sorted(name for name in own if getattr(self, name) != type(self).model_fields[name].default):
-            raise ValueError(f"rotations are of the images of {self.of} as it packs them; remove {', '.join(given)}")
+    @model_validator(mode="after")
+    def _consistent(self) -> "DatasetConfig":
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError("val_fraction + test_fraction leave no training images; make their sum smaller than 1")
+        if self.layout not in ("auto", "tars") and self.kind == "ilsvrc2010":
+            raise ValueError(f"layout is {self.layout}, but ILSVRC-2010 is read from its official tars only")
+        if (self.bad_images == "skip") != (self.max_bad_images > 0):
+            raise ValueError("bad_images: skip and max_bad_images: N (how many at most) are written together")
+        if self.storage == "raw" and self.jpeg_quality != 95:
+            raise ValueError("jpeg_quality is a setting of storage: jpeg; write that or remove it")
+        return self
 
     @property
     def evaluated_splits(self) -> tuple[str, ...]:
@@ -112,12 +115,12 @@ class DatasetConfig(Section):
 
     @property
     def known_digest(self) -> str | None:
-        """The content digest that the images must have, where it is known before they are read."""
+        """The content digest that the images must have, if known before they are read."""
         return CIFAR10_DIGEST if self.kind == "cifar10" else self.digest
 
     @property
     def packing(self) -> dict[str, Any]:
-        """Plain data of all that decides what a packed image is, but for the images themselves."""
+        """The settings, as plain data, that determine a packed image, given the source images."""
         if self.source is not None:
             return {"kind": self.kind, "of": self.source.packing}
         return self._dump_departures({*PLACE, *TOLERANCE, "digest"})
@@ -126,8 +129,8 @@ class DatasetConfig(Section):
     def identity(self) -> dict[str, Any]:
         """Plain data that change whenever other images, or the same ones differently, are to be packed.
 
-        A known digest stands for the kind of source and for where it lies, not for what is taken of it: a section that
-        selects or splits otherwise is packed again, and refused there if its digest is still the old one.
+        A known digest replaces the kind and place of the source, but not the settings that select or split: if those
+        change, the dataset is packed again, and refused then if its digest is still the old one.
         """
         if self.source is not None:
             return {"kind": self.kind, "of": self.source.identity}

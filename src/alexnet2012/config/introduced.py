@@ -1,16 +1,16 @@
-"""The default that each setting was introduced with, which hashes of runs and identities of datasets leave out.
+"""The default with which each setting was introduced; hashes of runs and identities of datasets leave it out.
 
-A setting that is added gets its line here, with the default that means what the code did before: no older hash changes.
-Lines are not edited afterwards: where a default changes, the table keeps the old one, and the hash of every run
-that takes the new default changes with it. `tests/unit/config/test_introduced.py` finds settings without a line.
+Give each new setting a line with the default that means what the code did before: no older hash changes. Never edit a
+line: if a default changes, the table keeps the old one, so that the hash of every run that takes the new default
+changes. `tests/unit/config/test_introduced.py` finds settings without a line.
 """
 
 from typing import Any
 
 from alexnet2012.config.validate import Section
 
-# By the section that declares the setting, whose subclasses inherit the line. A section stands here as its departures
-# from its own lines: {} is one whose settings all are as they were introduced.
+# By the section that declares the setting; subclasses inherit its lines. A default that is itself a section is given as
+# its departures from that section's lines: {} has none.
 INTRODUCED: dict[str, dict[str, Any]] = {
     "ConvConfig": {"stride": 1, "pad": 0},
     "PoolConfig": {"size": 3, "stride": 2, "rounding": "up"},
@@ -104,15 +104,15 @@ INTRODUCED: dict[str, dict[str, Any]] = {
 
 
 def list_introduced(model: type[Section]) -> dict[str, Any]:
-    """The lines of a section and of those that it inherits from."""
+    """The lines of a section, with those of its bases."""
     bases = [INTRODUCED.get(base.__name__, {}) for base in reversed(model.__mro__)]
     return {key: value for lines in bases for key, value in lines.items()}
 
 
 def dump_departures(section: Section) -> dict[str, Any]:
-    """Plain data of the settings that are not as they were introduced, and of those that never had a default.
+    """Plain data of the settings that are not as they were introduced, and of those without a default.
 
-    While no default has changed this is `section.model_dump(exclude_defaults=True)`.
+    As long as no default has changed, this is `section.model_dump(exclude_defaults=True)`.
     """
     introduced = list_introduced(type(section))
     values = {key: _dump(getattr(section, key)) for key in type(section).model_fields}

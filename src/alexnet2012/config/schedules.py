@@ -1,13 +1,13 @@
-"""When a training's learning rate changes and when it ends: by epochs, by error, by a target, or as it was logged."""
+"""Schedules: when the learning rate drops and when training ends, by epochs, error, a target, or a log."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from alexnet2012.config.nets import REST
 from alexnet2012.config.validate import Section
 
-FEWEST_STEPS, FEWEST_STEPS_PER_EPOCH = 1_000, 10  # below which a net may well stay at chance
+FEWEST_STEPS, FEWEST_STEPS_PER_EPOCH = 1_000, 10  # with fewer, a net may stay at chance
 
 Rate = Annotated[float, Field(ge=0)]
 
@@ -16,14 +16,7 @@ class FixedSchedule(Section):
     """`epochs[i]` epochs at learning_rate / 10^i."""
 
     kind: Literal["fixed"]
-    epochs: list[int] = Field(min_length=1)
-
-    @field_validator("epochs")
-    @classmethod
-    def _positive(cls, epochs: list[int]) -> list[int]:
-        if min(epochs) < 1:
-            raise ValueError(f"every learning rate needs at least one epoch, found {epochs}")
-        return epochs
+    epochs: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)
 
     @property
     def drops(self) -> int:
@@ -35,7 +28,7 @@ class FixedSchedule(Section):
 
 
 class PlateauSchedule(Section):
-    """§5: divide by ten when validation error stops improving; three drops, about 90 epochs."""
+    """§5: divide the rate by ten when validation error stops improving; three drops, about 90 epochs."""
 
     kind: Literal["plateau"]
     patience: int = Field(default=5, ge=1)
@@ -45,9 +38,9 @@ class PlateauSchedule(Section):
 
 
 class TargetSchedule(Section):
-    """§3.1, figure 1: one learning rate until the training error, in evaluation mode, is at most `train_error`.
+    """§3.1, figure 1: one rate until the training error, in evaluation mode, is at most `train_error`, a fraction.
 
-    Ends at `max_epochs` without it. `diverging: stop` lets a rate that is too high end a run that merely tries it.
+    Ends at `max_epochs` in any case. `diverging: stop` ends a diverging run without an error, for a rate on trial.
     """
 
     kind: Literal["target"]
@@ -61,8 +54,10 @@ class TargetSchedule(Section):
 
 
 class RateChange(Section):
-    """What was changed by hand once `after` epochs were done: learning rates by layer, `rest` being all that are not
-    named, and whether there is colour noise. What is not said stays as it was; a rate of 0 freezes its layer."""
+    """A change by hand after epoch `after`: learning rates by layer, `rest` for all others, and colour noise on or off.
+
+    Settings left out stay as they were; a rate of 0 freezes its layer.
+    """
 
     after: int = Field(ge=0)
     weights: dict[str, Rate] = {}
@@ -70,7 +65,7 @@ class RateChange(Section):
     colour_noise: bool | None = None
 
     def followed_by(self, later: "RateChange") -> "RateChange":
-        """Both at the moment of this one."""
+        """This change and a later one as a single change at this one's epoch."""
         noise = self.colour_noise if later.colour_noise is None else later.colour_noise
         return RateChange(
             after=self.after,
@@ -81,8 +76,8 @@ class RateChange(Section):
 
 
 class LoggedSchedule(Section):
-    """A training that was steered by hand, as the 2012 source's notes log it: `learning_rate` and `bias_rate` of the
-    training have no say in it."""
+    """A training steered by hand, as logged in the 2012 source's notes; it ignores the training's `learning_rate` and
+    `bias_rate`."""
 
     kind: Literal["logged"]
     changes: list[RateChange] = Field(min_length=1)
@@ -94,23 +89,23 @@ class LoggedSchedule(Section):
         if first.after != 0 or not first.weights.get(REST) or REST not in first.biases:
             raise ValueError(f"the first change is after: 0 and gives weights and biases a rate for {REST}")
         if any(each.weights.get(REST) == 0 for each in self.changes):
-            raise ValueError(f"the rate of the {REST} never becomes 0; a layer is frozen by its own name")
+            raise ValueError(f"the rate of {REST} cannot be 0; a layer is frozen by its own name")
         if moments != sorted(set(moments)) or moments[-1] >= self.max_epochs:
             raise ValueError(f"changes come one after another, before epoch {self.max_epochs}; found {moments}")
         return self
 
     @property
     def drops(self) -> int:
-        """How often the rate of the rest was lowered."""
+        """The number of drops of `rest`'s rate."""
         return len(self.list_drops())
 
     def list_drops(self) -> list[int]:
-        """After how many epochs the rate of the rest was lowered."""
+        """The epochs after which the rate of `rest` drops."""
         return [each.after for each in self.changes[1:] if REST in each.weights]
 
     def stretch(self, epochs: int) -> "LoggedSchedule":
-        """The same over so many epochs, each change at the whole epoch that is nearest; raises ValueError where two
-        rates of the rest would meet, or one has no epoch left."""
+        """This schedule scaled to `epochs`, each change at the nearest whole epoch; raises ValueError if two rates of
+        `rest` would coincide or a change would have no epoch left."""
         moved: dict[int, RateChange] = {}
         for each in self.changes:
             after = round(each.after * epochs / self.max_epochs)
@@ -126,7 +121,7 @@ AnySchedule = FixedSchedule | PlateauSchedule | TargetSchedule | LoggedSchedule
 
 
 def warn_of_few_steps(steps_per_epoch: int, epochs: int) -> str:
-    """A sentence for a training that is too short to learn much, and what to do about it; empty for a longer one."""
+    """A warning for a training too short to learn much, with advice; empty for a longer one."""
     steps = steps_per_epoch * epochs
     if steps >= FEWEST_STEPS and steps_per_epoch >= FEWEST_STEPS_PER_EPOCH:
         return ""

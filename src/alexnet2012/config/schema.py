@@ -1,42 +1,35 @@
-"""The settings of one run, resolved, and the hash that names it.
+"""The resolved settings of one run, and the hash that names it.
 
-Defaults are the paper's recipe, so that a config file states only where it departs from them.
+The defaults are the paper's recipe; a config file states only departures from them.
 """
 
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.introduced import dump_departures
 from alexnet2012.config.nets import AnyNetConfig, BaselineConfig, LayeredNetConfig, NetConfig
 from alexnet2012.config.schedules import AnySchedule, PlateauSchedule, Rate
-from alexnet2012.config.validate import Section, read_yaml, validate
+from alexnet2012.config.validate import Distinct, Section, read_yaml, validate
 from alexnet2012.errors import ConfigError
 
 
 class SearchConfig(Section):
-    """The learning rate is the one of `rates` that came nearest to the target within `epochs`, in runs of their own."""
+    """A learning-rate search: the one of `rates` that comes nearest to the target within `epochs`, in separate runs."""
 
-    rates: list[float] = Field(min_length=2)
+    rates: Annotated[list[Annotated[float, Field(gt=0)]], Distinct] = Field(min_length=2)
     epochs: int = Field(ge=1)
-
-    @field_validator("rates")
-    @classmethod
-    def _distinct(cls, rates: list[float]) -> list[float]:
-        if min(rates) <= 0 or len(set(rates)) != len(rates):
-            raise ValueError(f"rates must be distinct and positive, found {rates}")
-        return rates
 
 
 class AugmentationConfig(Section):
     """§4.1: random crops, reflections, and PCA colour noise of standard deviation `colour_std`.
 
-    Of the 2012 code: `chunk` images after one another share a position and a reflection; images with colour noise are
-    divided by `colour_divisor`.
+    Features of the 2012 code: `chunk` consecutive images share a crop position and a reflection; images with colour
+    noise are divided by `colour_divisor`.
     """
 
     crops: bool = True
@@ -47,12 +40,14 @@ class AugmentationConfig(Section):
 
 
 class TrainingConfig(Section):
-    """§5; the defaults are recipe `paper`. Recipe `fast` departs from its arithmetic, by `precision` and `compile`;
-    `code2012` is what the 2012 source did, `baseline` what no net is trained by.
+    """§5; the defaults are recipe `paper`.
 
-    `bias_rate`: the biases' learning rate as a multiple of the weights'; `layer_rates`: that of a layer as a multiple
-    of the others'. `learning_rate_search` finds `learning_rate`. `order: fixed`: the images come in one shuffled order
-    in every epoch and for every seed, as from the files of the 2012 code.
+    Other recipes: `fast` changes the arithmetic (`precision`, `compile`); `code2012` follows the 2012 source;
+    `baseline`: placeholder for systems that are not nets. `bias_rate`: the learning rate of biases relative to that of
+    weights; `layer_rates`: that of a layer relative to the others. `learning_rate_search` replaces `learning_rate` by
+    the best of several. `order: fixed`: one shuffled order for all epochs and seeds, as in the 2012 code's files.
+    `minival_fraction`: the part of the training split used by `schedule_split: minival`. `measured_train_images`: how
+    many training images the training error is measured on.
     """
 
     recipe: Literal["paper", "fast", "code2012", "baseline"] = "paper"
@@ -78,22 +73,16 @@ class TrainingConfig(Section):
     def _arithmetic_of_the_recipe(self) -> "TrainingConfig":
         departs = self.precision != "fp32" or self.compile
         if self.recipe != "fast" and departs:
-            raise ValueError(
-                f"recipe {self.recipe} is float32 and not compiled; precision and compile are for recipe: fast"
-            )
+            raise ValueError(f"precision and compile are settings of recipe: fast, not of {self.recipe}")
         if self.recipe == "fast" and not departs:
             raise ValueError("recipe fast needs precision: bf16 or compile: true; without them it is recipe: paper")
         return self
 
     @model_validator(mode="after")
-    def _one_set_of_rates(self) -> "TrainingConfig":
-        if self.schedule.kind == "logged" and self.layer_rates:
-            raise ValueError("a logged schedule has the rates of each layer itself; remove layer_rates")
-        return self
-
-    @model_validator(mode="after")
-    def _search_has_a_target(self) -> "TrainingConfig":
+    def _settings_of_the_schedule(self) -> "TrainingConfig":
         search, schedule = self.learning_rate_search, self.schedule
+        if schedule.kind == "logged" and self.layer_rates:
+            raise ValueError("a logged schedule has the rates of each layer itself; remove layer_rates")
         if search is not None and schedule.kind != "target":
             raise ValueError("learning_rate_search needs schedule: {kind: target, ...}, by which its rates are judged")
         if search is not None and search.epochs > schedule.max_epochs:
@@ -104,18 +93,19 @@ class TrainingConfig(Section):
 
     @property
     def recipe_in_words(self) -> str:
-        """What tables say: "paper", "code2012", or "fast (bf16, compiled)"."""
+        """The recipe as tables show it: "paper", "code2012", or "fast (bf16, compiled)"."""
         if self.recipe != "fast":
             return self.recipe
         return f"{self.recipe} ({', '.join([self.precision, *(['compiled'] if self.compile else [])])})"
 
 
 class RuntimeConfig(Section):
-    """How a run is carried out; nothing here changes a result by more than rounding, so nothing here is hashed.
+    """How a run is executed; nothing here changes a result by more than rounding, so nothing here is hashed.
 
-    `placement`: a whole net on one device, so that two cards train two nets, or a tower on each of two (§3.2).
-    `too_few_devices`: what a training on two does where it is granted one GPU, or finds one.
-    `deterministic`: the same seed makes the same bits on a GPU too, on one kind of card with one version of torch.
+    `checkpoint_every_s`: seconds between checkpoints. `evaluation_batch`: images per batch. `placement`: a whole net on
+    one device, or one tower on each of two (§3.2). `accept_code`: fingerprint of other code whose checkpoints may be
+    resumed. `too_few_devices`: what a training on two devices does if it has only one GPU. `deterministic`: a seed
+    gives the same bits on a GPU too, for one model of GPU and one version of torch.
     """
 
     checkpoint_every_s: float = Field(default=600.0, gt=0)
@@ -128,23 +118,24 @@ class RuntimeConfig(Section):
 
     @property
     def gpus_per_training(self) -> int:
-        """Also the number of its processes."""
+        """The number of devices, and of processes, of one training."""
         return 2 if self.placement == "two-devices" else 1
 
 
 class Start(Section):
-    """What a training begins with instead of initial weights: the `layers` that `run` has trained."""
+    """The `layers` trained by `run`, with which a training begins instead of initial weights."""
 
     run: "RunConfig"
     layers: list[str] = Field(min_length=1)
 
     @property
     def identity(self) -> list[Any]:
+        """Its part of the hash of the run that begins with it."""
         return [self.run.hash8, self.run.seed, sorted(self.layers)]
 
 
 class RunConfig(Section):
-    """Everything one training needs, resolved: the config.yaml beside its result."""
+    """All settings of one training: the config.yaml beside its result."""
 
     name: str
     variant: str
@@ -158,12 +149,12 @@ class RunConfig(Section):
 
     @property
     def hash8(self) -> str:
-        """Eight hex digits over all that decides the weights but the seed and the code.
+        """Eight hex digits over everything that determines the weights, except the seed and the code.
 
-        Settings that are as they were introduced are left out (introduced.py): a setting that a later version adds
-        changes no older hash, a default that it changes does.
-        The dataset enters by what makes its images these and no others, not by where they lie (DatasetConfig.identity):
-        a path must be known before any image is read. The digest of what was read is checked through the manifest.
+        Settings that are as they were introduced are left out (introduced.py): a setting added by a later version
+        changes no older hash, a changed default does. The dataset is represented by its identity and not by its images,
+        since the hash is part of paths that must be known before any image is read; the digest of the images is
+        checked through the manifest.
         """
         net, training = dump_departures(self.net), dump_departures(self.training)
         start = {} if self.starts_from is None else {"starts_from": self.starts_from.identity}
@@ -171,27 +162,27 @@ class RunConfig(Section):
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is no net, but one of the systems that table 1 compares the net with."""
+        """Whether it is not a net but one of the systems that table 1 compares nets with."""
         return isinstance(self.net, BaselineConfig)
 
     @property
     def architecture(self) -> NetConfig | LayeredNetConfig:
         """The settings of its net; raises ConfigError for a baseline."""
         if isinstance(self.net, BaselineConfig):
-            raise ConfigError(f"{self.folder} holds a baseline, and a net was expected; name the folder of a net")
+            raise ConfigError(f"{self.folder}: expected a net, found a baseline; name the folder of a net")
         return self.net
 
     @property
     def is_trial(self) -> bool:
-        """Whether it tries one rate of a learning-rate search."""
+        """Whether it is a trial of one rate of a learning-rate search."""
         return is_trial(self.variant, self.training.learning_rate)
 
     @property
     def training_stage(self) -> str:
-        """The stage whose fingerprint is the code of its training.
+        """The stage whose fingerprint identifies the code of its training.
 
-        `placement` decides, and not the number of processes in the end: a run on two devices that was granted one GPU
-        (`too_few_devices`) has the code for two, which the workflow knows in advance, and goes on either way.
+        It depends on `placement` only, which the workflow knows in advance: a run for two devices that was given one
+        (`too_few_devices`) has the code for two as well, and can resume on either.
         """
         if self.is_baseline:
             return "train-baseline"
@@ -199,12 +190,12 @@ class RunConfig(Section):
 
     @property
     def training_threads(self) -> int:
-        """Of all processes of its training."""
+        """The number of torch threads of all processes of its training."""
         return self.training.torch_threads * self.runtime.gpus_per_training
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that its net is evaluated on: those whose labels are public."""
+        """The splits that its net is evaluated on, those with public labels."""
         return self.dataset.evaluated_splits
 
     @property
@@ -227,7 +218,7 @@ def name_trial(variant: str, rate: float) -> str:
 
 
 def is_trial(variant: str, learning_rate: float | None) -> bool:
-    """Whether a run of this name and rate tries the rate for a search: too high a rate is what it may find."""
+    """Whether a run of this name and rate is a trial of a search. A trial may diverge: its rate may be too high."""
     return learning_rate is not None and variant.endswith(name_trial("", learning_rate))
 
 
@@ -237,5 +228,5 @@ def digest8(values: Any) -> str:
 
 
 def read_run(path: Path) -> RunConfig:
-    """The resolved configuration of one run, as stored beside its result."""
+    """The settings of one run, as stored beside its result; raises ConfigError for a file that holds something else."""
     return validate(RunConfig, read_yaml(path), str(path))

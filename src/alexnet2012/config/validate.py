@@ -1,28 +1,40 @@
-"""Strict sections of settings, and plain data turned into them: every mistake is a sentence that names its place."""
+"""Strict sections of settings, and plain data validated as such: each mistake is a line with its file and key."""
 
 import difflib
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from alexnet2012.errors import ConfigError
 
 
 class Section(BaseModel):
-    """Strict and frozen: no unknown keys, no conversions, no infinities."""
+    """Base of all sections. Strict and frozen: no unknown keys, no conversions, no infinities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Model = typing.TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]  # where a pydantic error was found
-TAGS = ("kind", "type")  # the settings by which sections that can stand in one place are told apart
+TAGS = ("kind", "type")  # the settings that tell apart the sections of a union
+
+
+def check_distinct(values: list[Any]) -> list[Any]:
+    """The same list; raises ValueError if a value recurs."""
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise ValueError(f"{value!r} is written twice; keep one of them")
+    return values
+
+
+Distinct = AfterValidator(check_distinct)
 
 
 def read_yaml(path: Path) -> Any:
@@ -33,68 +45,90 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not text in UTF-8 ({error.reason} at byte {error.start})") from None
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{path}{line}: {error.problem or error}; this is not valid YAML") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: {error}; this is not valid YAML") from None
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: {problem or error}; this is not valid YAML") from None
 
 
-def validate(model: type[Model], values: Any, source: str) -> Model:
-    """`values` as `model`; raises ConfigError with one line per mistake."""
+def validate(
+    model: type[Model], values: Any, source: str, delta: dict[str, Any] | None = None, delta_source: str = ""
+) -> Model:
+    """`values` as `model`; raises ConfigError with one line per mistake.
+
+    A mistake is reported as one in `source`, or in `delta_source` if `delta`, which was merged into the values, wrote
+    that setting.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{source}: {describe_item(model, item)}" for item in error.errors())) from None
+        lines = []
+        for item in error.errors():
+            *_, place = walk(model, item["loc"])
+            lines.append(f"{delta_source if wrote(delta or {}, place) else source}: {describe_error(model, item)}")
+        raise ConfigError("\n".join(lines)) from None
 
 
-def check_known(where: str, what: str, name: str, known: Iterable[str], defined_in: Path | None = None) -> None:
-    """Raises ConfigError with the nearest known name when `name` is none of them."""
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Begin the message of a ConfigError raised inside with the place that it is about."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def check_known(where: str, what: str, name: str, known: Iterable[str]) -> None:
+    """Raises ConfigError with the nearest known name if `name` is none of them."""
     if name not in known:
-        place = f" in {defined_in}" if defined_in else ""
-        raise ConfigError(f'{where}: there is no {what} "{name}"{place}; {suggest(name, known)}')
+        raise ConfigError(f'{where}: there is no {what} "{name}"; {suggest(name, known)}')
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(name), list(known), n=1)
+    """The nearest of the known names as a question, or all of them."""
+    close = difflib.get_close_matches(name, list(known), n=1)
     return f'did you mean "{close[0]}"?' if close else f"there are {', '.join(sorted(known)) or 'none'}"
 
 
-def describe_item(model: type[BaseModel], item: ErrorDetails, section: str = "") -> str:
-    """One pydantic error as a sentence: the key below `section`, what was found, what was expected."""
-    found, kind = item.get("input"), item["type"]
-    sections, kinds, place = walk(model, item["loc"])
-    place = [section, *place] if section else place
-    key, message = dotted(place), item["msg"].removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        return f'{prefix(place)}"{place[-1]}" is not {advise(str(place[-1]), item["loc"], model)}'
-    if kind == "missing":
-        return f'{prefix(place)}"{place[-1]}" is missing'
-    if kind == "value_error":
-        return f"{key}: {message}" if key else message
-    if kind == "union_tag_not_found":
-        return f"{key} has no {item['ctx']['discriminator'].strip(chr(39))}; say which kind it is"
-    if kind == "union_tag_invalid":
-        context = item["ctx"]
-        tag = context["discriminator"].strip("'")
-        tag = tag if tag in TAGS else "kind"
-        return f"{key}.{tag} is {context['tag']!r}: input should be {context['expected_tags'].replace(', ', ' or ')}"
-    if found is None:
-        return (
-            f"{key} is empty; give it a value or remove it" if key else "it is empty; a file of settings was expected"
-        )
+def describe_error(model: type[BaseModel], item: ErrorDetails) -> str:
+    """One pydantic error in words: the key, what was found, what was expected."""
+    found, message, context = item["input"], item["msg"].removeprefix("Value error, "), item.get("ctx", {})
+    *_, place = walk(model, item["loc"])
+    if "discriminator" in context:  # pydantic's place is the section; the mistake is in its kind or type
+        place.append("type" if "type" in context["discriminator"] else "kind")
+    key = dotted(place)
+    section = f"{dotted(place[:-1])}: " if place[:-1] else ""
+    match item["type"]:
+        case "extra_forbidden":
+            return f'{section}"{place[-1]}" is not {advise(str(place[-1]), item["loc"], model)}'
+        case "missing" | "union_tag_not_found":
+            return f'{section}"{place[-1]}" is missing'
+        case "union_tag_invalid":
+            return f"{key} is {context['tag']!r}: expected {context['expected_tags']}"
+        case "value_error":
+            return f"{key}: {message}" if key else message
     if not key:
-        return f"it holds a {type(found).__name__}; settings, each a `key: value`, were expected"
-    hint = ""
-    if isinstance(found, str) and kind in ("float_type", "int_type"):
-        hint = f"; it was read as text: write {plain_number(found)}" if plain_number(found) else ""
-    elif kind == "list_type" and not isinstance(found, dict):
-        hint = f"; write [{found}]"
-    return f"{key} is {found!r}: {message[0].lower()}{message[1:]}{hint}"
+        return f"expected settings, each a `key: value`; found {'nothing' if found is None else type(found).__name__}"
+    if found is None:
+        return f"{key} is empty; give it a value or remove it"
+    return f"{key} is {found!r}: {message[0].lower()}{message[1:]}{advise_spelling(found, item['type'])}"
+
+
+def advise_spelling(found: Any, expected: str) -> str:
+    """How to write the value so that YAML reads the expected type; empty if that is not known."""
+    if expected == "list_type" and not isinstance(found, dict):
+        return f"; write [{found}]"
+    if expected not in ("float_type", "int_type") or not isinstance(found, str):
+        return ""
+    try:  # YAML reads 1e-4 as text
+        number = f"{float(found):f}".rstrip("0").rstrip(".") or "0"
+    except ValueError:
+        return ""
+    return f"; it was read as text: write {number}"
 
 
 def advise(name: str, loc: Location, model: type[BaseModel]) -> str:
-    """What an unknown setting may have meant; one of another kind of the same section is called that."""
+    """The nearest setting to an unknown one, or the kind of this section that has it."""
     sections, kinds, _ = walk(model, loc[:-1])
     for other in kinds:
         if name in other.model_fields:
@@ -104,13 +138,15 @@ def advise(name: str, loc: Location, model: type[BaseModel]) -> str:
 
 
 def walk(model: type[BaseModel], loc: Location) -> tuple[list[type[BaseModel]], list[type[BaseModel]], list[int | str]]:
-    """The sections that can stand at `loc` inside `model`; all kinds of section among which the last tag chose; and
-    `loc` without the tags that pydantic puts in to say which kind of section it tried."""
+    """The sections that can stand at `loc` inside `model`; all members of the union that the last tag chose from; and
+    `loc` without the marks that pydantic puts in: tags, and [key] for a mapping's key."""
     sections, kinds, place = [model], [], []
     for part in loc:
         chosen = [each for each in sections if part in tags_of(each)] if len(sections) > 1 else []
         if chosen:
             sections, kinds = chosen, sections
+            continue
+        if part == "[key]":
             continue
         place.append(part)
         if isinstance(part, str) and any(part in each.model_fields for each in sections):
@@ -120,7 +156,7 @@ def walk(model: type[BaseModel], loc: Location) -> tuple[list[type[BaseModel]], 
 
 
 def tags_of(section: type[BaseModel]) -> tuple[str, ...]:
-    """The kinds by which a section is told from others in its place: the values of its `kind` or `type`."""
+    """The values of a section's `kind` or `type`."""
     fields = [section.model_fields[tag] for tag in TAGS if tag in section.model_fields]
     return tuple(value for field in fields for value in typing.get_args(field.annotation))
 
@@ -133,32 +169,18 @@ def sections_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def wrote(delta: Any, place: list[int | str]) -> bool:
-    """Whether the variant's delta, and not the base, wrote the setting at `place`, or anything of a whole section."""
-    if not place:
-        return bool(delta)
+    """Whether `delta` wrote the setting at `place`, or anything of a whole section."""
     for part in place:
         if not isinstance(delta, dict):  # a list or a number: it replaced whatever the base had below
             return True
         if part not in delta:
             return False
         delta = delta[part]
-    return True
-
-
-def plain_number(text: str) -> str | None:
-    """YAML takes 1e-4 for text; the same number in a form that it takes for a number."""
-    try:
-        return f"{float(text):f}".rstrip("0").rstrip(".") or "0"
-    except ValueError:
-        return None
+    return bool(delta != {})
 
 
 def dotted(place: Iterable[int | str]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
-
-
-def prefix(place: list[int | str]) -> str:
-    return f"{dotted(place[:-1])}: " if place[:-1] else ""
 
 
 class UniqueKeyLoader(yaml.SafeLoader):

@@ -89,7 +89,7 @@ def test_recipe_paper_is_the_defaults(tmp_path):
     [
         (
             {"pretrained_on": None},
-            "experiments[0]: 1-cnn-star starts from a training of cnn-sixth-layer; name the dataset",
+            "experiments[0]: 1-cnn-star starts from a training of cnn-sixth-layer; write pretrained_on",
         ),
         (
             {"pretrained_on": "turnd"},

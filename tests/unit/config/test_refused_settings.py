@@ -10,10 +10,10 @@ from alexnet2012.errors import ConfigError
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"net": {"fc_neurons": 33}}, "halves fc6 and fc7, and net.fc_neurons is 33; make it even"),
-        ({"variant": "one-gpu"}, "splits a net of two towers, and this net has none; give it net.towers: 2"),
-        ({"variant": "cifar-13pct"}, "splits a net of two towers, and this net has none"),
-        ({"training": {"recipe": "fast", "compile": True}}, "features between layers, which cannot be compiled"),
+        ({"net": {"fc_neurons": 33}}, "net.fc_neurons, 33; make it even"),
+        ({"variant": "one-gpu"}, "needs a net of two towers; give it net.towers: 2"),
+        ({"variant": "cifar-13pct"}, "needs a net of two towers"),
+        ({"training": {"recipe": "fast", "compile": True}}, "cannot be compiled; remove training.compile"),
     ],
 )
 def test_a_net_that_cannot_be_two_towers_is_refused(changes, words):
@@ -89,7 +89,7 @@ def test_a_wrong_value_is_named_with_what_was_expected(changes, message):
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        ({"kind": "steps"}, "training.schedule.kind is 'steps': input should be 'fixed' or 'plateau'"),
+        ({"kind": "steps"}, "training.schedule.kind is 'steps': expected 'fixed', 'plateau'"),
         (
             {"kind": "fixed", "epochs": [1], "patience": 2},
             'training.schedule: "patience" is not a setting of kind fixed but of kind plateau; '
@@ -100,7 +100,10 @@ def test_a_wrong_value_is_named_with_what_was_expected(changes, message):
             'training.schedule: "epochs" is not a setting of kind plateau but of kind fixed; write kind: fixed',
         ),
         ({"kind": "fixed"}, 'training.schedule: "epochs" is missing'),
-        ({"kind": "fixed", "epochs": [0]}, "training.schedule.epochs: every learning rate needs at least one epoch"),
+        (
+            {"kind": "fixed", "epochs": [0]},
+            "training.schedule.epochs[0] is 0: input should be greater than or equal to 1",
+        ),
         (
             {"kind": "fixed", "epochs": [1], "epoch": 1},
             'training.schedule: "epoch" is not a setting; did you mean "epochs"?',
@@ -116,9 +119,9 @@ def test_a_mistaken_schedule_is_told_by_its_own_kind(schedule, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (None, "some.yaml: it is empty; a file of settings was expected"),
-        (["a"], "some.yaml: it holds a list; settings, each a `key: value`, were expected"),
-        ("text", "some.yaml: it holds a str; settings, each a `key: value`, were expected"),
+        (None, "some.yaml: expected settings, each a `key: value`; found nothing"),
+        (["a"], "some.yaml: expected settings, each a `key: value`; found list"),
+        ("text", "some.yaml: expected settings, each a `key: value`; found str"),
         (
             {},
             'some.yaml: "name" is missing\nsome.yaml: "datasets" is missing\nsome.yaml: "experiments" is missing',
@@ -141,9 +144,9 @@ def test_unknown_names_are_answered_with_the_nearest_known():
     assert complaint(experiments=[LINE | {"dataset": "cifar-10"}]) == (
         'some.yaml: experiments[0].dataset: there is no dataset "cifar-10"; did you mean "cifar10"?'
     )
-    found = complaint(experiments=[LINE | {"variant": "one-gpus"}])
-    assert found.startswith('some.yaml: experiments[0].variant: there is no variant "one-gpus" in ')
-    assert found.endswith('did you mean "one-gpu"?')
+    assert complaint(experiments=[LINE | {"variant": "one-gpus"}]) == (
+        'some.yaml: experiments[0].variant: there is no variant "one-gpus"; did you mean "one-gpu"?'
+    )
     ensemble = {"dataset": "cifar10", "ensemble": "6-cnns", "tables": ["table2"]}
     assert complaint(experiments=[ensemble]).endswith('did you mean "5-cnns"?')
 
@@ -164,29 +167,22 @@ def test_sizes_that_build_no_net_are_refused():
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ({"dataset": "imagent"}, 'calibration.dataset: there is no dataset "imagent"; did you mean "imagenet"?'),
-        (
-            {"dataset": "cifar10"},
-            "calibration.dataset: cifar10 is of kind cifar10, but the errors of torchvision's AlexNet are known on "
-            "ilsvrc2012 alone; name a dataset of that kind, or remove the section",
-        ),
-        (
-            {"dataset": "imagenet", "weights": "none.pth"},
-            "calibration.weights: none.pth is not a file; give torchvision's weights, or remove the line",
-        ),
+        ({"dataset": "imagent"}, "calibration.dataset: imagent is not a dataset of kind ilsvrc2012"),
+        ({"dataset": "cifar10"}, "calibration.dataset: cifar10 is not a dataset of kind ilsvrc2012"),
+        ({"dataset": "imagenet", "weights": "none.pth"}, "calibration.weights: none.pth is not a file"),
         ({"dataset": "imagenet", "weight": "x"}, 'calibration: "weight" is not a setting; did you mean "weights"?'),
         ({}, 'calibration: "dataset" is missing'),
     ],
 )
 def test_a_calibration_of_what_is_not_known_is_refused(tmp_path, section, message):
     datasets = MINIMAL["datasets"] | {"imagenet": {"kind": "ilsvrc2012", "folder": str(tmp_path)}}
-    assert complaint(datasets=datasets, calibration=section) == f"some.yaml: {message}"
+    assert complaint(datasets=datasets, calibration=section).startswith(f"some.yaml: {message}")
 
 
 @pytest.mark.parametrize("name", ["a/b", "../up", "", " x", "x\n"])
 def test_a_dataset_that_cannot_name_a_folder_is_refused(name):
     found = complaint(datasets={name: MINIMAL["datasets"]["cifar10"]}, experiments=[LINE | {"dataset": name}])
-    assert f'datasets: "{name}" cannot name a folder of results' in found
+    assert found.startswith(f"some.yaml: datasets.{name} is {name!r}: string should match pattern")
 
 
 def test_an_ensemble_needs_its_members_trained():
@@ -201,7 +197,7 @@ def test_mistakes_among_the_claims_are_found_whatever_is_asked_for():
     assert 'claims[0], no-lnr.variant: there is no variant "no-lnr"' in complaint(
         claims=[CLAIM | {"variants": ["no-lnr"]}]
     )
-    assert "claims[0].seeds: seeds must be distinct" in complaint(claims=[CLAIM | {"seeds": [1, 1]}])
+    assert "claims[0].seeds: 1 is written twice" in complaint(claims=[CLAIM | {"seeds": [1, 1]}])
     assert "claims[0].variants" in complaint(claims=[CLAIM | {"variants": []}])
 
 
@@ -209,7 +205,10 @@ def test_mistakes_among_the_claims_are_found_whatever_is_asked_for():
     ("training", "words"),
     [
         ({"learning_rate_search": {"rates": [0.1, 0.2], "epochs": 3}}, "needs schedule: {kind: target, ...}"),
-        ({"learning_rate_search": {"rates": [0.1, 0.1], "epochs": 3}}, "rates must be distinct and positive"),
+        (
+            {"learning_rate_search": {"rates": [0.1, 0.1], "epochs": 3}},
+            "learning_rate_search.rates: 0.1 is written twice",
+        ),
         ({"schedule": {"kind": "target", "train_error": 25, "max_epochs": 3}}, "train_error is 25"),
         ({"schedule": {"kind": "target", "train_error": 0.2, "patience": 3}}, "write kind: plateau or remove it"),
     ],
@@ -222,10 +221,7 @@ def test_mistakes_in_a_target_or_a_search_are_named(training, words):
     ("changes", "words"),
     [
         ({"net": {"kind": "layers"}}, "some.yaml: net.kind: the base net is the paper's; nets of layers are variants"),
-        (
-            {"claims": [CLAIM | {"variants": ["no-lrn", "no-lrn"]}]},
-            "claims[0].variants: each variant once, found no-lrn",
-        ),
+        ({"claims": [CLAIM | {"variants": ["no-lrn", "no-lrn"]}]}, "claims[0].variants: 'no-lrn' is written twice"),
         (
             {
                 "experiments": [

@@ -135,11 +135,11 @@ def test_they_are_other_images_when_what_they_rotate_is():
     ("section", "words"),
     [
         ({"kind": "rotations"}, "write of: NAME"),
-        ({"kind": "rotations", "of": "nowhere"}, "of is nowhere; name a dataset that has images itself: cifar10"),
+        ({"kind": "rotations", "of": "nowhere"}, "of is nowhere, which has no images"),
         ({"kind": "rotations", "of": "turned"}, "of is turned"),
-        ({"kind": "rotations", "of": "cifar10", "folder": "x"}, "remove folder"),
-        ({"kind": "rotations", "of": "cifar10", "subset": {"classes": 2}}, "remove subset"),
-        ({"kind": "cifar10", "size_px": 32, "of": "cifar10"}, "of is for kind: rotations"),
+        ({"kind": "rotations", "of": "cifar10", "folder": "x"}, "folder is not a setting of kind rotations"),
+        ({"kind": "rotations", "of": "cifar10", "subset": {"classes": 2}}, "subset is not a setting of kind rotations"),
+        ({"kind": "cifar10", "size_px": 32, "of": "cifar10"}, "of is not a setting of kind cifar10"),
     ],
 )
 def test_sections_that_cannot_be_meant_are_refused(section, words):
