@@ -110,7 +110,7 @@ def test_a_function_that_moves_to_another_module_changes_nothing(tree, changed):
         ("config/schedules.py", "len(self.epochs) - 1", "len(self.epochs)", TRAININGS),  # a property of a section
         ("towers/tower.py", "chunk(TOWERS, 1)", "chunk(TOWERS, -1)", {"train-towers"}),
         ("towers/training.py", "self.peers.tell(state is not None)", "pass", {"train-towers"}),
-        ("evaluation/record.py", "each >= k).mean", "each > k).mean", {"predict", "average", "predict-baseline"}),
+        ("evaluation/trained.py", "each >= k).mean", "each > k).mean", {"predict", "average", "predict-baseline"}),
         ("evaluation/ensemble.py", "BLOCK_VALUES = 2**17", "BLOCK_VALUES = 2**16", {"average"}),
         ("baselines/run.py", "QUANTISED_FROM = 4096", "QUANTISED_FROM = 4097", {"train-baseline"}),
         ("data/prepare.py", "LISTED_UNREADABLE = 20", "LISTED_UNREADABLE = 21", {"prepare"}),

@@ -67,8 +67,7 @@ def add_inspecting_verbs(verbs: argparse._SubParsersAction) -> None:
 def run_predict(options: argparse.Namespace) -> None:
     run = read_settings(options.folder)
     with lease_for(run, f"predict {options.folder.resolve()} {options.split}", options.gpus):
-        from alexnet2012.evaluation.predict import predict
-        from alexnet2012.evaluation.submission import submit
+        from alexnet2012.evaluation.predict import predict, submit
 
         if options.submission:
             print(submit(options.folder, options.split, options.output, options.data))
