@@ -1,9 +1,12 @@
-"""Fingerprints of the code behind each stage, so that Snakemake sees an edit that may change a result, and no other.
+"""Fingerprints of the code behind each stage: Snakemake reruns a stage when an edit may change its result.
 
-A fingerprint covers the top-level functions, classes and constants that a stage's roots reach by name, whichever module
-they stand in, so that moving a definition or renaming a module changes nothing. Comments, docstrings, import statements
-and annotations are left out, but for those of a class's fields; the classes that annotations name are included, because
-their methods are called. Top-level statements that bind no name are not seen; a test keeps them out of the package.
+A fingerprint is a hash over the top-level functions, classes and constants that a stage's roots reach by name, sorted,
+without the modules they stand in: moving a definition or renaming a module changes nothing. Comments, docstrings,
+imports and annotations are left out, except for the annotations of a class's fields. What an annotation names is
+reached all the same, because its methods are called.
+
+Not seen: top-level statements that bind no name and modules used as values (tests keep both out of the package), and an
+edit that calls another definition of the same name where a stage reaches both.
 """
 
 import ast
@@ -11,13 +14,13 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
-from importlib.util import resolve_name
 from pathlib import Path
 
 PACKAGE = "alexnet2012"
 ROOT = Path(__file__).resolve().parent
 
-# The definitions that compute or write a stage's result, by name; where several share one, with a package or module.
+# The definitions that compute or write a stage's result; a package or module before the name where the name alone is
+# ambiguous.
 TRAINING = (
     *("Training", "train_alone", "train_to_the_end", "measure_target", "take_rate"),
     *("begin_from", "load_latest", "open_packed", "open_device"),
@@ -37,26 +40,26 @@ STAGES = {
     "report": ("render_report",),
     "cards": ("write_model_cards",),
 }
-# Files of the package that are no modules and shape a stage's result as much.
+# Files other than modules that shape a stage's result.
 TEMPLATES = {
     "report": ("reporting/report.html.jinja", "reporting/report.css"),
     "cards": ("reporting/model_card.md.jinja",),
 }
-# Packages, modules and definitions that stages reach and that decide no result: they report, record, word messages,
-# handle files or stop a process, or are the schema of configurations, whose values are in a run's hash.
+# Packages, modules and definitions that are reached but decide no result: they report, record, word messages, handle
+# files or stop a process; or they describe configurations, whose values are in a run's hash.
 NEUTRAL = (
     *("config", "errors", "files", "fingerprint", "provenance", "tracking"),
     *("cpu.KEEP_LARGE_BUFFERS", "cpu.count_usable_cores"),
     *("training.checkpoint.StopRequest", "towers.training.ended_with"),
 )
-# Of `config`, modules whose sections count by their methods: a run's hash holds the values of the fields, and not what
-# the methods derive from them.
+# Modules of `config` whose classes count by their methods: a run's hash holds the values of fields, not what methods
+# derive from them.
 SECTIONS = ("config.nets", "config.schedules")
 
 
 @cache
 def fingerprint(stage: str) -> str:
-    """Sixteen hex digits over the code behind `stage` in the package that runs."""
+    """Sixteen hex digits over the installed code behind `stage`, a key of STAGES."""
     return read_installed().digest(stage)
 
 
@@ -66,60 +69,51 @@ def read_installed() -> "Code":
 
 
 class Code:
-    """The package's sources in the folder `root`, parsed once; a definition is read when a stage first reaches it."""
+    """The parsed sources of the package in the folder `root`.
+
+    Definitions are named by dotted paths, e.g. "alexnet2012.model.alexnet.AlexNet".
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.names: dict[str, dict[str, str]] = {}  # by module: what each of its names stands for, a dotted path
-        self.nodes: dict[str, list[ast.stmt]] = defaultdict(list)  # by dotted path: the statements that define it
-        self.definitions: dict[ast.stmt, Definition] = {}
+        self.names: dict[str, dict[str, str]] = {}  # by module: the dotted path that each of its names stands for
+        self.nodes: dict[str, list[ast.stmt]] = defaultdict(list)  # by dotted path: e.g. `X = 1`, and `X += 1` after it
+        self.known: dict[str, Reader] = {}  # by dotted path, once a stage has reached it
         for file in root.rglob("*.py"):
             module = ".".join((PACKAGE, *file.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
-            package = module if file.stem == "__init__" else module.rpartition(".")[0]
             body = ast.parse(file.read_text(encoding="utf-8")).body
-            self.names[module] = {"__package__": package, **list_imports(body, package)}
+            self.names[module] = list_imports(body)
             for node in body:
                 for name in list_bound(node):
                     self.names[module][name] = f"{module}.{name}"
                     self.nodes[f"{module}.{name}"].append(node)
 
     def digest(self, stage: str) -> str:
-        """Sixteen hex digits over the definitions that `stage` reaches, sorted by content, and over its templates."""
-        content = hashlib.sha256("\n".join(sorted({self.describe(path) for path in self.reach(stage)})).encode())
+        """Sixteen hex digits over the definitions that `stage` reaches, sorted, and over its templates."""
+        content = hashlib.sha256("\n".join(sorted(set(self.reach(stage).values()))).encode())
         for template in TEMPLATES.get(stage, ()):
             content.update((self.root / template).read_bytes())
         return content.hexdigest()[:16]
 
-    def reach(self, stage: str) -> set[str]:
-        """Dotted paths of all definitions that the roots of `stage` use, directly or not."""
-        found: set[str] = set()
+    def reach(self, stage: str) -> dict[str, str]:
+        """The text of each definition that the roots of `stage` use, directly or not, by dotted path."""
+        found: dict[str, str] = {}
         waiting = {self.find(root) for root in STAGES[stage]}
         while waiting:
             path = waiting.pop()
-            found.add(path)
-            waiting |= {used for each in self.read(path) for used in each.uses | each.types} - found
+            if path not in self.known:
+                self.known[path] = Reader(self, path)
+            found[path] = self.known[path].text
+            waiting |= self.known[path].uses - found.keys()
         return found
 
     def find(self, root: str) -> str:
-        """The definition that a root names; raises LookupError unless it is one."""
+        """The dotted path of a root; raises LookupError unless the root names exactly one definition."""
         place, _, name = f"{PACKAGE}.{root}".rpartition(".")
         found = [path for path in self.nodes if path.startswith(f"{place}.") and path.endswith(f".{name}")]
         if len(found) != 1:
             raise LookupError(f"the root {root} in {__file__} names {found or 'nothing'} instead of one definition")
         return found[0]
-
-    def read(self, path: str) -> list["Definition"]:
-        module = path.rpartition(".")[0]
-        for node in self.nodes[path]:
-            if node not in self.definitions:
-                self.definitions[node] = Definition(self, module, node)
-        return [self.definitions[node] for node in self.nodes[path]]
-
-    def describe(self, path: str) -> str:
-        """The text of a definition and of those that it uses, which tells apart what bears the same name elsewhere."""
-        definitions = self.read(path)
-        used = {each.text for own in definitions for name in own.uses for each in self.read(name)}
-        return "\n".join([*(each.text for each in definitions), *sorted(used)])
 
     def follow(self, path: str) -> str:
         """What a dotted path leads to through re-exports: a definition, a module, or a name of another distribution."""
@@ -131,76 +125,61 @@ class Code:
         return path
 
 
-class Definition(ast.NodeTransformer):
-    """A top-level statement: its `text`, the definitions that it `uses`, and the `types` that its annotations name."""
+class Reader:
+    """The `text` of a definition, and the dotted paths of the definitions that it `uses`."""
 
-    def __init__(self, code: Code, module: str, node: ast.stmt) -> None:
-        self.code, self.names, self.in_class = code, code.names[module], False
-        self.uses, self.types, self.foreign = set[str](), set[str](), set[str]()
-        if isinstance(node, ast.ClassDef) and lies_in(module, SECTIONS):
-            node.body = [each for each in node.body if isinstance(each, ast.FunctionDef) and not is_validator(each)]
-        text = ast.unparse(self.generic_visit(ast.Module([node], [])))
-        self.text = "\n".join([text, *sorted(self.foreign)])
+    def __init__(self, code: Code, path: str) -> None:
+        self.code, self.is_section = code, lies_in(path, SECTIONS)
+        self.uses: set[str] = set()
+        self.text = self.read(code.nodes[path], code.names[path.rpartition(".")[0]])
 
-    def visit(self, node: ast.AST) -> ast.AST | None:
+    def read(self, node: object, names: dict[str, str], in_class: bool = False) -> str:
+        """The text of a syntax tree, in which definitions go by their own names, whatever they are imported as.
+
+        `names` are those that the module and the functions around the node know.
+        """
+        if isinstance(node, list):
+            return "\n".join(text for each in node if (text := self.read(each, names, in_class)))
+        if not isinstance(node, ast.AST):
+            return "" if node is None else repr(node)
         match node:
             case ast.Import() | ast.ImportFrom() | ast.Pass() | ast.Expr(ast.Constant()):
-                return None
-            case ast.Name() | ast.Attribute():
-                return self.visit_name(node)
-            case ast.ClassDef():
-                return self.visit_scope(node, self.names)
+                return ""
+            case ast.Name() | ast.Attribute() if path := self.path_of(node, names):
+                if path not in self.code.nodes:
+                    return path
+                if not lies_in(path, NEUTRAL) or lies_in(path, SECTIONS):
+                    self.uses.add(path)
+                return path.rpartition(".")[2]
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self.follow_types(node.returns)
-                node.returns = None
-                return self.visit_scope(node, self.names | list_imports(ast.walk(node), self.names["__package__"]))
-            case ast.arg():
-                self.follow_types(node.annotation)
-                node.annotation = None
-            case ast.AnnAssign() if not self.in_class:
-                self.follow_types(node.annotation)
+                names = names | list_imports(ast.walk(node))
+            case ast.ClassDef() if self.is_section:
+                node = ast.ClassDef(node.name, node.bases, [], [each for each in node.body if is_method(each)], [])
+            case ast.AnnAssign() if not in_class:
+                self.read(node.annotation, names)
                 if node.value is None:
-                    return None
-                node = ast.copy_location(ast.Assign([node.target], node.value), node)
-        return self.generic_visit(node)
+                    return ""
+                node = ast.Assign([node.target], node.value)
+        texts = {}
+        for field, value in ast.iter_fields(node):
+            texts[field] = self.read(value, names, isinstance(node, ast.ClassDef))
+        if not isinstance(node, ast.AnnAssign):
+            texts |= dict.fromkeys(("annotation", "returns"), "")
+        # Empty fields are left out: a newer Python adds some.
+        return f"{type(node).__name__}({', '.join(f'{field}={text}' for field, text in texts.items() if text)})"
 
-    def visit_scope(self, node: ast.AST, names: dict[str, str]) -> ast.AST:
-        outer = self.names, self.in_class
-        self.names, self.in_class = names, isinstance(node, ast.ClassDef)
-        self.generic_visit(node)
-        self.names, self.in_class = outer
-        return node
-
-    def visit_name(self, node: ast.Name | ast.Attribute) -> ast.AST:
-        """A definition is called by its own name, whatever it is imported as."""
-        path = self.path_of(node)
-        if path in self.code.nodes:
-            self.uses |= without_neutral([path])
-            return ast.Name(path.rpartition(".")[2])
-        if path in self.code.names:  # a module as a value stands for all that it defines
-            self.uses |= without_neutral(self.code.names[path].values()) & self.code.nodes.keys()
-        elif path and isinstance(node, ast.Name):
-            self.foreign.add(f"{node.id} is {path}")
-        return self.generic_visit(node)
-
-    def path_of(self, node: ast.AST) -> str | None:
-        """The dotted path that a name, or an attribute of a module, stands for; None for what is no import's."""
+    def path_of(self, node: ast.AST, names: dict[str, str]) -> str | None:
+        """The dotted path that a name, or an attribute of a module, stands for; None for any other expression."""
         path = None
         if isinstance(node, ast.Name):
-            path = self.names.get(node.id)
-        elif isinstance(node, ast.Attribute) and (module := self.path_of(node.value)) in self.code.names:
+            path = names.get(node.id)
+        elif isinstance(node, ast.Attribute) and (module := self.path_of(node.value, names)) in self.code.names:
             path = f"{module}.{node.attr}"
         return path and self.code.follow(path)
 
-    def follow_types(self, annotation: ast.expr | None) -> None:
-        for node in ast.walk(annotation) if annotation else ():
-            path = self.path_of(node)
-            if path and any(isinstance(each, ast.ClassDef) for each in self.code.nodes.get(path, ())):
-                self.types |= without_neutral([path])
 
-
-def list_imports(nodes: Iterable[ast.AST], package: str) -> dict[str, str]:
-    """The dotted path behind each name that the import statements among `nodes` bind."""
+def list_imports(nodes: Iterable[ast.AST]) -> dict[str, str]:
+    """The dotted path behind each name that the import statements among `nodes` bind; ruff keeps relative ones out."""
     found = {}
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -208,25 +187,21 @@ def list_imports(nodes: Iterable[ast.AST], package: str) -> dict[str, str]:
                 first = each.name.partition(".")[0]
                 found[each.asname or first] = each.name if each.asname else first
         elif isinstance(node, ast.ImportFrom):
-            module = resolve_name(f"{'.' * node.level}{node.module or ''}", package)
-            found |= {each.asname or each.name: f"{module}.{each.name}" for each in node.names}
+            found |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
     return found
 
 
 def list_bound(node: ast.stmt) -> list[str]:
-    """The names that a top-level statement binds or changes, but for imports."""
+    """The names that a top-level statement binds or changes, imports aside."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     return [each.id for target in targets if target for each in ast.walk(target) if isinstance(each, ast.Name)]
 
 
-def is_validator(node: ast.FunctionDef) -> bool:
-    return any("validator" in ast.unparse(each) for each in node.decorator_list)
-
-
-def without_neutral(paths: Iterable[str]) -> set[str]:
-    return {path for path in paths if not lies_in(path, NEUTRAL) or lies_in(path, SECTIONS)}
+def is_method(node: ast.stmt) -> bool:
+    """Whether a statement of a class is a function other than pydantic's validators."""
+    return isinstance(node, ast.FunctionDef) and "validator" not in "".join(map(ast.unparse, node.decorator_list))
 
 
 def lies_in(path: str, places: Iterable[str]) -> bool:

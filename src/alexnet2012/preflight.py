@@ -1,6 +1,6 @@
-"""What a run of the workflow does before its first job: look for the images, write down settings, list archives.
+"""Checks and preparations before the workflow's first job: missing images, archives, the settings of each run.
 
-Settings are written here and by no rule: a rule that reruns hides from Snakemake what its downstream jobs lack.
+Settings are not written by a rule: when a rule reruns, Snakemake no longer sees what its downstream jobs lack.
 """
 
 import json
@@ -19,8 +19,10 @@ from alexnet2012.fingerprint import fingerprint
 
 
 def list_missing(config: Config, source: str, data_folder: Path, names: Iterable[str]) -> list[str]:
-    """A sentence for each file or folder that one of these datasets, unprepared, needs and that is not there; nothing
-    is opened."""
+    """A sentence for each missing file or folder that an unprepared dataset of `names` needs.
+
+    Opens no file.
+    """
     return [
         f"{source}: datasets.{name}: {sentence}"
         for name in list_unprepared(names, data_folder)
@@ -29,19 +31,19 @@ def list_missing(config: Config, source: str, data_folder: Path, names: Iterable
 
 
 def refuse_places_of_packed(config: Config, source: str, data_folder: Path) -> None:
-    """Raises ConfigError when images of one dataset lie where those of any are packed."""
+    """Raise ConfigError when a dataset's images lie in a folder that a dataset is packed into."""
     for name, dataset in config.datasets.items():
         for other in config.datasets:
             refuse_place_of_packed(f"{source}: datasets.{name}", dataset, data_folder / other)
 
 
 def list_archived(config: Config, data_folder: Path, names: Iterable[str]) -> list[str]:
-    """Those of the datasets that are unprepared and whose archives are worth a look before anything is packed."""
+    """The datasets of `names` that are not prepared and come in archives, which are checked before packing starts."""
     return [name for name in list_unprepared(names, data_folder) if config.datasets[name].kind in KINDS_IN_ARCHIVES]
 
 
 def write_settings(plan: Plan, data_folder: Path) -> None:
-    """config.yaml in the folder of each run that has no result yet, and <data>/configs/<dataset>.json; as they are now.
+    """Write config.yaml into the folder of each run without a result, and <data>/configs/<dataset>.json.
 
     A finished run keeps the settings that it was run with.
     """
@@ -53,7 +55,7 @@ def write_settings(plan: Plan, data_folder: Path) -> None:
 
 
 def is_finished(plan: Plan, experiment: Experiment) -> bool:
-    """Whether all weights and records of an experiment are there, and its nets were trained by the code of today."""
+    """Whether all weights and records of an experiment exist, and its nets were trained by the current code."""
     runs = plan.members_of(experiment)
     splits = plan.config.datasets[experiment.dataset].evaluated_splits
     predicted = [folder / f"{split}.json" for folder in plan.predictions_of(experiment) for split in splits]
@@ -65,14 +67,15 @@ def is_finished(plan: Plan, experiment: Experiment) -> bool:
 
 
 def write_run(run: RunConfig, root: Path) -> None:
-    """The config.yaml of a run, below `root`."""
+    """Write the config.yaml of a run into its folder below `root`."""
     write_text(root / run.folder / "config.yaml", yaml.safe_dump(run.model_dump(), sort_keys=False))
 
 
 def settings_file(dataset_name: str, data_folder: Path) -> Path:
-    """A dataset's section as JSON on one line, as `alexnet2012 prepare` takes it."""
+    """The file of a dataset's section, JSON on one line, as `alexnet2012 prepare` reads it."""
     return data_folder / "configs" / f"{dataset_name}.json"
 
 
 def list_unprepared(names: Iterable[str], data_folder: Path) -> list[str]:
+    """The datasets of `names` that are not packed in `data_folder`."""
     return [name for name in names if not (data_folder / name / "manifest.json").exists()]

@@ -1,4 +1,7 @@
-"""What made a result: commit, source, machine, versions, date. setup.py imports it where only Python is installed."""
+"""Provenance of a result: commit, source, machine, versions, date.
+
+setup.py imports this module, at a moment when no dependency is installed.
+"""
 
 import hashlib
 import os
@@ -15,14 +18,17 @@ from alexnet2012.errors import RecordError
 
 COMMIT_VARIABLE = "ALEXNET2012_COMMIT"
 PACKAGE = Path(__file__).resolve().parent
-# Holds the commit where there is no git: `git archive` fills it in (.gitattributes), and so does a build (setup.py).
+# File of the commit where there is no git: filled in by `git archive` (.gitattributes) and by a build (setup.py).
 STAMP = "commit.txt"
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """`hardware` names the processor and the GPU, if one was used; `dirty`: files differed from the commit;
-    `source_sha256` is of the package's modules, as `digest_source` works it out."""
+    """What made a result.
+
+    `dirty`: files differed from the commit. `source_sha256`: see digest_source. `date`: UTC, ISO 8601. `hardware`: the
+    processor and, if one was used, the GPU.
+    """
 
     commit: str
     dirty: bool
@@ -37,7 +43,7 @@ class Provenance:
 
 
 def collect(torch_threads: int, device: str = "cpu") -> Provenance:
-    """The provenance of what this process is about to make; raises RecordError when the commit cannot be told."""
+    """The provenance of what this process is about to make; raises RecordError when the commit is unknown."""
     commit, dirty = read_commit()
     return Provenance(
         commit=commit,
@@ -54,10 +60,10 @@ def collect(torch_threads: int, device: str = "cpu") -> Provenance:
 
 
 def read_commit(package: Path = PACKAGE) -> tuple[str, bool]:
-    """Commit of the modules in `package`, by default those that run, and whether files differ from it.
+    """The commit of the modules in `package`, and whether files differ from it.
 
-    It is what ALEXNET2012_COMMIT says; else that of the git checkout in which they are tracked; else the one stamped
-    into an exported archive or an installed wheel. Raises RecordError when none of these tells.
+    Taken from ALEXNET2012_COMMIT; else from the git checkout that tracks the modules; else from the stamp in an
+    exported archive or an installed wheel. Raises RecordError when none of these exists.
     """
     if given := os.environ.get(COMMIT_VARIABLE):
         return given, False
@@ -67,19 +73,19 @@ def read_commit(package: Path = PACKAGE) -> tuple[str, bool]:
         if stamp := read_stamp(package):
             return stamp
         raise RecordError(
-            f"the commit that runs cannot be told ({reason}), and a result without its commit is refused. Run from a "
-            f"git clone, or set {COMMIT_VARIABLE} to the commit that you unpacked."
+            f"the commit of the running code is unknown ({reason}), and results must name theirs. Run from a git "
+            f"clone, or set {COMMIT_VARIABLE} to the commit that you unpacked."
         ) from None
 
 
 class NoCheckout(Exception):
-    """Why git knows no commit of the package."""
+    """Git knows no commit of the package; the text says why."""
 
 
 def read_checkout(package: Path) -> tuple[str, bool]:
-    """Commit and dirty flag of the checkout in which `package` is tracked, not of another repository around a copy.
+    """Commit and dirty flag of the checkout that tracks `package`, rather than of any repository around it.
 
-    A module that git does not track makes it dirty: the commit does not hold it. Raises NoCheckout.
+    A module that git does not track makes it dirty, since the commit lacks it. Raises NoCheckout.
     """
     tracked = set(ask_git(package, "ls-files", "-z").split("\0"))
     if Path(__file__).name not in tracked:
@@ -90,9 +96,9 @@ def read_checkout(package: Path) -> tuple[str, bool]:
 
 
 def ask_git(folder: Path, *words: str) -> str:
-    """What git prints in `folder`; raises NoCheckout with its reason.
+    """The output of a git command in `folder`; raises NoCheckout with git's own message.
 
-    Its variables are ignored: a hook's or a dotfile manager's GIT_DIR names another repository.
+    Git's environment variables are removed: the GIT_DIR of a hook or a dotfile manager names another repository.
     """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     command = ["git", "--no-optional-locks", "-C", str(folder), *words]
@@ -106,7 +112,7 @@ def ask_git(folder: Path, *words: str) -> str:
 
 
 def read_stamp(package: Path) -> tuple[str, bool] | None:
-    """Commit and dirty flag in the stamp; None where there is none, or one that nothing filled in."""
+    """Commit and dirty flag in the stamp; None if there is none, or if it was not filled in."""
     try:
         text = (package / STAMP).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -116,7 +122,7 @@ def read_stamp(package: Path) -> tuple[str, bool] | None:
 
 
 def write_stamp(package: Path, built: Path) -> None:
-    """Stamp the copy `built` of `package` with the package's commit, or with nothing where that cannot be told."""
+    """Stamp `built`, a copy of `package`, with the package's commit; leave the stamp empty if that is unknown."""
     try:
         commit, dirty = read_commit(package)
         text = f"{commit}{' dirty' if dirty else ''}\n"
@@ -126,7 +132,7 @@ def write_stamp(package: Path, built: Path) -> None:
 
 
 def digest_source(package: Path = PACKAGE) -> str:
-    """SHA-256 over names and content of the modules in `package`, whose lines may end in either way."""
+    """SHA-256 over the names and contents of the modules in `package`, whatever their line endings."""
     content = hashlib.sha256()
     for name in list_modules(package):
         source = (package / name).read_bytes().replace(b"\r\n", b"\n")
@@ -135,13 +141,13 @@ def digest_source(package: Path = PACKAGE) -> str:
 
 
 def list_modules(package: Path) -> list[str]:
-    """Paths in `package` of its modules, sorted; hidden files and folders are an editor's."""
+    """The paths of the modules in `package`, relative to it, sorted; without hidden files, which editors leave."""
     names = (path.relative_to(package) for path in package.rglob("*.py"))
     return sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
 
 
 def describe_hardware(device: str) -> str:
-    """Processor model, and the GPU's when `device` is cuda."""
+    """The processor's model and usable cores, and the GPU's model when `device` is "cuda"."""
     processor = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.exists():

@@ -34,8 +34,7 @@ VERBS = {
 WORK = {
     "alexnet2012.training.train": ["train"],
     "alexnet2012.towers.launch": ["launch"],
-    "alexnet2012.evaluation.predict": ["predict"],
-    "alexnet2012.evaluation.submission": ["submit"],
+    "alexnet2012.evaluation.predict": ["predict", "submit"],
     "alexnet2012.evaluation.analysis": ["analyse"],
     "alexnet2012.evaluation.calibrate": ["calibrate_torchvision"],
 }

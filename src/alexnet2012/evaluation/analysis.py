@@ -1,4 +1,4 @@
-"""What a trained net has learnt: the chroma of its towers (C21, figure 3), the neighbours in its features (C22)."""
+"""Analysis of a trained net: chroma of its towers (claim C21, figure 3) and neighbours in its features (C22)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,16 +24,16 @@ from alexnet2012.files import SCHEMA, write_arrays, write_json
 
 PRECISION_AT = 5
 SHOWN_NEIGHBOURS, SHOWN_QUERIES, SHOWN_IMAGES, SHOWN_LABELS = 6, 5, 8, 5  # of figure 4
-RESAMPLES = 9_999  # permutations drawn where there are more than so many
-BLOCK_VALUES = 2**26  # 256 MiB of float32: so much of a gallery is in memory at a time
+RESAMPLES = 9_999  # permutations, if there are more
+BLOCK_VALUES = 2**26  # float32 values of a gallery in memory at a time: 256 MiB
 QUERIES, GALLERY = 1_000, 150_000  # images at most
 
 
 def analyse(run_folder: Path, output_folder: Path, data_folder: Path) -> None:
-    """Write `output_folder`/analysis.json and examples.npz, what figure 4 shows of the net in `run_folder`.
+    """Analyse the net in `run_folder`: write `output_folder`/analysis.json, and examples.npz for figure 4.
 
-    Queries are images of test, of val where test's labels are withheld; the gallery are training images; both are
-    samples where there are very many, the same for all nets of a dataset. Raises RecordError as `predict` does and
+    Queries are images of test, or of val where test's labels are withheld; the gallery is training images. Of very many
+    images a sample is taken, the same for all nets of a dataset. Raises RecordError as evaluation.predict.predict, and
     ConfigError for a net without fc7.
     """
     run, record, dataset = open_run(run_folder, data_folder)
@@ -41,7 +41,7 @@ def analyse(run_folder: Path, output_folder: Path, data_folder: Path) -> None:
         raise ConfigError(f"{run_folder} holds a net of kind {run.net.kind}; only the paper's net has towers and fc7")
     net, made_by = load_net(run_folder, run, len(dataset.classes))
     started = time.monotonic()
-    # torch's number of threads is not that of the BLAS which finds distances: without this it takes every core.
+    # The BLAS that computes distances ignores torch's number of threads and would take every core.
     with threadpool_limits(run.training.torch_threads):
         neighbours, shown = compare_neighbours(net, run, dataset)
     examples = shown | show_predictions(net, run, dataset)
@@ -68,8 +68,10 @@ def analyse(run_folder: Path, output_folder: Path, data_folder: Path) -> None:
 def compare_neighbours(
     net: nn.Module, run: RunConfig, dataset: PackedDataset
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """How many of each query's nearest training images are of its class, by features and by pixels; and the neighbours
-    of a few queries, to be shown."""
+    """The share of each query's nearest training images that are of its class, by features and by pixels.
+
+    Returns the entries of analysis.json, and arrays with the neighbours of a few queries to be shown.
+    """
     split, train = dataset.split(run.splits[-1]), dataset.split("train")
     queries = sample(run, "queries", len(split), QUERIES)
     gallery = sample(run, "gallery", len(train), GALLERY)
@@ -95,7 +97,7 @@ def compare_neighbours(
 
 
 def show_predictions(net: nn.Module, run: RunConfig, dataset: PackedDataset) -> dict[str, np.ndarray]:
-    """A few images with their five most probable labels, centre crop."""
+    """Arrays with a few images, their labels, and their five most probable labels by the centre crop."""
     split = dataset.split(run.splits[-1])
     rows = sample(run, "examples", len(split), SHOWN_IMAGES)
     crop_px = run.architecture.crop_px
@@ -112,20 +114,22 @@ def show_predictions(net: nn.Module, run: RunConfig, dataset: PackedDataset) -> 
 
 
 def sample(run: RunConfig, purpose: str, images: int, at_most: int) -> np.ndarray:
-    """Image numbers, int64, in the order they were drawn; the same for every net of a dataset."""
+    """Up to `at_most` of `images` image numbers in random order, int64; the same for every net of a dataset."""
     return stream(run.dataset.split_seed, purpose).permutation(images)[:at_most]
 
 
 def take_images(split: PackedSplit, rows: np.ndarray) -> np.ndarray:
-    """uint8 (*rows.shape, s, s, 3)."""
+    """The images `rows` of a split, uint8 (*rows.shape, size, size, 3)."""
     images = split.images[rows.ravel()]
     return images.reshape(*rows.shape, *images.shape[1:])
 
 
 @dataclass(frozen=True)
 class Chroma:
-    """`towers`: the chroma energy of each kernel, 0 to 1, tower by tower; their means; the difference of these; and the
-    p of a permutation test over kernels that the towers do not differ."""
+    """The chroma energy of conv1's kernels (0 to 1) by tower, the towers' means and the difference between them.
+
+    `p` is that of a permutation test over kernels, for the hypothesis that the towers do not differ.
+    """
 
     towers: list[list[float]]
     means: list[float]
@@ -134,10 +138,10 @@ class Chroma:
 
 
 def chroma_energy(kernels: np.ndarray) -> np.ndarray:
-    """Float64 (n,): of each kernel (3, height, width), the share of its energy that grey images cannot excite.
+    """The share of each kernel's energy that grey images cannot excite, float64 (n,).
 
-    Grey is R = G = B: at each position the mean over the colours is its grey part, and what is left is its chroma. 0
-    for a kernel that is blind to colours, 1 for one that sees nothing else.
+    `kernels`: (n, 3, height, width). Grey is R = G = B: at each position the mean over the colours is the kernel's grey
+    part, the rest its chroma. 0 for a kernel that ignores colours, 1 for one that ignores brightness.
     """
     kernels = kernels.astype(np.float64)
     chroma = kernels - kernels.mean(axis=1, keepdims=True)
@@ -149,7 +153,7 @@ def chroma_energy(kernels: np.ndarray) -> np.ndarray:
 
 
 def compare_towers(kernels: np.ndarray) -> Chroma:
-    """The chroma of the first and of the second half of conv1's kernels (n, 3, height, width)."""
+    """The chroma of the first and the second half of conv1's kernels, (n, 3, height, width)."""
     energy = chroma_energy(kernels)
     towers = np.split(energy, 2)
 
@@ -164,9 +168,9 @@ def compare_towers(kernels: np.ndarray) -> Chroma:
 
 
 def nearest(queries: np.ndarray, gallery: Iterator[np.ndarray], k: int) -> np.ndarray:
-    """Int64 (queries, k): places in the gallery of the nearest rows, nearest first, by Euclidean distance.
+    """Row numbers in the gallery of the k nearest rows to each query, int64 (queries, k), nearest first (Euclidean).
 
-    `gallery` hands over its rows, float32 (n, dimensions), a block at a time; only the k best so far are kept.
+    `queries`: float32 (queries, dimensions); `gallery` yields its rows, float32 (n, dimensions), a block at a time.
     """
     distances = np.empty((len(queries), 0), dtype=np.float32)
     places = np.empty((len(queries), 0), dtype=np.int64)
@@ -180,7 +184,7 @@ def nearest(queries: np.ndarray, gallery: Iterator[np.ndarray], k: int) -> np.nd
 
 
 def keep_nearest(distances: np.ndarray, places: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k smallest of each row, smallest first, and their places."""
+    """The k smallest distances of each row, smallest first, and their places."""
     if distances.shape[1] > k:
         few = np.argpartition(distances, k - 1, axis=1)[:, :k]
         distances, places = (np.take_along_axis(each, few, axis=1) for each in (distances, places))
@@ -189,7 +193,7 @@ def keep_nearest(distances: np.ndarray, places: np.ndarray, k: int) -> tuple[np.
 
 
 def pixel_blocks(images: np.ndarray | JpegImages, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """The packed images `rows` as float32 (n, size * size * 3) in 0..255, a block at a time."""
+    """The pixels of the images `rows`, float32 (n, size * size * 3) in 0..255, a block at a time."""
     for part in split_rows(images, rows):
         yield images[part].reshape(len(part), -1).astype(np.float32)
 
@@ -197,9 +201,9 @@ def pixel_blocks(images: np.ndarray | JpegImages, rows: np.ndarray) -> Iterator[
 def feature_blocks(
     net: nn.Module, dataset: PackedDataset, split: str, rows: np.ndarray, crop_px: int, batch: int
 ) -> Iterator[np.ndarray]:
-    """What fc8 sees of the images `rows`, float32 (n, fc_neurons): fc7 after its ReLU and the halving of §4.2.
+    """The features of the images `rows`, float32 (n, fc_neurons), a block at a time; centre crop, evaluation mode.
 
-    Centre crop, evaluation mode.
+    They are the inputs of fc8: fc7's outputs after its ReLU and the halving of §4.2.
     """
     images = dataset.split(split).images
     crops = (centre_crop(dataset.size_px, crop_px),)
@@ -220,6 +224,6 @@ def feature_blocks(
 
 
 def split_rows(images: np.ndarray | JpegImages, rows: np.ndarray) -> list[np.ndarray]:
-    """`rows` in blocks whose pixels fill BLOCK_VALUES, more than their features do."""
+    """`rows` in blocks of at most BLOCK_VALUES pixel values (features are fewer)."""
     size = max(1, BLOCK_VALUES // (images.shape[1] ** 2 * 3))
     return [rows[start : start + size] for start in range(0, len(rows), size)]

@@ -1,4 +1,4 @@
-"""A net of known accuracy on the packed val split: mistakes in the data show before a training is paid for."""
+"""Calibration: evaluate a net of known accuracy on the packed val split, to find mistakes in the data early."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from alexnet2012.errors import DataError
 from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.files import SCHEMA, file_digest, write_json
 
-# torchvision states 56.522 and 79.066 % right, centre crop, for the AlexNet whose weights' sha256 begins with this.
+# torchvision states 56.522 and 79.066 % accuracy, centre crop, for the AlexNet whose weights' sha256 begins so.
 KNOWN = {"top1": 0.43478, "top5": 0.20934}
 WEIGHTS_SHA256 = "7be5be79"
 WEIGHTS_NAME = f"alexnet-owt-{WEIGHTS_SHA256}.pth"
@@ -37,7 +37,7 @@ Nothing was written; mend the data, prepare them again and calibrate again."""
 
 @dataclass(frozen=True)
 class Calibration:
-    """Measured and known errors by "top1" and "top5", as fractions, and the number of images."""
+    """Measured and known errors (fractions, by "top1" and "top5"), and the number of images."""
 
     errors: dict[str, float]
     known: dict[str, float]
@@ -52,8 +52,9 @@ class Calibration:
 def calibrate_torchvision(folder: Path, output: Path, weights: Path | None, download: bool) -> None:
     """Evaluate torchvision's AlexNet on the packed val split in `folder` and write the record `output`.
 
-    `weights` is a file, or None for the one in torch hub's cache, which is fetched only if `download`. Raises DataError
-    when there are no weights, when the data cannot be calibrated, and as `calibrate` does; then nothing is written.
+    `weights` is a file, or None for the one in torch hub's cache, which is fetched there only if `download`. Raises
+    DataError, and writes nothing, when there are no weights, the data are not torchvision's edition, or `calibrate`
+    raises it.
     """
     dataset = open_packed(folder)
     check_whole(dataset)
@@ -92,10 +93,11 @@ def calibrate(
     tolerance: float,
     batch: int = 100,
 ) -> Calibration:
-    """The errors of `net` on val, which differ from the `known` ones by at most `tolerance`.
+    """The errors of `net` on val, if they differ from the `known` ones by at most `tolerance` (a fraction).
 
-    `preprocess` makes the net's inputs from uint8 (n, s, s, 3) in RGB; the net answers with scores (n, classes). Raises
-    DataError for a part of an edition, on which nothing is known, and for a larger difference, with the usual causes.
+    `preprocess` makes the net's inputs from uint8 (n, s, s, 3) in RGB; the net's outputs are scores (n, classes).
+    Raises DataError for a part of an edition, on which no errors are known, and for a larger difference, with the usual
+    causes.
     """
     check_whole(dataset)
     wrong = measure_wrong(net, preprocess, dataset, batch)
@@ -115,7 +117,7 @@ def calibrate(
 def measure_wrong(
     net: nn.Module, preprocess: Callable[[np.ndarray], Tensor], dataset: PackedDataset, batch: int
 ) -> dict[str, np.ndarray]:
-    """Bool (n,) by "top1" and "top5": which images of val the net gets wrong, by one crop each."""
+    """Whether the net gets each image of val wrong, bool (n,), by "top1" and "top5"; one crop each."""
     data, device = dataset.split("val"), next(net.parameters()).device
     wrong: dict[str, list[np.ndarray]] = {"top1": [], "top5": []}
     reported = time.monotonic()
@@ -134,7 +136,7 @@ def measure_wrong(
 
 
 def preprocess(images: np.ndarray) -> Tensor:
-    """torchvision's own: the central 224x224, divided by 255, minus its mean, divided by its deviation."""
+    """torchvision's preprocessing: the central 224x224 px / 255, minus its mean, divided by its standard deviation."""
     middle = (SIZE_PX - CROP_PX) // 2
     pixels = images[:, middle : middle + CROP_PX, middle : middle + CROP_PX] / np.float32(255)
     pixels = (pixels - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
@@ -142,29 +144,30 @@ def preprocess(images: np.ndarray) -> Tensor:
 
 
 def check_edition(dataset: PackedDataset) -> None:
-    """Raises DataError unless the data are of the edition and the size that torchvision's net was made for."""
+    """Raise DataError unless the data are of the edition and the size that torchvision's net was trained on."""
     found = (dataset.kind, len(dataset.classes), dataset.size_px)
     if found != (KIND, CLASSES, SIZE_PX):
         raise DataError(
             f"{dataset.folder} is of kind {dataset.kind or 'unknown'} with {len(dataset.classes)} classes at "
-            f"{dataset.size_px} px, but what torchvision's AlexNet gets wrong is known for {KIND} with {CLASSES} "
-            f"classes at {SIZE_PX} px alone; calibrate that dataset"
+            f"{dataset.size_px} px, but the errors of torchvision's AlexNet are known only for {KIND} with {CLASSES} "
+            f"classes at {SIZE_PX} px; calibrate that dataset"
         )
 
 
 def check_whole(dataset: PackedDataset) -> None:
+    """Raise DataError for a part of an edition."""
     if dataset.part:
         raise DataError(
-            f"{dataset.folder} is a part of its edition ({dataset.part}), and on a part no net's accuracy is known; "
+            f"{dataset.folder} is a part of its edition ({dataset.part}), on which no net's errors are known; "
             "calibrate the whole edition"
         )
 
 
 def find_weights(given: Path | None, download: bool) -> Path:
-    """The file of torchvision's weights; raises DataError when it is not there, saying how to get it."""
+    """The file of torchvision's weights; raises DataError, which says how to get it, when it is missing."""
     if given is not None:
         if not given.is_file():
-            raise DataError(f"{given} is not there; give the file {WEIGHTS_NAME} of torchvision's weights")
+            raise DataError(f"{given} does not exist; give the file {WEIGHTS_NAME} of torchvision's weights")
         return given
     path = Path(torch.hub.get_dir(), "checkpoints", WEIGHTS_NAME)
     if not path.is_file():
@@ -182,7 +185,7 @@ def find_weights(given: Path | None, download: bool) -> Path:
 
 
 def load_torchvision(path: Path) -> nn.Module:
-    """torchvision's AlexNet with the weights of a file; raises DataError when they are not of this net."""
+    """torchvision's AlexNet with the weights in `path`; raises DataError when they are not this net's."""
     import pickle
 
     from torchvision.models import alexnet

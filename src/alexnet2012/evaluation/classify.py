@@ -1,4 +1,4 @@
-"""Image files and a stored net: the most probable labels."""
+"""Classification of image files by a trained net."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +16,18 @@ LABELS = 5
 
 @dataclass(frozen=True)
 class Classified:
-    """An image's most probable labels, the first first, each with its probability."""
+    """An image's most probable labels, each with its probability, the most probable first."""
 
     path: Path
     labels: tuple[tuple[str, float], ...]
 
 
 def classify(run_folder: Path, paths: list[Path], crops: str = "ten") -> list[Classified]:
-    """The five most probable labels of each image by the net in `run_folder`, prepared and cropped as in its training:
-    the mean of the SOFTMAX outputs over `crops` "ten" (§4.1), or of the "centre" alone.
+    """The five most probable labels of each image, by the net in `run_folder`.
 
-    Raises DataError that names every image which cannot be read, before the net is loaded; RecordError for weights that
-    are not those of the record.
+    Images are resized and cropped as in the net's evaluation; `crops`: "ten" for the mean of the SOFTMAX outputs over
+    ten crops (§4.1), "centre" for the central crop alone. Raises DataError that names every unreadable image, before
+    the net is loaded; RecordError for weights that are not those of the record.
     """
     run, _ = open_weights(run_folder)
     mean_image, classes = read_inputs(run_folder)
@@ -46,7 +46,7 @@ def classify(run_folder: Path, paths: list[Path], crops: str = "ten") -> list[Cl
 
 
 def read_images(paths: list[Path], size_px: int) -> np.ndarray:
-    """Uint8 (n, size_px, size_px, 3): each image's central square, its shorter side made `size_px` (§2)."""
+    """The images, uint8 (n, size_px, size_px, 3): the shorter side made `size_px`, the central square cut out (§2)."""
     images, unreadable = np.empty((len(paths), size_px, size_px, 3), np.uint8), []
     for row, path in enumerate(paths):
         try:

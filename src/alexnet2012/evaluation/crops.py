@@ -1,4 +1,4 @@
-"""The ten patches of §4.1, four corners and the centre and their reflections, and what a net says of them."""
+"""The ten crops of §4.1 (four corners, the centre and their reflections) and a net's outputs for them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,24 +21,28 @@ class Crop:
     flipped: bool
 
 
-CENTRE = 4  # place of the unreflected centre crop in ten_crops
-CENTRE_FIRST = (4, 9, 0, 5, 1, 6, 2, 7, 3, 8)  # the centre, its reflection, then each corner with its own
+CENTRE = 4  # index of the unreflected centre crop in ten_crops
+CENTRE_FIRST = (4, 9, 0, 5, 1, 6, 2, 7, 3, 8)  # indices of the centre, its reflection, each corner and its reflection
 
 
 def ten_crops(size_px: int, crop_px: int) -> tuple[Crop, ...]:
-    """Corners, centre, then the same five reflected; at 256 and 224 the corners lie at 0 and 32, the centre at 16."""
+    """Four corners and the centre, then the same five reflected; at 256 and 224 px they lie at 0 and 32, and at 16."""
     far, middle = size_px - crop_px, (size_px - crop_px) // 2
     corners = ((0, 0), (0, far), (far, 0), (far, far), (middle, middle))
     return tuple(Crop(top, left, flipped) for flipped in (False, True) for top, left in corners)
 
 
 def centre_crop(size_px: int, crop_px: int) -> Crop:
+    """The unreflected central crop."""
     return ten_crops(size_px, crop_px)[CENTRE]
 
 
 def place_mean(mean_image: np.ndarray, crop: Crop, crop_px: int, mean_crop: str) -> np.ndarray:
-    """The mean image from which `crop` is to be taken: with mean_crop "central" its centre lies where the crop does,
-    reflected as the crop will be, so that every crop loses the same (net 145 of the 2012 code)."""
+    """The mean image, float32 (size, size, 3), from which `crop` is taken to be subtracted from its pixels.
+
+    With mean_crop "central" it holds its own centre at the crop's place, reflected as the crop will be: every crop has
+    the same pixels subtracted (net 145 of the 2012 code).
+    """
     if mean_crop == "moving":
         return mean_image
     placed, centre = split_mean(mean_image, crop_px, mean_crop)
@@ -48,9 +52,9 @@ def place_mean(mean_image: np.ndarray, crop: Crop, crop_px: int, mean_crop: str)
 
 
 def cut(images: np.ndarray, mean_image: np.ndarray, crop: Crop, crop_px: int) -> Tensor:
-    """One crop of each image minus the mean image cropped at the same place.
+    """One crop of each image minus the same crop of the mean image: float32 (n, 3, crop_px, crop_px), channels last.
 
-    `images`: uint8 (n, size, size, 3); returns float32 (n, 3, crop_px, crop_px), channels last in memory.
+    `images`: uint8 (n, size, size, 3).
     """
     count = len(images)
     place = (np.full(count, crop.top), np.full(count, crop.left), np.full(count, crop.flipped))
@@ -60,7 +64,7 @@ def cut(images: np.ndarray, mean_image: np.ndarray, crop: Crop, crop_px: int) ->
 
 
 def cut_on_device(images: Tensor, mean_image: Tensor, crop: Crop, crop_px: int) -> Tensor:
-    """The same from tensors on a GPU: uint8 (n, size, size, 3) and float32 (size, size, 3)."""
+    """`cut` for tensors on a GPU: uint8 (n, size, size, 3) and float32 (size, size, 3)."""
     down, across = slice(crop.top, crop.top + crop_px), slice(crop.left, crop.left + crop_px)
     pixels = images[:, down, across] - mean_image[down, across]
     return (pixels.flip(2) if crop.flipped else pixels).permute(0, 3, 1, 2)
@@ -69,7 +73,7 @@ def cut_on_device(images: Tensor, mean_image: Tensor, crop: Crop, crop_px: int) 
 def measure_centre(
     net: nn.Module, dataset: PackedDataset, split: str, rows: np.ndarray, crop_px: int, batch: int
 ) -> tuple[np.ndarray, float]:
-    """Probabilities float32 (rows, classes) and mean cross-entropy (nats) of the centre crop in evaluation mode."""
+    """Probabilities, float32 (rows, classes), and mean cross-entropy (nats) of the centre crop, in evaluation mode."""
     data = dataset.split(split)
     crops = (centre_crop(dataset.size_px, crop_px),)
     parts = [part[0] for _, part in predict_crops(net, data.images, rows, dataset.mean_image, crops, crop_px, batch)]
@@ -89,9 +93,9 @@ def predict_crops(
     batch: int,
     mean_crop: str = "moving",
 ) -> Iterator[tuple[slice, Tensor]]:
-    """For `batch` of the images `rows` at a time, the last time fewer: their places in `rows` and their probabilities.
+    """Softmax outputs in evaluation mode, `batch` of the images `rows` at a time.
 
-    Probabilities are float32 (crops, images, classes), on the CPU.
+    Yields the part of `rows`, and its probabilities, float32 (crops, images, classes), on the CPU.
     """
     device = next(net.parameters()).device
     was_training = net.training
@@ -101,7 +105,7 @@ def predict_crops(
     try:
         for start in range(0, len(rows), batch):
             part = images[rows[start : start + batch]]
-            # Entered anew for each part: a generator would leave its caller in inference mode at every yield.
+            # Not around the loop: the caller would be in inference mode at every yield.
             with torch.inference_mode():
                 outputs = [functional.softmax(net(view), dim=1) for view in views(part)]
                 probabilities = torch.stack(outputs).float().cpu()
@@ -113,9 +117,9 @@ def predict_crops(
 def make_cutter(
     means: list[np.ndarray], crops: tuple[Crop, ...], crop_px: int, device: torch.device
 ) -> Callable[[np.ndarray], Iterator[Tensor]]:
-    """A function from uint8 images (n, size, size, 3) to each crop of them all, minus that of its mean image.
+    """A function that maps uint8 images (n, size, size, 3) to each of `crops`, minus that of its mean image.
 
-    All are on `device`; a GPU gets the bytes of the images once and cuts them itself.
+    Crops are float32 (n, 3, crop_px, crop_px) on `device`; a GPU gets the images as bytes, once, and cuts them itself.
     """
     if device.type == "cpu":
         return lambda images: (cut(images, mean, crop, crop_px) for crop, mean in zip(crops, means, strict=True))

@@ -1,4 +1,4 @@
-"""Averages of stored probabilities (table 2): no net is loaded, one block of rows is in memory at a time."""
+"""Ensembles (table 2): the mean of stored probabilities, without loading a net."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -9,17 +9,19 @@ from alexnet2012 import provenance
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS, rank_truth
-from alexnet2012.evaluation.record import write_record
+from alexnet2012.evaluation.trained import write_record
 from alexnet2012.files import read_json, replacing
 from alexnet2012.tracking import TrackingIds, log_ensemble
+
+BLOCK_VALUES = 2**17  # a megabyte of sums: they stay in the cache while the members are added
 
 
 def average_members(
     name: str, member_folders: list[Path], split: str, output_folder: Path, data_folder: Path, tracking_file: Path
 ) -> None:
-    """The same files as `predict` writes, for the mean of the members' stored probabilities.
+    """Write the files of evaluation.predict.predict for the mean of the members' probabilities, and log its errors.
 
-    Raises RecordError when members do not stand on the same images.
+    `member_folders` hold the members' predictions. Raises RecordError when they are of different data or images.
     """
     records = {folder: read_json(folder / f"{split}.json") for folder in member_folders}
     datasets = {record["dataset"]["digest"] for record in records.values()}
@@ -51,13 +53,10 @@ def average_members(
     )
 
 
-BLOCK_VALUES = 2**17  # a megabyte of sums: they stay in the cache while the members are added
-
-
 def average(members: list[Path], output: Path) -> None:
-    """Write the mean of the members' probabilities, float32 (n, classes), summed in float64.
+    """Write the mean of the members' probabilities, float32 (n, classes) summed in float64, a block at a time.
 
-    Raises RecordError when there are no members or their shapes differ.
+    Raises RecordError when there are no members, their shapes differ, or they hold no probabilities.
     """
     if not members:
         raise RecordError("an ensemble needs at least one member's probabilities, found none")
@@ -71,11 +70,11 @@ def average(members: list[Path], output: Path) -> None:
     images, classes = arrays[0].shape
     if images == 0:
         raise RecordError(
-            f"{members[0]} holds no probabilities: of so many images and classes none are kept, and there is nothing "
-            "to average"
+            f"{members[0]} holds no probabilities to average: they are not stored for so many images and classes; "
+            "leave the ensemble out, or average on a smaller dataset"
         )
     step = max(1, BLOCK_VALUES // classes)
-    # Written, not mapped: each page of a new mapping costs a fault, in all more than the sums.
+    # Written rather than memory-mapped: the page faults of a new mapping take longer than the sums.
     with replacing(output) as temporary, temporary.open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (images, classes)}
         np.lib.format.write_array_header_1_0(file, header)
@@ -83,5 +82,5 @@ def average(members: list[Path], output: Path) -> None:
             rows = slice(start, start + step)
             total = arrays[0][rows].astype(np.float64)
             for array in arrays[1:]:
-                total += array[rows].astype(np.float64)  # converted apart: an addition that converts is twice as slow
+                total += array[rows].astype(np.float64)  # += without the conversion is half as fast
             file.write((total / len(arrays)).astype("<f4"))

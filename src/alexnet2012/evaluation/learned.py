@@ -1,4 +1,4 @@
-"""Did a net learn anything? The rule (docs/claims.md) by which a net counts as one that stayed at chance."""
+"""The rule by which a net counts as one that did not learn, but stayed at chance (docs/claims.md)."""
 
 import math
 from dataclasses import dataclass
@@ -15,15 +15,17 @@ QUANTILE = NormalDist().inv_cdf(0.975)  # of a 95 % interval
 
 @dataclass(frozen=True)
 class Chance:
-    """What answering every image alike reaches: the smallest such training loss, in nats, and the smallest such top-1
-    error on val, a fraction. With classes of one size these are ln(classes) and 1 - 1 / classes."""
+    """The lowest training loss (nats) and the lowest top-1 error on val (a fraction) of one answer for all images.
+
+    With classes of equal size these are ln(classes) and 1 - 1 / classes.
+    """
 
     train_loss: float
     val_error: float
 
 
 def measure_chance(train_labels: np.ndarray, val_labels: np.ndarray) -> Chance:
-    """The entropy of the training labels and the error of naming val's most frequent class; labels are int (n,)."""
+    """Chance by labels, int (n,): the entropy of train's, and the error of always naming val's most frequent class."""
     counts = np.unique(train_labels, return_counts=True)[1]
     shares = counts / counts.sum()
     most = np.unique(val_labels, return_counts=True)[1].max()
@@ -31,32 +33,31 @@ def measure_chance(train_labels: np.ndarray, val_labels: np.ndarray) -> Chance:
 
 
 def chance_of(record: dict[str, Any]) -> Chance:
-    """The chance level that a training's or baseline's record states; older records state none and are taken to be of
-    classes of one size."""
+    """Chance as a training's or a baseline's record states it; for older records, that of classes of equal size."""
     if "chance" in record:
         return Chance(**record["chance"])
     return Chance(math.log(record["classes"]), 1 - 1 / record["classes"])
 
 
 def is_chance_loss(loss: float, chance: Chance) -> bool:
-    """Whether a training loss is within 1 % of the one at chance."""
+    """Whether a training loss (nats) is within 1 % of chance."""
     return abs(loss - chance.train_loss) <= NEAR * chance.train_loss
 
 
 def is_chance_error(error: float, images: int, chance: Chance) -> bool:
-    """Whether the error's 95 % Wilson interval over `images` holds the one at chance, or lies above it.
+    """Whether the 95 % Wilson interval of an error (a fraction of `images`) contains chance, or lies above it.
 
-    Wilson's interval holds a value c where the error is within z * sqrt(c * (1 - c) / images) of it.
+    Wilson's interval contains c if the error is within z * sqrt(c * (1 - c) / images) of c.
     """
     c = chance.val_error
     return error >= c - QUANTILE * math.sqrt(c * (1 - c) / images)
 
 
 def has_learned(record: dict[str, Any], val: dict[str, Any] | None = None) -> bool | None:
-    """Whether a net learned anything, from its training's record and, for a baseline, that of its prediction of val.
+    """Whether a net learned, from the record of its training and, for a baseline, of its prediction of val.
 
-    It did not where its training diverged, where the training loss of its last epoch is a chance loss, or its error on
-    val, centre crop, a chance error. None where it is not known, and for a run that only tries a learning rate.
+    It did not if its training diverged, or if the training loss of its last epoch or its error on val (centre crop) is
+    at chance. None if that is not known, and for the trials of a learning-rate search.
     """
     if is_trial(record["variant"], record.get("learning_rate")):
         return None

@@ -1,28 +1,29 @@
-"""Errors from stored probabilities: exact, tie-safe, in bounded memory."""
+"""Ranks of the true classes from stored probabilities: exact, ties included, in bounded memory."""
 
 import numpy as np
 
 from alexnet2012.errors import RecordError
 
-CROPS = ("ten_crop", "centre")  # what is stored of a prediction: the mean over the ten, and the centre alone
-CHUNK_VALUES = 2**18  # a megabyte of float32: a chunk is read from memory once, and looked at in the cache
+CROPS = ("ten_crop", "centre")  # the stored predictions: the mean over ten crops, and the centre crop alone
+CHUNK_VALUES = 2**18  # a megabyte of float32, which fits the cache
 KEPT_VALUES = 2**31  # 8 GiB: ILSVRC-2010's test set has 1.5e8 probabilities, half of Fall 2009 4.5e10
 
 
 def are_kept(images: int, classes: int) -> bool:
-    """Whether the probabilities of so many images are few enough to be stored beside the ranks."""
+    """Whether there are few enough probabilities to be stored beside the ranks."""
     return images * classes <= KEPT_VALUES
 
 
 def rank_truth(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Int64 (n,): how many classes stand before each true one; it is among the k most probable where less than k do.
+    """The rank of each true class, int64 (n,): how many other classes are as probable or more probable.
 
-    Ties count against the net: another class exactly as probable as the true one is taken to stand before it, so that
-    a net which says nothing is not credited. `probabilities`: (n, classes), may be memory-mapped. Raises RecordError
-    when there are no images, their numbers differ, a label is no class, or a probability is not finite.
+    A class is among the k most probable if its rank is less than k. Ties count against the net, so that one which makes
+    all classes equally probable is always wrong. `probabilities`: (n, classes), may be memory-mapped; `labels`: int
+    (n,). Raises RecordError when there are no images, their numbers differ, a label is no class, or a probability is
+    not finite.
     """
     if len(labels) == 0:
-        raise RecordError("there are no images to measure an error on")
+        raise RecordError("no images to measure an error on; prepare a dataset that has some in this split")
     if len(probabilities) != len(labels):
         raise RecordError(
             f"{len(probabilities)} rows of probabilities for {len(labels)} labels; predict this split again"

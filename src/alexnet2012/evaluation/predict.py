@@ -1,4 +1,4 @@
-"""Per-image probabilities of a trained net as a job: arrays first, and last the record that vouches for them."""
+"""Predictions of a trained net as a job (§4.1): probabilities and errors, or a file of labels to be submitted."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -11,22 +11,24 @@ from torch import Tensor, nn
 from alexnet2012 import provenance
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.packed import PackedDataset
-from alexnet2012.errors import DataError
+from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation.crops import CENTRE, CENTRE_FIRST, predict_crops, ten_crops
 from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth
-from alexnet2012.evaluation.record import write_record
-from alexnet2012.evaluation.trained import load_net, open_run
-from alexnet2012.files import replacing
+from alexnet2012.evaluation.trained import load_net, open_run, write_record
+from alexnet2012.files import replacing, write_text
 from alexnet2012.tracking import TrackingIds, log_results
+
+SUBMITTED_LABELS = 5
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities float32 (n, classes): the mean of the SOFTMAX outputs over the ten crops, and the centre crop's;
-    of no image where they would be too many, as for Fall 2009.
+    """A net's predictions for the n images of a split.
 
-    `ranks`: how many classes stand before each true one, int64 (n,), by crops; none where labels are withheld.
-    `errors_by_crops`: the top-1 errors of the mean over the first 1, 2, ... 10 of CENTRE_FIRST.
+    `ten_crop`, `centre`: probabilities, float32 (n, classes): the mean of the SOFTMAX outputs over the ten crops, and
+    the output for the centre crop; (0, classes) where they would be too many to store, as for Fall 2009.
+    `ranks`: of the true classes (see rank_truth), int64 (n,), by crops; empty where labels are withheld.
+    `errors_by_crops`: the top-1 errors of the mean over the first 1, 2, ... 10 crops of CENTRE_FIRST.
     """
 
     ten_crop: np.ndarray
@@ -36,11 +38,11 @@ class Predictions:
 
 
 def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path, tracking_file: Path) -> None:
-    """Write `output_folder`/<split>-{ten_crop,centre}.npy, float32 (n, classes), of no image where they would be too
-    many; <split>-ranks.npz, how many classes stand before each true one; and <split>.json with errors and provenance.
+    """Write the net's predictions for a split into `output_folder`, and log its errors.
 
-    Raises RecordError when the weights are not those of the run's record, or were trained on other data; DataError
-    when the split's labels are withheld.
+    <split>-{ten_crop,centre}.npy hold the probabilities of Predictions, <split>-ranks.npz the ranks, and <split>.json,
+    written last, errors and provenance. Raises RecordError when the weights are not those of the run's record or were
+    trained on other data; DataError when the split's labels are withheld.
     """
     run, record, dataset = open_run(run_folder, data_folder)
     check_labels_public(dataset, split)
@@ -62,19 +64,25 @@ def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path
     )
 
 
-def check_labels_public(dataset: PackedDataset, split: str) -> None:
-    """Raises DataError for a split on which no error can be measured."""
-    if (dataset.split(split).labels < 0).any():
-        raise DataError(
-            f"the labels of {dataset.name}'s {split} images are withheld, so that no error can be measured on them; "
-            "with --submission, predict writes the five most probable labels of each image instead"
-        )
+def submit(run_folder: Path, split: str, output_folder: Path, data_folder: Path) -> Path:
+    """Write `output_folder`/<split>-submission.txt in the edition's official format, from ten crops; return its path.
+
+    The submission of ILSVRC-2012's test set, whose labels are withheld (§2). Raises RecordError as `predict`, and
+    DataError as check_submittable.
+    """
+    run, _, dataset = open_run(run_folder, data_folder)
+    check_submittable(dataset, split)
+    found, _, _ = predict_split(run_folder, run, dataset, split)
+    path = output_folder / f"{split}-submission.txt"
+    assert dataset.official_ids is not None, "check_submittable"
+    write_submission(path, found.ten_crop, dataset.official_ids)
+    return path
 
 
 def predict_split(
     run_folder: Path, run: RunConfig, dataset: PackedDataset, split: str
 ) -> tuple[Predictions, provenance.Provenance, float]:
-    """The trained net's probabilities, what made them, and the seconds that it took once all was loaded."""
+    """The trained net's predictions, their provenance, and the seconds that predicting took, without loading."""
     net, made_by = load_net(run_folder, run, len(dataset.classes))
     started = time.monotonic()
     batch, mean_crop = run.runtime.evaluation_batch, run.architecture.mean_crop
@@ -85,9 +93,9 @@ def predict_split(
 def predict_ten_crops(
     net: nn.Module, dataset: PackedDataset, split: str, crop_px: int, batch: int, mean_crop: str = "moving"
 ) -> Predictions:
-    """What `net` says of every image of a split (§4.1); `mean_crop` as in NetConfig.
+    """The predictions of `net` for every image of a split (§4.1), `batch` images at a time.
 
-    Raises DataError unless exactly the split's images were seen.
+    `mean_crop` as in NetConfig.     Raises DataError unless exactly the split's images were seen.
     """
     crops = ten_crops(dataset.size_px, crop_px)
     data, classes = dataset.split(split), len(dataset.classes)
@@ -116,7 +124,7 @@ def predict_ten_crops(
 
 
 def count_wrong(probabilities: Tensor, labels: Tensor) -> np.ndarray:
-    """Int64 (10,): how many images the mean over the first 1, 2, ... 10 crops of CENTRE_FIRST gets wrong.
+    """The number of images that the mean over the first 1, 2, ... 10 crops of CENTRE_FIRST gets wrong, int64 (10,).
 
     `probabilities`: (10, images, classes) in the order of ten_crops. Ties count against the net, as in rank_truth.
     """
@@ -124,3 +132,45 @@ def count_wrong(probabilities: Tensor, labels: Tensor) -> np.ndarray:
     means = (sums / torch.arange(1, len(sums) + 1).view(-1, 1, 1)).float()  # as they are stored
     own = means.gather(2, labels.clamp_min(0).expand(len(means), -1).unsqueeze(2))
     return ((means >= own).sum(2) > 1).sum(1).numpy()
+
+
+def check_labels_public(dataset: PackedDataset, split: str) -> None:
+    """Raise DataError for a split whose labels are withheld: no error can be measured on it."""
+    if (dataset.split(split).labels < 0).any():
+        raise DataError(
+            f"the labels of {dataset.name}'s {split} images are withheld, so that no error can be measured on them; "
+            "with --submission, predict writes the five most probable labels of each image instead"
+        )
+
+
+def check_submittable(dataset: PackedDataset, split: str) -> None:
+    """Raise DataError unless a submission of the split can be made: with enough classes, images and official ids."""
+    if len(dataset.classes) < SUBMITTED_LABELS:
+        raise DataError(
+            f"a submission lists the {SUBMITTED_LABELS} most probable classes of each image, but {dataset.folder} has "
+            f"only {len(dataset.classes)}; submit for a dataset of more classes"
+        )
+    if not dataset.counts.get(split):
+        raise DataError(
+            f"{dataset.folder} has no images of {split}; put the edition's {split} archive beside the others and "
+            "prepare the whole edition again, under another name if this is a subset"
+        )
+    if dataset.official_ids is None:
+        raise DataError(
+            f"{dataset.folder} lacks the edition's own ids of its classes, which a submission is written in; put the "
+            "development kit next to the images and prepare the dataset again"
+        )
+
+
+def write_submission(path: Path, probabilities: np.ndarray, official_ids: tuple[int, ...]) -> None:
+    """Write one line per image: the official ids of its five most probable classes, the most probable first.
+
+    `probabilities`: (n, classes). Of equally probable classes the one of lower index comes first. Raises RecordError
+    when a probability is not finite.
+    """
+    if not np.isfinite(probabilities).all():
+        raise RecordError(f"{path}: the net's probabilities are not finite; train it again")
+    # A stable sort of the negated values keeps equal ones in the order of their classes.
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :SUBMITTED_LABELS]
+    lines = np.asarray(official_ids)[best]
+    write_text(path, "".join(f"{' '.join(map(str, line))}\n" for line in lines))

@@ -1,7 +1,8 @@
-"""Intervals and tests of errors and of differences between errors; the formulas are scipy's and statsmodels'.
+"""Confidence intervals and tests of errors and of differences between errors, by scipy and statsmodels.
 
-Three seeds or more speak of the method: Student's t over per-seed values, pairs sharing their seed. Fewer speak of
-these nets alone, over images: a percentile bootstrap, McNemar's test or a t test. Intervals are unadjusted, of 95 %.
+With three seeds or more they hold for the method: Student's t over per-seed values, where pairs share their seed. With
+fewer they hold for these nets alone, over images: a percentile bootstrap, McNemar's test or a t test. Intervals are
+95 %, without adjustment for multiple tests.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
-MANY_SEEDS = 3  # from here on the interval speaks of the method, below it only of these nets
+MANY_SEEDS = 3  # with as many the interval holds for the method, with fewer only for these nets
 FEW_DISAGREEMENTS = 25  # below this McNemar's test is the exact binomial one
 ROUNDING = 1e-12  # per-seed values that differ by no more are equal
 THESE_NETS = "these nets, not the method"
@@ -21,9 +22,9 @@ THESE_NETS = "these nets, not the method"
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % interval, the words that say what both cover, and what a test says of it.
+    """A value (a fraction), its 95 % interval, the method in words, and the p of a test.
 
-    `p` is two-sided for the hypothesis that the value is 0; None for an error, which nobody takes to be 0.
+    `p` is two-sided for the hypothesis that the value is 0; None for an error, of which that is no hypothesis.
     """
 
     value: float
@@ -34,7 +35,7 @@ class Estimate:
 
 
 def estimate_error(wrong: list[np.ndarray]) -> Estimate:
-    """The mean error of nets that differ in their seed alone, from each net's bool (n,) of wrong answers.
+    """The mean error of nets that differ in their seed only, from each net's wrong answers, bool (n,).
 
     Three seeds or more: Student's t over seeds. One: Wilson over images. Two: bootstrap over images.
     """
@@ -55,7 +56,7 @@ def estimate_error(wrong: list[np.ndarray]) -> Estimate:
 def estimate_difference(worse: list[np.ndarray], better: list[np.ndarray]) -> Estimate:
     """The mean of error(worse[i]) - error(better[i]), positive in the claimed direction; pairs share seed and images.
 
-    Each is a bool (n,), or a float (n,) where it is itself a mean of nets. Three pairs or more: Student's t over the
+    Each is bool (n,): the wrong answers; or float (n,): a mean of nets. Three pairs or more: Student's t over the
     pairs' differences. Fewer: paired bootstrap over images, with McNemar's test for one pair of nets and a t test over
     the images' mean differences otherwise.
     """
@@ -70,11 +71,10 @@ def estimate_difference(worse: list[np.ndarray], better: list[np.ndarray]) -> Es
 
 
 def estimate_gap(val: list[np.ndarray], train: list[np.ndarray]) -> Estimate:
-    """How much more `val` differs than `train`: the mean of mean(val[i]) - mean(train[i]) over seeds.
+    """The difference between two nets' generalisation gaps: the mean of mean(val[i]) - mean(train[i]) over seeds.
 
-    val[i] (n,) and train[i] (m,) are, for seed i, per image the difference between two nets' answers, so that the value
-    is the difference between their gaps. The images of the two are independent samples: fewer than three seeds have a
-    bootstrap that draws from both, and Welch's t test.
+    val[i] (n,) and train[i] (m,) hold, for seed i and each image, the difference between the two nets' wrong answers.
+    The images are independent samples: below three seeds a bootstrap that draws from both, and Welch's t test.
     """
     if len(val) >= MANY_SEEDS:
         gaps = [float(a.mean() - b.mean()) for a, b in zip(val, train, strict=True)]
@@ -89,16 +89,16 @@ def estimate_gap(val: list[np.ndarray], train: list[np.ndarray]) -> Estimate:
 
 
 def estimate_over_seeds(values: list[float]) -> Estimate:
-    """The mean of one value per seed (n >= 2), Student's t interval and test.
+    """The mean of one value per seed (n >= 2): Student's t interval and test.
 
-    Equal values have an interval without width; what a test can say of them is a sign test's.
+    Equal values have an interval of zero width and the p of a sign test.
     """
     interval, p = student(values)
     return Estimate(float(np.mean(values)), *interval, f"t over {len(values)} seeds", p)
 
 
 def estimate_over_images(values: np.ndarray, what: str = "images") -> Estimate:
-    """The mean of one value per image (n,): percentile bootstrap, t test over images."""
+    """The mean of one value per image, float (n,): percentile bootstrap, t test over images (or `what` they are)."""
     value, method = float(values.mean()), f"bootstrap over {len(values):,} {what}, t test over them: {THESE_NETS}"
     if np.ptp(values) == 0:
         return Estimate(value, value, value, method, p_without_variance(value, len(values)))
@@ -107,7 +107,7 @@ def estimate_over_images(values: np.ndarray, what: str = "images") -> Estimate:
 
 
 def student(values: list[float]) -> tuple[tuple[float, float], float]:
-    """Student's interval of the mean and the two-sided p that it is 0."""
+    """Student's t interval of the mean, and the two-sided p for the hypothesis that it is 0."""
     if np.ptp(values) <= ROUNDING:
         mean = float(np.mean(values))
         return (mean, mean), p_without_variance(mean, len(values))
@@ -117,12 +117,12 @@ def student(values: list[float]) -> tuple[tuple[float, float], float]:
 
 
 def p_without_variance(value: float, count: int) -> float:
-    """What `count` equal values say of their sign: 1 for zeros, else the sign test's p, where t would divide by 0."""
+    """The p for `count` equal values, of which t would divide by 0: 1 for zeros, else that of a sign test."""
     return 1.0 if abs(value) <= ROUNDING else float(stats.binomtest(count, count).pvalue)
 
 
 def p_of_disagreements(worse: np.ndarray, better: np.ndarray) -> float:
-    """McNemar's p for two answers to the same images, bool (n,) each: exact while they seldom disagree."""
+    """McNemar's p for two nets' wrong answers to the same images, bool (n,): exact below FEW_DISAGREEMENTS."""
     only_worse, only_better = int((worse & ~better).sum()), int((better & ~worse).sum())
     if only_worse + only_better == 0:
         return 1.0
@@ -131,7 +131,7 @@ def p_of_disagreements(worse: np.ndarray, better: np.ndarray) -> float:
 
 
 def bootstrap(samples: tuple[np.ndarray, ...], statistic: Callable[..., np.ndarray]) -> tuple[float, float]:
-    """The percentile interval of `statistic` over independent samples of images, seeded."""
+    """The percentile bootstrap interval of `statistic` over independent samples of images, with a fixed seed."""
     if max(np.ptp(each) for each in samples) == 0:
         return (float(statistic(*samples)),) * 2
     interval = stats.bootstrap(

@@ -1,4 +1,4 @@
-"""A trained run: its settings, record, weights, mean image and class names."""
+"""Trained runs on disk: settings, record, weights and inputs; and the records of what they predict."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,27 +10,34 @@ from alexnet2012 import devices, provenance
 from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
-from alexnet2012.files import file_digest, read_json, write_arrays
+from alexnet2012.evaluation.metrics import CROPS
+from alexnet2012.files import SCHEMA, file_digest, read_json, write_arrays, write_json
 
 if TYPE_CHECKING:
     from torch import nn
 
-INPUTS = "inputs.npz"
+INPUTS = "inputs.npz"  # mean image and class names: all that `classify` needs of a dataset
 
 
 def open_weights(run_folder: Path) -> tuple[RunConfig, dict[str, Any]]:
-    """A trained run's configuration and record; raises RecordError when its weights are not those of the record."""
+    """A trained run's configuration and record.
+
+    Raises RecordError when its weights are missing or are not those of the record.
+    """
     run, record = read_run(run_folder / "config.yaml"), read_json(run_folder / "record.json")
     weights = run_folder / "model.safetensors"
     if not weights.is_file():
-        raise RecordError(f"{weights} is not there; a run's folder holds it once its training has ended")
+        raise RecordError(f"{weights} is missing; a training writes it at its end, so run snakemake to finish this one")
     if file_digest(weights) != record["weights_sha256"]:
         raise RecordError(f"{weights} is not what record.json beside it describes; train this run again")
     return run, record
 
 
 def open_run(run_folder: Path, data_folder: Path) -> tuple[RunConfig, dict[str, Any], PackedDataset]:
-    """A trained run's configuration and record, and the data it was trained on, checked to belong together."""
+    """A trained run's configuration, record and dataset.
+
+    Raises RecordError when the weights are not those of the record, or the data not those that it was trained on.
+    """
     run, record = open_weights(run_folder)
     dataset = open_packed(data_folder / run.dataset_name)
     if dataset.digest != record["dataset"]["digest"]:
@@ -42,7 +49,7 @@ def open_run(run_folder: Path, data_folder: Path) -> tuple[RunConfig, dict[str, 
 
 
 def load_net(run_folder: Path, run: RunConfig, classes: int) -> tuple["nn.Module", provenance.Provenance]:
-    """The trained net on its device, and what the work with it is made by."""
+    """The trained net on its device, and the provenance of results made with it."""
     from safetensors.torch import load_file
 
     from alexnet2012.model.layered import make_net
@@ -55,14 +62,14 @@ def load_net(run_folder: Path, run: RunConfig, classes: int) -> tuple["nn.Module
 
 
 def write_inputs(run_folder: Path, dataset: PackedDataset) -> None:
-    """Write them into a run's folder."""
+    """Write the mean image and the class names of `dataset` to `run_folder`/inputs.npz."""
     write_arrays(run_folder / INPUTS, {"mean_image": dataset.mean_image, "classes": np.array(dataset.classes)})
 
 
 def read_inputs(run_folder: Path) -> tuple[np.ndarray, list[str]]:
-    """The mean image, float32 (size, size, 3), and the names of the classes beside a net's weights.
+    """The mean image, float32 (size, size, 3), and the class names in `run_folder`/inputs.npz.
 
-    Raises DataError where they are not.
+    Raises DataError when the file cannot be read.
     """
     path = run_folder / INPUTS
     try:
@@ -72,3 +79,38 @@ def read_inputs(run_folder: Path) -> tuple[np.ndarray, list[str]]:
         raise DataError(
             f"{path} cannot be read ({error}); `alexnet2012 cards RESULTS` writes it beside every net of RESULTS"
         ) from None
+
+
+def write_record(
+    folder: Path,
+    kind: str,
+    name: str,
+    dataset: PackedDataset,
+    split: str,
+    ranks: dict[str, np.ndarray],
+    made_by: dict[str, Any],
+    details: dict[str, Any],
+) -> dict[str, dict[str, float]]:
+    """Write `folder`/<split>-ranks.npz and last the record `folder`/<split>.json; return its errors.
+
+    `ranks`: of the true classes (see rank_truth), int64 (n,), by crops. `details`: entries added to the record. Errors
+    are fractions: {"ten_crop": {"top1": ..., "top5": ...}, "centre": ...}.
+    """
+    write_arrays(folder / f"{split}-ranks.npz", {crops: each.astype(np.uint16) for crops, each in ranks.items()})
+    errors = {crops: {f"top{k}": float((each >= k).mean()) for k in (1, 5)} for crops, each in ranks.items()}
+    write_json(
+        folder / f"{split}.json",
+        {
+            "schema": SCHEMA,
+            "kind": kind,
+            "variant": name,
+            "split": split,
+            "images": len(ranks[CROPS[0]]),
+            "classes": len(dataset.classes),
+            "dataset": dataset.describe(),
+            "errors": errors,
+            **details,
+            "provenance": made_by,
+        },
+    )
+    return errors

@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill at any moment, the lock of a run, and signals that ask for a checkpoint."""
+"""Checkpoints that survive a kill at any moment, the lock on their folder, and signals that ask for one."""
 
 import os
 import pickle
@@ -7,10 +7,10 @@ import signal
 import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 import torch
@@ -19,25 +19,19 @@ from torch import Tensor
 from alexnet2012.errors import Interrupted, TrainingError
 from alexnet2012.files import LockTaken, locked
 
-KEPT = 2  # the newest, and the one before it should the newest turn out unreadable
+KEPT = 2  # the newest checkpoint, and the one before it in case the newest cannot be read
 PROBE_S = 1.0  # tracking/store.py holds a lock for a moment when it asks whether a training lives
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a state belongs to; resuming under another identity would mix two experiments."""
-
-    code: str
-    config: str
-    data: str
 
 
 @dataclass
 class State:
-    """All that a training needs to go on bit for bit; draws are functions of the counters, so no generator is kept.
+    """All that a training needs to go on bit for bit. Random draws are functions of the counters: no generator is kept.
 
-    `epoch` counts finished epochs, `batch` the batches done of the current one, `step` all updates so far; `loss_sum`
-    and `wrong_sum` are the current epoch's running sums, `epoch_seconds` and `seconds` its and all epochs' wall time.
+    `identity` holds the fingerprint of the "code", the hash of the "config" and the digest of the "data": resuming
+    under others would mix two experiments. `weights` and `velocity` go by parameter name, `scheduler` is
+    Scheduler.progress, `history` one row per finished epoch. `epoch` counts finished epochs, `batch` the batches done
+    in the current one, `step` all updates. `loss_sum` and `wrong_sum` are sums over the current epoch's batches,
+    `epoch_seconds` and `seconds` the wall time of the current and of all finished epochs.
     """
 
     identity: dict[str, str]
@@ -72,7 +66,7 @@ def lock(folder: Path) -> Iterator[None]:
 
 
 def save(folder: Path, state: State) -> Path:
-    """Write `state` under a temporary name, flush it to disk, rename it, and remove all but the last two."""
+    """Write `state` to `folder`/checkpoint-<step>.pt, whole or not at all, and remove all but the last KEPT."""
     path = folder / f"checkpoint-{state.step:09d}.pt"
     temporary = folder / f".{path.name}.partial"
     with temporary.open("wb") as file:
@@ -86,16 +80,16 @@ def save(folder: Path, state: State) -> Path:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Complete checkpoints, oldest first."""
+    """The complete checkpoints in `folder`, oldest first."""
     return sorted(folder.glob("checkpoint-*.pt"))
 
 
 def load_latest(folder: Path) -> State | None:
-    """The newest checkpoint that can be read, or None where there is none; says so when it had to go back one."""
+    """The newest checkpoint in `folder` that can be read, or None; warns of those that cannot."""
     for path in reversed(list_checkpoints(folder)):
         try:
             with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()  # torch itself looks at no check sum
+                damaged = archive.testzip()  # torch does not verify checksums
             if damaged is not None:
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
             return State(**torch.load(path, map_location="cpu", weights_only=True))
@@ -104,22 +98,22 @@ def load_latest(folder: Path) -> State | None:
     return None
 
 
-def resume(folder: Path, identity: Identity, accepted: Collection[str | None]) -> State | None:
-    """The state to go on from, or None to begin.
+def resume(folder: Path, identity: dict[str, str], accepted: Collection[str | None]) -> State | None:
+    """The state to resume in `folder`, or None to begin anew.
 
     A state of other code, configuration or data is moved to a subfolder with a warning: never resumed in silence, never
-    deleted. `accepted` holds fingerprints whose states are resumed all the same; the state then remembers its own.
+    deleted. States of code whose fingerprint is in `accepted` are resumed; they remember it as "began_with_code".
     """
     state = load_latest(folder)
     if state is not None:
-        found, expected = state.identity, asdict(identity)
-        differing = [key for key in expected if found[key] != expected[key]]
+        found = state.identity
+        differing = [key for key in identity if found[key] != identity[key]]
         if differing == ["code"] and found["code"] in accepted:
-            state.identity = {**expected, "began_with_code": found.get("began_with_code", found["code"])}
+            state.identity = {**identity, "began_with_code": found.get("began_with_code", found["code"])}
             differing = []
         if not differing:
             return state
-        reasons = ", ".join(f"{key} {found[key][:8]} is now {expected[key][:8]}" for key in differing)
+        reasons = ", ".join(f"{key} {found[key][:8]} is now {identity[key][:8]}" for key in differing)
         aside = set_aside(folder)
         print(
             f"warning: the state in {folder} cannot be resumed ({reasons}); moved to {aside}. Training begins anew. "
@@ -127,12 +121,12 @@ def resume(folder: Path, identity: Identity, accepted: Collection[str | None]) -
             flush=True,
         )
     elif any(path.name != "lock" for path in folder.iterdir() if not path.name.startswith("superseded-")):
-        set_aside(folder)  # what a finished training left, e.g. before a forced rerun
+        set_aside(folder)  # remains of a finished training that is trained again
     return None
 
 
 def set_aside(folder: Path) -> Path:
-    """Move all of a state but its lock into a dated subfolder."""
+    """Move all but the lock in `folder` into a dated subfolder, and return that."""
     aside = folder / f"superseded-{datetime.now():%Y%m%dT%H%M%S%f}"
     aside.mkdir()
     for path in folder.iterdir():
@@ -148,9 +142,9 @@ def discard(folder: Path) -> None:
 
 
 class StopRequest:
-    """While entered, the first signal only sets a flag, which `check` turns into Interrupted between two steps.
+    """While entered, SIGTERM and SIGINT wait for the next `check`, which raises Interrupted between two steps.
 
-    Within `immediately` (an evaluation, which changes nothing) the signal raises at once.
+    After `immediately(True)`, before an evaluation, which changes nothing, a signal raises at once.
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -163,9 +157,7 @@ class StopRequest:
         self.before = {number: signal.signal(number, self._receive) for number in self.SIGNALS}
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
@@ -176,13 +168,13 @@ class StopRequest:
             self.check()
 
     def check(self) -> None:
-        """Raise Interrupted when a signal has come."""
+        """Raise Interrupted if a signal has come."""
         if self.received is not None:
             raise Interrupted(
                 f"stopped by {signal.Signals(self.received).name}; a checkpoint was written, the same command resumes"
             )
 
     def immediately(self, at_once: bool) -> None:
-        """From here on a signal raises at once (True), or waits for `check` (False); one that waits is raised now."""
+        """Check now; from here on let signals raise at once (True) or wait for the next check (False)."""
         self.check()
         self.at_once = at_once

@@ -1,4 +1,4 @@
-"""The initial state of a training that takes layers over from another one (§6: pre-trained, then fine-tuned)."""
+"""Fine-tuning: the initial state of a training that takes layers from another one (§6)."""
 
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from alexnet2012.training.checkpoint import State
 
 
 def begin_from(run: RunConfig, start: Start, classes: int, identity: dict[str, str], folder: Path) -> State:
-    """The initial weights of `run` with the layers that `start` names as the training in `folder` left them.
+    """The initial state of `run`, with the layers that `start` names taken from the trained net in `folder`.
 
-    Raises RecordError when that folder holds another training, or weights that are not those of its record;
-    TrainingError when a layer is of another shape there.
+    `identity` as in State. Raises RecordError when the folder holds another run than `start` names, or weights that are
+    not those of its record; TrainingError when a layer has another shape there.
     """
     record, weights_file = read_json(folder / "record.json"), folder / "model.safetensors"
     if (record["hash8"], record["seed"]) != (start.run.hash8, start.run.seed):
@@ -42,7 +42,7 @@ def begin_from(run: RunConfig, start: Start, classes: int, identity: dict[str, s
 
 
 def describe_start(run: RunConfig, folder: Path | None) -> dict[str, Any]:
-    """What a record says of it: nothing of a training that starts from no other."""
+    """The record's entry on the run that `run` starts from; empty when it starts from none."""
     if run.starts_from is None or folder is None:
         return {}
     record = read_json(folder / "record.json")

@@ -1,4 +1,4 @@
-"""Which training images a training sees, and its batches on the device of its net."""
+"""The training images that a training sees, and its batches on the net's device."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -25,14 +25,13 @@ from alexnet2012.data.augment import (
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import ConfigError
 
-AHEAD = 6  # batches made, or in the making, beyond the next one: 19 MB each at the paper's sizes
-MAKERS = 3  # threads; a batch of the paper's sizes takes one of them about 5 ms, most of it for dropout masks
+AHEAD = 6  # batches prepared beyond the next one, 19 MB each at the paper's sizes
+MAKERS = 3  # threads that prepare them; one batch takes about 5 ms at the paper's sizes, mostly for dropout masks
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Image numbers, int64: those trained on and the fixed sample measured each epoch (both of split train), and those
-    of the schedule's split."""
+    """Image numbers in split train, int64 (n,): trained on, measured each epoch, and held out for the schedule."""
 
     train: np.ndarray
     measured: np.ndarray
@@ -40,11 +39,10 @@ class Rows:
 
 
 def choose_rows(run: RunConfig, labels: np.ndarray) -> Rows:
-    """Which training images are trained on, measured, and held out when `schedule_split` is minival (per class,
-    seeded).
+    """Choose the images to train on, to measure, and to hold out when `schedule_split` is minival.
 
-    None depends on the run's seed: every run of a dataset sees the same images. Raises ConfigError when fewer images
-    than one batch remain.
+    The held-out ones are a random share of each class, of `labels` int64 (images,). Nothing depends on the run's seed:
+    every run of a dataset sees the same images. Raises ConfigError when fewer images than one batch remain.
     """
     rows = np.arange(len(labels))
     minival = np.empty(0, dtype=np.int64)
@@ -69,7 +67,10 @@ def choose_rows(run: RunConfig, labels: np.ndarray) -> Rows:
 
 @dataclass(frozen=True)
 class Batch:
-    """`images` float32 (n, 3, crop_px, crop_px), `labels` int64 (n,), `masks` of fc6 and fc7, all on one device."""
+    """Images float32 (n, 3, crop_px, crop_px), labels int64 (n,), dropout masks of fc6 and fc7 (n, fc_neurons) or None.
+
+    All are on one device.
+    """
 
     images: Tensor
     labels: Tensor
@@ -77,10 +78,10 @@ class Batch:
 
 
 class BatchLoader:
-    """Makes the batches of one training; what they hold is a function of its seed alone.
+    """Makes the batches of one training, whose content is a function of the run's seed alone.
 
-    For a GPU, threads crop uint8 images into pinned memory and draw the masks while the steps before run. A stream of
-    its own copies them beside the kernels of those steps; mean, colour and reflection are added on the device.
+    For a GPU, threads crop uint8 images into pinned memory and draw the masks while earlier steps run. A separate CUDA
+    stream copies them at the same time; mean, colour and reflection are applied on the device.
     """
 
     def __init__(self, run: RunConfig, dataset: PackedDataset, device: torch.device) -> None:
@@ -92,7 +93,10 @@ class BatchLoader:
         self.copies = torch.cuda.Stream(device) if self.makes_ahead else None  # type: ignore[no-untyped-call]
 
     def batches(self, order: np.ndarray, views: Views, first_batch: int, first_step: int) -> Iterator[Batch]:
-        """The batches of an epoch from `first_batch` on; the last partial one is dropped. `order` names its images."""
+        """The batches of an epoch from number `first_batch` on; the last partial one is dropped.
+
+        `order`: the epoch's image numbers, int64; `first_step`: the training's step of the first batch.
+        """
         size = self.run.training.batch_size
         rows = [order[start : start + size] for start in range(first_batch * size, len(order) - size + 1, size)]
         if self.makes_ahead:
@@ -121,7 +125,7 @@ class BatchLoader:
             makers.shutdown(wait=True, cancel_futures=True)
 
     def make_on_host(self, rows: np.ndarray, views: Views, step: int) -> dict[str, Tensor]:
-        """What a batch is made of: crops, how they are shown, labels and masks, where a GPU can copy from."""
+        """The parts of a batch, in pinned memory for a GPU: uint8 crops, how they are shown, labels and masks."""
         crop_px, pinned = self.net.crop_px, self.copies is not None
         crops = torch.empty((len(rows), crop_px, crop_px, 3), dtype=torch.uint8, pin_memory=pinned)
         top, left = views.top[rows], views.left[rows]
@@ -135,7 +139,7 @@ class BatchLoader:
     def bring(
         self, made: dict[str, Tensor], mean_image: Tensor, central_mean: Tensor | None = None, divisor: float = 1.0
     ) -> Batch:
-        """A batch made on the host, copied to the device and finished there, without waiting for it."""
+        """The batch whose parts were made on the host, copied to the device and finished there asynchronously."""
         parts = self.copy(made)
         masks = (parts["fc6"].float(), parts["fc7"].float()) if "fc6" in parts else None
         shown = [parts[name] for name in ("top", "left", "flipped", "colour")]
@@ -144,7 +148,7 @@ class BatchLoader:
         return Batch(images, parts["labels"], masks)
 
     def copy(self, made: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The same on the device; kernels that are launched from here on wait for them, those before do not."""
+        """The parts on the device; kernels launched after this call wait for the copies, earlier ones do not."""
         if self.copies is None:
             return made
         with torch.cuda.stream(self.copies):
@@ -152,10 +156,11 @@ class BatchLoader:
         kernels = torch.cuda.current_stream(self.device)
         kernels.wait_stream(self.copies)
         for each in copied.values():
-            each.record_stream(kernels)  # its memory is free for others when the kernels, too, are done with it
+            each.record_stream(kernels)  # keeps its memory until the kernels are done with it
         return copied
 
     def draw_masks(self, step: int, images: int) -> tuple[Tensor, Tensor] | None:
+        """The dropout masks of fc6 and fc7 in a step, float32 (images, fc_neurons); None for a net without dropout."""
         net = self.net
         if not isinstance(net, NetConfig) or net.dropout == 0:
             return None

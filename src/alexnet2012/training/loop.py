@@ -1,4 +1,4 @@
-"""Training of one net, from its config.yaml to its weights (§5), resumable at any step bit for bit."""
+"""The training loop of one net (§5), resumable at any step bit for bit."""
 
 import time
 from collections.abc import Callable
@@ -20,22 +20,21 @@ from alexnet2012.model.layered import initialise, make_net
 from alexnet2012.training.checkpoint import State, StopRequest, save
 from alexnet2012.training.loader import Batch, BatchLoader, choose_rows
 from alexnet2012.training.precision import make_forward
-from alexnet2012.training.schedule import (
-    augmentation,
-    epochs_to_target,
-    learning_rate,
-    list_multiples,
-    make_scheduler,
-    save_scheduler,
-    steering_error,
-)
+from alexnet2012.training.schedule import Scheduler, augmentation, learning_rate, list_multiples, steering_error
 from alexnet2012.training.sgd import PaperSGD, list_rules
 
-CUDA_LOSSES = 50  # losses looked at together on a GPU, where reading each would make it wait for the CPU
+CUDA_LOSSES = 50  # losses read at a time from a GPU, which waits for the CPU at each reading
+
+DIVERGED = "The last checkpoint before it is kept; a smaller training.learning_rate, or other data, is needed"
 
 
 class Training:
-    """A training in progress: the net, its velocity and its counters, on one device."""
+    """A training in progress on one device: the net, its optimiser, its schedule and its `state`.
+
+    Weights, velocity and schedule in `state` are those of the last `capture`; its counters and history are current.
+    `pending` holds (step, loss, number of wrong answers) of the steps since the last `collect`; `diverged` is set when
+    the schedule takes a loss that is not finite for an end.
+    """
 
     def __init__(
         self,
@@ -63,14 +62,14 @@ class Training:
         for name, weight in self.net.named_parameters():
             if name in state.velocity:
                 self.optimiser.velocities[weight] = state.velocity[name].to(device)
-        self.scheduler = make_scheduler(settings.schedule, state.scheduler)
+        self.scheduler = Scheduler(settings.schedule, **state.scheduler)
         self.state = state
         self.pending: list[tuple[int, Tensor, Tensor]] = []
         self.diverged = False
 
     @property
     def steps_per_epoch(self) -> int:
-        """The last partial batch is dropped: 45,000 / 128 -> 351 steps."""
+        """Whole batches in the training images; the last partial one is dropped: 45,000 / 128 -> 351 steps."""
         return len(self.rows.train) // self.run.training.batch_size
 
     @property
@@ -78,7 +77,10 @@ class Training:
         return self.steps_per_epoch * self.run.training.batch_size
 
     def train_epoch(self, after_step: Callable[[], None]) -> None:
-        """The rest of the current epoch; `after_step` is called between updates, where the state may be captured."""
+        """Train the rest of the current epoch; `after_step` is called after each update and may capture the state.
+
+        Raises TrainingError at a loss that is not finite.
+        """
         run, state = self.run, self.state
         self.optimiser.lr = learning_rate(run.training, self.scheduler)
         multiples = list_multiples(run.training, self.scheduler)
@@ -99,7 +101,7 @@ class Training:
         self.collect()
 
     def draw_order(self) -> np.ndarray:
-        """The training images in the order of the current epoch, int64."""
+        """The image numbers of the training images in the order of the current epoch, int64 (images,)."""
         run, rows = self.run, self.rows.train
         if run.training.order == "fixed":
             seed, epoch = run.dataset.split_seed, 0
@@ -108,7 +110,7 @@ class Training:
         return np.asarray(rows[draw_order(seed, epoch, len(rows))])
 
     def update(self, batch: Batch) -> None:
-        """One step of the paper's rule on the mean loss of a batch."""
+        """Update the weights once, by the paper's rule (§5) on the mean cross-entropy of a batch."""
         logits = self.forward(batch.images, batch.masks)
         loss = functional.cross_entropy(logits, batch.labels)
         self.optimiser.zero_grad()
@@ -117,28 +119,26 @@ class Training:
         self.pending.append((self.state.step, loss.detach(), (logits.detach().argmax(1) != batch.labels).sum()))
 
     def collect(self) -> None:
-        """Add recent steps to the epoch's sums; raises TrainingError at the first loss that is not finite."""
+        """Add the pending steps to the epoch's sums; raises TrainingError at the first loss that is not finite."""
         for step, loss, wrong in self.pending:
             value = float(loss)
             if not np.isfinite(value):
-                raise TrainingError(
-                    f"the loss of step {step} (epoch {self.state.epoch + 1}) is {value}. "
-                    "The last checkpoint before it is kept; a smaller training.learning_rate, or other data, is needed"
-                )
+                raise TrainingError(f"the loss of step {step} (epoch {self.state.epoch + 1}) is {value}. {DIVERGED}")
             self.state.loss_sum += value
             self.state.wrong_sum += int(wrong)
         self.pending.clear()
 
     def refuse_diverged(self) -> None:
-        """Raises TrainingError when an update left weights that are not finite, though the loss before it was."""
+        """Raise TrainingError when a weight is not finite, as an update may leave it after a finite loss."""
         if not all(bool(torch.isfinite(weight).all()) for weight in self.net.parameters()):
-            raise TrainingError(
-                f"step {self.state.step - 1} (epoch {self.state.epoch + 1}) left weights that are not finite. "
-                "The last checkpoint before it is kept; a smaller training.learning_rate, or other data, is needed"
-            )
+            step, epoch = self.state.step - 1, self.state.epoch + 1
+            raise TrainingError(f"step {step} (epoch {epoch}) left weights that are not finite. {DIVERGED}")
 
     def measure_epoch(self) -> dict[str, Any]:
-        """The finished epoch's row of history.parquet; changes nothing, so that it may be interrupted and repeated."""
+        """Evaluate the finished epoch for its row of history.parquet.
+
+        Errors are fractions, losses nats. Changes nothing, so that it may be interrupted and repeated.
+        """
         run, state = self.run, self.state
         started = time.monotonic()
         train = self.measure("train", self.rows.measured)
@@ -160,25 +160,28 @@ class Training:
         }
 
     def measure(self, split: str, rows: np.ndarray) -> dict[str, float]:
-        """Loss and errors of the centre crop in evaluation mode, on the images `rows` of a split."""
+        """Loss (nats), top-1 and top-5 error (fractions) on the images `rows` of a split, see `rank`."""
         ranks, loss = self.rank(split, rows)
         return {"loss": loss, "top1_error": float((ranks >= 1).mean()), "top5_error": float((ranks >= 5).mean())}
 
     def rank(self, split: str, rows: np.ndarray) -> tuple[np.ndarray, float]:
-        """How many classes stand before each true one, int64 (rows,), and the loss; centre crop, evaluation mode."""
+        """Ranks of the true classes (see rank_truth), int64 (rows,), and the loss; centre crop, evaluation mode."""
         batch, crop_px = self.run.runtime.evaluation_batch, self.run.architecture.crop_px
         probabilities, loss = measure_centre(self.net, self.dataset, split, rows, crop_px, batch)
         return rank_truth(probabilities, self.dataset.split(split).labels[rows]), loss
 
     def list_wrong(self) -> dict[str, np.ndarray]:
-        """Which images the net gets wrong as it stands, bool: `train_wrong` of the measured ones, `val_wrong`."""
+        """Whether the net gets each image wrong, bool: `train_wrong` (measured images,) and `val_wrong` (val images,).
+
+        Centre crop; a training that diverged gets all wrong.
+        """
         rows = {"train": self.rows.measured, "val": np.arange(self.dataset.counts["val"])}
         if self.diverged:
             return {f"{split}_wrong": np.ones(len(each), bool) for split, each in rows.items()}
         return {f"{split}_wrong": self.rank(split, each)[0] >= 1 for split, each in rows.items()}
 
     def close_epoch(self, row: dict[str, Any]) -> None:
-        """Let the schedule see the epoch's error, keep its row, and stand at the beginning of the next."""
+        """Keep the epoch's row, let the schedule observe its error, and go to the beginning of the next epoch."""
         state = self.state
         self.scheduler.observe(steering_error(self.run.training.schedule, row))
         state.history.append(row)
@@ -187,7 +190,7 @@ class Training:
         state.batch, state.loss_sum, state.wrong_sum, state.epoch_seconds = 0, 0.0, 0, 0.0
 
     def capture(self) -> State:
-        """The state as it stands between two steps."""
+        """The state between two steps, to be saved; raises TrainingError when a loss or a weight is not finite."""
         self.collect()
         self.refuse_diverged()
         self.state.weights = {name: value.cpu() for name, value in self.net.state_dict().items()}
@@ -196,7 +199,7 @@ class Training:
             for name, weight in self.net.named_parameters()
             if weight in self.optimiser.velocities
         }
-        self.state.scheduler = save_scheduler(self.scheduler)
+        self.state.scheduler = self.scheduler.progress
         return self.state
 
 
@@ -207,10 +210,11 @@ def train_to_the_end(
     on_step: Callable[[Training], None] = lambda training: None,
     on_epoch: Callable[[Training], None] = lambda training: None,
 ) -> State:
-    """Run `training` until its schedule ends, with checkpoints in `folder`: each epoch, each interval, and on a signal.
+    """Run `training` until its schedule ends; save checkpoints in `folder` at each epoch, each interval and a signal.
 
-    Raises Interrupted after the checkpoint that a signal asked for, TrainingError on a loss that is not finite, unless
-    the schedule takes that for an end.
+    `on_step` is called after each update, `on_epoch` after each epoch's checkpoint. Raises Interrupted after the
+    checkpoint that a signal asked for; TrainingError on a loss or weight that is not finite, unless the schedule takes
+    that for an end.
     """
     interval, saved = training.run.runtime.checkpoint_every_s, time.monotonic()
 
@@ -244,35 +248,3 @@ def train_to_the_end(
         print(f"stopped: {error}", flush=True)
         training.diverged = True
     return training.state
-
-
-def summarise(training: Training) -> dict[str, Any]:
-    """What a record says of a finished training."""
-    state, schedule = training.state, training.run.training.schedule
-    return {
-        "epochs": state.epoch,
-        "steps": state.step,
-        "drops_done": training.scheduler.drops_done,
-        "drops_planned": schedule.drops,
-        "schedule": schedule.model_dump_json(),
-        "val_steered": schedule.kind == "plateau" and training.run.training.schedule_split == "val",
-        "train_images": len(training.rows.train),
-        "wall_time_s": round(state.seconds, 1),
-        "learning_rate": training.run.training.learning_rate,
-        "final": state.history[-1] if state.history else None,
-        "diverged": training.diverged,
-        **({"target": measure_target(training, schedule.train_error)} if schedule.kind == "target" else {}),
-    }
-
-
-def measure_target(training: Training, target: float) -> dict[str, Any]:
-    """§3.1: the epochs, and the seconds of training alone, until the training error was the schedule's; None if never.
-
-    The seconds are so many median epochs: what else the machine did in one of them counts little.
-    """
-    history = training.state.history
-    epochs = epochs_to_target([row["train_top1_error"] for row in history], target)
-    seconds = None
-    if epochs is not None:
-        seconds = epochs * float(np.median([training.images_per_epoch / row["images_per_second"] for row in history]))
-    return {"train_error": target, "epochs": epochs, "seconds": seconds}

@@ -1,4 +1,4 @@
-"""The forward pass in training: as it stands in recipe `paper`; in bfloat16 or compiled in recipe `fast`."""
+"""The forward pass in training: plain float32, or for recipe `fast` in bfloat16 or compiled."""
 
 import os
 import shutil
@@ -14,16 +14,16 @@ Forward = Callable[[Tensor, tuple[Tensor, Tensor] | None], Tensor]
 
 
 def make_forward(net: nn.Module, training: TrainingConfig, device: torch.device) -> Forward:
-    """A function from images and dropout masks to float32 logits, with the weights of `net`.
+    """The forward pass of `net`: from images and dropout masks (see loader.Batch) to logits, float32 (n, classes).
 
-    Raises ConfigError when `training.compile` asks for a compiler and none is there.
+    Raises ConfigError when `training.compile` is set and there is no C++ compiler.
     """
     forward: Forward = net
     if training.compile:
-        compiler = os.environ.get("CXX", "g++")  # as torch.compile looks for it
+        compiler = os.environ.get("CXX", "g++")  # where torch.compile looks, too
         if not shutil.which(compiler):
             raise ConfigError(
-                f"training.compile needs a C++ compiler, and {compiler} is not there; install it, name another one in "
+                f"training.compile needs a C++ compiler, but {compiler} was not found; install it, name another one in "
                 "CXX, or remove the setting"
             )
         forward = torch.compile(net, fullgraph=True)

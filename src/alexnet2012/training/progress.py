@@ -1,4 +1,4 @@
-"""Progress of a training: a bar on a terminal, lines in a log."""
+"""Progress of a training: a bar on a terminal, lines in a log file."""
 
 import sys
 import time
@@ -9,13 +9,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-INTERVAL_S = 30.0  # from one line about an epoch in progress to the next, at least
+INTERVAL_S = 30.0  # at least, between two lines within an epoch
 
 
 class EpochProgress:
-    """The steps of the current epoch: a bar on a terminal, elsewhere a line every INTERVAL_S. `report` prints in both.
+    """Shows the steps of the current epoch, in a bar on a terminal, elsewhere in a line every INTERVAL_S.
 
-    `clock` gives seconds from any beginning. Each line is flushed, so that a kill loses none.
+    `report` prints a line per epoch on either. `clock` returns seconds. Lines are flushed, so that a kill loses none.
     """
 
     def __init__(
@@ -27,14 +27,15 @@ class EpochProgress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.title, self.max_epochs, self.batch_size, self.clock = title, max_epochs, batch_size, clock
-        # rich alone would take a log for a terminal where FORCE_COLOR is set
+        # Left to itself, rich takes a log file for a terminal if FORCE_COLOR is set.
         self.console = console or Console(file=sys.stdout, force_terminal=sys.stdout.isatty(), soft_wrap=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.bar = Progress(*columns, console=self.console, disable=not self.console.is_interactive, transient=True)
         self.task = self.bar.add_task(title)
-        self.last: tuple[float, int] | None = None  # when the last line was printed, and the step of the epoch then
-        self.said = False  # whether this epoch has had a line
-        self.steps_done_at = self.measuring_s = 0.0  # when the epoch's steps ended; what measuring took after the last
+        self.last: tuple[float, int] | None = None  # time and step of the last line
+        self.said = False  # whether the current epoch has had a line
+        self.steps_done_at = 0.0  # time of the last step
+        self.measuring_s = 0.0  # what the evaluation after the last epoch took
 
     def __enter__(self) -> "EpochProgress":
         self.bar.start()
@@ -44,7 +45,7 @@ class EpochProgress:
         self.bar.stop()
 
     def step(self, epoch: int, done: int, total: int, loss: float | None) -> None:
-        """After step `done` of `total`, counted from 1; `loss`: the epoch's mean so far, None before one is known."""
+        """Show that `done` of `total` steps of `epoch` are done; `loss`: their mean, None before one is known."""
         self.bar.update(self.task, description=f"{self.title} epoch {epoch}", completed=done, total=total)
         if self.console.is_interactive:
             return
@@ -58,7 +59,7 @@ class EpochProgress:
             self.last, self.said = (now, done), True
         if done == total and self.said:
             about = f", about {in_time(self.measuring_s)}" if self.measuring_s else ""
-            self.say(epoch, f"all {total:,} steps done, measuring{about}")
+            self.say(epoch, f"all {total:,} steps done, evaluating{about}")
 
     def describe_step(self, epoch: int, done: int, total: int, loss: float | None, seconds_per_step: float) -> str:
         left_s = (total - done) * seconds_per_step + self.measuring_s
@@ -72,7 +73,7 @@ class EpochProgress:
         return "  ".join(parts)
 
     def report(self, row: dict[str, Any]) -> None:
-        """One line for a finished epoch; `row` is a row of history.parquet."""
+        """Print a line for a finished epoch; `row`: its row of history.parquet."""
         self.say(
             row["epoch"],
             f"lr {row['learning_rate']:g}  loss {row['train_loss']:.4f}  train error {row['train_top1_error']:.2%}  "
@@ -90,5 +91,5 @@ class EpochProgress:
 
 
 def in_time(seconds: float) -> str:
-    """0:05:10, 14:05:00, 5 days, 3:00:00."""
+    """A duration as 0:05:10, 14:05:00, or 5 days, 3:00:00."""
     return str(timedelta(seconds=round(seconds)))

@@ -1,10 +1,11 @@
-"""How a training is told of and kept: lines in its log, events for the run browser, and at the end its results."""
+"""The record of a training: lines in its log, metrics for the run browser, and at the end its results as files."""
 
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from safetensors.torch import save
 from torch import Tensor
@@ -15,13 +16,16 @@ from alexnet2012.config.schema import RunConfig
 from alexnet2012.evaluation.learned import Chance, has_learned, is_chance_loss, measure_chance
 from alexnet2012.files import SCHEMA, file_digest, replacing, write_arrays, write_json
 from alexnet2012.tracking import RunLog
-from alexnet2012.training.loop import Training, summarise
+from alexnet2012.training.loop import Training
 from alexnet2012.training.progress import EpochProgress
 
 
 class Recorder:
-    """Watches the training of the run in `folder` and tells `log`; writes model.safetensors, history.parquet,
-    answers.npz and record.json at the end. Entered around the training, so that the terminal is left in order."""
+    """The observer (training.train.Observer) of the training of the run in `folder`; `log` is the tracking store's.
+
+    Writes model.safetensors, history.parquet, answers.npz and record.json at the end. A context manager around the
+    training, which restores the terminal.
+    """
 
     def __init__(self, folder: Path, log: RunLog) -> None:
         self.folder, self.log = folder, log
@@ -34,7 +38,7 @@ class Recorder:
         self.terminal.close()
 
     def begin(self, training: Training) -> None:
-        """Raises RecordError where the commit that runs cannot be told."""
+        """Collect what the results are made by, and warn of too few steps; raises RecordError as provenance.collect."""
         run, settings = training.run, training.run.training
         self.made_by = asdict(provenance.collect(settings.torch_threads, training.device.type))
         labels = [training.dataset.split(split).labels for split in ("train", "val")]
@@ -49,24 +53,24 @@ class Recorder:
         self.progress = self.terminal.enter_context(progress)
 
     def step(self, training: Training) -> None:
-        """After each update."""
+        """Show the progress after an update."""
         state, known = training.state, training.state.batch - len(training.pending)
         loss = state.loss_sum / known if known else None
         self.progress.step(state.epoch + 1, state.batch, training.steps_per_epoch, loss)
 
     def epoch(self, training: Training) -> None:
-        """After each epoch, whose row is the last of the history."""
+        """Print and log the last row of the history."""
         row = training.state.history[-1]
         self.progress.report(row)
         warn_at_chance(training.run, training.state.history, self.chance)
         self.log.metrics(row["epoch"], {key: value for key, value in row.items() if key != "epoch"})
 
     def end(self, training: Training, weights: dict[str, Tensor], own: dict[str, Any]) -> None:
-        """Write weights, history, the answers at the end, and last the record that vouches for them; `own` goes in."""
+        """Write weights, history, final answers, and last the record that vouches for them, with `own` added to it."""
         folder, run, dataset = self.folder, training.run, training.dataset
         weights = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
         with replacing(folder / "model.safetensors") as path:
-            path.write_bytes(save(weights))  # save_file would let no one else read the file
+            path.write_bytes(save(weights))  # save_file writes files that only their owner can read
         with replacing(folder / "history.parquet") as path:
             pd.DataFrame(training.state.history).to_parquet(path, index=False)
         write_arrays(folder / "answers.npz", training.list_wrong())
@@ -95,22 +99,66 @@ class Recorder:
         write_json(folder / "record.json", record | {"learned": report_learned(record)})
 
 
+def summarise(training: Training) -> dict[str, Any]:
+    """The part of a record that tells how the training went."""
+    state, schedule = training.state, training.run.training.schedule
+    return {
+        "epochs": state.epoch,
+        "steps": state.step,
+        "drops_done": training.scheduler.drops_done,
+        "drops_planned": schedule.drops,
+        "schedule": schedule.model_dump_json(),
+        "val_steered": schedule.kind == "plateau" and training.run.training.schedule_split == "val",
+        "train_images": len(training.rows.train),
+        "wall_time_s": round(state.seconds, 1),
+        "learning_rate": training.run.training.learning_rate,
+        "final": state.history[-1] if state.history else None,
+        "diverged": training.diverged,
+        **({"target": measure_target(training, schedule.train_error)} if schedule.kind == "target" else {}),
+    }
+
+
+def measure_target(training: Training, target: float) -> dict[str, Any]:
+    """Epochs and seconds of training, without evaluation, until the training error was `target` (§3.1); None if never.
+
+    The seconds are so many median epochs: an epoch that the machine was busy with other work in counts little.
+    """
+    history = training.state.history
+    epochs = epochs_to_target([row["train_top1_error"] for row in history], target)
+    seconds = None
+    if epochs is not None:
+        seconds = epochs * float(np.median([training.images_per_epoch / row["images_per_second"] for row in history]))
+    return {"train_error": target, "epochs": epochs, "seconds": seconds}
+
+
+def epochs_to_target(errors: list[float], target: float) -> float | None:
+    """The number of epochs until the error was at most `target`, interpolated linearly between epochs; None if never.
+
+    `errors` are those after epochs 1, 2, ...; if the first is low enough it is 1.0, as no line leads to that.
+    """
+    for index, error in enumerate(errors):
+        if error <= target:
+            before = errors[index - 1] if index else error
+            return index + 1 - ((target - error) / (before - error) if before > error else 0.0)
+    return None
+
+
 def warn_at_chance(run: RunConfig, history: list[dict[str, Any]], chance: Chance) -> None:
-    """Say it after the first epoch whose training loss is a chance loss, once in a training; `history`: all epochs."""
+    """Warn, once in a training, when the last epoch of `history` is the first whose training loss is at chance."""
     if run.is_trial:
         return
     at_chance = [row["epoch"] for row in history if is_chance_loss(row["train_loss"], chance)]
     if at_chance == [history[-1]["epoch"]]:
         print(
             f"warning: {run.variant} seed {run.seed}: the training loss of epoch {at_chance[0]} is "
-            f"{history[-1]['train_loss']:.4f}, within 1 % of {chance.train_loss:.4f}, that of a net that answers every "
-            "image alike; slow nets begin so, and one that ends so did not learn",
+            f"{history[-1]['train_loss']:.4f}, within 1 % of {chance.train_loss:.4f}, the loss of a net that gives "
+            "every image the same answer; slow nets begin like this, but one that ends like this did not learn",
             flush=True,
         )
 
 
 def report_learned(record: dict[str, Any]) -> bool | None:
-    """Whether the net of a finished training learned (None for a trial of a learning rate); says so if it did not."""
+    """Whether the net of a finished training learned, None for a trial of a learning rate; warns if it did not."""
     learned = has_learned(record)
     if learned is False:
         final, chance = record["final"], record["chance"]
@@ -121,14 +169,14 @@ def report_learned(record: dict[str, Any]) -> bool | None:
             f"{final['val_top1_error']:.2%} ({chance['val_error']:.2%} at chance)"
         )
         print(
-            f"warning: {record['variant']} seed {record['seed']} did not learn: {found}; another seed or "
-            "training.learning_rate may",
+            f"warning: {record['variant']} seed {record['seed']} did not learn: {found}; try another seed or "
+            "training.learning_rate",
             flush=True,
         )
     return learned
 
 
 def flatten(run: RunConfig) -> dict[str, Any]:
-    """The net's and the training's settings as MLflow's params: net.conv1.kernels, training.batch_size, ..."""
+    """Settings of the net and the training by dotted name, as MLflow's params: {"net.conv1.kernels": 96, ...}."""
     nested = {"net": run.net.model_dump(), "training": run.training.model_dump(), "hash8": run.hash8}
     return dict(pd.json_normalize(nested).iloc[0])

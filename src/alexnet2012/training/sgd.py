@@ -1,4 +1,4 @@
-"""The paper's update rule (§5), with the learning rate inside the velocity."""
+"""The paper's update rule (§5): gradient descent with the learning rate inside the velocity."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,13 +12,13 @@ from alexnet2012.config.schema import TrainingConfig
 
 
 class PaperSGD:
-    """v <- momentum * v - weight_decay * lr * w - lr * dL/dw;  w <- w + v, in place, for weights with a gradient.
+    """The optimiser v <- momentum * v - weight_decay * lr * w - lr * dL/dw;  w <- w + v.
 
-    Weight decay is scaled by the learning rate and enters the velocity. torch.optim.SGD keeps the learning rate
-    OUTSIDE its buffer, so the two differ from the first step after a change of the learning rate. `velocities` holds
-    each weight's v from its first step on. `rules` may give some weights a multiple of the learning rate and a weight
-    decay of their own; a multiple of 0 skips their update, as the 2012 code does. This is no torch.optim.Optimizer:
-    making one imports torch's compiler, which takes two seconds.
+    It updates, in place, the weights that have a gradient. torch.optim.SGD keeps the learning rate OUTSIDE its buffer,
+    so the two differ from the first step after a change of the learning rate. `velocities` holds each weight's v from
+    its first step on. `rules` gives some weights a multiple of the learning rate and a weight decay of their own; a
+    multiple of 0 skips the update, as the 2012 code does. Not a torch.optim.Optimizer, whose first use imports torch's
+    compiler for two seconds.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class PaperSGD:
 
     @torch.no_grad()
     def step(self) -> None:
+        """Update all weights that have a gradient."""
         weights = [weight for weight in self.weights if weight.grad is not None]
         for weight in weights:
             if weight not in self.velocities:
@@ -48,7 +49,7 @@ class PaperSGD:
             move(group, velocities, rate * self.lr, self.momentum, decay)
 
     def group(self, weights: list[nn.Parameter]) -> dict[tuple[float, float], list[nn.Parameter]]:
-        """The weights that share a multiple of the learning rate and a weight decay."""
+        """The weights by their multiple of the learning rate and their weight decay."""
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for weight in weights:
             groups.setdefault(self.rules.get(weight, (1.0, self.weight_decay)), []).append(weight)
@@ -64,12 +65,12 @@ Weights = Sequence[nn.Parameter]
 
 
 def move_on_cpu(weights: Weights, velocities: Sequence[Tensor], lr: float, momentum: float, decay: float) -> None:
-    """One update of `weights` by their gradients, and of `velocities`, in place: each number is read and written once.
+    """Update `weights` by their gradients, and `velocities`, in place, in one loop over the numbers.
 
-    Tensor operations move eleven numbers through memory for each weight, this loop five.
+    Per weight it moves five numbers through memory, tensor operations eleven.
     """
     for weight, velocity in zip(weights, velocities, strict=True):
-        if velocity.shape != weight.shape:  # the loop checks no bounds
+        if velocity.shape != weight.shape:  # the compiled loop does not check bounds
             raise ValueError(
                 f"a velocity of {tuple(velocity.shape)} does not belong to weights of {tuple(weight.shape)}"
             )
@@ -95,7 +96,7 @@ def _move(
 
 
 def move_on_device(weights: Weights, velocities: Sequence[Tensor], lr: float, momentum: float, decay: float) -> None:
-    """The same as a few kernels over all weights together."""
+    """Update `weights` and `velocities` as move_on_cpu does, in a few kernels over all weights together."""
     moved, moving = list[Tensor](weights), list(velocities)
     torch._foreach_mul_(moving, momentum)
     torch._foreach_add_(moving, moved, alpha=-decay * lr)
@@ -104,7 +105,7 @@ def move_on_device(weights: Weights, velocities: Sequence[Tensor], lr: float, mo
 
 
 def gradient_of(weight: nn.Parameter) -> Tensor:
-    """The gradient of a weight that has one."""
+    """The gradient of a weight that is known to have one."""
     assert weight.grad is not None
     return weight.grad
 
@@ -112,10 +113,10 @@ def gradient_of(weight: nn.Parameter) -> Tensor:
 def list_rules(
     net: nn.Module, training: TrainingConfig, multiples: dict[str, tuple[float, float]]
 ) -> dict[nn.Parameter, tuple[float, float]]:
-    """Of each parameter: its learning rate as a multiple of the training's, and its weight decay.
+    """The multiple of the learning rate and the weight decay of each parameter.
 
-    `multiples` are those of the weights and the biases of a layer, or of the rest (see training.schedule). A layer of a
-    layered net may have a weight decay of its own.
+    `multiples`: by layer, those of its weights and of its biases (see schedule.list_multiples). A layer of a layered
+    net may have a weight decay of its own.
     """
     layers = net.config.layers if isinstance(net.config, LayeredNetConfig) else []
     own = {layer.name: layer.weight_decay for layer in layers if isinstance(layer, WeightLayer)}

@@ -1,9 +1,8 @@
-"""One training as a job: its learning rate and its start, its lock, its state, and the way from there to the end."""
+"""One training as a job: find its learning rate and initial weights, lock its folder, resume or begin, and train."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,50 +15,53 @@ from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import ConfigError, RecordError
 from alexnet2012.files import read_json
-from alexnet2012.training.checkpoint import Identity, State, StopRequest, discard, lock, resume
+from alexnet2012.training.checkpoint import State, StopRequest, discard, lock, resume
 from alexnet2012.training.checkpoint import save as save_state
 from alexnet2012.training.finetune import begin_from, describe_start
 from alexnet2012.training.loop import Training, train_to_the_end
 
 
 class Observer(Protocol):
-    """Who is told how a training goes (training.record.Recorder)."""
+    """Callbacks of a training; training.record.Recorder logs and keeps results."""
 
     def begin(self, training: Training) -> None:
-        """Before the first step."""
+        """Called before the first step."""
 
     def step(self, training: Training) -> None:
-        """After each update."""
+        """Called after each update."""
 
     def epoch(self, training: Training) -> None:
-        """After each epoch, whose row is the last of the history."""
+        """Called after each epoch, whose row is the last of `training.state.history`."""
 
     def end(self, training: Training, weights: dict[str, Tensor], own: dict[str, Any]) -> None:
-        """At the end, with the weights of the whole net and what the record is to say of how it was trained."""
+        """Called at the end, with the weights of the whole net and entries for the record."""
 
 
 class Processes(Protocol):
-    """What trains one net: this process alone, or this one and its peer (towers.training.Pair), of which one leads."""
+    """The processes that train one net: this one alone, or this one and its peer (towers.training.Pair).
+
+    The one that `leads` holds the lock, saves checkpoints and tells the observer.
+    """
 
     count: int
     leads: bool
     stop: StopRequest
 
     def begin(self, state: State | None) -> Training:
-        """The training from `state` on."""
+        """Begin the training, or go on from `state`."""
 
     def follow(self) -> None:
-        """All that a process does which does not lead."""
+        """Train to the end in a process that does not lead."""
 
     def weights_of(self, training: Training) -> dict[str, Tensor]:
-        """Those of the whole net."""
+        """The weights of the whole net, by parameter name."""
 
 
 Join = Callable[[RunConfig, PackedDataset, dict[str, str], torch.device, Path], AbstractContextManager[Processes]]
 
 
 class Alone:
-    """One process, which leads."""
+    """A process that trains the whole net by itself."""
 
     count, leads = 1, True
 
@@ -67,7 +69,7 @@ class Alone:
         self.begin, self.stop = begin, StopRequest()
 
     def follow(self) -> None:
-        raise AssertionError("there is nobody to follow")
+        raise AssertionError("a process alone leads")
 
     def weights_of(self, training: Training) -> dict[str, Tensor]:
         return dict(training.net.state_dict())
@@ -77,6 +79,7 @@ class Alone:
 def train_alone(
     run: RunConfig, dataset: PackedDataset, identity: dict[str, str], device: torch.device, state_folder: Path
 ) -> Iterator[Alone]:
+    """Join no other process, see `train`."""
     yield Alone(partial(Training, run, dataset, identity, device))
 
 
@@ -89,25 +92,25 @@ def train(
     start_folder: Path | None = None,
     join: Join = train_alone,
 ) -> None:
-    """Train the run whose config.yaml is in `folder`; `observer` keeps the result.
+    """Train the run whose config.yaml is in `folder`, on `data_folder`/<dataset>; `observer` keeps the result.
 
-    `codes` are fingerprints: of this training's code, then of code whose states it goes on with. `search_folders` hold
-    the runs that tried its learning rates, where it has a search; `start_folder` the run that it takes layers from,
-    where it starts from one. `join` is this process's place among those that train the net: towers.training.join in
-    one of two.
+    `codes`: the fingerprint of this training's code, then those of other code whose checkpoints may be resumed.
+    `search_folders`: the runs that tried its learning rates, where it has a search. `start_folder`: the run that it
+    takes layers from, where it starts from one. `join`: towers.training.join in each of two processes.
 
     Checkpoints are in `folder`/state; killed at any moment, the same call resumes and ends with the same bits. Raises
-    DataError for a dataset that is not whole, TrainingError when another process trains this run, the loss is not
-    finite or the other process ended, Interrupted after a signal.
+    ConfigError for missing or superfluous folders and for settings that do not fit the data or the machine; RecordError
+    for those folders' records; DataError for an incomplete dataset; TrainingError when another process trains this run,
+    a loss or weight is not finite, or the other process ended; Interrupted after a signal.
     """
     planned = read_run(folder / "config.yaml")
     run, tried = take_rate(planned, search_folders or [])
     check_start_folder(run, start_folder)
     dataset = open_packed(data_folder / run.dataset_name)
     device = devices.open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
-    identity = Identity(code=codes[0], config=run.hash8, data=dataset.digest)
+    identity = {"code": codes[0], "config": run.hash8, "data": dataset.digest}
     state_folder = folder / "state"
-    with join(run, dataset, asdict(identity), device, state_folder) as processes:
+    with join(run, dataset, identity, device, state_folder) as processes:
         if not processes.leads:
             processes.follow()
             return
@@ -116,8 +119,8 @@ def train(
             if state is not None:
                 print(f"resuming at epoch {state.epoch + 1}, step {state.step}", flush=True)
             elif run.starts_from is not None and start_folder is not None:
-                state = begin_from(run, run.starts_from, len(dataset.classes), asdict(identity), start_folder)
-                save_state(state_folder, state)  # where the other process of two looks for it
+                state = begin_from(run, run.starts_from, len(dataset.classes), identity, start_folder)
+                save_state(state_folder, state)  # the other process of two reads it
                 print(f"beginning with {', '.join(run.starts_from.layers)} of {start_folder}", flush=True)
             training = processes.begin(state)
             observer.begin(training)
@@ -129,7 +132,7 @@ def train(
 
 
 def check_start_folder(run: RunConfig, folder: Path | None) -> None:
-    """Raises ConfigError where a run and the folder that it is to start from do not go together."""
+    """Raise ConfigError unless a folder to start from is given exactly where `run` starts from another run."""
     if run.starts_from is None and folder is not None:
         raise ConfigError(f"{run.variant} starts from no other training; leave --start {folder} out")
     if run.starts_from is not None and folder is None:
@@ -140,9 +143,9 @@ def check_start_folder(run: RunConfig, folder: Path | None) -> None:
 
 
 def take_rate(run: RunConfig, search_folders: list[Path]) -> tuple[RunConfig, dict[str, Any]]:
-    """`run` with the learning rate that its search found, and what a record says of the search.
+    """`run` with the learning rate that its search found, and the record's entry on the search.
 
-    Raises ConfigError when a search is asked for and its runs are not given.
+    Raises ConfigError when the run has a search and its folders are not given; RecordError as choose_rate.
     """
     if run.training.learning_rate_search is None:
         return run, {}
@@ -157,23 +160,24 @@ def take_rate(run: RunConfig, search_folders: list[Path]) -> tuple[RunConfig, di
 
 
 def choose_rate(folders: list[Path]) -> list[dict[str, Any]]:
-    """What became of the rates tried in `folders`, the best first: {"learning_rate", "target_epochs", "train_error"}.
+    """The results of the rates tried in `folders`, best first: {"learning_rate", "target_epochs", "train_error"}.
 
-    The best reached the target soonest; of those that did not, the one with the lowest training error. Raises
-    RecordError when all diverged.
+    The best reached the target in the fewest epochs; if none did, it has the lowest training error. Raises RecordError
+    when all diverged, or a record cannot be read.
     """
     tried = [summarise_search(read_json(folder / "record.json")) for folder in folders]
     if all(each["train_error"] is None for each in tried):
         rates = ", ".join(f"{each['learning_rate']:g}" for each in tried)
         raise RecordError(f"every learning rate of the search diverged ({rates}); add lower ones to its rates")
 
-    def judge(each: dict[str, Any]) -> tuple[float, float]:
+    def order(each: dict[str, Any]) -> tuple[float, float]:
         return each["target_epochs"] or math.inf, math.inf if each["train_error"] is None else each["train_error"]
 
-    return sorted(tried, key=judge)
+    return sorted(tried, key=order)
 
 
 def summarise_search(record: dict[str, Any]) -> dict[str, Any]:
+    """The result of one rate from the record of the run that tried it."""
     diverged = record["diverged"]
     return {
         "learning_rate": record["learning_rate"],

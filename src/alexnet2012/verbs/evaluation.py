@@ -1,4 +1,4 @@
-"""Verbs that evaluate what was trained."""
+"""The verbs that evaluate trained nets and baselines, inspect nets, and check the images."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from alexnet2012.verbs.jobs import lease_for, read_settings
 
 
 def add_evaluating_verbs(verbs: argparse._SubParsersAction) -> None:
-    verb = verbs.add_parser("predict", help="store a trained net's probabilities and errors")
+    verb = verbs.add_parser("predict", help="predict a split by a trained net: probabilities and errors")
     verb.add_argument("folder", type=Path, help="a trained run's folder")
     verb.add_argument("output", type=Path, help="folder of the probabilities")
     verb.add_argument(
@@ -22,14 +22,14 @@ def add_evaluating_verbs(verbs: argparse._SubParsersAction) -> None:
     add_gpus(verb)
     verb.set_defaults(run=run_predict)
 
-    verb = verbs.add_parser("judge", help="store a learnt baseline's probabilities and errors")
-    verb.add_argument("folder", type=Path, help="a learnt baseline's folder")
+    verb = verbs.add_parser("judge", help="predict a split by a trained baseline: probabilities and errors")
+    verb.add_argument("folder", type=Path, help="a trained baseline's folder")
     verb.add_argument("output", type=Path, help="folder of the probabilities")
     add_split(verb)
     add_stores(verb)
     verb.set_defaults(run=run_judge)
 
-    verb = verbs.add_parser("average", help="average stored probabilities into an ensemble's")
+    verb = verbs.add_parser("average", help="average the probabilities of an ensemble's members")
     verb.add_argument("name")
     verb.add_argument("output", type=Path)
     verb.add_argument("--members", type=Path, nargs="+", required=True, help="folders of the members' probabilities")
@@ -39,24 +39,26 @@ def add_evaluating_verbs(verbs: argparse._SubParsersAction) -> None:
 
 
 def add_inspecting_verbs(verbs: argparse._SubParsersAction) -> None:
-    """Verbs beside the tables: of a net's kernels and features, of pictures that a user has, of the images."""
-    verb = verbs.add_parser("analyse", help="measure what a trained net's kernels and features have learnt")
+    """Verbs whose results are in no table of errors: analyse, classify, calibrate."""
+    verb = verbs.add_parser("analyse", help="analyse a trained net's kernels and features")
     verb.add_argument("folder", type=Path, help="a trained run's folder")
     verb.add_argument("output", type=Path, help="folder of analysis.json and examples.npz")
     add_data(verb)
     add_gpus(verb)
     verb.set_defaults(run=run_analyse)
 
-    verb = verbs.add_parser("classify", help="print the five most probable labels of images by a stored net")
+    verb = verbs.add_parser("classify", help="print the five most probable labels of images by a trained net")
     verb.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
     verb.add_argument("--net", type=Path, required=True, help="a trained run's folder, with its inputs.npz")
     verb.add_argument("--crops", choices=("ten", "centre"), default="ten")
     verb.add_argument("--json", action="store_true", help="print JSON")
     verb.set_defaults(run=run_classify)
 
-    verb = verbs.add_parser("calibrate", help="check packed ILSVRC-2012 images by torchvision's AlexNet on val")
+    verb = verbs.add_parser(
+        "calibrate", help="check packed ILSVRC-2012 images by torchvision's AlexNet, of known error"
+    )
     verb.add_argument("dataset")
-    verb.add_argument("output", type=Path, help="the record, written when the errors are the known ones")
+    verb.add_argument("output", type=Path, help="file of the record, written if the errors are the known ones")
     verb.add_argument("--weights", type=Path, help="file of the net's weights; torch hub's cache if not given")
     verb.add_argument("--download", action="store_true", help="fetch the weights where they are not in the cache")
     add_data(verb)
@@ -67,8 +69,7 @@ def add_inspecting_verbs(verbs: argparse._SubParsersAction) -> None:
 def run_predict(options: argparse.Namespace) -> None:
     run = read_settings(options.folder)
     with lease_for(run, f"predict {options.folder.resolve()} {options.split}", options.gpus):
-        from alexnet2012.evaluation.predict import predict
-        from alexnet2012.evaluation.submission import submit
+        from alexnet2012.evaluation.predict import predict, submit
 
         if options.submission:
             print(submit(options.folder, options.split, options.output, options.data))

@@ -1,4 +1,4 @@
-"""Verbs that train nets and learn baselines."""
+"""The verbs that train: nets (`train`) and baselines (`learn`)."""
 
 import argparse
 from pathlib import Path
@@ -13,28 +13,29 @@ if TYPE_CHECKING:
 
 
 def add_training_verbs(verbs: argparse._SubParsersAction) -> None:
-    verb = verbs.add_parser("train", help="train the run of a folder, or resume it")
+    verb = verbs.add_parser("train", help="train the net of a run, or resume its training")
     verb.add_argument("folder", type=Path, help="holds config.yaml; the results go beside it")
     verb.add_argument(
         "--search",
         type=Path,
         nargs="+",
-        help="folders of the runs that tried its learning rates, where it has a search",
+        help="folders of the runs that tried its learning rates, if it searches for one",
     )
-    verb.add_argument("--start", type=Path, help="folder of the run that it takes layers from, where it does")
+    verb.add_argument("--start", type=Path, help="folder of the run that it takes layers from, if it does")
     add_stores(verb)
     add_gpus(verb)
-    # The process that started this one as one of two, see towers/launch.py.
+    # Process number of the launcher that started this process as one of two, see towers/launch.py.
     verb.add_argument("--launcher", type=int, help=argparse.SUPPRESS)
     verb.set_defaults(run=run_train)
 
-    verb = verbs.add_parser("learn", help="learn the baseline of a folder, or go on with it")
+    verb = verbs.add_parser("learn", help="train the baseline of a run, or resume its training")
     verb.add_argument("folder", type=Path, help="holds config.yaml; the results go beside it")
     add_stores(verb)
     verb.set_defaults(run=run_learn)
 
 
 def run_train(options: argparse.Namespace) -> None:
+    """Train in this process on leased GPUs, or launch one process for each of two devices."""
     run = read_settings(options.folder)
     needed = run.runtime.gpus_per_training
     if options.launcher is not None:
@@ -53,13 +54,14 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def train_in_process(options: argparse.Namespace, run: "RunConfig", **place: "Join") -> None:
+    """Train, record the results and log them; `place` may hold the `join` of training.train.train."""
     from alexnet2012.fingerprint import fingerprint
     from alexnet2012.tracking import RunLog, TrackingIds
     from alexnet2012.training.record import Recorder
     from alexnet2012.training.train import train
 
     log = RunLog(options.folder / "state", TrackingIds.load(options.tracking), f"{run.variant}-seed{run.seed}")
-    # Either placement goes on with what the other began.
+    # A training begun on one device is resumed on two, and the other way round.
     codes = [fingerprint(stage) for stage in (run.training_stage, "train", "train-towers")]
     with Recorder(options.folder, log) as recorder:
         train(options.folder, options.data, recorder, codes, options.search, options.start, **place)

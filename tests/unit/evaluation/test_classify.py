@@ -81,7 +81,7 @@ def test_the_command_prints_five_labels_or_json(root, stored, capsys):
     ("name", "error", "words"),
     [
         ("inputs.npz", DataError, "`alexnet2012 cards RESULTS` writes it"),
-        ("model.safetensors", RecordError, "is not there"),
+        ("model.safetensors", RecordError, "model.safetensors"),
     ],
 )
 def test_a_folder_that_lacks_something_says_what(root, stored, tmp_path, name, error, words):

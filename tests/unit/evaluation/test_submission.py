@@ -15,8 +15,7 @@ from alexnet2012.config.schema import RunConfig, TrainingConfig
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation import predict
-from alexnet2012.evaluation.predict import predict_ten_crops
-from alexnet2012.evaluation.submission import check_submittable, write_submission
+from alexnet2012.evaluation.predict import check_submittable, predict_ten_crops, write_submission
 from alexnet2012.files import file_digest, write_json
 from alexnet2012.model.alexnet import AlexNet
 from alexnet2012.model.layered import initialise

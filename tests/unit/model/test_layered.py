@@ -13,7 +13,7 @@ from alexnet2012.model.alexnet import count_parameters
 from alexnet2012.model.geometry import describe
 from alexnet2012.model.layered import LocallyConnected, initialise, make_net, pool
 from alexnet2012.model.lrn import local_response_norm
-from alexnet2012.training.schedule import list_multiples, make_scheduler
+from alexnet2012.training.schedule import Scheduler, list_multiples
 from alexnet2012.training.sgd import list_rules
 
 VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
@@ -121,7 +121,7 @@ def test_initial_weights_of_each_layer():
 def test_biases_learn_twice_as_fast_and_only_the_upper_weights_decay():
     net = build("cifar-11pct")
     training = TrainingConfig(bias_rate=2.0, weight_decay=0.004, decay_biases=False)
-    rules = list_rules(net, training, list_multiples(training, make_scheduler(training.schedule)))
+    rules = list_rules(net, training, list_multiples(training, Scheduler(training.schedule)))
     found = {name: rules[parameter] for name, parameter in net.named_parameters()}
     assert {name: rule for name, rule in found.items() if name.endswith("weight")} == {
         "conv1.weight": (1.0, 0.0),

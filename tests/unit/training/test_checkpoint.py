@@ -3,15 +3,14 @@ import signal
 import struct
 import subprocess
 import sys
-from dataclasses import asdict
 
 import pytest
 import torch
 
 from alexnet2012.errors import TrainingError
-from alexnet2012.training.checkpoint import Identity, State, discard, list_checkpoints, load_latest, lock, resume, save
+from alexnet2012.training.checkpoint import State, discard, list_checkpoints, load_latest, lock, resume, save
 
-IDENTITY = Identity(code="c" * 16, config="1234abcd", data="d" * 64)
+IDENTITY = {"code": "c" * 16, "config": "1234abcd", "data": "d" * 64}
 
 # Holds the lock until its stdin ends.
 HOLDER = """
@@ -26,7 +25,7 @@ with lock(Path(sys.argv[1])):
 
 def make_state(step: int) -> State:
     return State(
-        identity=asdict(IDENTITY),
+        identity=dict(IDENTITY),
         weights={"conv1.weight": torch.arange(6.0).reshape(2, 3) + step},
         velocity={"conv1.weight": torch.full((2, 3), -0.5)},
         scheduler={"drops_done": 1, "epochs_done": 2, "finished": False},
@@ -157,8 +156,8 @@ def test_a_state_of_the_same_identity_is_resumed(tmp_path, capsys):
 def test_a_state_of_another_identity_is_set_aside_with_a_warning(tmp_path, capsys, key):
     save(tmp_path, make_state(9))
     (tmp_path / "run.json").write_text("{}", encoding="utf-8")
-    before = getattr(IDENTITY, key)
-    now = Identity(**{**asdict(IDENTITY), key: "e" * len(before)})
+    before = IDENTITY[key]
+    now = {**IDENTITY, key: "e" * len(before)}
 
     with lock(tmp_path):
         assert resume(tmp_path, now, accepted=()) is None
@@ -177,7 +176,7 @@ def test_a_state_of_another_identity_is_set_aside_with_a_warning(tmp_path, capsy
 def test_every_difference_is_named(tmp_path, capsys):
     save(tmp_path, make_state(9))
 
-    resume(tmp_path, Identity(code="e" * 16, config="eeeeeeee", data="e" * 64), accepted=())
+    resume(tmp_path, dict.fromkeys(IDENTITY, "e" * 16), accepted=())
 
     assert "(code cccccccc is now eeeeeeee, config 1234abcd is now eeeeeeee, data dddddddd is now eeeeeeee)" in (
         capsys.readouterr().out
@@ -186,24 +185,26 @@ def test_every_difference_is_named(tmp_path, capsys):
 
 def test_accept_code_resumes_a_state_of_that_code(tmp_path):
     save(tmp_path, make_state(9))
-    edited = Identity(code="e" * 16, config=IDENTITY.config, data=IDENTITY.data)
+    edited = {**IDENTITY, "code": "e" * 16}
 
-    state = resume(tmp_path, edited, accepted={IDENTITY.code})
+    state = resume(tmp_path, edited, accepted={IDENTITY["code"]})
     assert state.step == 9
-    assert state.identity == {**asdict(edited), "began_with_code": IDENTITY.code}
+    assert state.identity == {**edited, "began_with_code": IDENTITY["code"]}
     save(tmp_path, state)
 
-    again = Identity(code="f" * 16, config=IDENTITY.config, data=IDENTITY.data)
-    assert resume(tmp_path, edited, accepted=()).identity["began_with_code"] == IDENTITY.code
-    assert resume(tmp_path, again, accepted={edited.code}).identity["began_with_code"] == IDENTITY.code
+    again = {**IDENTITY, "code": "f" * 16}
+    assert resume(tmp_path, edited, accepted=()).identity["began_with_code"] == IDENTITY["code"]
+    assert resume(tmp_path, again, accepted={edited["code"]}).identity["began_with_code"] == IDENTITY["code"]
 
 
 @pytest.mark.parametrize(
     ("identity", "accept_code"),
     [
-        pytest.param(Identity("e" * 16, IDENTITY.config, IDENTITY.data), "a" * 16, id="another code"),
-        pytest.param(Identity("e" * 16, "eeeeeeee", IDENTITY.data), IDENTITY.code, id="another configuration"),
-        pytest.param(Identity("e" * 16, IDENTITY.config, "e" * 64), IDENTITY.code, id="other data"),
+        pytest.param({**IDENTITY, "code": "e" * 16}, "a" * 16, id="another code"),
+        pytest.param(
+            {**IDENTITY, "code": "e" * 16, "config": "eeeeeeee"}, IDENTITY["code"], id="another configuration"
+        ),
+        pytest.param({**IDENTITY, "code": "e" * 16, "data": "e" * 64}, IDENTITY["code"], id="other data"),
     ],
 )
 def test_accept_code_excuses_nothing_else(tmp_path, identity, accept_code):
@@ -215,9 +216,9 @@ def test_accept_code_excuses_nothing_else(tmp_path, identity, accept_code):
 def test_the_warning_says_how_to_resume_all_the_same(tmp_path, capsys):
     save(tmp_path, make_state(9))
 
-    resume(tmp_path, Identity("e" * 16, IDENTITY.config, IDENTITY.data), accepted=())
+    resume(tmp_path, {**IDENTITY, "code": "e" * 16}, accepted=())
 
-    assert f"set runtime: accept_code: {IDENTITY.code}" in capsys.readouterr().out
+    assert f"set runtime: accept_code: {IDENTITY['code']}" in capsys.readouterr().out
 
 
 def test_an_older_superseded_state_stays_where_it_is(tmp_path):
@@ -226,7 +227,7 @@ def test_an_older_superseded_state_stays_where_it_is(tmp_path):
     save(old, make_state(1))
     save(tmp_path, make_state(9))
 
-    resume(tmp_path, Identity("e" * 16, IDENTITY.config, IDENTITY.data), accepted=())
+    resume(tmp_path, {**IDENTITY, "code": "e" * 16}, accepted=())
 
     assert load_latest(old).step == 1
     assert len(list(tmp_path.glob("superseded-*"))) == 2

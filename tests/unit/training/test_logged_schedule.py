@@ -14,7 +14,7 @@ from alexnet2012.config.schedules import LoggedSchedule
 from alexnet2012.config.schema import TrainingConfig
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.training.schedule import augmentation, learning_rate, list_multiples, make_scheduler, save_scheduler
+from alexnet2012.training.schedule import Scheduler, augmentation, learning_rate, list_multiples
 from alexnet2012.training.sgd import PaperSGD, list_rules
 
 VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
@@ -53,14 +53,14 @@ def walk(training: TrainingConfig):
     """(epoch, rates by parameter, augmentation) of each epoch; the scheduler is saved and made anew in between."""
     net = AlexNet(SMALL, 3)
     names = {parameter: name for name, parameter in net.named_parameters()}
-    scheduler, epoch = make_scheduler(training.schedule), 0
+    scheduler, epoch = Scheduler(training.schedule), 0
     while not scheduler.finished:
         epoch += 1
         base = learning_rate(training, scheduler)
         rules = list_rules(net, training, list_multiples(training, scheduler))
         yield epoch, {names[each]: base * rate for each, (rate, _) in rules.items()}, augmentation(training, scheduler)
         scheduler.observe(0.5)
-        scheduler = make_scheduler(training.schedule, save_scheduler(scheduler))
+        scheduler = Scheduler(training.schedule, **scheduler.progress)
 
 
 @pytest.mark.parametrize("name", LOGGED)
@@ -90,7 +90,7 @@ def test_nets_without_a_logged_schedule_have_that_of_net_145(name):
 
 def test_biases_do_not_decay_and_images_come_in_one_order():
     training = training_of("net145")
-    rules = list_rules(AlexNet(SMALL, 3), training, list_multiples(training, make_scheduler(training.schedule)))
+    rules = list_rules(AlexNet(SMALL, 3), training, list_multiples(training, Scheduler(training.schedule)))
     assert sorted({decay for _, decay in rules.values()}) == [0.0, 0.0005]
     assert training.order == "fixed" and training.recipe == "code2012"
 
@@ -109,7 +109,7 @@ def test_a_frozen_layer_is_not_touched_not_even_by_its_velocity():
 
 def test_the_number_of_lowerings_is_known_beforehand_and_reached():
     training = training_of("net145")
-    scheduler = make_scheduler(training.schedule)
+    scheduler = Scheduler(training.schedule)
     while not scheduler.finished:
         scheduler.observe(0.5)
     assert scheduler.drops_done == training.schedule.drops == 3

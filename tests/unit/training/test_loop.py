@@ -13,7 +13,8 @@ from alexnet2012.data.augment import stream
 from alexnet2012.errors import ConfigError, Interrupted, TrainingError
 from alexnet2012.training.checkpoint import StopRequest, list_checkpoints, load_latest
 from alexnet2012.training.loader import Batch, choose_rows
-from alexnet2012.training.loop import Training, summarise, train_to_the_end
+from alexnet2012.training.loop import Training, train_to_the_end
+from alexnet2012.training.record import summarise
 
 ROWS = ["epoch", "learning_rate", "train_loss", "train_top1_error_as_seen", "train_top1_error"]
 ROWS += ["train_loss_evaluation_mode", "val_loss", "val_top1_error", "val_top5_error", "schedule_top1_error"]

@@ -64,10 +64,10 @@ def test_a_missing_compiler_is_named_before_anything_runs(net, monkeypatch):
     monkeypatch.setattr(precision.shutil, "which", lambda name: None)
     settings = TrainingConfig(recipe="fast", compile=True)
     monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler, and g\+\+ is not there"):
+    with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler, but g\+\+"):
         make_forward(net, settings, CPU)
     monkeypatch.setenv("CXX", "/opt/other/c++")
-    with pytest.raises(ConfigError, match="and /opt/other/c.* is not there"):
+    with pytest.raises(ConfigError, match="but /opt/other/c"):
         make_forward(net, settings, CPU)
 
 

@@ -58,7 +58,7 @@ def test_a_log_has_a_line_every_thirty_seconds():
     # The first step is where time begins, and 30 s are 120 steps.
     assert read_steps(log.lines()) == [121, 241, 361, 481, 601, 721, 841, 961]
     assert len(log.lines()) == 8 + 2
-    assert "all 1,000 steps done, measuring" in log.lines()[-2]
+    assert "all 1,000 steps done" in log.lines()[-2]
     assert log.lines()[-1].startswith("cnn seed 0 epoch 1/3  lr 0.01  loss 2.5000")
 
 
@@ -84,7 +84,7 @@ def test_measuring_counts_as_time_left_once_it_is_known():
     assert read_steps(lines) == [120, 240, 360, 480, 600, 720, 840, 960]
     # 880 steps of 0.25 s and 60 s; then an epoch of 250 + 60 s.
     assert "512 images/s  left: 0:04:40 of the epoch, 0:09:50 of 3 epochs" in lines[0]
-    assert lines[-1].endswith("all 1,000 steps done, measuring, about 0:01:00")
+    assert lines[-1].endswith("all 1,000 steps done, evaluating, about 0:01:00")
 
 
 def test_the_speed_is_that_since_the_last_line():

@@ -4,12 +4,10 @@ import pytest
 
 from alexnet2012.config.schedules import FixedSchedule, PlateauSchedule, TargetSchedule
 from alexnet2012.config.schema import TrainingConfig
+from alexnet2012.training.record import epochs_to_target
 from alexnet2012.training.schedule import (
     Scheduler,
-    epochs_to_target,
     learning_rate,
-    make_scheduler,
-    save_scheduler,
     steering_error,
 )
 
@@ -29,11 +27,11 @@ def run(scheduler: Scheduler, errors) -> tuple[list[int], int | None]:
 
 
 def plateau(**changes) -> Scheduler:
-    return make_scheduler(PlateauSchedule(kind="plateau", **changes))
+    return Scheduler(PlateauSchedule(kind="plateau", **changes))
 
 
 def test_a_fixed_schedule_has_its_rate_in_every_epoch():
-    scheduler = make_scheduler(FixedSchedule(kind="fixed", epochs=[18, 6, 3, 3]))
+    scheduler = Scheduler(FixedSchedule(kind="fixed", epochs=[18, 6, 3, 3]))
     rates = []
     while not scheduler.finished:
         rates.append(learning_rate(TrainingConfig(), scheduler))
@@ -44,15 +42,15 @@ def test_a_fixed_schedule_has_its_rate_in_every_epoch():
 
 def test_a_fixed_schedule_drops_at_its_boundaries_whatever_the_error():
     for errors in (itertools.repeat(0.5), itertools.count(1.0, -0.01)):
-        scheduler = make_scheduler(FixedSchedule(kind="fixed", epochs=[2, 1, 4]))
+        scheduler = Scheduler(FixedSchedule(kind="fixed", epochs=[2, 1, 4]))
         assert run(scheduler, errors) == ([2, 3], 7)
-    assert run(make_scheduler(FixedSchedule(kind="fixed", epochs=[1])), [0.5]) == ([], 1)
+    assert run(Scheduler(FixedSchedule(kind="fixed", epochs=[1])), [0.5]) == ([], 1)
 
 
 def test_the_paper_divides_by_ten_three_times():
     config = PlateauSchedule(kind="plateau")
     assert (config.patience, config.min_delta, config.drops, config.max_epochs) == (5, 0.001, 3, 90)
-    scheduler, rates = make_scheduler(config), []
+    scheduler, rates = Scheduler(config), []
     while not scheduler.finished:
         rates.append(learning_rate(TrainingConfig(), scheduler))
         scheduler.observe(0.5)
@@ -132,16 +130,16 @@ def test_a_saved_schedule_goes_on_as_if_never_stopped(config):
             seen.append((learning_rate(TrainingConfig(), scheduler), scheduler.finished))
         return seen
 
-    whole = follow(make_scheduler(config), SEQUENCE)
+    whole = follow(Scheduler(config), SEQUENCE)
     assert whole[-1][1] and len({rate for rate, _ in whole}) >= 2
     for stop in range(len(whole)):
-        first = make_scheduler(config)
+        first = Scheduler(config)
         before = follow(first, SEQUENCE[:stop])
-        state = save_scheduler(first)
+        state = first.progress
         assert set(map(type, state.values())) <= {int, float, bool}
-        after = follow(make_scheduler(config, state), SEQUENCE[stop:])
+        after = follow(Scheduler(config, **state), SEQUENCE[stop:])
         assert before + after == whole
-        assert save_scheduler(first) == state  # the continuation had a state of its own
+        assert first.progress == state  # the continuation had a state of its own
 
 
 def test_an_improvement_of_exactly_min_delta_is_none_whatever_the_rounding():
@@ -155,14 +153,14 @@ TARGET = TargetSchedule(kind="target", train_error=0.25, max_epochs=5)
 
 
 def test_a_target_ends_the_training_at_one_rate():
-    assert run(make_scheduler(TARGET), [0.5, 0.3, 0.2501, 0.25, 0.1]) == ([], 4)
-    assert run(make_scheduler(TARGET), itertools.repeat(0.5)) == ([], 5)
+    assert run(Scheduler(TARGET), [0.5, 0.3, 0.2501, 0.25, 0.1]) == ([], 4)
+    assert run(Scheduler(TARGET), itertools.repeat(0.5)) == ([], 5)
 
 
 def test_a_saved_target_goes_on():
-    scheduler = make_scheduler(TARGET)
+    scheduler = Scheduler(TARGET)
     scheduler.observe(0.5)
-    again = make_scheduler(TARGET, save_scheduler(scheduler))
+    again = Scheduler(TARGET, **scheduler.progress)
     assert (again.epochs_done, again.finished) == (1, False)
     again.observe(0.2)
     assert again.finished
