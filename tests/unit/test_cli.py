@@ -125,13 +125,13 @@ def test_a_plan_of_a_missing_configuration_is_an_error(capsys, tmp_path):
 
 
 def test_a_plan_prints_the_work_before_it_measures(capsys, monkeypatch, tmp_path):
-    from alexnet2012.planning import forecast
+    from alexnet2012 import estimate
 
     def fail(*arguments):
         assert "what will run" in capsys.readouterr().out
         raise PlanError("the measuring stopped")
 
-    monkeypatch.setattr(forecast, "forecast_time", fail)
+    monkeypatch.setattr(estimate, "estimate_time", fail)
     monkeypatch.chdir(tmp_path)
     assert cli.main(["plan", "--configfile", str(ROOT / "config/config.yaml"), *VARIANTS]) == 1
     assert capsys.readouterr().err == "error: the measuring stopped\n"

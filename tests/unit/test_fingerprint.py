@@ -136,7 +136,7 @@ def test_what_decides_no_result_changes_no_fingerprint(tree, changed):
         ("training/record.py", '"kind": "training",', '"kind": "training", "version": 2,'),
         ("training/record.py", 'f"{run.variant} seed {run.seed}"', '"training"'),
         ("training/progress.py", "class EpochProgress:", "class EpochProgress:\n    added = 1"),
-        ("planning/work.py", "def ", "def planned_"),
+        ("estimate.py", "def ", "def estimated_"),
         ("cli.py", "def main(", "def start("),
         # What is declared to be neutral.
         ("tracking/outbox.py", "MAX_BATCH, ", "MAX_SENT, "),

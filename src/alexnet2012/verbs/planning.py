@@ -70,30 +70,20 @@ def run_describe(options: argparse.Namespace) -> None:
 
 
 def run_plan(options: argparse.Namespace) -> None:
-    from alexnet2012.planning import forecast, report
-    from alexnet2012.planning.describe import describe_work
-    from alexnet2012.planning.machine import look_at_machine
+    from alexnet2012 import estimate
 
-    work = forecast.survey(options.configfile, options.variants, options.data, options.targets or ())
-    machine = look_at_machine(work)
-    values = describe_work(work, machine, options.data)
+    work = estimate.survey(options.configfile, options.variants, options.data, options.targets or ())
+    machine = estimate.look_at_machine(work)
+    values = estimate.describe_work(work, machine, options.data)
     if not options.json:
-        print(report.render_work(values), end="\n\n", flush=True)
+        print(estimate.render_work(values), end="\n\n", flush=True)
     try:
-        values |= forecast.forecast_time(
-            work,
-            machine,
-            options.configfile,
-            options.variants,
-            options.data,
-            options.gpus,
-            options.images_per_second,
-        )
+        values |= estimate.estimate_time(work, machine, options.gpus, options.images_per_second)
     finally:  # the work and the disk are known even where measuring fails
         if options.json:
             print(json.dumps(values, indent=2))
     if not options.json:
-        print(report.render_time(values))
+        print(estimate.render_time(values))
 
 
 def run_track(options: argparse.Namespace) -> None:

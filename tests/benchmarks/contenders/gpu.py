@@ -11,7 +11,7 @@ from torch import nn
 from alexnet2012 import devices
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.packed import open_packed
-from alexnet2012.planning.bench import lengthen_epochs
+from alexnet2012.timing import lengthen_epochs
 from alexnet2012.training.loop import Training
 
 SIDE = 8192

@@ -14,7 +14,6 @@ from contest import Call, Done
 from PIL import Image
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.planning.miniature import VERB
 from alexnet2012.provenance import COMMIT_VARIABLE, read_commit
 
 SIZE_PX = 256
@@ -23,7 +22,7 @@ SIZE_PX = 256
 def make_ours(folder: str, data: str) -> Call:
     """As its rule does, in a process of its own; "packing_s" is what it says of decoding and storing alone."""
     dataset = DatasetConfig(kind="imagefolder", folder=folder).model_dump_json()
-    command = [sys.executable, "-c", VERB, "prepare", "photographs", dataset, "--data", data]
+    command = [sys.executable, "-m", "alexnet2012", "prepare", "photographs", dataset, "--data", data]
     images = len(list(Path(folder).glob("*/*.JPEG")))
     environment = {COMMIT_VARIABLE: read_commit()[0], **os.environ}
 

@@ -1,1 +1,0 @@
-"""What a configuration will cost, before it is paid: work, disk, and time."""
