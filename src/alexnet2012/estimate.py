@@ -7,7 +7,6 @@ itself; the rest takes the longer of its longest chain and of its total over the
 import json
 import os
 import shutil
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -36,7 +35,7 @@ from alexnet2012.data.space import bytes_per_image
 from alexnet2012.errors import PlanError
 from alexnet2012.evaluation.metrics import CROPS, are_kept
 from alexnet2012.files import in_bytes
-from alexnet2012.gpus import list_cards
+from alexnet2012.gpus import list_cards, say
 from alexnet2012.model.geometry import describe
 from alexnet2012.preflight import list_missing
 from alexnet2012.provenance import describe_hardware
@@ -68,7 +67,7 @@ BUSY_CORES = 0.5  # the load of the last minute from which a note is due
 
 
 @dataclass(frozen=True)
-class Dataset:
+class PlannedDataset:
     """As the JSON has it. `origin` says in words where the numbers come from; `exact` is False for what was drawn, is
     only known roughly, or may be less (`at_most`). `packed`: counted by its manifest; `packed_otherwise`: there is a
     manifest, of other settings or images. `image_bytes`: without the label, 256 x 256 x 3 = 196,608 raw."""
@@ -98,13 +97,13 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Training:
+class PlannedNet:
     """One net to be trained; of a plateau schedule, the last possible epoch counts. `splits`: where it is evaluated, in
     `unpredicted` of them still to be. `measured_images`: of which each epoch measures the centre crop.
     `multiply_adds`: of one image's forward pass. `setting`: equal for nets that run at the same speed."""
 
     run: RunConfig
-    dataset: Dataset
+    dataset: PlannedDataset
     done: bool
     splits: tuple[str, ...]
     unpredicted: tuple[str, ...]
@@ -128,15 +127,15 @@ class Work:
     that it lacks."""
 
     plan: Plan
-    datasets: dict[str, Dataset]
-    trainings: tuple[Training, ...]
+    datasets: dict[str, PlannedDataset]
+    trainings: tuple[PlannedNet, ...]
     averages: tuple[dict[str, Any], ...]
     baselines: tuple[RunConfig, ...]
     tables_done: bool
     missing: tuple[str, ...]
 
     @property
-    def pending(self) -> list[Training]:
+    def pending(self) -> list[PlannedNet]:
         return [each for each in self.trainings if not each.done]
 
 
@@ -168,7 +167,7 @@ def survey(configfile: Path, variants: Path, data_folder: Path, targets: Collect
     return Work(plan, datasets, tuple(trainings), tuple(averages), baselines, tables_done, tuple(missing))
 
 
-def look_at_training(run: RunConfig, dataset: Dataset, splits: tuple[str, ...]) -> Training:
+def look_at_training(run: RunConfig, dataset: PlannedDataset, splits: tuple[str, ...]) -> PlannedNet:
     """What is left of a training, whose minival images are held out class by class, and of its net's evaluation."""
     training, runtime, train, held_out = run.training, run.runtime, dataset.images["train"], 0
     if training.schedule_split == "minival" and dataset.classes:
@@ -180,7 +179,7 @@ def look_at_training(run: RunConfig, dataset: Dataset, splits: tuple[str, ...]) 
     table = describe(run.architecture, max(1, dataset.classes))
     decisive = training.model_dump(include={"batch_size", "augmentation", "precision", "compile", "torch_threads"})
     stored = [dataset.storage, run.dataset.jpeg_quality, run.dataset.size_px, dataset.classes]
-    return Training(
+    return PlannedNet(
         run,
         dataset,
         done,
@@ -210,14 +209,14 @@ def list_unjudged(run: RunConfig) -> list[str]:
     return [split for split in run.splits if not (is_trained(run) and (run.predictions / f"{split}.json").is_file())]
 
 
-def look_at_dataset(name: str, config: DatasetConfig, data_folder: Path) -> Dataset:
+def look_at_dataset(name: str, config: DatasetConfig, data_folder: Path) -> PlannedDataset:
     """A dataset with its images, as well as they can be known before they are packed."""
     manifest, packed = read_manifest(data_folder / name, config)
     counts = manifest if packed else count_images(config, data_folder)
     flags = {"exact": True, "at_most": False, "packed": packed, "packed_otherwise": bool(manifest) and not packed}
     stored = {"storage": config.storage, "image_bytes": round(bytes_per_image(config)) - LABEL_BYTES}
     own = {"name": name, "kind": config.kind, "evaluated_splits": config.evaluated_splits, **stored}
-    return Dataset(**own | flags | counts)
+    return PlannedDataset(**own | flags | counts)
 
 
 def read_manifest(folder: Path, config: DatasetConfig) -> tuple[dict[str, Any], bool]:
@@ -255,7 +254,7 @@ def count_images(config: DatasetConfig, data_folder: Path) -> dict[str, Any]:
     else:
         counts = {"images": dict.fromkeys(SPLITS, 0), "classes": UNKNOWN_CLASSES, "exact": False}
         counts["origin"] = "the folder is not there"
-    return take_subset(counts, config)
+    return count_subset(counts, config)
 
 
 def holds_test(folder: Path) -> bool:
@@ -297,7 +296,7 @@ def count_files(folder: Path, config: DatasetConfig) -> dict[str, Any]:
     return {"images": images, "classes": len(train), "origin": f"counted in {folder}"}
 
 
-def take_subset(counts: dict[str, Any], config: DatasetConfig) -> dict[str, Any]:
+def count_subset(counts: dict[str, Any], config: DatasetConfig) -> dict[str, Any]:
     """The part that `subset` leaves, for classes of equal size; a split whose labels are withheld is left out of it."""
     subset, images = config.subset, {}
     if subset is None:
@@ -324,7 +323,7 @@ class Machine:
         slots = self.cores // cores
         return max(1, slots if self.cards is None else min(slots, self.cards // cards))
 
-    def at_once(self, trainings: Sequence[Training]) -> int:
+    def at_once(self, trainings: Sequence[PlannedNet]) -> int:
         """How many of these run side by side at the most crowded moment."""
         slots = (self.slots(each.run.training.torch_threads) for each in trainings)
         return max((min(each, len(trainings)) for each in slots), default=0)
@@ -349,7 +348,7 @@ def usable_memory_bytes(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> i
     return min(limits)
 
 
-def describe_baseline(run: RunConfig, dataset: Dataset) -> dict[str, Any]:
+def describe_baseline(run: RunConfig, dataset: PlannedDataset) -> dict[str, Any]:
     """A baseline as the JSON has it. `codes_bytes`: on disk while a model is learnt, of all training images."""
     config = run.net
     assert isinstance(config, BaselineConfig)
@@ -418,7 +417,7 @@ class Measured:
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
-def measure(work: Work, machine: Machine, budget_s: float = BUDGET_S) -> Measured:
+def measure_rates(work: Work, machine: Machine, budget_s: float = BUDGET_S) -> Measured:
     """Time what is still to be done, in as many processes side by side as trainings will run; says so on stderr.
 
     Nets that come when `budget_s` is spent get the rates of a measured one, by multiply-adds. Raises PlanError when a
@@ -444,7 +443,7 @@ def measure(work: Work, machine: Machine, budget_s: float = BUDGET_S) -> Measure
                 if each.setting in found.rates:
                     continue
                 if found.rates and time.monotonic() - began > budget_s:
-                    found.rates[each.setting] = scale(unfinished[0], found.rates[unfinished[0].setting], each)
+                    found.rates[each.setting] = scale_rate(unfinished[0], found.rates[unfinished[0].setting], each)
                     continue
                 say(f"measuring: {each.run.variant} on {each.run.dataset_name}")
                 answers = ask("time_net", each.run.model_dump(), max(2, each.dataset.classes), times=processes)
@@ -468,11 +467,7 @@ def call_timing(function: str, *arguments: Any) -> Any:
     return getattr(timing, function)(*arguments)
 
 
-def say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
-
-
-def scale(measured: Training, rate: Rate, other: Training) -> Rate:
+def scale_rate(measured: PlannedNet, rate: Rate, other: PlannedNet) -> Rate:
     """The rate of a measured net for another one."""
     ratio = measured.multiply_adds / other.multiply_adds
     return speed_up(rate, ratio, f"from {measured.run.variant}'s by multiply-adds")
@@ -525,7 +520,7 @@ def add_up(work: Work, found: Measured, rates: dict[str, Rate], machine: Machine
     }
 
 
-def preparation_seconds(dataset: Dataset, found: Measured, cores: int) -> float:
+def preparation_seconds(dataset: PlannedDataset, found: Measured, cores: int) -> float:
     """Photographs are decoded, and for JPEG storage encoded again, by all cores; other images are copied by one."""
     decoding = DECODED_S / cores * (1 if dataset.storage == "raw" else 2)
     image_s = COPIED_S if dataset.kind in ("cifar10", "rotations") else decoding
@@ -558,7 +553,7 @@ def estimate_time(
     if work.tables_done:
         return {"measured": None, "schedules": []}
     busy, began = os.getloadavg()[0], time.monotonic()
-    found = measure(work, machine)
+    found = measure_rates(work, machine)
     took_s, cores = round(time.monotonic() - began, 1), machine.cores
     threads = max((each.run.training.torch_threads for each in work.trainings), default=1)
     on_cuda = any(rate["device"] != "cpu" for rate in found.rates.values())
@@ -610,7 +605,7 @@ def estimate_time(
 def describe_work(work: Work, machine: Machine, data_folder: Path) -> dict[str, Any]:
     """Everything that needs no measuring; keys carry their units."""
     at_once, packed = machine.at_once(work.pending), sum(each.bytes for each in work.datasets.values())
-    groups: dict[tuple[str, str], list[Training]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[PlannedNet]] = defaultdict(list)
     for each in work.trainings:
         groups[each.run.dataset_name, each.run.variant].append(each)
     trainings, evaluations = [], []
@@ -686,7 +681,9 @@ def list_work_lines(values: dict[str, Any]) -> Iterator[str]:
         yield f"  the workflow will ask for this: {sentence}"
     for each in values["trainings"]:
         most, seeds = "at most " if each["epochs_at_most"] else "", ", ".join(map(str, each["seeds"]))
-        nets = f"{plural(len(each['seeds']), 'net')}, seeds {seeds}{done(len(each['seeds_done']), len(each['seeds']))}"
+        nets = (
+            f"{plural(len(each['seeds']), 'net')}, seeds {seeds}{say_done(len(each['seeds_done']), len(each['seeds']))}"
+        )
         yield f"  train {each['variant']} on {each['dataset']}: {nets}"
         yield (
             f"    {most}{plural(each['epochs'], 'epoch')} of {each['images_per_epoch']:,} images = "
@@ -698,21 +695,21 @@ def list_work_lines(values: dict[str, Any]) -> Iterator[str]:
     for each in values["evaluations"]:
         nets = f"{plural(each['nets'], 'net')}, {each['crops']} crops of {each['images']:,} images"
         where = f"{each['variant']} on {each['dataset']} {each['split']}"
-        yield f"  evaluate {where}: {nets}{done(each['nets_done'], each['nets'])}"
+        yield f"  evaluate {where}: {nets}{say_done(each['nets_done'], each['nets'])}"
     for each in values["averages"]:
         where = f"{each['name']} on {each['dataset']} {each['split']}"
-        yield f"  average {where}: {each['members']} nets{done(each['done'], 1)}"
+        yield f"  average {where}: {each['members']} nets{say_done(each['done'], 1)}"
     for each in values["baselines"]:
         yield (
             f"  learn {each['variant']} on {each['dataset']}, seed {each['seed']}: "
             f"{plural(each['models'], 'classifier')} over codes of {each['dimensions']:,} numbers, "
             f"{plural(each['passes'], 'pass', 'passes')}; {in_bytes(each['codes_bytes'])} of codes at a time"
-            f"{done(each['done'], 1)}"
+            f"{say_done(each['done'], 1)}"
         )
     totals, baselines = values["totals"], values["baselines"]
     counted = [(each, totals[f"{each}s"], totals[f"{each}s_done"]) for each in ("training", "evaluation", "average")]
     counted += [("baseline", len(baselines), sum(each["done"] for each in baselines))] if baselines else []
-    parts = [f"{plural(count, name)}{done(finished, count)}" for name, count, finished in counted]
+    parts = [f"{plural(count, name)}{say_done(finished, count)}" for name, count, finished in counted]
     steps, left = totals["training_steps"], totals["training_steps_left"]
     parts[0] += f", {totals['training_images']:,} images in {steps:,} steps"
     parts[0] += "" if left == steps else f", of which {left:,} are left"
@@ -761,10 +758,10 @@ def list_time_lines(values: dict[str, Any]) -> Iterator[str]:
         yield f"  {where}: {speed}, in each of {processes} ({each['device']}; {each['origin']})"
     yield f"  beside its images: {measured['overheads']['start_s']:.1f} s a job"
     for name, seconds in measured["preparations_s"].items():
-        yield f"  preparing {name}: {in_time(seconds)}"
+        yield f"  preparing {name}: {in_rough_time(seconds)}"
     here, *others = values["schedules"]
     for each in values["schedules"]:
-        yield f"  {each['where']}: {most}about {in_time(each['makespan_s'])}"
+        yield f"  {each['where']}: {most}about {in_rough_time(each['makespan_s'])}"
         if each["simultaneous_trainings"]:
             read = (
                 f"{each['read_bytes_per_s'] / 1e6:,.1f} MB/s in random reads of {each['read_bytes_per_image']:,} bytes"
@@ -781,11 +778,11 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def done(count: int, of: int) -> str:
+def say_done(count: int, of: int) -> str:
     return "" if not count else ", done already" if count == of else f", {count} done already"
 
 
-def in_time(seconds: float) -> str:
+def in_rough_time(seconds: float) -> str:
     """1 h 05 min, 3 min 20 s, 12 s, 4.2 days."""
     if seconds >= 2 * 86_400:
         return f"{seconds / 86_400:,.1f} days"

@@ -17,7 +17,7 @@ def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--variants", type=Path, default=Path("config/variants.yaml"))
     verb.set_defaults(run=run_describe)
 
-    verb = verbs.add_parser("plan", help="print what a configuration will run, its disk and its time, after a minute")
+    verb = verbs.add_parser("plan", help="print what a configuration will run, its disk and an estimate of its time")
     verb.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
     verb.add_argument(
         "--gpus",
