@@ -8,6 +8,8 @@ from alexnet2012.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
+# cuBLAS sums in one order only with a workspace of fixed size, of which this is the larger; torch refuses to go on
+# without. Read when CUDA is initialised.
 CUBLAS_WORKSPACE, FIXED_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
 

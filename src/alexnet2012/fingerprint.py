@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent
 # The definitions that compute or write a stage's result; a package or module before the name where the name alone is
 # ambiguous.
 TRAINING = (
-    *("Training", "train_alone", "train_to_the_end", "measure_target", "take_rate"),
+    *("training.train.train", "Training", "train_alone", "train_to_the_end", "measure_target", "take_rate"),
     *("begin_from", "load_latest", "open_packed", "open_device"),
 )
 STAGES = {
@@ -33,7 +33,7 @@ STAGES = {
     "calibrate": ("calibrate_torchvision",),
     "analyse": ("analyse",),
     "average": ("average_members",),
-    "train-baseline": ("learn_model", "arrays_of", "open_packed"),
+    "train-baseline": ("learn_models", "arrays_of", "open_packed"),
     "predict-baseline": ("predict_baseline",),
     "tables": ("render_tables",),
     "figures": ("draw_figures",),
@@ -50,7 +50,8 @@ TEMPLATES = {
 NEUTRAL = (
     *("config", "errors", "files", "fingerprint", "provenance", "tracking"),
     *("cpu.KEEP_LARGE_BUFFERS", "cpu.count_usable_cores"),
-    *("training.checkpoint.StopRequest", "towers.training.ended_with"),
+    *(f"training.checkpoint.{name}" for name in ("StopRequest", "lock", "resume", "discard")),
+    *("training.train.check_start_folder", "training.finetune.describe_start", "towers.training.ended_with"),
 )
 # Modules of `config` whose classes count by their methods: a run's hash holds the values of fields, not what methods
 # derive from them.

@@ -30,8 +30,6 @@ from alexnet2012.files import LockTaken, locked
 VISIBLE, FOLDER_VARIABLE = "CUDA_VISIBLE_DEVICES", "ALEXNET2012_LEASES"
 ANSWER_S = 60.0  # a healthy nvidia-smi takes up to a few seconds
 POLL_S = 0.2
-# cuBLAS sums in one order only with a workspace of fixed size, of which this is the larger; torch refuses to go on
-# without. Read when CUDA is initialised.
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,8 @@ def ask_git(folder: Path, *words: str) -> str:
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", env=environment)
     except FileNotFoundError:
         raise NoCheckout("git is not installed") from None
+    except PermissionError as error:
+        raise NoCheckout(f"git cannot be run: {error.strerror}") from None
     if done.returncode:
         raise NoCheckout(done.stderr.strip().partition("\n")[0])
     return done.stdout

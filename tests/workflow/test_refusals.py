@@ -183,6 +183,6 @@ def test_images_where_packed_ones_go_are_refused(fresh, folder):
 def test_without_a_commit_nothing_runs(fresh):
     assert_refused(
         fresh,
-        "a result without its commit is refused. Run from a git clone, or set ALEXNET2012_COMMIT",
+        "the commit of the running code is unknown",
         ALEXNET2012_COMMIT="",
     )

@@ -88,10 +88,7 @@ def train_baseline(folder: Path, data_folder: Path, tracking_file: Path) -> None
         log = RunLog(state, TrackingIds.load(tracking_file), f"{run.variant}-seed{run.seed}")
         log.start({"hash8": run.hash8, **run.net.model_dump()}, {"variant": run.variant, "seed": str(run.seed)})
         log.artifact(folder / "config.yaml")
-        models = [
-            learn_model(run, packed, dataset, model, state / f"{index}-{model.kind}")
-            for index, model in enumerate(run.net.models)
-        ]
+        models = learn_models(run, packed, dataset, state)
         arrays = {
             f"{index}.{name}": each for index, model in enumerate(models) for name, each in arrays_of(model).items()
         }
@@ -139,6 +136,14 @@ def keep_own(state: Path, identity: dict) -> None:
             f"warning: the state in {state} is of other code, settings or data; moved to {set_aside(state)}", flush=True
         )
     write_json(path, identity)
+
+
+def learn_models(run: RunConfig, packed: Path, dataset: PackedDataset, state: Path) -> list[Model]:
+    """All classifiers of a baseline, in the order of its settings."""
+    return [
+        learn_model(run, packed, dataset, model, state / f"{index}-{model.kind}")
+        for index, model in enumerate(run.net.models)
+    ]
 
 
 def learn_model(run: RunConfig, packed: Path, dataset: PackedDataset, model: DescriptorConfig, folder: Path) -> Model:

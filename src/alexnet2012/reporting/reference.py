@@ -19,7 +19,8 @@ RECORDS = (
     "calibration/*.json",
 )
 # What lies beside a record and is committed with it: no weights, no probabilities.
-BESIDE = ("config.yaml", "history.parquet", "answers.npz", "model_card.md", "{record}-ranks.npz")
+CARD = "model_card.md"
+BESIDE = ("config.yaml", "history.parquet", "answers.npz", CARD, "{record}-ranks.npz")
 IMAGES = "examples.npz"  # beside an analysis: the images that figure 4 shows
 BENCHMARKS = ("benchmarks.json", "tables/benchmarks.md")
 SHOWN = 10  # of what is missing, in a message
@@ -42,6 +43,7 @@ def update_reference(folder: Path, data_folder: Path, with_images: bool = True) 
     for name in [*list_evidence(folder, with_images), *more]:
         (reference / name).parent.mkdir(parents=True, exist_ok=True)
         copyfile(folder / name, reference / name)
+    remove_stale_cards(reference)
     if not with_images:
         remove_images(reference)
     copy_figures(folder / "figures", reference / "figures", with_images)
@@ -94,6 +96,13 @@ def list_evidence(folder: Path, with_images: bool) -> list[Path]:
         beside = [record.with_name(name) for name in names]
         found += [*(path for path in beside if (folder / path).is_file()), record]
     return found
+
+
+def remove_stale_cards(reference: Path) -> None:
+    """Remove model cards of other weights than the record beside them: a net was trained anew, its card not written."""
+    for card in reference.glob(f"runs/*/*/*/{CARD}"):
+        if read_json(card.with_name("record.json"))["weights_sha256"] not in card.read_text(encoding="utf-8"):
+            card.unlink()
 
 
 def copy_figures(source: Path, target: Path, with_images: bool) -> None:

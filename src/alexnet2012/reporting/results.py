@@ -163,7 +163,7 @@ def load_results(folder: Path, data_folder: Path, partial: bool = False) -> Resu
     them before the tables, and it writes into no reference.
     """
     plan, partial = read_json(folder / "experiments.json"), partial or is_reference(folder)
-    if not isinstance(plan, dict) or "experiments" not in plan:
+    if not isinstance(plan, dict) or not {"name", "experiments"} <= plan.keys():
         raise RecordError(f"{folder / 'experiments.json'} lists no experiments; run snakemake to make it anew")
     experiments, listed, missing = [], set(), {}
     for entry in plan["experiments"]:

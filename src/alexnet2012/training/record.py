@@ -38,11 +38,15 @@ class Recorder:
         self.terminal.close()
 
     def begin(self, training: Training) -> None:
-        """Collect what the results are made by, and warn of too few steps; raises RecordError as provenance.collect."""
-        run, settings = training.run, training.run.training
+        """Say where it begins, and collect what its results are made by; raises RecordError as provenance.collect."""
+        run, settings, state = training.run, training.run.training, training.state
         self.made_by = asdict(provenance.collect(settings.torch_threads, training.device.type))
         labels = [training.dataset.split(split).labels for split in ("train", "val")]
         self.chance = measure_chance(*labels)
+        if state.step:
+            print(f"resuming at epoch {state.epoch + 1}, step {state.step}", flush=True)
+        elif run.starts_from is not None:
+            print(f"beginning with {', '.join(run.starts_from.layers)} of {run.starts_from.run.folder}", flush=True)
         few_steps = warn_of_few_steps(training.steps_per_epoch, settings.schedule.max_epochs)
         if few_steps and not run.is_trial:
             print(f"warning: {few_steps}", flush=True)

@@ -116,12 +116,9 @@ def train(
             return
         with lock(state_folder), processes.stop:
             state = resume(state_folder, identity, {*codes, run.runtime.accept_code})
-            if state is not None:
-                print(f"resuming at epoch {state.epoch + 1}, step {state.step}", flush=True)
-            elif run.starts_from is not None and start_folder is not None:
+            if state is None and run.starts_from is not None and start_folder is not None:
                 state = begin_from(run, run.starts_from, len(dataset.classes), identity, start_folder)
                 save_state(state_folder, state)  # the other process of two reads it
-                print(f"beginning with {', '.join(run.starts_from.layers)} of {start_folder}", flush=True)
             training = processes.begin(state)
             observer.begin(training)
             train_to_the_end(training, state_folder, processes.stop, observer.step, observer.epoch)

@@ -149,7 +149,7 @@ def test_impossible_sizes_are_refused(layers, words):
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        ([LAST, LAST], "layers need names of their own, found fc9, fc9"),
+        ([LAST, LAST], "unique names of layers, found fc9, fc9"),
         ([LAST | {"neurons": 7}], "the last layer must be of type fc without neurons"),
         ([{"type": "activation"}], "the last layer must be"),
     ],

@@ -125,6 +125,25 @@ def test_results_with_fewer_records_are_refused_and_nothing_changes(finished, re
     assert {name: (reference / name).read_bytes() for name in list_files(reference)} == before
 
 
+def test_a_card_of_other_weights_than_the_record_is_left_out(finished, reference):
+    run, card = finished.folder / RUN.format(0), Path(RUN.format(0), "model_card.md")
+    record = json.loads((run / "record.json").read_text(encoding="utf-8"))
+    (finished.folder / card).write_text(f"weights sha256: {record['weights_sha256']}", encoding="utf-8")
+    update_reference(finished.folder, finished.data)
+    assert (reference / card).is_file()
+
+    kept = [
+        *(finished.folder / PREDICTIONS.format(0)).glob("*.json"),
+        *finished.folder.glob("analyses/*/*/seed0/*.json"),
+    ]
+    for path in [run / "record.json", *kept]:
+        values = json.loads(path.read_text(encoding="utf-8")) | {"weights_sha256": "f" * 64}
+        path.write_text(json.dumps(values), encoding="utf-8")
+    update_reference(finished.folder, finished.data)
+
+    assert not (reference / card).exists()
+
+
 def test_results_that_list_fewer_nets_are_refused(finished, reference):
     change(finished.folder / "experiments.json", experiments=finished.entries[1:])
     with pytest.raises(RecordError, match="does not list 3 of the nets .* photos/cnn-00000000/seed0, "):
