@@ -140,7 +140,8 @@ class Reader:
         `names` are those that the module and the functions around the node know.
         """
         if isinstance(node, list):
-            return "\n".join(text for each in node if (text := self.read(each, names, in_class)))
+            texts = ["None" if each is None else self.read(each, names, in_class) for each in node]  # None: no default
+            return "\n".join(text for text in texts if text)
         if not isinstance(node, ast.AST):
             return "" if node is None else repr(node)
         match node:
@@ -161,13 +162,13 @@ class Reader:
                 if node.value is None:
                     return ""
                 node = ast.Assign([node.target], node.value)
-        texts = {}
+        fields = {}
         for field, value in ast.iter_fields(node):
-            texts[field] = self.read(value, names, isinstance(node, ast.ClassDef))
+            fields[field] = self.read(value, names, isinstance(node, ast.ClassDef))
         if not isinstance(node, ast.AnnAssign):
-            texts |= dict.fromkeys(("annotation", "returns"), "")
+            fields |= dict.fromkeys(("annotation", "returns"), "")
         # Empty fields are left out: a newer Python adds some.
-        return f"{type(node).__name__}({', '.join(f'{field}={text}' for field, text in texts.items() if text)})"
+        return f"{type(node).__name__}({', '.join(f'{field}={text}' for field, text in fields.items() if text)})"
 
     def path_of(self, node: ast.AST, names: dict[str, str]) -> str | None:
         """The dotted path that a name, or an attribute of a module, stands for; None for any other expression."""

@@ -109,7 +109,10 @@ def ask_git(folder: Path, *words: str) -> str:
     except PermissionError as error:
         raise NoCheckout(f"git cannot be run: {error.strerror}") from None
     if done.returncode:
-        raise NoCheckout(done.stderr.strip().partition("\n")[0])
+        reason = done.stderr.strip().partition("\n")[0]
+        if "dubious ownership" in reason:  # in a container, or of a folder that another user cloned
+            reason += f"; allow it by `git config --global --add safe.directory {folder}`"
+        raise NoCheckout(reason)
     return done.stdout
 
 

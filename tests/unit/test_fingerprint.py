@@ -296,3 +296,8 @@ def test_neutral_code_is_not_followed(write):
 def test_the_place_of_an_operand_counts(write):
     source = "def root(x):\n    return x[{}]\n"
     assert len({write(main=source.format(part)) for part in ("1:", ":1", "::1", "None:1", "1", "0", "None")}) == 7
+
+
+def test_which_argument_has_a_default_counts(write):
+    source = "def root(*, {}):\n    return a, b\n"
+    assert len({write(main=source.format(part)) for part in ("a=1, b", "a, b=1", "a, b")}) == 3
