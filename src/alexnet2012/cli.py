@@ -5,6 +5,7 @@ import io
 import os
 import select
 import sys
+from pathlib import Path
 
 from alexnet2012.errors import AlexNet2012Error, Interrupted
 from alexnet2012.verbs.evaluation import add_evaluating_verbs, add_inspecting_verbs
@@ -49,7 +50,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="alexnet2012",
         description="Reproduce the NIPS 2012 ImageNet net, step by step. @FILE stands for arguments, one on each line.",
-        fromfile_prefix_chars="@",
     )
     parser.set_defaults(failure=1)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
@@ -58,6 +58,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add_evaluating_verbs(verbs)
     add_inspecting_verbs(verbs)
     add_reading_verbs(verbs)
-    options = parser.parse_args(arguments)
-    options.arguments = sys.argv[1:] if arguments is None else arguments
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        expanded = [each for argument in given for each in expand(argument)]
+    except OSError as error:
+        parser.error(f"{error.filename} cannot be read: {error.strerror}")
+    options = parser.parse_args(expanded)
+    options.arguments = expanded
     return options
+
+
+def expand(argument: str) -> list[str]:
+    """The lines of FILE for @FILE. argparse's own reading of such files is in the locale's encoding."""
+    if not argument.startswith("@"):
+        return [argument]
+    return Path(argument[1:]).read_text(encoding="utf-8").splitlines()

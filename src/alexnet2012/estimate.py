@@ -605,11 +605,14 @@ def estimate_time(
 def describe_work(work: Work, machine: Machine, data_folder: Path) -> dict[str, Any]:
     """Everything that needs no measuring; keys carry their units."""
     at_once, packed = machine.at_once(work.pending), sum(each.bytes for each in work.datasets.values())
-    groups: dict[tuple[str, str], list[PlannedNet]] = defaultdict(list)
+    groups: dict[Path, list[PlannedNet]] = defaultdict(
+        list
+    )  # a variant may be trained in two ways, for one to start from
     for each in work.trainings:
-        groups[each.run.dataset_name, each.run.variant].append(each)
+        groups[each.run.folder.parent].append(each)
     trainings, evaluations = [], []
-    for (dataset, variant), group in groups.items():
+    for group in groups.values():
+        dataset, variant = group[0].run.dataset_name, group[0].run.variant
         first, batch = group[0], group[0].run.training.batch_size
         trainings.append(
             {

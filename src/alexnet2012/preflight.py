@@ -3,7 +3,6 @@
 Settings are not written by a rule: when a rule reruns, Snakemake no longer sees what its downstream jobs lack.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from alexnet2012.config.experiments import Config, Experiment
 from alexnet2012.config.plan import Plan
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.sources.layouts import check_source, refuse_place_of_packed
-from alexnet2012.files import write_text
+from alexnet2012.files import read_json, write_text
 from alexnet2012.fingerprint import fingerprint
 
 
@@ -62,7 +61,7 @@ def is_finished(plan: Plan, experiment: Experiment) -> bool:
     trained = {run.folder / "record.json": fingerprint(run.training_stage) for run in runs}
     weights = [run.folder / "model.safetensors" for run in runs]  # a committed record comes without them
     return all(path.exists() for path in [*trained, *weights, *predicted]) and all(
-        json.loads(path.read_text(encoding="utf-8"))["identity"]["code"] == code for path, code in trained.items()
+        read_json(path)["identity"]["code"] == code for path, code in trained.items()
     )
 
 

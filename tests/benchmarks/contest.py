@@ -123,7 +123,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self.said,
             env=make_environment(contender.environment, contender.threads),
-            text=True,
+            encoding="utf-8",
             start_new_session=True,
         )
         task = {"make": contender.make, "arguments": contender.arguments, "threads": contender.threads}

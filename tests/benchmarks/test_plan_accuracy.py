@@ -39,7 +39,7 @@ def project(tmp_path, monkeypatch):
 def plan_seconds(project) -> float:
     """The seconds that `alexnet2012 plan` estimates."""
     call = [sys.executable, "-m", "alexnet2012", "plan", "--json", "--configfile", "config/tiny.yaml"]
-    planned = subprocess.run(call, cwd=project.root, env=project.environment(), capture_output=True, text=True)
+    planned = subprocess.run(call, cwd=project.root, env=project.environment(), capture_output=True, encoding="utf-8")
     assert planned.returncode == 0, planned.stderr
     return json.loads(planned.stdout)["schedules"][0]["makespan_s"]
 

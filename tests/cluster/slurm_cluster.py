@@ -163,7 +163,12 @@ class SlurmCluster:
 
     def ask(self, *command: str) -> str:
         done = subprocess.run(
-            command, env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=20, check=False
+            command,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=20,
+            check=False,
         )
         return done.stdout if done.returncode == 0 else ""
 

@@ -76,7 +76,7 @@ def start(tmp_path) -> Iterator:
                 [sys.executable, content.__file__, *arguments],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                text=True,
+                encoding="utf-8",
             )
         )
         return started[-1]
@@ -245,7 +245,7 @@ def training_ended(process: subprocess.Popen) -> int:
 
 def run_cli(folder: Path, *arguments: str) -> None:
     done = subprocess.run(
-        [CLI, *arguments], cwd=folder, env={**os.environ}, capture_output=True, text=True, timeout=PROCESS_S
+        [CLI, *arguments], cwd=folder, env={**os.environ}, capture_output=True, encoding="utf-8", timeout=PROCESS_S
     )
     assert (done.returncode, done.stderr) == (0, "")
 

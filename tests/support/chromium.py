@@ -20,6 +20,6 @@ def rendered(address: str, profile: Path, width_px: int = 1280) -> str:
     """
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", *QUIET, DEAD_PROXY]
     command += [f"--user-data-dir={profile}", f"--window-size={width_px},2000", "--virtual-time-budget=5000"]
-    done = subprocess.run([*command, "--dump-dom", address], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*command, "--dump-dom", address], capture_output=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -134,7 +134,7 @@ def start(
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
     )
 

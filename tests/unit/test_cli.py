@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -212,7 +213,7 @@ def test_the_command_line_and_the_plan_import_no_heavy_library():
         "heavy = {'torch', 'torchvision', 'mlflow', 'matplotlib', 'pandas', 'scipy', 'numpy'} & set(sys.modules)\n"
         "print(sorted(heavy))"
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
     assert found.stdout == "[]\n"
 
 
@@ -220,7 +221,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     """As in `alexnet2012 describe cnn | head -1`."""
     program = "import sys; from alexnet2012.cli import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", program, "describe", "cnn", *VARIANTS]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as printing:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as printing:
         printing.stdout.close()
         assert (printing.stderr.read(), printing.wait()) == ("", 141)
 
@@ -232,3 +233,19 @@ def test_another_broken_pipe_is_told(monkeypatch):
     monkeypatch.setattr(reading, "run_compare", break_down)
     with pytest.raises(BrokenPipeError, match="of a worker"):
         cli.main(["compare", "a", "b"])
+
+
+def test_a_file_of_arguments_is_utf8_whatever_the_locale(tmp_path):
+    given = tmp_path / "arguments"
+    given.write_text("describe\n--configfile\nFotos-é.yaml\n", encoding="utf-8")
+    program = "import sys; from alexnet2012.cli import parse; print(ascii(parse(sys.argv[1:]).arguments))"
+    ascii_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", program, f"@{given}", "cnn"]
+    done = subprocess.run(command, env=os.environ | ascii_locale, capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.strip() == ascii(["describe", "--configfile", "Fotos-é.yaml", "cnn"])
+
+
+def test_a_file_of_arguments_that_is_not_there_is_named(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        cli.parse([f"@{tmp_path}/none"])
+    assert f"{tmp_path}/none cannot be read: No such file or directory" in capsys.readouterr().err

@@ -554,7 +554,7 @@ def test_usable_memory_is_the_least_limit_of_all_groups_around(tmp_path, members
 
 def test_a_survey_does_without_torch():
     program = "import sys; from alexnet2012 import estimate; print('torch' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
     assert found.stdout == "False\n"
 
 

@@ -158,7 +158,7 @@ def test_neither_locale_nor_hash_seed_has_a_say(committed):
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT.parent)}
     for seed in ("1", "2"):
         environment = os.environ | ascii_only | {"PYTHONHASHSEED": seed}
-        found = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
+        found = subprocess.check_output([sys.executable, "-c", program], env=environment, encoding="utf-8")
         assert found.split() == list(committed.values())
 
 

@@ -44,7 +44,7 @@ def start(tmp_path):
     started: list[subprocess.Popen] = []
 
     def run(command: list[str]) -> subprocess.Popen:
-        process = subprocess.Popen(command, env=environment(tmp_path, 1), stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, env=environment(tmp_path, 1), stderr=subprocess.PIPE, encoding="utf-8")
         started.append(process)
         return process
 
@@ -502,5 +502,5 @@ from alexnet2012.devices import open_device
 open_device("auto", 1, True)
 """
     own = {key: value for key, value in os.environ.items() if key != CUBLAS_WORKSPACE}
-    found = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True, check=False)
+    found = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, encoding="utf-8", check=False)
     assert found.stderr.strip() == ":4096:8"

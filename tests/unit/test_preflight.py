@@ -9,7 +9,8 @@ import yaml
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.plan import Plan, make_plan
 from alexnet2012.config.schema import RunConfig
-from alexnet2012.files import write_text
+from alexnet2012.errors import RecordError
+from alexnet2012.files import SCHEMA, write_text
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.preflight import is_finished, list_archived, list_missing, settings_file, write_settings
 
@@ -92,3 +93,16 @@ def test_an_experiment_is_finished_once_all_is_there_by_the_code_of_its_placemen
     assert is_finished(made, experiment)
     write_text(run.folder / "record.json", json.dumps({"identity": {"code": fingerprint(other)}}))
     assert not is_finished(made, experiment)
+
+
+@pytest.mark.parametrize("text", ["{", json.dumps({"schema": SCHEMA + 1, "identity": {"code": "0"}})])
+def test_a_record_that_cannot_be_read_is_an_error_and_not_unfinished(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    made = plan(tmp_path, photos={"kind": "imagefolder"})
+    (run,), (experiment,) = made.runs, made.experiments
+    write_text(run.folder / "record.json", text)
+    write_text(run.folder / "model.safetensors", "")
+    for split in run.splits:
+        write_text(run.predictions / f"{split}.json", "{}")
+    with pytest.raises(RecordError, match="record.json"):
+        is_finished(made, experiment)

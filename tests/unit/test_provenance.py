@@ -64,7 +64,9 @@ def commit_all(root: Path) -> Path:
 
 def git(root: Path, *words: str) -> str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    done = subprocess.run(["git", "-C", root, *words], check=True, capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        ["git", "-C", root, *words], check=True, capture_output=True, encoding="utf-8", env=environment
+    )
     return done.stdout.strip()
 
 
@@ -80,7 +82,7 @@ def python(root: Path, *arguments: str | Path) -> str:
     """What an interpreter prints that has the packages of this one, but not this project."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True, env=environment).stdout
+    return subprocess.run(command, cwd=root, check=True, capture_output=True, encoding="utf-8", env=environment).stdout
 
 
 def refusal(package: Path) -> str:

@@ -167,5 +167,5 @@ def test_cards_are_leased_before_torch_is_imported(seen):
         "    except SystemExit:\n"
         "        pass\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.split() == ["False"] * len(VERBS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ports import free_port
 
-from alexnet2012.errors import ConfigError
+from alexnet2012.errors import ConfigError, RecordError
 from alexnet2012.tracking import (
     RunLog,
     TrackingIds,
@@ -84,7 +84,9 @@ def test_two_processes_initialise_a_fresh_store_at_once_and_in_silence(tmp_path)
         "initialise(sys.argv[1], Path(sys.argv[2])).save(Path(sys.argv[2], sys.argv[1]))"
     )
     commands = [[sys.executable, "-c", code, name, str(tmp_path)] for name in ("one", "two")]
-    processes = [subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for c in commands]
+    processes = [
+        subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8") for c in commands
+    ]
     assert [process.communicate(timeout=60)[0] for process in processes] == ["", ""]
     one, two = (TrackingIds.load(tmp_path / name) for name in ("one", "two"))
     assert one.experiment_id == two.experiment_id is not None
@@ -450,3 +452,10 @@ def test_benchmarks_are_one_run_that_keeps_the_latest_values(ids, client):
     assert run.info.run_name == "benchmarks" and run.info.status == "FINISHED"
     assert run.data.tags["benchmarks.commit"] == "abc"
     assert history(client, run.info.run_id, "LRN/ours times as fast") == [(0, 6.0), (0, 6.5)]
+
+
+@pytest.mark.parametrize("text", ['{"x": 1}', "[1]"])
+def test_a_file_that_track_did_not_write_is_refused_by_name(tmp_path, text):
+    (tmp_path / "tracking.json").write_text(text, encoding="utf-8")
+    with pytest.raises(RecordError, match="tracking.json is not what `track` wrote"):
+        TrackingIds.load(tmp_path / "tracking.json")

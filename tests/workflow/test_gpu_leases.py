@@ -60,7 +60,7 @@ def start(folder: Path, arguments: list[str]) -> subprocess.Popen:
         env=environment(folder, len(CARDS)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         start_new_session=True,
     )
 

@@ -121,7 +121,7 @@ def test_the_submission_has_five_official_labels_for_every_test_image(project):
         cwd=project.root,
         env=project.environment(),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -61,9 +61,13 @@ def plan():
     """
     asked = set(TARGETS) & set(workflow.dag_settings.targets)
     wanted = make_plan(config, SOURCE, VARIANTS, asked).experiments
-    return EVERYTHING.keep(
-        lambda experiment: experiment in wanted or is_finished(EVERYTHING, experiment)
-    )
+    try:
+        return EVERYTHING.keep(
+            lambda experiment: experiment in wanted
+            or is_finished(EVERYTHING, experiment)
+        )
+    except AlexNet2012Error as error:
+        sys.exit(f"error: {error}")
 
 
 # A dry run may plan what is not here yet; a real one stops before its first job, see the Snakefile's onstart.
@@ -155,10 +159,13 @@ def start_folder(wildcards, input):
     return ["--start", os.path.dirname(input.start[0])] if input.start else []
 
 
-def rotated_manifest(wildcards):
-    """What a dataset of rotations is made of."""
-    source = DATASETS[wildcards.dataset].of
-    return [f"data/{source}/manifest.json"] if source else []
+def made_of(wildcards):
+    """What is packed again where it changes: the images that are rotated, the list of classes."""
+    dataset = DATASETS[wildcards.dataset]
+    manifest = [f"data/{dataset.of}/manifest.json"] if dataset.of else []
+    # One that is missing is told by list_missing.
+    listed = [each for each in [dataset.class_list] if each and Path(each).exists()]
+    return [*manifest, *listed]
 
 
 def search_folders(wildcards, input):

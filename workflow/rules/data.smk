@@ -3,7 +3,7 @@
 
 rule prepare_dataset:
     input:
-        rotated_manifest,
+        made_of,
     output:
         "data/{dataset}/manifest.json",
     log:

@@ -76,6 +76,7 @@ class SparseConfig(BaselineConfig):
 
 
 def check_odd(size: int) -> int:
+    """The number itself; raises ValueError for an even one."""
     if size % 2 == 0:
         raise ValueError(f"a window with a centre is needed: it must be odd, not {size}")
     return size

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -236,10 +237,12 @@ def merge(base: Any, delta: Any, key: str = "") -> Any:
         start = f"{key}." if key else ""
         return {**base, **{name: merge(base.get(name), value, f"{start}{name}") for name, value in delta.items()}}
     if isinstance(delta, str) and isinstance(base, int | float) and (factor := MULTIPLE.fullmatch(delta)):
-        product = base * float(factor[1])
         if isinstance(base, float):
-            return product
+            return base * float(factor[1])
+        product = base * Fraction(factor[1])  # as written: in floats 100 * 1.1 is not 110
         if product != round(product):
-            raise ConfigError(f"{key}: {delta} of {base} is {product:g}, where a whole number is needed; change it")
+            raise ConfigError(
+                f"{key}: {delta} of {base} is {float(product):g}, where a whole number is needed; change it"
+            )
         return round(product)
     return delta

@@ -20,10 +20,12 @@ class FixedSchedule(Section):
 
     @property
     def drops(self) -> int:
+        """How often the learning rate is divided by ten."""
         return len(self.epochs) - 1
 
     @property
     def max_epochs(self) -> int:
+        """The number of epochs at all learning rates."""
         return sum(self.epochs)
 
 

@@ -180,6 +180,7 @@ def wrote(delta: Any, place: list[int | str]) -> bool:
 
 
 def dotted(place: Iterable[int | str]) -> str:
+    """A place as a user writes it: experiments[0].seeds."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
 
 

@@ -141,4 +141,5 @@ def bootstrap(samples: tuple[np.ndarray, ...], statistic: Callable[..., np.ndarr
 
 
 def difference_of_means(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
+    """The mean of `first` minus that of `second` along `axis`, as scipy.stats.bootstrap calls a statistic."""
     return np.asarray(np.mean(first, axis=axis) - np.mean(second, axis=axis))

@@ -53,7 +53,10 @@ class TrackingIds:
 
     @classmethod
     def load(cls, path: Path) -> "TrackingIds":
-        return cls(**read_json(path))
+        try:
+            return cls(**read_json(path))
+        except TypeError as error:
+            raise RecordError(f"{path} is not what `track` wrote ({error}); remove it and run snakemake") from None
 
 
 def tracking_uri(results: Path = Path("results")) -> str:

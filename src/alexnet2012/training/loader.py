@@ -104,11 +104,13 @@ class BatchLoader:
         return (self.make_in_line(each, views, first_step + k) for k, each in enumerate(rows))
 
     def make_in_line(self, rows: np.ndarray, views: Views, step: int) -> Batch:
+        """A batch made now, on the CPU: `rows` are image numbers, `step` draws its dropout masks."""
         net = self.net
         images = make_batch(self.images, self.mean_image, rows, views, net.crop_px, net.mean_crop)
         return Batch(images, torch.from_numpy(self.labels[rows]), self.draw_masks(step, len(rows)))
 
     def make_ahead(self, batches: list[np.ndarray], views: Views, first_step: int) -> Iterator[Batch]:
+        """The batches of an epoch, made by threads while the device computes; at most AHEAD of them wait."""
         moving, central = split_mean(self.mean_image, self.net.crop_px, self.net.mean_crop)
         mean_image = torch.from_numpy(moving).to(self.device)
         central_mean = None if central is None else torch.from_numpy(central).to(self.device)

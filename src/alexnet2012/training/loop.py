@@ -74,6 +74,7 @@ class Training:
 
     @property
     def images_per_epoch(self) -> int:
+        """Training images seen in an epoch, those of the dropped partial batch not counted."""
         return self.steps_per_epoch * self.run.training.batch_size
 
     def train_epoch(self, after_step: Callable[[], None]) -> None:

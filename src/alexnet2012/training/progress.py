@@ -62,6 +62,7 @@ class EpochProgress:
             self.say(epoch, f"all {total:,} steps done, evaluating{about}")
 
     def describe_step(self, epoch: int, done: int, total: int, loss: float | None, seconds_per_step: float) -> str:
+        """Step, mean loss, images/s and time left, as one line."""
         left_s = (total - done) * seconds_per_step + self.measuring_s
         later_s = (self.max_epochs - epoch) * (total * seconds_per_step + self.measuring_s)
         parts = [
@@ -85,6 +86,7 @@ class EpochProgress:
         self.last, self.said = (now, 0), False
 
     def say(self, epoch: int, text: str) -> None:
+        """Print a line about an epoch."""
         line = f"{self.title} epoch {epoch}/{self.max_epochs}  {text}"
         self.console.print(line, highlight=False, markup=False)
         self.console.file.flush()

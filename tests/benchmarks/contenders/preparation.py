@@ -28,7 +28,7 @@ def make_ours(folder: str, data: str) -> Call:
 
     def call() -> Done:
         began = time.perf_counter()
-        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8", env=environment).stdout
         seconds = time.perf_counter() - began
         shutil.rmtree(Path(data, "photographs"))
         rate = float(re.findall(r"([\d,]+) images/s", said)[-1].replace(",", ""))

@@ -72,6 +72,8 @@ def test_a_variant_that_cannot_name_a_folder_is_refused(write_variants):
         ),
         ({"conv1": {"kernels": 16, "pad": 2}}, {"conv1": {"kernels": "x1.5"}}, {"conv1": {"kernels": 24, "pad": 2}}),
         ({"learning_rate": 0.01}, {"learning_rate": "x0.5"}, {"learning_rate": 0.005}),
+        ({"fc_neurons": 100}, {"fc_neurons": "x1.1"}, {"fc_neurons": 110}),  # 110.00000000000001 in floats
+        ({"fc_neurons": 50}, {"fc_neurons": "x2.2"}, {"fc_neurons": 110}),
         ({"kind": "fixed"}, {"kind": "x2"}, {"kind": "x2"}),
         ({}, {"kernels": "x2"}, {"kernels": "x2"}),
     ],

@@ -8,6 +8,7 @@ import pytest
 
 from alexnet2012.errors import RecordError
 from alexnet2012.files import SCHEMA
+from alexnet2012.reporting.report import render_report
 from alexnet2012.reporting.report_ledger import read_ledgers
 from alexnet2012.reporting.tables import render_tables
 
@@ -26,6 +27,15 @@ def test_its_tables_are_worked_out_again_from_what_is_committed(tmp_path, monkey
     assert {each: (made / each).read_text(encoding="utf-8") for each in names} == {
         each: (REFERENCES / name / "tables" / each).read_text(encoding="utf-8") for each in names
     }
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in REFERENCES.glob("*/report.html")))
+def test_its_report_is_rendered_again_from_what_is_committed(tmp_path, monkeypatch, name):
+    shutil.copytree(REFERENCES / name, tmp_path / "results" / "reference" / name)
+    monkeypatch.chdir(tmp_path)
+    (page := Path("results", "reference", name, "report.html")).unlink()
+    render_report(page.parent)
+    assert page.read_text(encoding="utf-8") == (REFERENCES / name / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("pattern", ["runs/*/*/*/record.json", "predictions/*/*/*/test.json", "analyses/*/*/*/*.json"])

@@ -60,7 +60,9 @@ def test_what_is_launched_knows_its_launcher(launched):
 
 
 def run_python(program: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    )
 
 
 def wait_for_end(pid: int) -> None:

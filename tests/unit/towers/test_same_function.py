@@ -30,7 +30,7 @@ def differences(tmp_path_factory):
         [*torchrun, both_placements.__file__, folder / "found.json", folder],
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
     )
     assert ended.returncode == 0, ended.stderr

@@ -49,7 +49,7 @@ def flip_a_bit(content: bytes) -> bytes:
 @pytest.fixture
 def held(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     )
     assert process.stdout.readline() == "held\n"
     yield process

@@ -156,7 +156,9 @@ with EpochProgress("cnn seed 0", 3, 128, clock=lambda: now[0]) as progress:
     os.kill(os.getpid(), signal.SIGKILL)
 """
     environment = {**os.environ, variable: "1"}
-    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, encoding="utf-8", check=False
+    )
     assert found.returncode == -9
     assert read_steps(found.stdout.splitlines()) == [2, 3]
     assert "\x1b" not in found.stdout
