@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
+from pydantic import ValidationError
 
-from alexnet2012.config.datasets import KINDS_IN_ARCHIVES
+from alexnet2012.config.datasets import KINDS_IN_ARCHIVES, DatasetConfig
 from alexnet2012.config.experiments import Config, Experiment
 from alexnet2012.config.plan import Plan
 from alexnet2012.config.schema import RunConfig
@@ -18,15 +19,30 @@ from alexnet2012.fingerprint import fingerprint
 
 
 def list_missing(config: Config, source: str, data_folder: Path, names: Iterable[str]) -> list[str]:
-    """A sentence for each missing file or folder that an unprepared dataset of `names` needs.
+    """A sentence for each missing file or folder that a dataset of `names` needs, where it is to be packed, or again.
 
-    Opens no file.
+    Opens none of its files.
     """
     return [
         f"{source}: datasets.{name}: {sentence}"
-        for name in list_unprepared(names, data_folder)
+        for name in names
+        if not is_packed(name, data_folder) or is_other(config.datasets[name], settings_file(name, data_folder))
         for sentence in check_source(config.datasets[name])
     ]
+
+
+def is_other(dataset: DatasetConfig, settings: Path) -> bool:
+    """Whether `settings`, as a run wrote them last, are of other images: then those that are packed will be replaced.
+
+    A configuration that gives the name of another one's dataset to a folder that does not exist must not cost that one
+    its images: Snakemake removes the manifest of a preparation that fails.
+    """
+    if not settings.exists():
+        return False
+    try:
+        return DatasetConfig.model_validate_json(settings.read_text(encoding="utf-8")).identity != dataset.identity
+    except ValidationError:  # written by an older version
+        return True
 
 
 def refuse_places_of_packed(config: Config, source: str, data_folder: Path) -> None:
@@ -38,7 +54,8 @@ def refuse_places_of_packed(config: Config, source: str, data_folder: Path) -> N
 
 def list_archived(config: Config, data_folder: Path, names: Iterable[str]) -> list[str]:
     """The datasets of `names` that are not prepared and come in archives, which are checked before packing starts."""
-    return [name for name in list_unprepared(names, data_folder) if config.datasets[name].kind in KINDS_IN_ARCHIVES]
+    unpacked = [name for name in names if not is_packed(name, data_folder)]
+    return [name for name in unpacked if config.datasets[name].kind in KINDS_IN_ARCHIVES]
 
 
 def write_settings(plan: Plan, data_folder: Path) -> None:
@@ -75,6 +92,6 @@ def settings_file(dataset_name: str, data_folder: Path) -> Path:
     return data_folder / "configs" / f"{dataset_name}.json"
 
 
-def list_unprepared(names: Iterable[str], data_folder: Path) -> list[str]:
-    """The datasets of `names` that are not packed in `data_folder`."""
-    return [name for name in names if not (data_folder / name / "manifest.json").exists()]
+def is_packed(name: str, data_folder: Path) -> bool:
+    """Whether a dataset is packed in `data_folder`."""
+    return (data_folder / name / "manifest.json").exists()

@@ -49,6 +49,22 @@ def test_images_are_missing_until_they_are_packed_and_only_where_they_are_used(t
     assert len(list_missing(config, "some.yaml", tmp_path / "data", config.datasets)) == 1
 
 
+def test_images_that_would_replace_packed_ones_are_missing_too(tmp_path, monkeypatch):
+    """Else a mistyped folder in another configuration costs this one its packed images."""
+    monkeypatch.chdir(tmp_path)
+    made = plan(tmp_path, photos={"kind": "imagefolder"})
+    pack(tmp_path, "photos")
+    write_settings(made, tmp_path / "data")
+    assert list_missing(made.config, "some.yaml", tmp_path / "data", ["photos"]) == []
+
+    mistyped = plan(tmp_path, photos={"kind": "imagefolder", "folder": "photoz"}).config
+    (sentence,) = list_missing(mistyped, "other.yaml", tmp_path / "data", ["photos"])
+    assert sentence.startswith("other.yaml: datasets.photos: the folder photoz does not exist")
+
+    settings_file("photos", tmp_path / "data").write_text('{"kind": "of yesterday"}', encoding="utf-8")
+    assert len(list_missing(made.config, "some.yaml", tmp_path / "data", ["photos"])) == 1
+
+
 def test_archives_are_listed_until_they_are_packed(tmp_path):
     config = plan(
         tmp_path, photos={"kind": "imagefolder"}, old={"kind": "ilsvrc2010"}, new={"kind": "ilsvrc2012"}
