@@ -63,6 +63,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         expanded = [each for argument in given for each in expand(argument)]
     except OSError as error:
         parser.error(f"{error.filename} cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        parser.error(f"a file of arguments is not text in UTF-8 ({error.reason} at byte {error.start})")
     options = parser.parse_args(expanded)
     options.arguments = expanded
     return options

@@ -605,10 +605,8 @@ def estimate_time(
 def describe_work(work: Work, machine: Machine, data_folder: Path) -> dict[str, Any]:
     """Everything that needs no measuring; keys carry their units."""
     at_once, packed = machine.at_once(work.pending), sum(each.bytes for each in work.datasets.values())
-    groups: dict[Path, list[PlannedNet]] = defaultdict(
-        list
-    )  # a variant may be trained in two ways, for one to start from
-    for each in work.trainings:
+    groups: dict[Path, list[PlannedNet]] = defaultdict(list)
+    for each in work.trainings:  # a variant may be trained in two ways: to be evaluated, and for another to start from
         groups[each.run.folder.parent].append(each)
     trainings, evaluations = [], []
     for group in groups.values():

@@ -245,6 +245,13 @@ def test_a_file_of_arguments_is_utf8_whatever_the_locale(tmp_path):
     assert done.stdout.strip() == ascii(["describe", "--configfile", "Fotos-é.yaml", "cnn"])
 
 
+def test_a_file_of_arguments_that_is_not_utf8_is_refused(tmp_path, capsys):
+    (tmp_path / "arguments").write_bytes("Fotos-é.yaml".encode("latin-1"))
+    with pytest.raises(SystemExit):
+        cli.parse([f"@{tmp_path}/arguments"])
+    assert "is not text in UTF-8 (invalid continuation byte at byte 6)" in capsys.readouterr().err
+
+
 def test_a_file_of_arguments_that_is_not_there_is_named(tmp_path, capsys):
     with pytest.raises(SystemExit):
         cli.parse([f"@{tmp_path}/none"])

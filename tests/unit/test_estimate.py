@@ -384,6 +384,17 @@ def test_a_pretrained_net_comes_after_its_pretraining(pictures):
     )
 
 
+def test_a_net_to_start_from_and_the_same_variant_to_be_evaluated_are_two(pictures):
+    start = {"variant": "cnn", "layers": ["conv1"], "training": {"learning_rate": "x0.1", "schedule": {"epochs": [4]}}}
+    tuned = {"dataset": "pictures", "variant": "tuned", "seeds": [0], "pretrained_on": "pictures", "tables": TABLES}
+    values = {**TINY, "variants": {"tuned": {"section": "6", "starts_from": start}}}
+    described = describe_work(plan({**values, "experiments": [*TINY["experiments"], tuned]}), MACHINE, Path("data"))
+    trainings = {(each["variant"], tuple(each["seeds"]), each["epochs"]) for each in described["trainings"]}
+    assert trainings == {("cnn", (0,), 4), ("cnn", (0, 1), 3), ("tuned", (0,), 3)}
+    evaluated = [(each["variant"], each["split"], each["nets"]) for each in described["evaluations"]]
+    assert sorted(evaluated) == [("cnn", "test", 2), ("cnn", "val", 2), ("tuned", "test", 1), ("tuned", "val", 1)]
+
+
 def test_a_baseline_is_learnt_and_judged_by_all_cores():
     """42 training images to encode, a second each; 6 + 12 to judge; ten passes of three classes on two cores."""
     write_pictures(Path("pictures"), classes=3, images=20)
