@@ -74,11 +74,19 @@ class CalibrationConfig(Section):
     weights: str | None = None
 
 
+class DatasetBase(Section):
+    """What of the base is otherwise on one dataset; laid over the configuration's `net` and `training`."""
+
+    net: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
 class Config(Section):
     """A whole configuration file. `claims` and `full` are run by the targets of that name, besides `experiments`.
 
-    `net` and `training` are the base that the deltas of variants are laid over; `baselines` are laid over the variants
-    of that name. `variants` and `ensembles` are added to those of config/variants.yaml.
+    `net` and `training` are the base that the deltas of variants are laid over, `per_dataset` changes it for the runs
+    on a dataset; `baselines` are laid over the variants of that name. `variants` and `ensembles` are added to those of
+    config/variants.yaml.
     """
 
     name: Name
@@ -90,6 +98,7 @@ class Config(Section):
     ensembles: dict[Name, Ensemble] = {}
     net: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    per_dataset: dict[str, DatasetBase] = {}
     baselines: dict[str, dict[str, Any]] = {}
     runtime: RuntimeConfig = RuntimeConfig()
     calibration: CalibrationConfig | None = None
@@ -119,8 +128,12 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _known(self) -> "Config":
-        if kind_of_net(self.net) != "alexnet":
-            raise ValueError("net.kind: the base net is the paper's; nets of layers are variants")
+        for net in (self.net, *(each.net for each in self.per_dataset.values())):
+            if kind_of_net(net) != "alexnet":
+                raise ValueError("net.kind: the base net is the paper's; nets of layers are variants")
+        for name in self.per_dataset:
+            if name not in self.datasets:
+                raise ValueError(f"per_dataset.{name} is not a dataset; {suggest(name, self.datasets)}")
         known = [name for name, dataset in self.datasets.items() if dataset.kind == "ilsvrc2012"]
         if self.calibration is not None and self.calibration.dataset not in known:
             raise ValueError(
