@@ -4,13 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.config.datasets import DatasetConfig, SubsetConfig
 from alexnet2012.config.nets import kind_of_net
 from alexnet2012.config.schema import RuntimeConfig
 from alexnet2012.config.validate import Distinct, Section, suggest
 from alexnet2012.config.variants import Ensemble, Name, Variant
 
 RESERVED_NAMES = ("reference", "benchmarks")  # folders of results/ that no configuration may write to
+SAME_IMAGES = ("kind", "folder", "class_list", "complete")  # settings that two draws of the same classes share
 
 TableName = Literal["table1", "table2", "in_text", "claims"]
 Length = Literal["here", "published"]  # of a training: the configuration's, or the one that the author published
@@ -112,6 +113,11 @@ class Config(Section):
 
     @field_validator("datasets")
     @classmethod
+    def _without_classes_of_others(cls, datasets: dict[str, DatasetConfig]) -> dict[str, DatasetConfig]:
+        return {name: fill_in_left_out(name, datasets) for name in datasets}
+
+    @field_validator("datasets")
+    @classmethod
     def _rotated(cls, datasets: dict[str, DatasetConfig]) -> dict[str, DatasetConfig]:
         """Give rotations the section of the dataset that they rotate."""
         originals = {name: dataset for name, dataset in datasets.items() if dataset.of is None}
@@ -141,3 +147,31 @@ class Config(Section):
                 f"errors of torchvision's AlexNet are known; {suggest(self.calibration.dataset, known)}"
             )
         return self
+
+
+def fill_in_left_out(name: str, datasets: dict[str, DatasetConfig], asked_by: tuple[str, ...] = ()) -> DatasetConfig:
+    """The section `name`; a `subset.classes_not_in` in it is given the other dataset's draw as `subset.left_out`.
+
+    Raises ValueError where that is no other dataset of the same images with a subset of classes.
+    """
+    dataset = datasets[name]
+    subset = dataset.subset
+    if subset is None or subset.classes_not_in is None:
+        return dataset
+    other = subset.classes_not_in
+    where = f"{name}: subset.classes_not_in is {other}"
+    if other == name or other in asked_by:
+        raise ValueError(f"{where}, whose classes depend on those of {name} itself; name another dataset")
+    if other not in datasets:
+        raise ValueError(
+            f"{where}, which is no dataset of this configuration; {suggest(other, set(datasets) - {name})}"
+        )
+    for key in SAME_IMAGES:
+        own, its = getattr(dataset, key), getattr(datasets[other], key)
+        if own != its:
+            raise ValueError(f"{where}, whose {key} is {its}, not {own}; its classes are drawn from other images")
+    drawn = fill_in_left_out(other, datasets, (*asked_by, name)).subset
+    if drawn is None or not drawn.takes_some_classes:
+        raise ValueError(f"{where}, which has all classes; give it a subset of classes, e.g. subset: {{classes: 40}}")
+    left_out = SubsetConfig(classes=drawn.classes, seed=drawn.seed, left_out=drawn.left_out)
+    return dataset.model_copy(update={"subset": subset.model_copy(update={"left_out": left_out})})
