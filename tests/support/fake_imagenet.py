@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import tarfile
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -345,6 +346,9 @@ def read_image(source: Source, listing: Listing, k: int) -> bytes:
         import pyarrow.parquet as pq
 
         return pq.ParquetFile(path).read(columns=["image.bytes"])["image"][offset].as_py()["bytes"]
+    if listing.container == "zip":
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(archive.infolist()[offset])
     with path.open("rb") as file:
         file.seek(offset)
         content = file.read(size)

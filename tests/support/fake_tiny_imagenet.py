@@ -1,6 +1,8 @@
 """Writers of a small Tiny ImageNet in each of the layouts that are read."""
 
 import io
+import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from alexnet2012.data.sources.source import Source
 from alexnet2012.data.sources.verify import Expected
 
 CLASSES, TRAIN, VAL = 5, 12, 4  # classes, and images of each
+DRAWN_VAL = 3  # of the 12 training images of each class
 WNIDS = tuple(f"n{1_440_000 + 1_000 * k:08d}" for k in range(CLASSES))
 EXPECTED = Expected(
     title="Tiny ImageNet",
@@ -80,6 +83,81 @@ def write_tree(root: Path, files: dict[str, bytes]) -> None:
 def write_folder(folder: Path, tiny: Tiny) -> None:
     """The official archive, unpacked in `folder`."""
     write_tree(folder / "tiny-imagenet-200", tiny.files)
+
+
+def write_zip(path: Path, files: dict[str, bytes], root: str = "tiny-imagenet-200/") -> None:
+    """A zip of files by their paths below `root`, every other one of which is stored and not deflated."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.mkdir(root.rstrip("/") or "some")
+        for k, (name, content) in enumerate(files.items()):
+            archive.writestr(f"{root}{name}", content, (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED)[k % 2])
+
+
+def write_archive(folder: Path, tiny: Tiny) -> None:
+    """The official archive; its members lie in another order than they are listed in."""
+    names = sorted(tiny.files, key=lambda name: name[::-1])
+    write_zip(folder / "tiny-imagenet-200.zip", {name: tiny.files[name] for name in names})
+
+
+def write_shards(folder: Path, tiny: Tiny, names: bool = False, noted: list[str] | None = None) -> None:
+    """data/{train,valid}-*.parquet in the order of the names, which most copies lack; row groups of 7.
+
+    `noted`: what their metadata call the classes.
+    """
+    for split, written in (("train", "train"), ("val", "valid")):
+        rows = [
+            ({"bytes": photo, "path": f"{name.rpartition('/')[2]}.JPEG" if names else None}, label)
+            for name, label, photo in tiny.rows(split)
+        ]
+        if names:
+            rows = rows[::-1]
+        write_shard(folder / "data" / f"{written}-00000-of-00001-1a2b.parquet", rows, noted or list(WNIDS))
+
+
+def write_shard(path: Path, rows: list[tuple[dict, int | None]], noted: list[str]) -> None:
+    """One shard of (image, label)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    images, labels = zip(*rows, strict=True)
+    columns = {"image": pa.array(images, kind), "label": pa.array(labels, pa.int64())}
+    notes = {"info": {"features": {"label": {"names": noted, "_type": "ClassLabel"}}}}
+    table = pa.table(columns).replace_schema_metadata({"huggingface": json.dumps(notes)})
+    pq.write_table(table, path, row_group_size=7)
+
+
+def write_shards_with_names(folder: Path, tiny: Tiny) -> None:
+    write_shards(folder, tiny, names=True)
+
+
+def write_folder_of_val_classes(folder: Path, tiny: Tiny, below: str = "images/") -> None:
+    """The unpacked archive, its val sorted into folders of classes, as some scripts do."""
+    wnid_of = dict(zip(tiny.val, tiny.val_wnids, strict=True))
+    moved = {f"val/{wnid_of[name]}/{below}{name}": photo for name, photo in tiny.val.items()}
+    kept = {name: content for name, content in tiny.files.items() if not name.startswith("val/images/")}
+    write_tree(folder, kept | moved)
+
+
+def write_flat_folder(folder: Path, tiny: Tiny) -> None:
+    """No images/ between a class's folder and its images, train and val alike, and no annotations."""
+    write_folder_of_val_classes(folder, tiny, below="")
+    for root in sorted((folder / "train").glob("*/images")):
+        for path in sorted(root.iterdir()):
+            path.rename(root.parent / path.name)
+        root.rmdir()
+    (folder / "val" / "val_annotations.txt").unlink()
+
+
+LAYOUTS = {
+    "folder": write_folder,
+    "zip": write_archive,
+    "parquet with names": write_shards_with_names,
+    "val sorted by class": write_folder_of_val_classes,
+    "flat": write_flat_folder,
+}
 
 
 def find(folder: Path, **settings) -> Source:

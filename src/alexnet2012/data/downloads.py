@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import pickle
 import shutil
@@ -28,6 +29,7 @@ from PIL import Image
 
 from alexnet2012.config import datasets
 from alexnet2012.errors import DataError
+from alexnet2012.files import locked
 
 STALL_S = 20.0
 PARTIAL = ".partial-"
@@ -133,17 +135,38 @@ def fetch(way: Way, downloads: Path, stall_s: float = STALL_S) -> Path:
     partial.mkdir()
     try:
         _run_watched(way, partial, stall_s)
-        fetched = partial / way.archive.file_name
-        if not fetched.is_file():
-            raise DataError(f"the command ended without leaving {way.archive.file_name}")
-        measured = checksum(fetched, way.archive.algorithm)
-        if measured != way.archive.checksum:
-            raise DataError(
-                f"{way.archive.file_name} came with {way.archive.algorithm} {measured}, not {way.archive.checksum}"
-            )
-        return fetched.replace(downloads / way.archive.file_name)
+        return _take_checked(way.archive, partial, downloads)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def fetch_resumably(way: Way, downloads: Path, stall_s: float = STALL_S) -> Path:
+    """As fetch, by a command that goes on with the part of the file that an earlier attempt left in its folder.
+
+    One process fetches it; others wait, and find it there.
+    """
+    downloads.mkdir(parents=True, exist_ok=True)
+    with locked(downloads / f".{way.archive.file_name}.lock", math.inf):
+        if (downloads / way.archive.file_name).is_file():
+            return downloads / way.archive.file_name
+        partial = downloads / f"{PARTIAL}{way.archive.file_name}"
+        partial.mkdir(exist_ok=True)
+        _run_watched(way, partial, stall_s)
+        try:
+            return _take_checked(way.archive, partial, downloads)
+        finally:  # checked, or of no use
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _take_checked(archive: Archive, partial: Path, downloads: Path) -> Path:
+    """Give the fetched archive its place; raises DataError unless it is there with its checksum."""
+    fetched = partial / archive.file_name
+    if not fetched.is_file():
+        raise DataError(f"the command ended without leaving {archive.file_name}")
+    measured = checksum(fetched, archive.algorithm)
+    if measured != archive.checksum:
+        raise DataError(f"{archive.file_name} came with {archive.algorithm} {measured}, not {archive.checksum}")
+    return fetched.replace(downloads / archive.file_name)
 
 
 def read_cifar10(path: Path) -> Cifar10:

@@ -12,6 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Container = Literal["bytes", "zip", "parquet"]
+
 WITHHELD = -1  # the label of a test image whose label is not public
 
 
@@ -20,9 +22,9 @@ class Listing:
     """One split of a source; row k of every column is image k of the packed split.
 
     `names`: string (n,), canonical, the same for every source of one edition. `labels`: int64 (n,), or WITHHELD.
-    Image k is the bytes [offset, offset + size) of the file `files[file[k]]`; in a parquet shard `offset` is the row
-    number instead and `size` is not used. `files`: binary, the paths relative to the source's folder as the file system
-    spells them.
+    Image k is the bytes [offset, offset + size) of the file `files[file[k]]`; in a zip `offset` is the member's number
+    instead, and in a parquet shard the row's, where `size` is not used. `files`: binary, the paths relative to the
+    source's folder as the file system spells them.
     """
 
     files: "pa.Array"
@@ -31,7 +33,7 @@ class Listing:
     size: np.ndarray
     names: "pa.Array"
     labels: np.ndarray
-    container: Literal["bytes", "parquet"] = "bytes"
+    container: Container = "bytes"
 
     def __len__(self) -> int:
         return len(self.labels)

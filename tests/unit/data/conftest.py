@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from fake_imagenet import Edition
 from fake_images import PER_BATCH
+from fake_tiny_imagenet import DRAWN_VAL, EXPECTED, Tiny
 
 from alexnet2012.config import datasets
 from alexnet2012.data import downloads
 from alexnet2012.data.sources import cifar10 as module
-from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012
+from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012, tiny_imagenet
 
 
 @pytest.fixture
@@ -45,3 +46,16 @@ def edition_2010(drawn_2010, monkeypatch) -> Edition:
     """The same, and its numbers of images take the place of the real one's."""
     monkeypatch.setattr(ilsvrc2010, "ILSVRC2010", drawn_2010.expected)
     return drawn_2010
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Tiny:
+    """Tiny ImageNet in 5 classes; not to be changed."""
+    return Tiny.draw()
+
+
+@pytest.fixture
+def small_tiny_imagenet(monkeypatch) -> None:
+    """Its numbers of images take the place of the real one's."""
+    monkeypatch.setattr(tiny_imagenet, "EXPECTED", EXPECTED)
+    monkeypatch.setattr(tiny_imagenet, "VAL_PER_CLASS", DRAWN_VAL)

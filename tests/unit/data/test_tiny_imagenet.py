@@ -1,30 +1,88 @@
 import io
+import json
 
 import numpy as np
 import pytest
 from fake_imagenet import read_rows
-from fake_tiny_imagenet import CLASSES, EXPECTED, TRAIN, VAL, WNIDS, Tiny, find, write_folder
+from fake_tiny_imagenet import (
+    CLASSES,
+    DRAWN_VAL,
+    LAYOUTS,
+    TRAIN,
+    VAL,
+    WNIDS,
+    find,
+    write_archive,
+    write_folder,
+    write_shards,
+    write_tree,
+)
 from PIL import Image
 
 from alexnet2012.config.datasets import DatasetConfig, SubsetConfig
+from alexnet2012.data import packing
 from alexnet2012.data.packed import open_packed
 from alexnet2012.data.prepare import prepare
-from alexnet2012.data.sources import tiny_imagenet
 from alexnet2012.data.sources.tiny_imagenet import count_tiny_imagenet
 from alexnet2012.errors import DataError
 
-OFFICIAL_VAL = 3  # of the 12 training images of each class
+pytestmark = pytest.mark.usefixtures("small_tiny_imagenet")
 
 
-@pytest.fixture(scope="session")
-def tiny() -> Tiny:
-    return Tiny.draw()
+def configure(folder, **settings) -> DatasetConfig:
+    return DatasetConfig(kind="tiny_imagenet", folder=str(folder), **settings)
 
 
-@pytest.fixture(autouse=True)
-def _small(monkeypatch):
-    monkeypatch.setattr(tiny_imagenet, "EXPECTED", EXPECTED)
-    monkeypatch.setattr(tiny_imagenet, "VAL_PER_CLASS", OFFICIAL_VAL)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("splits", ["official", "merged"])
+def test_every_layout_gives_the_same_images_names_and_order(layout, splits, tmp_path, tiny):
+    write_folder(tmp_path / "known", tiny)
+    LAYOUTS[layout](tmp_path / "other", tiny)
+    known, other = (find(tmp_path / name, splits=splits) for name in ("known", "other"))
+    assert other.classes == known.classes and other.part == known.part and other.problems == ()
+    for split in ("train", "val", "test"):
+        assert read_rows(other, split) == read_rows(known, split)
+
+
+def test_shards_without_names_in_their_order_give_the_same_images_and_digest(tmp_path, tiny):
+    write_archive(tmp_path / "known", tiny)
+    write_shards(tmp_path / "shards", tiny)
+    known, other = (find(tmp_path / name, splits="merged") for name in ("known", "shards"))
+    for split in ("train", "val", "test"):
+        assert [row[1:] for row in read_rows(other, split)] == [row[1:] for row in read_rows(known, split)]
+    assert other.splits["train"].names[0].as_py() == f"train/{WNIDS[0]}/00000"
+    packed = [
+        open_packed(prepare(name, configure(tmp_path / name), tmp_path / "data").parent) for name in ("known", "shards")
+    ]
+    assert packed[0].digest == packed[1].digest
+
+
+def test_labels_of_shards_number_the_classes_as_their_metadata_say_or_else_the_sorted_ones(tmp_path, tiny):
+    write_shards(tmp_path / "noted", tiny, noted=list(WNIDS[::-1]))
+    assert read_rows(find(tmp_path / "noted"), "test")[0][1:] == (0, tiny.rows("val")[-VAL][2])
+    write_shards(tmp_path / "listed", tiny, noted=["goldfish", *WNIDS[1:]])
+    write_tree(tmp_path / "listed", {"wnids.txt": tiny.files["wnids.txt"]})
+    assert read_rows(find(tmp_path / "listed"), "test")[0][1:] == tiny.rows("val")[0][1:]
+
+
+def test_the_archive_is_read_where_it_lies_and_its_md5_measured(tmp_path, tiny, capsys):
+    write_archive(tmp_path, tiny)
+    manifest = prepare("tiny", configure(tmp_path / "tiny-imagenet-200.zip"), tmp_path / "data")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "tiny-imagenet-200.zip"]
+    preparation = json.loads((manifest.parent / "preparation.json").read_text(encoding="utf-8"))
+    assert "90528d7ca1a48142e341f4ef8d21d0de" in preparation["warnings"][0]
+    write_folder(tmp_path / "known", tiny)
+    known = open_packed(prepare("known", configure(tmp_path / "known"), tmp_path / "data").parent)
+    assert known.digest == open_packed(manifest.parent).digest
+
+
+def test_many_images_of_an_archive_are_read_by_several_processes(tmp_path, tiny, monkeypatch):
+    monkeypatch.setattr(packing, "POOL_FROM_IMAGES", 1)
+    monkeypatch.setattr(packing, "count_usable_cores", lambda: 2)
+    write_archive(tmp_path, tiny)
+    packed = open_packed(prepare("tiny", configure(tmp_path), tmp_path / "data").parent)
+    expected = [np.asarray(Image.open(io.BytesIO(photo)).convert("RGB")) for _, _, photo in tiny.rows("val")]
+    np.testing.assert_array_equal(packed.split("test").images, expected)
 
 
 def test_official_splits_are_the_published_val_and_a_part_of_each_class_of_train(tmp_path, tiny):
@@ -34,7 +92,7 @@ def test_official_splits_are_the_published_val_and_a_part_of_each_class_of_train
     assert read_rows(source, "test") == tiny.rows("val")
     train, val = read_rows(source, "train"), read_rows(source, "val")
     assert sorted([*train, *val]) == sorted(tiny.rows("train"))
-    for rows, each in ((train, TRAIN - OFFICIAL_VAL), (val, OFFICIAL_VAL)):
+    for rows, each in ((train, TRAIN - DRAWN_VAL), (val, DRAWN_VAL)):
         assert rows == [row for row in tiny.rows("train") if row in rows]
         assert np.bincount([label for _, label, _ in rows]).tolist() == [each] * CLASSES
     assert "official splits" in source.part and "seed 2012" in source.part
@@ -66,7 +124,7 @@ def test_the_seed_decides_which_images_are_drawn(splits, tmp_path, tiny):
 
 def test_too_few_training_images_for_official_splits_name_the_class(tmp_path, tiny):
     write_folder(tmp_path, tiny)
-    for k in range(TRAIN - OFFICIAL_VAL):
+    for k in range(TRAIN - DRAWN_VAL):
         (tmp_path / "tiny-imagenet-200" / "train" / WNIDS[2] / "images" / f"{WNIDS[2]}_{k}.JPEG").unlink()
     with pytest.raises(DataError, match=f"Class {WNIDS[2]} has only 3 training images"):
         find(tmp_path, complete=False)
@@ -75,7 +133,7 @@ def test_too_few_training_images_for_official_splits_name_the_class(tmp_path, ti
 
 def test_what_is_packed_are_the_pixels_of_the_files_greyscale_ones_too(tmp_path, tiny):
     write_folder(tmp_path, tiny)
-    manifest = prepare("tiny", DatasetConfig(kind="tiny_imagenet", folder=str(tmp_path)), tmp_path / "data")
+    manifest = prepare("tiny", configure(tmp_path), tmp_path / "data")
     packed = open_packed(manifest.parent)
     assert packed.counts == {"train": 45, "val": 15, "test": 20} and "official splits" in packed.part
     grey = 0
@@ -89,8 +147,8 @@ def test_what_is_packed_are_the_pixels_of_the_files_greyscale_ones_too(tmp_path,
 
 def test_another_size_is_resized(tmp_path, tiny):
     write_folder(tmp_path, tiny)
-    dataset = DatasetConfig(kind="tiny_imagenet", folder=str(tmp_path), size_px=32)
-    assert open_packed(prepare("tiny", dataset, tmp_path / "data").parent).split("val").images.shape == (15, 32, 32, 3)
+    packed = open_packed(prepare("tiny", configure(tmp_path, size_px=32), tmp_path / "data").parent)
+    assert packed.split("val").images.shape == (15, 32, 32, 3)
 
 
 def test_a_dataset_has_the_classes_that_another_has_not(tmp_path, tiny):
@@ -123,20 +181,9 @@ def test_classes_that_another_leaves_too_few_of_are_refused(subset, words, tmp_p
         find(tmp_path, subset=subset)
 
 
-def test_the_numbers_of_images_are_known_beforehand(monkeypatch):
-    monkeypatch.undo()
-    official = DatasetConfig(kind="tiny_imagenet")
-    assert count_tiny_imagenet(official) == {"train": 90_000, "val": 10_000, "test": 10_000}
-    merged = DatasetConfig(kind="tiny_imagenet", splits="merged", val_fraction=0.05, test_fraction=0.4)
-    assert count_tiny_imagenet(merged) == {"train": 302 * 200, "val": 28 * 200, "test": 220 * 200}
-    assert SubsetConfig(classes_not_in="x", left_out=SubsetConfig(classes=40)).count_classes(200) == 160
-
-
-@pytest.mark.parametrize("split", ["train", "val"])
-def test_an_image_that_is_missing_is_told_unless_incomplete_ones_are_accepted(split, tmp_path, tiny):
+def test_the_numbers_of_images_are_known_beforehand(tmp_path, tiny):
     write_folder(tmp_path, tiny)
-    name, wnid = ("val_3.JPEG", tiny.val_wnids[3]) if split == "val" else (f"{WNIDS[1]}_0.JPEG", WNIDS[1])
-    next((tmp_path / "tiny-imagenet-200" / split).rglob(name)).unlink()
-    with pytest.raises(DataError, match=f"{wnid} lacks 1 of"):
-        find(tmp_path)
-    assert "incomplete" in find(tmp_path, complete=False).part
+    for settings in ({}, {"splits": "merged", "val_fraction": 0.1, "test_fraction": 0.4}):
+        counts = {name: len(split) for name, split in find(tmp_path, **settings).splits.items()}
+        assert count_tiny_imagenet(configure(tmp_path, **settings)) == counts
+    assert SubsetConfig(classes_not_in="x", left_out=SubsetConfig(classes=40)).count_classes(200) == 160

@@ -40,7 +40,7 @@ def _find(dataset: DatasetConfig, data_folder: Path) -> Source:
     if dataset.kind == "ilsvrc2012":
         return find_ilsvrc2012(dataset)
     if dataset.kind == TINY_IMAGENET:
-        return find_tiny_imagenet(dataset)
+        return find_tiny_imagenet(dataset, data_folder / "downloads")
     if dataset.kind in RELEASES:
         return find_release(dataset)
     return scan_image_folder(dataset)

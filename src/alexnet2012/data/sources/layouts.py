@@ -60,7 +60,7 @@ def check_source(dataset: DatasetConfig) -> list[str]:
     if dataset.kind == "cifar10":
         return [] if folder.exists() else [f"{folder} does not exist; CIFAR-10 was to be read from it"]
     if dataset.kind == TINY_IMAGENET:
-        return check_tiny_imagenet(folder)
+        return check_tiny_imagenet(folder, dataset.complete)
     if not folder.is_dir():
         return [f"the folder {folder} does not exist; name an existing one as the dataset's folder"]
     if dataset.kind == "ilsvrc2010":

@@ -1,4 +1,4 @@
-"""ILSVRC-2012 as the parquet shards of the Hugging Face copy: columns image{bytes, path} and label."""
+"""Parquet shards as Hugging Face has them, columns image{bytes, path} and label; those of ILSVRC-2012."""
 
 import os
 import time
@@ -24,11 +24,11 @@ def list_parquet(folder: Path) -> Inventory:
 
     Raises DataError when the labels do not number the sorted WordNet ids or contradict the names.
     """
-    train, train_files = _read_split(folder, "train")
+    train, train_files = read_split(folder, "train")
     classes, numbers = _read_classes(train, folder)
     train = replace(train, labels=np.searchsorted(numbers, train.labels))
     train_listing, train_problems = arrange_train(train, classes, train_files)
-    val, val_files = _read_split(folder, "validation")
+    val, val_files = read_split(folder, "validation")
     known = np.isin(val.labels, numbers)
     lacking = (find_shards(folder, split).missing for split in layouts.PARQUET_SPLITS)
     differences = (*filter(None, lacking), *_describe_unknown(val.labels[~known]))
@@ -38,21 +38,26 @@ def list_parquet(folder: Path) -> Inventory:
     refuse_added_wnids(val, val_listing, classes, "val", val_files)
     splits, problems = {"train": train_listing, "val": val_listing}, (*train_problems, *val_problems)
     if find_shards(folder, "test").paths:
-        test, test_files = _read_split(folder, "test")
+        test, test_files = read_split(folder, "test")
         splits["test"], test_problems = arrange_withheld(test, layouts.EDITION_2012, test_files)
         problems += test_problems
     return Inventory(f"ILSVRC-2012 from the parquet shards in {folder}", folder, classes, splits, problems, differences)
 
 
-def _read_split(folder: Path, split: str) -> tuple[Rows, Files]:
+def read_split(folder: Path, split: str, names: bool = True) -> tuple[Rows, Files]:
+    """The rows of a split's shards in their order; labels as they are written, NO_LABEL where there is none.
+
+    Raises DataError for damaged shards and other columns, and with `names` for a row without an image's name; without,
+    paths may be null.
+    """
     began = time.monotonic()
     shards = find_shards(folder, split).paths
-    rows = join_rows([_read_shard(shard).in_file(number) for number, shard in enumerate(shards)])
+    rows = join_rows([_read_shard(shard, names).in_file(number) for number, shard in enumerate(shards)])
     report_listed(f"{len(shards)} shards {split}-*.parquet", len(rows), 0, began)
     return rows, Files.of([os.fsencode(shard.relative_to(folder)) for shard in shards], "parquet")
 
 
-def _read_shard(shard: Path) -> Rows:
+def _read_shard(shard: Path, names: bool) -> Rows:
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -69,7 +74,7 @@ def _read_shard(shard: Path) -> Rows:
         ) from None
     paths = pc.struct_field(table["image"], "path").combine_chunks().cast(pa.string())
     labels = pc.fill_null(table["label"].combine_chunks().cast(pa.int64()), NO_LABEL).to_numpy()
-    for row, path in enumerate(paths.to_pylist()):
+    for row, path in enumerate(paths.to_pylist() if names else ()):
         if path is None or not IMAGE_NAME.search(path):
             raise DataError(
                 f"{shard}, row {row}: its image.path is {path!r}, though an image's name was expected, which tells its "

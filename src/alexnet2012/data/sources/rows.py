@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alexnet2012.data.listing import Listing, Problem
+from alexnet2012.data.listing import Container, Listing, Problem
 from alexnet2012.data.sources.labels import refuse_other_classes
 from alexnet2012.data.sources.names import added_wnids_of, as_text, numbers_of, own_wnids_of, stems_of
 from alexnet2012.errors import DataError
@@ -53,10 +53,10 @@ class Files:
     """The files of a source that Rows point into, relative to its folder, and how they hold images."""
 
     paths: "pa.Array"
-    container: Literal["bytes", "parquet"] = "bytes"
+    container: Container = "bytes"
 
     @classmethod
-    def of(cls, paths: Sequence[bytes], container: Literal["bytes", "parquet"] = "bytes") -> "Files":
+    def of(cls, paths: Sequence[bytes], container: Container = "bytes") -> "Files":
         import pyarrow as pa
 
         return cls(pa.array(paths, pa.binary()), container)

@@ -1,16 +1,21 @@
 """Tiny ImageNet (Stanford's CS231n): 200 of ILSVRC's classes, 550 labelled images of 64 x 64 pixels in each."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.data import downloads
 from alexnet2012.data.listing import Arrays, Listing
 from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.draw import draw_fractions, draw_per_class, share_of
 from alexnet2012.data.sources.source import Source
+from alexnet2012.data.sources.tiny_download import OFFICIAL, fetch_tiny_imagenet
 from alexnet2012.data.sources.tiny_layouts import find_place
 from alexnet2012.data.sources.tiny_listing import list_folder
+from alexnet2012.data.sources.tiny_parquet import list_shards
+from alexnet2012.data.sources.tiny_zip import list_zip
 from alexnet2012.data.sources.verify import Expected, verify
 from alexnet2012.errors import DataError
 
@@ -24,18 +29,27 @@ EXPECTED = Expected(
     classes=200,
 )
 VAL_PER_CLASS = 50
+READERS = {"zip": list_zip, "folder": list_folder, "parquet": list_shards}
 
 
-def find_tiny_imagenet(dataset: DatasetConfig) -> Source:
+def find_tiny_imagenet(
+    dataset: DatasetConfig,
+    downloads_folder: Path,
+    way: downloads.Way = OFFICIAL,
+    stall_s: float = downloads.STALL_S,
+) -> Source:
     """Its labelled images, split as `dataset.splits` says; names are the paths in the official archive.
 
-    Images are ordered by class and name, those of the official train before those of val. Raises DataError when images
-    are missing (unless `complete` is false) or labels contradict each other.
+    Images are ordered by class and name, those of the official train before those of val. Without a folder they are
+    looked for in `downloads_folder`, and fetched. Raises DataError when images are missing (unless `complete` is false)
+    or labels contradict each other.
     """
-    place = find_place(layouts.source_folder(dataset))
-    if place is None:  # removed since check_source
+    place = find_place(layouts.source_folder(dataset) if dataset.folder is not None else downloads_folder)
+    if place is None and dataset.folder is not None:  # removed since check_source
         raise DataError(f"{dataset.folder} holds no Tiny ImageNet any more; put it back, or name another folder.")
-    source = verify(list_folder(place.path), EXPECTED, dataset.complete)
+    if place is None:
+        place = fetch_tiny_imagenet(downloads_folder, way, stall_s)
+    source = verify(READERS[place.layout](place.path), EXPECTED, dataset.complete)
     splits = split_officially(source, dataset) if dataset.splits == "official" else split_merged(source, dataset)
     return replace(source, splits=splits, part="; ".join(filter(None, [describe_splits(dataset), source.part])))
 

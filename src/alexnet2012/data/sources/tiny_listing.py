@@ -45,8 +45,8 @@ def list_folder(root: Path) -> Inventory:
             folder=root,
             train=list_tree(root, root / "train"),
             val=list_tree(root, root / "val"),
-            classes=_read_text(root / CLASSES),
-            annotations=_read_text(annotations) if annotations.is_file() else None,
+            classes=read_text(root / CLASSES),
+            annotations=read_text(annotations) if annotations.is_file() else None,
         )
     )
 
@@ -57,7 +57,7 @@ def list_official(found: Official) -> Inventory:
     Raises DataError for a list of classes or annotations that are not what they should be, and for an image that is of
     two classes.
     """
-    classes = read_classes(found)
+    classes = read_classes(found.classes, found.where)
     rows, strangers = label_by_folder(found.train, Path("train"), Path(), classes, "train")
     train, problems = arrange_train(rows, classes, found.train.files)
     val, val_problems, differences = _list_val(found, classes)
@@ -71,14 +71,14 @@ def list_official(found: Official) -> Inventory:
     )
 
 
-def read_classes(found: Official) -> tuple[str, ...]:
+def read_classes(text: str, where: str) -> tuple[str, ...]:
     """The WordNet ids of wnids.txt, sorted. Raises DataError for a line that is none, or one that comes twice."""
-    lines = found.classes.split()
+    lines = text.split()
     odd = [line for line in lines if not WNID.fullmatch(line)]
     twice = sorted({line for line in lines if lines.count(line) > 1})
     for what, names in (("lines that are no WordNet ids", odd), ("classes that come twice", twice)):
         if names:
-            raise DataError(f"{found.where}: {CLASSES} has {what}: {list_some(names)}. Fetch it again.")
+            raise DataError(f"{where}: {CLASSES} has {what}: {list_some(names)}. Fetch it again.")
     return tuple(sorted(lines))
 
 
@@ -115,8 +115,10 @@ def read_annotations(text: str, classes: tuple[str, ...], where: str) -> dict[st
         wnid = rest.partition("\t")[0].strip()
         if not line.strip():
             continue
-        if wnid not in label_of:
-            why = f"{as_text(line)!r} was expected to be a file's name and a class of {CLASSES}, separated by a tab"
+        if not WNID.fullmatch(wnid):
+            why = f"{as_text(line)!r} was expected to be the name of a file, a tab, and a WordNet id"
+        elif wnid not in label_of:
+            why = f"{as_text(name)} is of {wnid}, which is no class of {CLASSES}"
         elif name in labels:
             why = f"{as_text(name)} has a line already, as {classes[labels[name]]}"
         else:
@@ -172,7 +174,8 @@ def _file_names(paths: "pa.Array") -> list[str]:
     return [path.rpartition("/")[2] for path in paths.to_pylist()]
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The file's text; raises DataError where it is not UTF-8."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
