@@ -78,10 +78,12 @@ class Config(Section):
     """A whole configuration file. `claims` and `full` are run by the targets of that name, besides `experiments`.
 
     `net` and `training` are the base that the deltas of variants are laid over; `baselines` are laid over the variants
-    of that name. `variants` and `ensembles` are added to those of config/variants.yaml.
+    of that name. `variants` and `ensembles` are added to those of config/variants.yaml. `exploratory`: why its ledger of
+    claims is an exploratory one, as a sentence; empty for a confirmatory one, whose rules were made before its data.
     """
 
     name: Name
+    exploratory: str = ""
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
     experiments: list[Experiment] = Field(min_length=1)
     claims: list[ClaimExperiment] = []
