@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from alexnet2012.evaluation import statistics
+from alexnet2012.evaluation import over_images, statistics
 from alexnet2012.evaluation.statistics import estimate_difference, estimate_error, estimate_gap
 
 REPETITIONS = 1000
@@ -19,7 +19,7 @@ THRESHOLD = 0.7
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 200)
+    monkeypatch.setattr(over_images, "RESAMPLES", 200)
 
 
 def draw_nets(generator: np.random.Generator, mean: float, seeds: int) -> np.ndarray:
