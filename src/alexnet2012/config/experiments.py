@@ -78,8 +78,8 @@ class Config(Section):
     """A whole configuration file. `claims` and `full` are run by the targets of that name, besides `experiments`.
 
     `net` and `training` are the base that the deltas of variants are laid over; `baselines` are laid over the variants
-    of that name. `variants` and `ensembles` are added to those of config/variants.yaml. `exploratory`: why its ledger of
-    claims is an exploratory one, as a sentence; empty for a confirmatory one, whose rules were made before its data.
+    of that name. `variants` and `ensembles` are added to those of config/variants.yaml. `exploratory`: a sentence that
+    says why its ledger is exploratory; empty for a confirmatory one, whose rules were made before its data.
     """
 
     name: Name

@@ -167,8 +167,8 @@ def detectable_difference(estimate: Estimate, level: float) -> float:
     error, freedom = _students(estimate)
     critical = stats.t.isf(level / 2, freedom)
 
-    def power_above(shift: float) -> float:
-        return float(stats.nct.sf(critical, freedom, shift) + stats.nct.cdf(-critical, freedom, shift)) - POWER
+    def power_above(shift: float) -> float:  # without the other tail, which scipy gives as nan for a large shift
+        return float(stats.nct.sf(critical, freedom, shift)) - POWER
 
     return error * float(optimize.brentq(power_above, 0.0, 2 * critical + 10))
 
