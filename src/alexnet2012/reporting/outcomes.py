@@ -167,7 +167,7 @@ def scope_of(results: Results, experiments: Iterable[Experiment], seeds: list[in
         dataset=first.dataset,
         net="scaled net" if scaled else "the paper's net",
         length=length([net for each in experiments for net in members(results, each)]),
-        sample=count_seeds(counts) if counts else f"average of {len(first.members)}",
+        sample=oppose_counts(counts) if counts else f"average of {len(first.members)}",
         few=not counts or min(counts) < MANY_SEEDS,
         sized=sized,
         learned=describe_learned(results, experiments, seeds),
@@ -204,7 +204,11 @@ def length(nets: list[Net]) -> str:
     return f"{' to '.join(str(each) for each in dict.fromkeys((epochs[0], epochs[-1])))} epochs"
 
 
-def count_seeds(counts: list[int]) -> str:
+def count_seeds(seeds: list[int]) -> str:
+    return oppose_counts([len(seeds)])
+
+
+def oppose_counts(counts: list[int]) -> str:
     """How many seeds each experiment has, the base net last: "1 seed", "3 seeds", "3 against 5 seeds"."""
     return f"{oppose([str(each) for each in counts])} seed{'s' if max(counts) > 1 else ''}"
 
@@ -221,14 +225,14 @@ def oppose(sides: list[str]) -> str:
 
 
 def list_ranges(seeds: list[int]) -> str:
-    """The seeds in order, consecutive ones as a range: "0-4", "0, 2"."""
+    """The seeds in order, three consecutive ones or more as a range: "0-4", "0, 1", "0, 2"."""
     runs: list[list[int]] = []
     for seed in sorted(seeds):
         if runs and seed == runs[-1][-1] + 1:
             runs[-1].append(seed)
         else:
             runs.append([seed])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else list_seeds(run) for run in runs)
 
 
 def sign_of_ratios(ratios: list[float]) -> Sign:

@@ -95,5 +95,5 @@ def name_seeds(seeds: list[int]) -> str:
 def subtitle(results: Results, experiment: Experiment) -> str:
     """The same in short, for the picture itself."""
     scope = scope_of(results, [experiment])
-    words = ", ".join((scope.dataset, scope.length, count_seeds([len(experiment.seeds)])))
+    words = ", ".join((scope.dataset, scope.length, count_seeds(experiment.seeds)))
     return words + in_brackets(learned_of(results, experiment))
