@@ -5,7 +5,7 @@ the method, plus what is left. Seeds and images are drawn at random, so a mean h
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +58,14 @@ def part_of_seeds(values: Sequence[float]) -> Part:
     return Part(float(np.var(values, ddof=1)) / len(values), len(values) - 1)
 
 
+def welch_part_of_seeds(worse: Sequence[float], better: Sequence[float]) -> Part:
+    """The variance of the difference between the means of two groups of seeds, degrees by Welch and Satterthwaite."""
+    first, second = part_of_seeds(worse), part_of_seeds(better)
+    variance = first.variance + second.variance
+    uncertainty = first.variance**2 / first.freedom + second.variance**2 / second.freedom
+    return Part(variance, variance**2 / uncertainty if uncertainty > 0 else min(first.freedom, second.freedom))
+
+
 def pooled_part_of_seeds(spread: Spread, first: int, second: int) -> Part:
     """The variance of the difference between the means of `first` and `second` seeds that have this spread."""
     return Part(spread.deviation**2 * (1 / first + 1 / second), spread.freedom)
@@ -75,7 +83,7 @@ def part_of_images(worse: Sequence[np.ndarray], better: Sequence[np.ndarray] = (
     if images == 1:
         return Part(0.0, math.inf)
     means = [nets.mean(axis=0) for nets in groups]
-    total = float(np.var(means[0] - means[-1] if better else means[0], ddof=1))
+    total = float(np.var(means[0] - means[1] if len(groups) > 1 else means[0], ddof=1))
     interaction = sum(_interaction(nets) / len(nets) for nets in groups)
     return Part(max(0.0, total - interaction) / images, images - 1)
 
@@ -87,9 +95,12 @@ def _interaction(answers: np.ndarray) -> float:
     return float(np.square(left).sum() / degrees)
 
 
-def add_parts(parts: Iterable[Part]) -> Part:
-    """The sum of independent parts, with Satterthwaite's degrees of freedom."""
-    parts = list(parts)
+def add_parts(parts: Sequence[Part]) -> Part:
+    """The sum of parts from seeds and from images; its degrees of freedom are their harmonic mean, by size.
+
+    Satterthwaite's mean has squared sizes. Of three seeds it makes intervals that cover 92 % where images add little: a
+    part of the seeds that is small by chance leaves the images' many degrees. Harmonic, the worst case covers 94 %.
+    """
     variance = sum(each.variance for each in parts)
-    uncertainty = sum(each.variance**2 / each.freedom for each in parts if each.variance > 0)
-    return Part(variance, variance**2 / uncertainty if uncertainty > 0 else min(each.freedom for each in parts))
+    weighted = sum(each.variance / each.freedom for each in parts)
+    return Part(variance, variance / weighted if weighted > 0 else min(each.freedom for each in parts))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import special, stats
 
 from alexnet2012.evaluation.linear_model import (
     ROUNDING,
@@ -20,6 +20,7 @@ from alexnet2012.evaluation.linear_model import (
     part_of_images,
     part_of_seeds,
     pooled_part_of_seeds,
+    welch_part_of_seeds,
 )
 from alexnet2012.evaluation.over_images import CONFIDENCE, bootstrap, difference_of_means, p_of_disagreements
 
@@ -160,17 +161,12 @@ def equivalence_p(estimate: Estimate, margin: float) -> float:
 
 
 def detectable_difference(estimate: Estimate, level: float) -> float:
-    """The true difference that a two-sided test at `level` finds with a probability of 80 %, by the noncentral t.
+    """The true difference that a two-sided test at `level` finds, with its sign, with a probability of 80 %.
 
-    It takes the standard error as it is. Raises ValueError for an estimate over images.
+    By the noncentral t, with the standard error as it was estimated. Raises ValueError for an estimate over images.
     """
     error, freedom = _students(estimate)
-    critical = stats.t.isf(level / 2, freedom)
-
-    def power_above(shift: float) -> float:  # without the other tail, which scipy gives as nan for a large shift
-        return float(stats.nct.sf(critical, freedom, shift)) - POWER
-
-    return error * float(optimize.brentq(power_above, 0.0, 2 * critical + 10))
+    return error * float(special.nctdtrinc(freedom, 1 - POWER, stats.t.isf(level / 2, freedom)))
 
 
 def _students(estimate: Estimate) -> tuple[float, float]:
@@ -194,12 +190,12 @@ def _contrast(
     """The difference of two means of one value per seed, with what images add to its variance; `words` name them."""
     first, second = len(worse), len(better)
     if spread is not None and spread.pooled:
-        seeds, name = [pooled_part_of_seeds(spread, first, second)], f"t, one spread of {spread.groups} variants,"
+        seeds, name = pooled_part_of_seeds(spread, first, second), f"t, one spread of {spread.groups} variants,"
     else:
-        seeds, name = [part_of_seeds(worse), part_of_seeds(better)], "Welch's t"
+        seeds, name = welch_part_of_seeds(worse, better), "Welch's t"
     value = float(np.mean(worse) - np.mean(better))
     method = f"{name} over {first} and {second} seeds{words}"
-    return _student(value, [*seeds, *images], method, min(1.0, 2 / math.comb(first + second, first)))
+    return _student(value, [seeds, *images], method, min(1.0, 2 / math.comb(first + second, first)))
 
 
 def _student(value: float, parts: Sequence[Part], method: str, p_of_equals: float) -> Estimate:

@@ -54,13 +54,14 @@ def test_an_error_over_seeds_is_of_crossed_random_effects():
 
     Mean squares: seeds 4 * 1/48 = 1/12, images 3 * 1/4 = 3/4 (variance of the means: (7/12)^2 + (1/4)^2 + 2 (5/12)^2 =
     3/4, over 3), total sum of squares 12 * 5/12 * 7/12 = 35/12, left 35/12 - 2/12 - 27/12 = 1/2, over 6: 1/12.
-    V = (1/12 + 3/4 - 1/12) / 12 = 1/16; parts 1/144 with 2 degrees and (3/4 - 1/12) / 12 = 1/18 with 3.
+    V = (1/12 + 3/4 - 1/12) / 12 = 1/16; parts 1/144 with 2 degrees and (3/4 - 1/12) / 12 = 1/18 with 3: a ninth of 1/2
+    and eight of 1/3.
     """
     nets = [np.array(each, dtype=bool) for each in ([1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 0, 0])]
     estimate = estimate_error(nets)
     assert estimate.value == pytest.approx(5 / 12)
     assert estimate.standard_error == pytest.approx(1 / 4)
-    assert estimate.freedom == pytest.approx((1 / 16) ** 2 / (1 / 144**2 / 2 + 1 / 18**2 / 3))
+    assert estimate.freedom == pytest.approx(1 / (1 / 18 + 8 / 27))
     half = stats.t.ppf(0.975, estimate.freedom) / 4
     assert (estimate.low, estimate.high) == (max(0.0, 5 / 12 - half), min(1.0, 5 / 12 + half))
     assert estimate.low == 0.0
