@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from alexnet2012.config.datasets import EDITIONS, DatasetConfig
+from alexnet2012.config.datasets import EDITIONS, TINY_IMAGENET, DatasetConfig
 from alexnet2012.config.nets import BaselineConfig, FisherConfig
 from alexnet2012.config.plan import EnsembleRun, Plan, make_plan
 from alexnet2012.config.schedules import warn_of_few_steps
@@ -30,6 +30,8 @@ from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.class_list import read_class_list
 from alexnet2012.data.sources.draw import share_of
 from alexnet2012.data.sources.rotations import ORIENTATIONS
+from alexnet2012.data.sources.tiny_imagenet import EXPECTED as TINY
+from alexnet2012.data.sources.tiny_imagenet import count_tiny_imagenet
 from alexnet2012.data.sources.verify import ILSVRC2010, ILSVRC2012
 from alexnet2012.data.space import bytes_per_image
 from alexnet2012.errors import PlanError
@@ -247,6 +249,10 @@ def count_images(config: DatasetConfig, data_folder: Path) -> dict[str, Any]:
         counts = {"images": images, "classes": classes, "origin": "the edition's own numbers"}
         if config.kind in EDITIONS and not config.complete:
             counts |= {"exact": False, "at_most": True}
+    elif config.kind == TINY_IMAGENET:
+        counts = {"images": count_tiny_imagenet(config), "classes": TINY.classes, "origin": "its published numbers"}
+        if not config.complete:
+            counts |= {"exact": False, "at_most": True}
     elif config.kind in RELEASES:
         counts = estimate_release(config)
     elif folder.is_dir():
@@ -301,7 +307,7 @@ def count_subset(counts: dict[str, Any], config: DatasetConfig) -> dict[str, Any
     subset, images = config.subset, {}
     if subset is None:
         return counts
-    classes = min(counts["classes"], subset.classes or counts["classes"])
+    classes = subset.count_classes(counts["classes"])
     for name, whole in counts["images"].items():
         public = name in ("train", *config.evaluated_splits)
         share = whole * classes // max(1, counts["classes"]) if public else 0

@@ -13,7 +13,9 @@ CIFAR10_DIGEST = "80387ddb9a0edf3fc4a964ee3770296169bb26a651050df200355796730996
 
 EDITIONS = ("ilsvrc2010", "ilsvrc2012")
 RELEASES = ("fall2009", "fall2011")
-KINDS_IN_ARCHIVES = (*EDITIONS, *RELEASES)
+TINY_IMAGENET = "tiny_imagenet"
+TINY_IMAGENET_PX = 64
+KINDS_IN_ARCHIVES = (*EDITIONS, *RELEASES, TINY_IMAGENET)
 KINDS_IN_FOLDERS = ("imagefolder", *KINDS_IN_ARCHIVES)
 
 # The kinds that have a setting; others refuse it. CIFAR-10's 60,000 images are packed as they are, and rotations are of
@@ -22,6 +24,7 @@ ONLY_FOR = {
     "of": ("rotations",),
     "layout": EDITIONS,
     "class_list": RELEASES,
+    "splits": (TINY_IMAGENET,),
     **dict.fromkeys(("subset", "storage", "bad_images"), KINDS_IN_FOLDERS),
     **dict.fromkeys(("folder", "split_seed", "val_fraction", "test_fraction"), ("cifar10", *KINDS_IN_FOLDERS)),
     **dict.fromkeys(("complete", "jpeg_quality", "max_bad_images"), ("cifar10", *KINDS_IN_FOLDERS)),
@@ -29,7 +32,7 @@ ONLY_FOR = {
 # The kinds that cannot do without a setting, and an example.
 NEEDED = {
     "of": (("rotations",), "NAME of the dataset whose images are rotated"),
-    "folder": (KINDS_IN_FOLDERS, "path/to/images"),
+    "folder": (("imagefolder", *EDITIONS, *RELEASES), "path/to/images"),
     "class_list": (RELEASES, "path/to/file with one WordNet id on each line"),
 }
 
@@ -41,17 +44,36 @@ BESIDE_DIGEST = {"kind", "digest", "size_px", "split_seed", "storage", "jpeg_qua
 
 
 class SubsetConfig(Section):
-    """A seeded part of a dataset for trial runs: `classes` of its classes, at most `per_class` images of each split."""
+    """A seeded part of a dataset: `classes` of its classes, at most `per_class` images of each in each split.
+
+    `classes_not_in`: another dataset's name; the classes of its subset are left out before `classes` are drawn.
+    `left_out`: how those were drawn, filled in by Config.
+    """
 
     classes: int | None = Field(default=None, ge=2)
     per_class: int | None = Field(default=None, ge=1)
     seed: int = Field(default=2012, ge=0)
+    classes_not_in: str | None = None
+    left_out: "SubsetConfig | None" = None
 
     @model_validator(mode="after")
     def _takes_a_part(self) -> "SubsetConfig":
-        if self.classes is None and self.per_class is None:
-            raise ValueError("expected classes, per_class or both, e.g. subset: {classes: 100, per_class: 200}")
+        if not self.takes_some_classes and self.per_class is None:
+            raise ValueError(
+                "expected classes, classes_not_in, per_class or several of them, e.g. subset: {classes: 100, "
+                "per_class: 200}"
+            )
         return self
+
+    @property
+    def takes_some_classes(self) -> bool:
+        """Whether it takes a part of the classes."""
+        return self.classes is not None or self.classes_not_in is not None or self.left_out is not None
+
+    def count_classes(self, total: int) -> int:
+        """How many of `total` classes it takes, at most all that are not left out."""
+        free = total if self.left_out is None else total - self.left_out.count_classes(total)
+        return free if self.classes is None else min(self.classes, free)
 
 
 class DatasetConfig(Section):
@@ -59,18 +81,23 @@ class DatasetConfig(Section):
 
     `layout`: how an ILSVRC edition is stored in `folder`; auto detects it. `storage`: raw pixels, or each image
     re-encoded as JPEG of `jpeg_quality`. `bad_images: skip` leaves out up to `max_bad_images` unreadable images.
+    `splits`: Tiny ImageNet's as they were published, `official` (its val is test, val is drawn from train), or all
+    labelled images together, drawn class by class by the fractions, `merged`.
     `complete: false` accepts an edition with missing images. `class_list`: a file with a WordNet id on each line.
     `of`: the dataset whose images kind rotations shows in four orientations, one class each; `source` is that dataset's
     section, filled in by Config.
     """
 
-    kind: Literal["cifar10", "imagefolder", "ilsvrc2010", "ilsvrc2012", "fall2009", "fall2011", "rotations"]
+    kind: Literal[
+        "cifar10", "imagefolder", "ilsvrc2010", "ilsvrc2012", "fall2009", "fall2011", "tiny_imagenet", "rotations"
+    ]
     of: str | None = None
     source: "DatasetConfig | None" = None
     folder: str | None = None
     layout: Literal["auto", "tars", "kaggle", "parquet", "folder"] = "auto"
     class_list: str | None = None
     size_px: int = Field(default=256, ge=8)
+    splits: Literal["official", "merged"] = "official"
     split_seed: int = Field(default=2012, ge=0)
     val_fraction: float = Field(default=0.1, gt=0, lt=1)
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
@@ -81,6 +108,14 @@ class DatasetConfig(Section):
     bad_images: Literal["stop", "skip"] = "stop"
     max_bad_images: int = Field(default=0, ge=0)
     digest: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _size_of_its_kind(cls, values: Any) -> Any:
+        """Tiny ImageNet's images are stored at their own size unless another is written."""
+        if isinstance(values, dict) and values.get("kind") == TINY_IMAGENET:
+            return {"size_px": TINY_IMAGENET_PX, **values}
+        return values
 
     @model_validator(mode="after")
     def _settings_of_its_kind(self) -> "DatasetConfig":
@@ -98,6 +133,10 @@ class DatasetConfig(Section):
     def _consistent(self) -> "DatasetConfig":
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction + test_fraction leave no training images; make their sum smaller than 1")
+        if self.kind == TINY_IMAGENET and self.splits == "official":
+            for name in ("val_fraction", "test_fraction"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} is a setting of splits: merged; write that or remove it")
         if self.layout not in ("auto", "tars") and self.kind == "ilsvrc2010":
             raise ValueError(f"layout is {self.layout}, but ILSVRC-2010 is read from its official tars only")
         if (self.bad_images == "skip") != (self.max_bad_images > 0):
@@ -142,4 +181,7 @@ class DatasetConfig(Section):
         return self._dump_departures(place | TOLERANCE)
 
     def _dump_departures(self, without: Set[str]) -> dict[str, Any]:
-        return {key: value for key, value in dump_departures(self).items() if key not in without}
+        values = {key: value for key, value in dump_departures(self).items() if key not in without}
+        if "subset" in values:
+            values["subset"].pop("classes_not_in", None)  # a name; `left_out` says which classes
+        return values

@@ -81,7 +81,7 @@ INTRODUCED: dict[str, dict[str, Any]] = {
         "compile": False,
         "torch_threads": 1,
     },
-    "SubsetConfig": {"classes": None, "per_class": None, "seed": 2012},
+    "SubsetConfig": {"classes": None, "per_class": None, "seed": 2012, "classes_not_in": None, "left_out": None},
     "DatasetConfig": {
         "of": None,
         "source": None,
@@ -89,6 +89,7 @@ INTRODUCED: dict[str, dict[str, Any]] = {
         "layout": "auto",
         "class_list": None,
         "size_px": 256,
+        "splits": "official",
         "split_seed": 2012,
         "val_fraction": 0.1,
         "test_fraction": 0.2,

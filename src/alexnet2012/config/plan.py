@@ -9,7 +9,7 @@ from typing import Any
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.experiments import Config, Experiment
 from alexnet2012.config.nets import BaselineConfig, LayeredNetConfig, NetConfig
-from alexnet2012.config.resolve import SECTIONS, Resolver, Sections, lay_over_recipe, merge, resolve_sections
+from alexnet2012.config.resolve import Resolver, Sections, base_on, lay_over_recipe, merge, resolve_sections
 from alexnet2012.config.schema import RunConfig, TrainingConfig, digest8, name_trial
 from alexnet2012.config.validate import check_known, located, read_yaml, validate
 from alexnet2012.config.variants import check_references, load_variants
@@ -122,7 +122,7 @@ class Plan:
                 "dataset": each.dataset,
                 "kind": dataset.kind,
                 "splits": list(dataset.evaluated_splits),
-                "departures": list_departures(self.config, dataset),
+                "departures": list_departures(self.config, each.dataset),
                 "tables": list(each.tables),
                 "predictions": [str(folder) for folder in self.predictions_of(each)],
             }
@@ -148,13 +148,13 @@ class Plan:
         }
 
 
-def list_departures(config: Config, dataset: DatasetConfig) -> list[str]:
+def list_departures(config: Config, dataset_name: str) -> list[str]:
     """The settings of the images, the base net and its training that differ from the paper's, so that errors do not
     compare; variants' own deltas are not listed."""
     papers = Sections()
-    own = Sections.model_validate(merge(papers.model_dump(), config.model_dump(include=SECTIONS)))
+    own = Sections.model_validate(merge(papers.model_dump(), base_on(config, dataset_name, config.name)))
     pairs = {
-        "datasets": (dataset, DatasetConfig.model_construct(), ("size_px", "storage")),
+        "datasets": (config.datasets[dataset_name], DatasetConfig.model_construct(), ("size_px", "storage")),
         "net": (own.net, papers.net, NetConfig.model_fields),
         "training": (own.training, papers.training, TrainingConfig.model_fields),
     }
@@ -255,7 +255,7 @@ def describe_target(variant_name: str, variants_path: Path, config_path: Path | 
         where = f"{source}: variants.{variant_name}"
     else:
         resolver = read_settings(read_yaml(config_path), str(config_path), variants_path)
-        known, base, source = resolver.known, resolver.config.model_dump(include=SECTIONS), resolver.source
+        known, base, source = resolver.known, base_on(resolver.config, None, resolver.source), resolver.source
         where = resolver.where(variant_name)
     check_known(source, "variant", variant_name, known.variants)
     variant = lay_over_recipe(known, variant_name)

@@ -82,7 +82,7 @@ class Resolver:
         if variant.is_baseline:
             sections = self.resolve_baseline(name, variant, where)
         else:
-            base = self.config.model_dump(include=SECTIONS)
+            base = base_on(self.config, dataset_name, self.source)
             sections = resolve_sections(base, self.source, variant, where)
         run = RunConfig(
             name=self.config.name,
@@ -125,6 +125,19 @@ class Resolver:
             )
         earlier = Experiment(dataset=experiment.pretrained_on, variant=start.variant, seeds=[seed], tables=["claims"])
         return Start(run=self.resolve(line, earlier, seed, start.training), layers=start.layers)
+
+
+def base_on(config: Config, dataset_name: str | None, source: str) -> dict[str, Any]:
+    """What a configuration writes of the base of the runs on a dataset; without one, of all runs.
+
+    Raises ConfigError if a multiple of a whole number is not whole.
+    """
+    base = config.model_dump(include=SECTIONS)
+    if dataset_name not in config.per_dataset:
+        return base
+    with located(f"{source}: per_dataset.{dataset_name}"):
+        merged: dict[str, Any] = merge(base, config.per_dataset[dataset_name].model_dump(exclude_defaults=True))
+    return merged
 
 
 def lay_over_recipe(known: VariantsFile, name: str) -> Variant:

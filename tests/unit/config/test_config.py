@@ -140,7 +140,7 @@ def test_a_fixed_schedule_counts_its_drops_and_epochs():
         ),
         (DatasetConfig, {"kind": "imagefolder", "folder": "x", "jpeg_quality": 90}, "a setting of storage: jpeg"),
         (DatasetConfig, {"kind": "imagefolder", "folder": "x", "bad_images": "skip"}, "max_bad_images: N"),
-        (SubsetConfig, {}, "expected classes, per_class or both"),
+        (SubsetConfig, {}, "expected classes, classes_not_in"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused(section, values, message):

@@ -195,3 +195,35 @@ def test_a_plan_keeps_the_experiments_that_are_wanted():
     assert [(run.variant, run.seed) for run in few.runs] == [("no-lrn", 0), ("no-lrn", 1)]
     assert len(few.list_experiments()["experiments"]) == 1
     assert everything.keep(lambda experiment: True).runs == everything.runs
+
+
+def test_one_dataset_may_have_another_base_than_the_others():
+    datasets = {name: {"kind": "imagefolder", "folder": name, "size_px": 64} for name in ("small", "large")}
+    experiments = [LINE | {"dataset": name, "variant": "one-gpu"} for name in datasets]
+    other = {"net": {"fc_neurons": "x2", "conv1": {"kernels": 20}}, "training": {"learning_rate": 0.002}}
+    found = plan(
+        datasets=datasets,
+        experiments=experiments,
+        net=MINIMAL["net"] | {"fc_neurons": 96},
+        per_dataset={"large": other},
+    )
+    small, large = found.runs
+    assert (small.net.fc_neurons, small.net.conv1.kernels, small.training.learning_rate) == (96, 96, 0.01)
+    assert (large.net.fc_neurons, large.net.conv1.kernels, large.training.learning_rate) == (192, 20, 0.002)
+    assert large.net.conv1.kernel_px == MINIMAL["net"]["conv1"]["kernel_px"]  # the rest is the common base's
+    departures = [each["departures"] for each in found.list_experiments()["experiments"]]
+    assert ["training.learning_rate" in each for each in departures] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("other", "place"),
+    [
+        ({"nowhere": {"net": {}}}, "per_dataset.nowhere"),
+        ({"cifar10": {"nett": {}}}, "nett"),
+        ({"cifar10": {"net": {"fc_neurones": 3}}}, "fc_neurones"),
+        ({"cifar10": {"net": {"kind": "layers"}}}, "net.kind"),
+        ({"cifar10": {"net": {"conv1": {"kernels": "x0.3"}}}}, "per_dataset.cifar10"),
+    ],
+)
+def test_a_mistake_in_the_base_of_a_dataset_is_named(other, place):
+    assert place in complaint(per_dataset=other, net=MINIMAL["net"] | {"conv1": {"kernels": 5, "kernel_px": 5}})

@@ -7,6 +7,7 @@ import numpy as np
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import downloads
 from alexnet2012.data.listing import Arrays
+from alexnet2012.data.sources.draw import draw_per_class
 from alexnet2012.data.sources.source import Source, as_list
 from alexnet2012.errors import DataError
 
@@ -84,11 +85,3 @@ def _split_cifar10(path: Path, split_seed: int) -> Source:
     }
     splits["test"] = Arrays(test_names, cifar10.test_labels, cifar10.test_images)
     return Source(f"CIFAR-10 from {path.name}, content sha256 {cifar10.digest}", path, CIFAR10_CLASSES, splits)
-
-
-def draw_per_class(labels: np.ndarray, per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers (kept, drawn), each ascending: `per_class` rows of every class are drawn by PCG64(seed)."""
-    generator = np.random.default_rng(seed)
-    classes = np.unique(labels)
-    drawn = np.sort(np.concatenate([generator.permutation(np.flatnonzero(labels == c))[:per_class] for c in classes]))
-    return np.setdiff1d(np.arange(len(labels)), drawn), drawn

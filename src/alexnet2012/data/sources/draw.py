@@ -1,6 +1,10 @@
-"""Splits drawn from the images of one class, by their numbers alone."""
+"""Splits drawn class by class, by the numbers of the images alone."""
+
+from collections.abc import Sequence
 
 import numpy as np
+
+from alexnet2012.errors import DataError
 
 
 def count_splits(count: int, fractions: dict[str, float]) -> dict[str, int] | None:
@@ -22,3 +26,34 @@ def draw_splits(count: int, counts: dict[str, int], generator: np.random.Generat
         splits[name] = np.sort(order[:taken])
         order = order[taken:]
     return splits | {"train": np.sort(order)}
+
+
+def draw_per_class(labels: np.ndarray, per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (kept, drawn), each ascending: `per_class` rows of every class are drawn by PCG64(seed)."""
+    generator = np.random.default_rng(seed)
+    classes = np.unique(labels)
+    drawn = np.sort(np.concatenate([generator.permutation(np.flatnonzero(labels == c))[:per_class] for c in classes]))
+    return np.setdiff1d(np.arange(len(labels)), drawn), drawn
+
+
+def draw_fractions(
+    labels: np.ndarray, classes: Sequence[str], fractions: dict[str, float], seed: int
+) -> dict[str, np.ndarray]:
+    """Row numbers of the splits of `fractions`, and of train without them; at least one of each class in each.
+
+    `labels` (n,), ascending, number `classes`. Raises DataError for a class that would leave none for train.
+    """
+    generator = np.random.default_rng(seed)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("train", *fractions)}
+    counts = np.bincount(labels, minlength=len(classes))
+    for class_name, count, end in zip(classes, counts.tolist(), np.cumsum(counts).tolist(), strict=True):
+        taken = count_splits(count, fractions)
+        if taken is None:
+            wanted = ", ".join(f"{share_of(count, fraction)} for {name}" for name, fraction in fractions.items())
+            raise DataError(
+                f"Class {class_name} has only {count} images: with {wanted} none would be left for train. Add "
+                "images to it, remove it, or lower val_fraction and test_fraction."
+            )
+        for name, rows in draw_splits(count, taken, generator).items():
+            parts[name].append(end - count + rows)
+    return {name: np.concatenate(rows) for name, rows in parts.items()}

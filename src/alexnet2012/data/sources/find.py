@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from alexnet2012.config.datasets import RELEASES, DatasetConfig
+from alexnet2012.config.datasets import RELEASES, TINY_IMAGENET, DatasetConfig
 from alexnet2012.data.sources.cifar10 import find_cifar10
 from alexnet2012.data.sources.folders import scan_image_folder
 from alexnet2012.data.sources.ilsvrc2010 import find_ilsvrc2010
@@ -12,6 +12,7 @@ from alexnet2012.data.sources.releases import find_release
 from alexnet2012.data.sources.rotations import find_rotations
 from alexnet2012.data.sources.source import Source, as_list
 from alexnet2012.data.sources.subset import take_subset
+from alexnet2012.data.sources.tiny_imagenet import find_tiny_imagenet
 from alexnet2012.errors import DataError
 
 
@@ -38,6 +39,8 @@ def _find(dataset: DatasetConfig, data_folder: Path) -> Source:
         return find_ilsvrc2010(dataset)
     if dataset.kind == "ilsvrc2012":
         return find_ilsvrc2012(dataset)
+    if dataset.kind == TINY_IMAGENET:
+        return find_tiny_imagenet(dataset)
     if dataset.kind in RELEASES:
         return find_release(dataset)
     return scan_image_folder(dataset)

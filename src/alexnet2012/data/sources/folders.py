@@ -10,7 +10,7 @@ from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.decode import IMAGE_FORMATS
 from alexnet2012.data.listing import Listing, Problem
 from alexnet2012.data.packed import SPLITS
-from alexnet2012.data.sources.draw import count_splits, draw_splits, share_of
+from alexnet2012.data.sources.draw import draw_fractions
 from alexnet2012.data.sources.names import as_text, list_some
 from alexnet2012.data.sources.rows import Files, Rows
 from alexnet2012.data.sources.source import Source, as_list
@@ -38,7 +38,7 @@ def scan_image_folder(dataset: DatasetConfig) -> Source:
     drawn = {name: fraction for name, fraction in fractions.items() if name not in found}
     train = found["train"]
     rows = {name: np.arange(len(split.images)) for name, split in found.items()}
-    rows |= _draw_splits(train, drawn, dataset.split_seed)
+    rows |= draw_fractions(train.images.labels, train.classes, drawn, dataset.split_seed)
     splits = {name: _list_rows(found.get(name, train), rows[name]) for name in SPLITS}
     how = ", ".join(f"{name} {'drawn from train' if name in drawn else 'as given'}" for name in ("val", "test"))
     return Source(
@@ -110,24 +110,6 @@ def _refuse_differing_classes(folder: Path, found: dict[str, tuple[str, ...]]) -
             f"{folder}: every split must have the classes of train/, but\n{as_list(differences)}\n"
             "Make the class folders the same in every split."
         )
-
-
-def _draw_splits(train: _Folder, fractions: dict[str, float], seed: int) -> dict[str, np.ndarray]:
-    """Row numbers of the splits of `fractions`, and of train without them; at least one of each class in each."""
-    generator = np.random.default_rng(seed)
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("train", *fractions)}
-    counts = np.bincount(train.images.labels, minlength=len(train.classes))
-    for class_name, count, end in zip(train.classes, counts.tolist(), np.cumsum(counts).tolist(), strict=True):
-        taken = count_splits(count, fractions)
-        if taken is None:
-            wanted = ", ".join(f"{share_of(count, fraction)} for {name}" for name, fraction in fractions.items())
-            raise DataError(
-                f"Class {class_name} has only {count} images: with {wanted} none would be left for train. Add "
-                "images to it, remove it, or lower val_fraction and test_fraction."
-            )
-        for name, rows in draw_splits(count, taken, generator).items():
-            parts[name].append(end - count + rows)
-    return {name: np.concatenate(rows) for name, rows in parts.items()}
 
 
 def _list_rows(split: _Folder, rows: np.ndarray) -> Listing:

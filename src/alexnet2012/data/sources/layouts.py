@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet2012.config.datasets import RELEASES, DatasetConfig
+from alexnet2012.config.datasets import RELEASES, TINY_IMAGENET, DatasetConfig
 from alexnet2012.data.sources.shards import find_shards
+from alexnet2012.data.sources.tiny_layouts import check_tiny_imagenet
 from alexnet2012.errors import ConfigError
 
 EDITION_2010, EDITION_2012 = "ILSVRC2010", "ILSVRC2012"  # as their files and images are named
@@ -58,6 +59,8 @@ def check_source(dataset: DatasetConfig) -> list[str]:
     folder = source_folder(dataset)
     if dataset.kind == "cifar10":
         return [] if folder.exists() else [f"{folder} does not exist; CIFAR-10 was to be read from it"]
+    if dataset.kind == TINY_IMAGENET:
+        return check_tiny_imagenet(folder)
     if not folder.is_dir():
         return [f"the folder {folder} does not exist; name an existing one as the dataset's folder"]
     if dataset.kind == "ilsvrc2010":

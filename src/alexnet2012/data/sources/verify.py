@@ -17,6 +17,7 @@ from alexnet2012.errors import DataError
 class Expected:
     """An edition's published numbers. `counts`: images of each split; `per_class`: of each class, where all have one.
 
+    `edition`: what the names of images that are numbered 1..N begin with; empty where they are not.
     `train_per_class`: the range known for a class whose own number is not. `sure_of_train`: False where the total comes
     from secondary sources, so that the devkit's numbers of each class outweigh it.
     """
@@ -133,7 +134,7 @@ def _compare(found: Inventory, expected: Expected) -> list[str]:
     differences += _compare_train(found, expected)
     for split in ("val", "test"):
         if split in found.splits:
-            differences += _compare_numbered(found, split, expected)
+            differences += _compare_split(found, split, expected)
         elif split not in expected.optional:
             differences.append(f"{split}: none of {expected.counts[split]:,} images")
     return differences
@@ -158,22 +159,29 @@ def _compare_train(found: Inventory, expected: Expected) -> list[str]:
     return [differing_total, *differing]
 
 
-def _compare_numbered(found: Inventory, split: str, expected: Expected) -> list[str]:
+def _compare_split(found: Inventory, split: str, expected: Expected) -> list[str]:
     listing, total = found.splits[split], expected.counts[split]
+    differences = [f"{split}: {len(listing):,} of {total:,} images"] if len(listing) != total else []
+    if expected.edition:
+        differences += _compare_numbers(listing, split, expected)
+    if split in expected.per_class and not (listing.labels == WITHHELD).all():
+        each = np.full(len(found.classes), expected.per_class[split])
+        differences += _compare_classes(split, listing, found.classes, each, each)
+    return differences
+
+
+def _compare_numbers(listing: Listing, split: str, expected: Expected) -> list[str]:
+    total, differences = expected.counts[split], []
     there = np.zeros(total + 1, bool)
     numbers = numbers_of(listing.names)
     there[numbers[numbers <= total]] = True
     missing = np.flatnonzero(~there[1:]) + 1
     beyond = numbers[(numbers > total) | (numbers < 1)]
-    differences = [f"{split}: {len(listing):,} of {total:,} images"] if len(listing) != total else []
     for what, odd in (("missing", missing), ("not expected", beyond)):
         if len(odd):
             names = [f"{expected.edition}_{split}_{n:08d}" for n in odd[:LISTED].tolist()]
             more = f" and {len(odd) - LISTED:,} more" if len(odd) > LISTED else ""
             differences.append(f"{split}: {what}: {', '.join(names)}{more}")
-    if split in expected.per_class and not (listing.labels == WITHHELD).all():
-        each = np.full(len(found.classes), expected.per_class[split])
-        differences += _compare_classes(split, listing, found.classes, each, each)
     return differences
 
 

@@ -1,0 +1,106 @@
+"""Tiny ImageNet (Stanford's CS231n): 200 of ILSVRC's classes, 550 labelled images of 64 x 64 pixels in each."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.data.listing import Arrays, Listing
+from alexnet2012.data.sources import layouts
+from alexnet2012.data.sources.draw import draw_fractions, draw_per_class, share_of
+from alexnet2012.data.sources.source import Source
+from alexnet2012.data.sources.tiny_layouts import find_place
+from alexnet2012.data.sources.tiny_listing import list_folder
+from alexnet2012.data.sources.verify import Expected, verify
+from alexnet2012.errors import DataError
+
+EXPECTED = Expected(
+    title="Tiny ImageNet",
+    edition="",
+    counts={"train": 100_000, "val": 10_000},
+    per_class={"val": 50},
+    train_per_class=(500, 500),
+    optional=("test",),  # 10,000 images whose labels are withheld
+    classes=200,
+)
+VAL_PER_CLASS = 50
+
+
+def find_tiny_imagenet(dataset: DatasetConfig) -> Source:
+    """Its labelled images, split as `dataset.splits` says; names are the paths in the official archive.
+
+    Images are ordered by class and name, those of the official train before those of val. Raises DataError when images
+    are missing (unless `complete` is false) or labels contradict each other.
+    """
+    place = find_place(layouts.source_folder(dataset))
+    if place is None:  # removed since check_source
+        raise DataError(f"{dataset.folder} holds no Tiny ImageNet any more; put it back, or name another folder.")
+    source = verify(list_folder(place.path), EXPECTED, dataset.complete)
+    splits = split_officially(source, dataset) if dataset.splits == "official" else split_merged(source, dataset)
+    return replace(source, splits=splits, part="; ".join(filter(None, [describe_splits(dataset), source.part])))
+
+
+def count_tiny_imagenet(dataset: DatasetConfig) -> dict[str, int]:
+    """The number of images in each split, by the published numbers."""
+    test, train = EXPECTED.per_class["val"], EXPECTED.train_per_class[0]
+    counts = {"val": VAL_PER_CLASS, "test": test}
+    if dataset.splits == "merged":
+        counts = {name: share_of(train + test, share) for name, share in _fractions(dataset).items()}
+    each = {"train": train + test - sum(counts.values()), **counts}
+    return {name: count * EXPECTED.classes for name, count in each.items()}
+
+
+def describe_splits(dataset: DatasetConfig) -> str:
+    """How its images are split, as tables say it."""
+    seed = dataset.split_seed
+    if dataset.splits == "official":
+        return f"official splits: test is the official val, val {VAL_PER_CLASS} of each class of train, seed {seed}"
+    shares = ", ".join(f"{share:g} of each class for {name}" for name, share in _fractions(dataset).items())
+    return f"merged splits: all labelled images, {shares}, seed {seed}"
+
+
+def split_officially(source: Source, dataset: DatasetConfig) -> dict[str, Listing | Arrays]:
+    """Test is the official val; val is VAL_PER_CLASS images of each class drawn from train with `split_seed`."""
+    train, test = _labelled(source)
+    counts = np.bincount(train.labels, minlength=len(source.classes))
+    if len(few := np.flatnonzero(counts <= VAL_PER_CLASS)):
+        raise DataError(
+            f"Class {source.classes[few[0]]} has only {counts[few[0]]} training images: with {VAL_PER_CLASS} for val "
+            "none would be left. Fetch the images again, or set splits: merged."
+        )
+    kept, drawn = draw_per_class(train.labels, VAL_PER_CLASS, dataset.split_seed)
+    return {"train": train.take(kept), "val": train.take(drawn), "test": test}
+
+
+def split_merged(source: Source, dataset: DatasetConfig) -> dict[str, Listing | Arrays]:
+    """Val and test are fractions of all labelled images of each class, drawn with `split_seed`; train is the rest."""
+    train, val = _labelled(source)
+    merged = _join(train, val)
+    merged = merged.take(np.argsort(merged.labels, kind="stable"))
+    rows = draw_fractions(merged.labels, source.classes, _fractions(dataset), dataset.split_seed)
+    return {name: merged.take(rows[name]) for name in ("train", "val", "test")}
+
+
+def _fractions(dataset: DatasetConfig) -> dict[str, float]:
+    return {"val": dataset.val_fraction, "test": dataset.test_fraction}
+
+
+def _labelled(source: Source) -> tuple[Listing, Listing]:
+    train, val = source.splits["train"], source.splits["val"]
+    assert isinstance(train, Listing) and isinstance(val, Listing)
+    return train, val
+
+
+def _join(first: Listing, second: Listing) -> Listing:
+    """The images of both, whose files lie in one folder and hold images in one way."""
+    import pyarrow as pa
+
+    return Listing(
+        files=pa.concat_arrays([first.files, second.files]),
+        file=np.concatenate([first.file, second.file + np.int32(len(first.files))]),
+        offset=np.concatenate([first.offset, second.offset]),
+        size=np.concatenate([first.size, second.size]),
+        names=pa.concat_arrays([first.names, second.names]),
+        labels=np.concatenate([first.labels, second.labels]),
+        container=first.container,
+    )
