@@ -38,7 +38,8 @@ def test_the_numbers_of_the_text_are_the_papers():
 
 
 def test_the_ledger_has_all_26_claims_in_order():
-    assert [claim.id for claim in paper.CLAIMS] == [f"C{number:02}" for number in range(1, 27)]
+    assert list(dict.fromkeys(claim.id for claim in paper.CLAIMS)) == [f"C{number:02}" for number in range(1, 27)]
+    assert [claim.id for claim in paper.CLAIMS if claim.reading] == ["C05", "C05"]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,7 @@ def test_the_ledger_has_all_26_claims_in_order():
         ("C15", 0.390, 0.166),
         ("C16", 0.367, 0.154),
         ("C17", 0.674, 0.409),
+        ("C18", 0.082, 0.087),  # over the better of the two
         ("C26", 0.001, 0.001),
     ],
 )
@@ -67,7 +69,7 @@ def test_a_claims_size_in_errors_is_the_papers(claim, top1, top5):
 
 def test_the_other_claims_state_no_errors():
     without = [claim.id for claim in paper.CLAIMS if claim.stated == Errors()]
-    assert without == ["C08", "C09", "C11", "C18", "C19", "C20", "C21", "C22", "C23", "C24", "C25"]
+    assert without == ["C08", "C09", "C11", "C19", "C20", "C21", "C22", "C23", "C24", "C25"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_errors_are_fractions():
     rows = [each for row in (*paper.TABLE1, *paper.TABLE2) for each in (row.val, row.test)]
     pairs = [*rows, *(claim.stated for claim in paper.CLAIMS)]
     values = [value for pair in pairs for value in (pair.top1, pair.top5) if value is not None]
-    assert len(values) == 44  # tables 6 + 11, claims 12 pairs and 3
+    assert len(values) == 48  # tables 6 + 11, claims 14 pairs and 3
     assert all(0 < value < 1 for value in values)
 
 

@@ -87,10 +87,12 @@ class Config(Section):
 
     `net` and `training` are the base that the deltas of variants are laid over, `per_dataset` changes it for the runs
     on a dataset; `baselines` are laid over the variants of that name. `variants` and `ensembles` are added to those of
-    config/variants.yaml.
+    config/variants.yaml. `exploratory`: a sentence that says why its ledger is exploratory; empty for a confirmatory
+    one, whose rules were made before its data.
     """
 
     name: Name
+    exploratory: str = ""
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
     experiments: list[Experiment] = Field(min_length=1)
     claims: list[ClaimExperiment] = []

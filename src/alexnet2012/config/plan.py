@@ -139,7 +139,13 @@ class Plan:
         left = [each for each in self.config.full if each not in self.experiments]
         in_full = [{"dataset": each.dataset, "key": each.subject} for each in left]
         trainings = [str(run.folder) for run in self.trainings]
-        return {"name": self.config.name, "experiments": listed, "in_full": in_full, "trainings": trainings}
+        return {
+            "name": self.config.name,
+            "exploratory": self.config.exploratory,
+            "experiments": listed,
+            "in_full": in_full,
+            "trainings": trainings,
+        }
 
 
 def list_departures(config: Config, dataset_name: str) -> list[str]:

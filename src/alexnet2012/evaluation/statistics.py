@@ -1,23 +1,35 @@
 """Confidence intervals and tests of errors and of differences between errors, by scipy and statsmodels.
 
-With three seeds or more they hold for the method: Student's t over per-seed values, where pairs share their seed. With
-fewer they hold for these nets alone, over images: a percentile bootstrap, McNemar's test or a t test. Intervals are
-95 %, without adjustment for multiple tests.
+With three seeds or more they hold for the method, with other seeds and other images: Student's t, with a variance from
+both. With fewer they hold for these nets alone, over images: a percentile bootstrap, McNemar's test or a t test.
+Intervals are 95 %, without adjustment for multiple tests.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar
+from scipy import special, stats
 
-CONFIDENCE = 0.95
-RESAMPLES = 2000
+from alexnet2012.evaluation.linear_model import (
+    ROUNDING,
+    Part,
+    Spread,
+    add_parts,
+    part_of_images,
+    part_of_seeds,
+    pooled_part_of_seeds,
+    welch_part_of_seeds,
+)
+from alexnet2012.evaluation.over_images import CONFIDENCE, bootstrap, difference_of_means, p_of_disagreements
+
+POWER = 0.8  # with which a design finds its detectable difference
 MANY_SEEDS = 3  # with as many the interval holds for the method, with fewer only for these nets
-FEW_DISAGREEMENTS = 25  # below this McNemar's test is the exact binomial one
-ROUNDING = 1e-12  # per-seed values that differ by no more are equal
 THESE_NETS = "these nets, not the method"
+
+Nets = Sequence[np.ndarray]  # each net's wrong answers to the same n images, bool or float (n,)
+Split = tuple[np.ndarray, np.ndarray]  # a net's wrong answers to the images of val and of train
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,7 @@ class Estimate:
     """A value (a fraction), its 95 % interval, the method in words, and the p of a test.
 
     `p` is two-sided for the hypothesis that the value is 0; None for an error, of which that is no hypothesis.
+    `standard_error` and `freedom` are Student's, None where the interval is another.
     """
 
     value: float
@@ -32,114 +45,202 @@ class Estimate:
     high: float
     method: str
     p: float | None = None
+    standard_error: float | None = None
+    freedom: float | None = None
 
 
-def estimate_error(wrong: list[np.ndarray]) -> Estimate:
+def estimate_error(wrong: Nets) -> Estimate:
     """The mean error of nets that differ in their seed only, from each net's wrong answers, bool (n,).
 
-    Three seeds or more: Student's t over seeds. One: Wilson over images. Two: bootstrap over images.
+    Three seeds or more: for other seeds and other images. One: Wilson over images. Two: bootstrap over images.
     """
-    errors = [float(each.mean()) for each in wrong]
     if len(wrong) >= MANY_SEEDS:
-        interval, _ = student(errors)
-        return Estimate(float(np.mean(errors)), *interval, f"t over {len(errors)} seeds")
+        found = _estimate_mean(wrong, "images")
+        return replace(found, low=max(0.0, found.low), high=min(1.0, found.high), p=None)
+    images = len(wrong[0])
     if len(wrong) == 1:
-        images = len(wrong[0])
-        interval = stats.binomtest(int(wrong[0].sum()), images).proportion_ci(CONFIDENCE, method="wilson")
-        return Estimate(errors[0], interval.low, interval.high, f"Wilson over {images:,} images")
+        low, high = stats.binomtest(int(wrong[0].sum()), images).proportion_ci(CONFIDENCE, method="wilson")
+        return Estimate(float(wrong[0].mean()), float(low), float(high), f"Wilson over {images:,} images")
     mean = np.mean(wrong, axis=0)
-    return Estimate(
-        float(mean.mean()), *bootstrap((mean,), np.mean), f"bootstrap over {len(mean):,} images: {THESE_NETS}"
-    )
+    return Estimate(float(mean.mean()), *bootstrap((mean,), np.mean), f"bootstrap over {images:,} images: {THESE_NETS}")
 
 
-def estimate_difference(worse: list[np.ndarray], better: list[np.ndarray]) -> Estimate:
-    """The mean of error(worse[i]) - error(better[i]), positive in the claimed direction; pairs share seed and images.
+def estimate_difference(worse: Nets, better: Nets, what: str = "images") -> Estimate:
+    """The mean of error(worse[i]) - error(better[i]), positive in the claimed direction; i is one net, or one seed.
 
-    Each is bool (n,): the wrong answers; or float (n,): a mean of nets. Three pairs or more: Student's t over the
-    pairs' differences. Fewer: paired bootstrap over images, with McNemar's test for one pair of nets and a t test over
-    the images' mean differences otherwise.
+    Three pairs or more: for other seeds and other images (or `what` they are). Fewer: over images.
     """
-    differences = [a.astype(np.float64) - b for a, b in zip(worse, better, strict=True)]
-    if len(differences) >= MANY_SEEDS:
-        return estimate_over_seeds([float(each.mean()) for each in differences])
-    found = estimate_over_images(np.mean(differences, axis=0))
-    if len(differences) == 1 and worse[0].dtype == better[0].dtype == bool:
-        words = f"bootstrap over {len(worse[0]):,} images, McNemar's test: {THESE_NETS}"
-        return Estimate(found.value, found.low, found.high, words, p_of_disagreements(worse[0], better[0]))
-    return found
+    if len(worse) >= MANY_SEEDS:
+        return _estimate_mean([a.astype(np.float64) - b for a, b in zip(worse, better, strict=True)], what)
+    if len(worse) != len(better):
+        raise ValueError(f"{len(worse)} and {len(better)} nets are no pairs")
+    return _compare_over_images(worse, better, what)
 
 
-def estimate_gap(val: list[np.ndarray], train: list[np.ndarray]) -> Estimate:
-    """The difference between two nets' generalisation gaps: the mean of mean(val[i]) - mean(train[i]) over seeds.
+def estimate_contrast(worse: Nets, better: Nets, spread: Spread | None = None) -> Estimate:
+    """The mean error of `worse` minus that of `better`, positive in the claimed direction; seeds are no pairs.
 
-    val[i] (n,) and train[i] (m,) hold, for seed i and each image, the difference between the two nets' wrong answers.
-    The images are independent samples: below three seeds a bootstrap that draws from both, and Welch's t test.
+    Three seeds or more of both: for other seeds and other images, with the spread that all variants share, or Welch's
+    where there is none. Fewer: over images.
     """
-    if len(val) >= MANY_SEEDS:
-        gaps = [float(a.mean() - b.mean()) for a, b in zip(val, train, strict=True)]
-        return estimate_over_seeds(gaps)
-    samples = (np.asarray(np.mean(val, axis=0, dtype=np.float64)), np.asarray(np.mean(train, axis=0, dtype=np.float64)))
-    method = f"bootstrap over {len(samples[0]):,} and {len(samples[1]):,} images, Welch's t test: {THESE_NETS}"
-    value = float(difference_of_means(*samples))
-    if max(np.ptp(each) for each in samples) == 0:
-        return Estimate(value, value, value, method, p_without_variance(value, len(samples[0])))
-    p = float(stats.ttest_ind(*samples, equal_var=False).pvalue)
-    return Estimate(value, *bootstrap(samples, difference_of_means), method, p)
+    if min(len(worse), len(better)) < MANY_SEEDS:
+        return _compare_over_images(worse, better, "images")
+    images = f" and {len(worse[0]):,} images"
+    return _contrast(_means(worse), _means(better), spread, [part_of_images(worse, better)], images)
 
 
-def estimate_over_seeds(values: list[float]) -> Estimate:
+def estimate_gap(val: Nets, train: Nets) -> Estimate:
+    """The mean of mean(val[i]) - mean(train[i]), where i is one net, or one seed of two nets' differences.
+
+    val[i] is (n,) and train[i] (m,), independent samples of images. Three or more: for other seeds and other images.
+    Fewer: a bootstrap that draws from both, and Welch's t test.
+    """
+    if len(val) < MANY_SEEDS:
+        return _compare_samples(_mean_of_nets(val), _mean_of_nets(train))
+    gaps = [float(a.mean() - b.mean()) for a, b in zip(val, train, strict=True)]
+    parts = [part_of_seeds(gaps), part_of_images(val), part_of_images(train)]
+    method = f"t over {len(gaps)} seeds, {len(val[0]):,} and {len(train[0]):,} images"
+    return _student(float(np.mean(gaps)), parts, method, _p_of_signs(len(gaps)))
+
+
+def estimate_gap_contrast(worse: Sequence[Split], better: Sequence[Split], spread: Spread | None = None) -> Estimate:
+    """The mean gap between val and training error of `worse` minus that of `better`; else as `estimate_contrast`.
+
+    `spread` is that of gaps. Images of val and of train are independent samples.
+    """
+    splits = [([net[split] for net in worse], [net[split] for net in better]) for split in (0, 1)]
+    if min(len(worse), len(better)) < MANY_SEEDS:
+        return _compare_samples(*(_mean_of_nets(a) - _mean_of_nets(b) for a, b in splits))
+    gaps = [[float(val.mean() - train.mean()) for val, train in nets] for nets in (worse, better)]
+    images = f", {len(worse[0][0]):,} and {len(worse[0][1]):,} images"
+    return _contrast(gaps[0], gaps[1], spread, [part_of_images(*each) for each in splits], images)
+
+
+def estimate_contrast_of_values(
+    worse: Sequence[float], better: Sequence[float], spread: Spread | None = None
+) -> Estimate:
+    """The mean of `worse` minus that of `better`, of one value per seed (n >= 2 each), for other seeds."""
+    return _contrast(worse, better, spread, [], "")
+
+
+def estimate_over_seeds(values: Sequence[float]) -> Estimate:
     """The mean of one value per seed (n >= 2): Student's t interval and test.
 
     Equal values have an interval of zero width and the p of a sign test.
     """
-    interval, p = student(values)
-    return Estimate(float(np.mean(values)), *interval, f"t over {len(values)} seeds", p)
+    return _student(
+        float(np.mean(values)), [part_of_seeds(values)], f"t over {len(values)} seeds", _p_of_signs(len(values))
+    )
 
 
 def estimate_over_images(values: np.ndarray, what: str = "images") -> Estimate:
     """The mean of one value per image, float (n,): percentile bootstrap, t test over images (or `what` they are)."""
     value, method = float(values.mean()), f"bootstrap over {len(values):,} {what}, t test over them: {THESE_NETS}"
     if np.ptp(values) == 0:
-        return Estimate(value, value, value, method, p_without_variance(value, len(values)))
+        return Estimate(value, value, value, method, _p_without_variance(value, _p_of_signs(len(values))))
     p = float(stats.ttest_1samp(values, 0.0).pvalue)
     return Estimate(value, *bootstrap((values,), np.mean), method, p)
 
 
-def student(values: list[float]) -> tuple[tuple[float, float], float]:
-    """Student's t interval of the mean, and the two-sided p for the hypothesis that it is 0."""
-    if np.ptp(values) <= ROUNDING:
-        mean = float(np.mean(values))
-        return (mean, mean), p_without_variance(mean, len(values))
-    test = stats.ttest_1samp(values, 0.0)
-    interval = test.confidence_interval(CONFIDENCE)
-    return (float(interval.low), float(interval.high)), float(test.pvalue)
+def predict_one(errors: Sequence[float]) -> Estimate:
+    """The 95 % prediction interval of one more net's error on the same images, from one error per seed (n >= 3)."""
+    seeds, mean = len(errors), float(np.mean(errors))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1) * np.std(errors, ddof=1) * math.sqrt(1 + 1 / seeds))
+    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), f"prediction of one net from {seeds} seeds")
 
 
-def p_without_variance(value: float, count: int) -> float:
-    """The p for `count` equal values, of which t would divide by 0: 1 for zeros, else that of a sign test."""
-    return 1.0 if abs(value) <= ROUNDING else float(stats.binomtest(count, count).pvalue)
+def equivalence_p(estimate: Estimate, margin: float) -> float:
+    """The larger p of two one-sided t tests (TOST), for the hypothesis that the true value is `margin` or more off 0.
+
+    Raises ValueError for an estimate over images.
+    """
+    error, freedom = _students(estimate)
+    if error <= ROUNDING:
+        return 0.5 ** (freedom + 1) if abs(estimate.value) < margin else 1.0
+    return float(stats.t.sf((margin - abs(estimate.value)) / error, freedom))
 
 
-def p_of_disagreements(worse: np.ndarray, better: np.ndarray) -> float:
-    """McNemar's p for two nets' wrong answers to the same images, bool (n,): exact below FEW_DISAGREEMENTS."""
-    only_worse, only_better = int((worse & ~better).sum()), int((better & ~worse).sum())
-    if only_worse + only_better == 0:
-        return 1.0
-    exact = only_worse + only_better < FEW_DISAGREEMENTS
-    return float(mcnemar([[0, only_worse], [only_better, 0]], exact=exact).pvalue)
+def detectable_difference(estimate: Estimate, level: float) -> float:
+    """The true difference that a two-sided test at `level` finds, with its sign, with a probability of 80 %.
+
+    By the noncentral t, with the standard error as it was estimated. Raises ValueError for an estimate over images.
+    """
+    error, freedom = _students(estimate)
+    return error * float(special.nctdtrinc(freedom, 1 - POWER, stats.t.isf(level / 2, freedom)))
 
 
-def bootstrap(samples: tuple[np.ndarray, ...], statistic: Callable[..., np.ndarray]) -> tuple[float, float]:
-    """The percentile bootstrap interval of `statistic` over independent samples of images, with a fixed seed."""
-    if max(np.ptp(each) for each in samples) == 0:
-        return (float(statistic(*samples)),) * 2
-    interval = stats.bootstrap(
-        samples, statistic, n_resamples=RESAMPLES, batch=50, confidence_level=CONFIDENCE, method="percentile", rng=2012
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
+def _students(estimate: Estimate) -> tuple[float, float]:
+    if estimate.standard_error is None or estimate.freedom is None:
+        raise ValueError(f"an estimate by {estimate.method} has no standard error of Student's; three seeds have one")
+    return estimate.standard_error, estimate.freedom
 
 
-def difference_of_means(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The mean of `first` minus that of `second` along `axis`, as scipy.stats.bootstrap calls a statistic."""
-    return np.asarray(np.mean(first, axis=axis) - np.mean(second, axis=axis))
+def _estimate_mean(nets: Nets, what: str) -> Estimate:
+    """The mean over nets and images, and a test of 0: crossed random effects of seeds and images."""
+    means = _means(nets)
+    method = f"t over {len(nets)} seeds and {len(nets[0]):,} {what}"
+    return _student(
+        float(np.mean(means)), [part_of_seeds(means), part_of_images(nets)], method, _p_of_signs(len(means))
+    )
+
+
+def _contrast(
+    worse: Sequence[float], better: Sequence[float], spread: Spread | None, images: list[Part], words: str
+) -> Estimate:
+    """The difference of two means of one value per seed, with what images add to its variance; `words` name them."""
+    first, second = len(worse), len(better)
+    if spread is not None and spread.pooled:
+        seeds, name = pooled_part_of_seeds(spread, first, second), f"t, one spread of {spread.groups} variants,"
+    else:
+        seeds, name = welch_part_of_seeds(worse, better), "Welch's t"
+    value = float(np.mean(worse) - np.mean(better))
+    method = f"{name} over {first} and {second} seeds{words}"
+    return _student(value, [seeds, *images], method, min(1.0, 2 / math.comb(first + second, first)))
+
+
+def _student(value: float, parts: Sequence[Part], method: str, p_of_equals: float) -> Estimate:
+    """Student's t interval and test of 0; without variance an interval of zero width, and `p_of_equals` unless 0."""
+    variance = add_parts(parts)
+    error, freedom = math.sqrt(variance.variance), variance.freedom
+    if error <= ROUNDING:
+        return Estimate(value, value, value, method, _p_without_variance(value, p_of_equals), 0.0, freedom)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
+    p = float(2 * stats.t.sf(abs(value) / error, freedom))
+    return Estimate(value, value - half, value + half, method, p, error, freedom)
+
+
+def _compare_over_images(worse: Nets, better: Nets, what: str) -> Estimate:
+    """The difference between the mean errors of these nets: McNemar's test for one pair, else t over images."""
+    found = estimate_over_images(_mean_of_nets(worse) - _mean_of_nets(better), what)
+    if len(worse) == len(better) == 1 and worse[0].dtype == better[0].dtype == bool:
+        words = f"bootstrap over {len(worse[0]):,} {what}, McNemar's test: {THESE_NETS}"
+        return replace(found, method=words, p=p_of_disagreements(worse[0], better[0]))
+    return found
+
+
+def _compare_samples(first: np.ndarray, second: np.ndarray) -> Estimate:
+    """The difference between the means of two independent samples of images: bootstrap and Welch's t test."""
+    method = f"bootstrap over {len(first):,} and {len(second):,} images, Welch's t test: {THESE_NETS}"
+    value = float(difference_of_means(first, second))
+    if max(np.ptp(first), np.ptp(second)) == 0:
+        return Estimate(value, value, value, method, _p_without_variance(value, _p_of_signs(len(first))))
+    p = float(stats.ttest_ind(first, second, equal_var=False).pvalue)
+    return Estimate(value, *bootstrap((first, second), difference_of_means), method, p)
+
+
+def _means(nets: Nets) -> list[float]:
+    return [float(net.mean()) for net in nets]
+
+
+def _mean_of_nets(nets: Nets) -> np.ndarray:
+    return np.asarray(np.mean(nets, axis=0, dtype=np.float64))
+
+
+def _p_without_variance(value: float, p: float) -> float:
+    """The p for equal values, of which t would divide by 0: 1 for zeros, else `p`, of as many signs or ranks."""
+    return 1.0 if abs(value) <= ROUNDING else p
+
+
+def _p_of_signs(count: int) -> float:
+    """The two-sided p of a sign test where all `count` signs agree."""
+    return 0.5 ** (count - 1)

@@ -98,7 +98,8 @@ def outcome_cells(outcome: Outcome) -> list[str]:
     parts = [measured_cell(outcome), outcome.beside]
     method = "" if outcome.top1 is None else outcome.top1.method
     learned = "" if outcome.scope is None else outcome.scope.learned
-    details = [outcome.conditions, method, learned]
+    one_net = "" if outcome.one_net is None else f"one more net: {interval_of(outcome.one_net, '%')}, 95 % prediction"
+    details = [outcome.conditions, method, one_net, learned]
     return ["; ".join(part for part in each if part) for each in (parts, details)]
 
 
@@ -117,10 +118,13 @@ def interval_cell(outcome: Measurement) -> str:
     """The declared test's interval with its unit, "[0.80, 1.60] points"; empty where there is none."""
     if outcome.top1 is None:
         return ""
-    low, high = outcome.top1.low, outcome.top1.high
-    if outcome.unit == "x":
-        return f"[{math.exp(low):.2f}, {math.exp(high):.2f}]x"
-    return f"[{100 * low:.2f}, {100 * high:.2f}] {outcome.unit}"
+    return interval_of(outcome.top1, outcome.unit)
+
+
+def interval_of(found: Estimate, unit: str) -> str:
+    if unit == "x":
+        return f"[{math.exp(found.low):.2f}, {math.exp(found.high):.2f}]x"
+    return f"[{100 * found.low:.2f}, {100 * found.high:.2f}] {unit}"
 
 
 def probability_cell(p: float | None) -> str:

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from alexnet2012 import paper
+from alexnet2012.reporting.families import Tested, run_tests
 from alexnet2012.reporting.measures_analysis import measure_neighbours, measure_specialisation
 from alexnet2012.reporting.measures_arithmetic import count_conv_shares, count_sizes
 from alexnet2012.reporting.measures_cifar import CIFAR10, measure_normalisation, measure_relu_speed
 from alexnet2012.reporting.measures_errors import (
     measure_error,
     measure_every_removal,
+    measure_layers,
     measure_pooling,
     measure_removal,
     measure_ten_crops,
@@ -21,7 +23,7 @@ from alexnet2012.reporting.measures_speed import measure_two_gpus
 from alexnet2012.reporting.measures_training import measure_dropout, measure_overfitting, measure_training_error
 from alexnet2012.reporting.outcomes import Measurement, NotMeasured, Outcome, Unmeasurable
 from alexnet2012.reporting.results import EDITIONS, Results
-from alexnet2012.reporting.verdicts import Verdict, adjust, judge
+from alexnet2012.reporting.verdicts import Verdict, judge
 
 # Each claim's one declared test, or its number.
 MEASURES: dict[str, Callable[[paper.Claim, Results, str], Measurement]] = {
@@ -34,7 +36,7 @@ MEASURES: dict[str, Callable[[paper.Claim, Results, str], Measurement]] = {
     "C07": measure_removal,
     "C08": measure_dropout,
     "C09": measure_overfitting,
-    "C10": measure_every_removal,
+    "C10": measure_layers,
     "C11": measure_relu_speed,
     "C12": measure_normalisation,
     "C13": partial(measure_error, key="cnn", split="val", crops="ten_crop"),
@@ -55,25 +57,20 @@ MEASURES: dict[str, Callable[[paper.Claim, Results, str], Measurement]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A claim's line in the ledger; `p_holm` is its test's p adjusted over the ledger, None where it has no test."""
+    """A claim's line in the ledger; `tested` is None where it has no test."""
 
     claim: paper.Claim
     outcome: Outcome
     verdict: Verdict
-    p_holm: float | None
-
-    @property
-    def p(self) -> float | None:
-        return self.outcome.tested_p if isinstance(self.outcome, Measurement) else None
+    tested: Tested | None
 
 
 def settle_all(results: Results, dataset: str) -> list[Entry]:
-    """The ledger of one dataset: every claim with a verdict or a reason, p adjusted over all that are tested in it."""
+    """The ledger of one dataset: every claim with a verdict or a reason, each p adjusted over its family of tests."""
     outcomes = [settle(claim, results, dataset) for claim in paper.CLAIMS]
-    adjusted = adjust([each.tested_p if isinstance(each, Measurement) else None for each in outcomes])
     return [
-        Entry(claim, outcome, judge(claim, outcome, p_holm), p_holm)
-        for claim, outcome, p_holm in zip(paper.CLAIMS, outcomes, adjusted, strict=True)
+        Entry(claim, outcome, judge(claim, outcome, tested), tested)
+        for claim, outcome, tested in zip(paper.CLAIMS, outcomes, run_tests(paper.CLAIMS, outcomes), strict=True)
     ]
 
 

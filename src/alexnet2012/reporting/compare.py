@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from tabulate import tabulate
 
 from alexnet2012.config.schema import RunConfig
@@ -19,12 +18,12 @@ from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.evaluation.statistics import MANY_SEEDS, THESE_NETS, Estimate
 from alexnet2012.files import read_json
 from alexnet2012.reporting.cells import percent, probability_cell
-from alexnet2012.reporting.net import Net
+from alexnet2012.reporting.families import SIGNIFICANT, adjust
+from alexnet2012.reporting.net import Net, in_brackets
 from alexnet2012.reporting.outcomes import interval, list_seeds
 from alexnet2012.reporting.pages import missing_note
 from alexnet2012.reporting.provenance_note import list_origin
 from alexnet2012.reporting.results import Experiment, Results, learned_of, load_results, members
-from alexnet2012.reporting.verdicts import SIGNIFICANT, adjust
 
 IDENTICAL, SAME, DIFFERENT = "bit-identical", "statistically the same", "different"
 OTHER_DATA = "not comparable: other data"
@@ -202,18 +201,10 @@ def compare_errors(a: list[Net], b: list[Net], split: str, crops: str) -> Estima
         if paired and np.ptp(differences) > statistics.ROUNDING:
             return statistics.estimate_over_seeds(differences)
         if not paired and max(np.ptp(errors_a), np.ptp(errors_b)) > statistics.ROUNDING:
-            return estimate_by_welch(errors_a, errors_b)
+            return statistics.estimate_contrast_of_values(errors_a, errors_b)
     wrong = [[net.wrong(split, crops, 1) for net in nets] for nets in (a, b)]
     one, other = (each[0] if len(each) == 1 else np.mean(each, axis=0) for each in wrong)
     return statistics.estimate_difference([one], [other])
-
-
-def estimate_by_welch(a: tuple[float, ...], b: tuple[float, ...]) -> Estimate:
-    """The difference of the means of two independent samples, three or more each."""
-    test = stats.ttest_ind(a, b, equal_var=False)
-    low, high = test.confidence_interval(statistics.CONFIDENCE)
-    method = f"Welch's t over {len(a)} and {len(b)} seeds"
-    return Estimate(float(np.mean(a) - np.mean(b)), float(low), float(high), method, float(test.pvalue))
 
 
 def measure_spread(folders: tuple[Results, Results], dataset: str, split: str, crops: str) -> float:
@@ -309,9 +300,14 @@ def load_verdicts(folder: Path) -> Verdicts | None:
         return None
     try:
         rows = [(ledger["dataset"], claim) for ledger in read_json(path)["datasets"] for claim in ledger["claims"]]
-        return {(dataset, claim["id"]): (claim["verdict"], claim["colour"]) for dataset, claim in rows}
+        return {(dataset, name_claim(claim)): (claim["verdict"], claim["colour"]) for dataset, claim in rows}
     except (KeyError, TypeError):
         raise RecordError(f"{path} is no ledger of claims; run snakemake to make it anew") from None
+
+
+def name_claim(row: dict[str, Any]) -> str:
+    """The claim's id, with the reading where it has several; older ledgers have no such key."""
+    return row["id"] + in_brackets(row.get("reading", ""))
 
 
 def render_comparison(found: FolderComparison) -> str:

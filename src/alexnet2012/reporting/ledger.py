@@ -10,9 +10,10 @@ from alexnet2012.reporting.outcomes import Measurement
 from alexnet2012.reporting.pages import grid, heading, page, rehearsal_note, title
 from alexnet2012.reporting.provenance_note import describe_origin
 from alexnet2012.reporting.results import EDITIONS, Results
+from alexnet2012.reporting.trained_alike import describe_spread
 
 HEADERS = ["claim", "what", "where", "paper", "measured (top-1 / top-5)", "verdict"]
-HEADERS += ["conditions and interval, or why not", "p", "Holm p"]
+HEADERS += ["conditions and interval, or why not", "p", "Holm p", "equivalence p"]
 
 
 @dataclass(frozen=True)
@@ -21,32 +22,45 @@ class Ledger:
 
     dataset: str
     claims: tuple[Row, ...]
+    spreads: tuple[str, ...]
 
-    @property
-    def tests(self) -> int:
-        return sum(row.p is not None for row in self.claims)
+    def count(self, family: str) -> int:
+        """The number of tests in a family."""
+        return sum(row.family == family for row in self.claims)
 
 
 def make_ledgers(results: Results) -> list[Ledger]:
     """A ledger for each dataset."""
-    return [Ledger(each, tuple(make_row(entry) for entry in settle_all(results, each))) for each in results.datasets]
+    return [make_ledger(results, dataset) for dataset in results.datasets]
+
+
+def make_ledger(results: Results, dataset: str) -> Ledger:
+    """The ledger of one dataset, with the spreads between seeds that its tests used, in words."""
+    entries = settle_all(results, dataset)
+    measured = [entry.outcome for entry in entries if isinstance(entry.outcome, Measurement)]
+    spreads = dict.fromkeys(describe_spread(each.shared) for each in measured if each.shared is not None)
+    return Ledger(dataset, tuple(make_row(entry) for entry in entries), tuple(spreads))
 
 
 def make_row(entry: Entry) -> Row:
-    claim, outcome = entry.claim, entry.outcome
+    claim, outcome, tested = entry.claim, entry.outcome, entry.tested
     measured, conditions = outcome_cells(outcome)
     return Row(
         id=claim.id,
-        text=claim.text,
+        text=claim.words,
+        reading=claim.reading,
         section=place(claim.section),
         paper=stated(claim),
         measured=measured,
         verdict=entry.verdict.text,
         colour=entry.verdict.colour,
+        note=entry.verdict.note,
         conditions=conditions,
         interval=interval_cell(outcome) if isinstance(outcome, Measurement) else "",
-        p=entry.p,
-        p_holm=entry.p_holm,
+        family="" if tested is None else tested.family,
+        p=None if tested is None else tested.p,
+        p_holm=None if tested is None else tested.p_holm,
+        p_equivalence=None if tested is None else tested.p_equivalence,
     )
 
 
@@ -56,30 +70,52 @@ def render_claims(results: Results, ledgers: list[Ledger]) -> str:
     for ledger in ledgers:
         experiments = results.on(ledger.dataset)
         rows = [
-            [row.id, row.text, row.section, row.paper, row.measured, row.verdict, row.conditions]
-            + [probability_cell(each) for each in (row.p, row.p_holm)]
+            [row.id, row.text, row.section, row.paper, row.measured]
+            + ["; ".join(part for part in (row.verdict, row.note) if part), row.conditions]
+            + [probability_cell(each) for each in (row.p, row.p_holm, row.p_equivalence)]
             for row in ledger.claims
         ]
         parts += [
             heading(experiments[0]),
+            exploratory_note(results),
             rehearsal_note(experiments[0], *EDITIONS.values()),
             grid(HEADERS, rows),
-            describe_tests(ledger.tests),
+            describe_tests(ledger),
+            describe_spreads(ledger.spreads),
             describe_origin(experiments),
         ]
     return page(parts)
 
 
-def describe_tests(tests: int) -> str:
+def exploratory_note(results: Results) -> str:
+    """That the ledger is an exploratory one, and why; empty where it is not."""
+    return f"**This ledger is exploratory.** {results.exploratory}\n" if results.exploratory else ""
+
+
+def describe_tests(ledger: Ledger) -> str:
     return (
-        "Each claim has one test, declared beforehand, on top-1 where it is about errors; top-5 errors stand beside "
+        "Each row has one test, declared beforehand, on top-1 where it is about errors; top-5 errors stand beside "
         "them and have no verdict. A difference is positive in the claimed direction. Intervals are of 95 % and "
-        "unadjusted; p is two-sided but for C21's, and verdicts follow Holm's adjustment of it over the claims tested "
-        f"in this ledger, here {tests}. "
-        "Verdicts of fewer than three seeds hold for these nets, not for the method, and are at most indicative.\n"
+        "unadjusted; p is two-sided but for C21's. Verdicts follow Holm's adjustment of it, in two families: here "
+        f"{ledger.count('seeds')} tests over seeds, which hold for other seeds and other images, and "
+        f"{ledger.count('images')} of fewer than three seeds, which hold for these nets, not for the method, and are "
+        'at most indicative. "No effect above x" follows the equivalence p, adjusted likewise; x is half the effect '
+        "that the paper states, or one point.\n"
     )
 
 
+def describe_spreads(spreads: tuple[str, ...]) -> str:
+    """The spreads between seeds that tests used, as a list; empty for none."""
+    if not spreads:
+        return ""
+    head = (
+        "Spread between seeds, one for all variants that were trained alike (a linear model, variant as a factor):\n\n"
+    )
+    return head + "".join(f"- {each}\n" for each in spreads)
+
+
 def to_data(results: Results, ledgers: list[Ledger]) -> dict:
-    """What claims.json holds: {"schema", "name", "datasets": [{"dataset", "claims": [a Row's fields]}]}."""
-    return {"schema": SCHEMA, "name": results.name, "datasets": [asdict(ledger) for ledger in ledgers]}
+    """What claims.json holds: {"schema", "name", "exploratory", "datasets": [{"dataset", "claims": [a Row's fields],
+    "spreads"}]}."""
+    own = {"schema": SCHEMA, "name": results.name, "exploratory": results.exploratory}
+    return own | {"datasets": [asdict(ledger) for ledger in ledgers]}

@@ -5,26 +5,34 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """A claim's line of the ledger, in words; `p` and `p_holm` are None where it has no test."""
+    """A claim's line of the ledger, in words.
+
+    `reading`: of the paper's text, where a claim has a row for each. `note` goes with the verdict. `family`: of its
+    test, "seeds", "images" or "". `p`, `p_holm` (adjusted over the family) and `p_equivalence` (adjusted likewise) are
+    None where it has no such test.
+    """
 
     id: str
     text: str
+    reading: str
     section: str
     paper: str
     measured: str
     verdict: str
     colour: str
+    note: str
     conditions: str
     interval: str
+    family: str
     p: float | None
     p_holm: float | None
+    p_equivalence: float | None
 
     @property
     def tests(self) -> str:
-        """The claim's p and the one adjusted for all claims of the ledger: "p 0.012, Holm 0.036"."""
-        if self.p is None:
-            return ""
-        return f"p {digits(self.p)}" + ("" if self.p_holm is None else f", Holm {digits(self.p_holm)}")
+        """The claim's p, and those adjusted over its family: "p 0.012, Holm 0.036, equivalence 0.4"."""
+        ps = {"p": self.p, "Holm": self.p_holm, "equivalence": self.p_equivalence}
+        return ", ".join(f"{name} {digits(p)}" for name, p in ps.items() if p is not None)
 
 
 def digits(p: float) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from alexnet2012 import paper
-from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_over_images, estimate_over_seeds
+from alexnet2012.evaluation.statistics import estimate_difference
 from alexnet2012.reporting.outcomes import Measurement, Unmeasurable, conditions, scope_of, take
 from alexnet2012.reporting.results import Experiment, Results
 
@@ -33,12 +33,10 @@ def measure_neighbours(claim: paper.Claim, results: Results, dataset: str) -> Me
     """C22: precision at k of same-class neighbours, in the last hidden layer minus among the pixels."""
     (net,) = take(results, dataset, *claim.variants)
     found = {seed: analysis["neighbours"] for seed, analysis in analyses(net).items()}
-    features, pixels = ([each[f"{name}_precision"] for each in found.values()] for name in ("features", "pixels"))
-    if len(found) >= MANY_SEEDS:
-        gain = estimate_over_seeds([a - b for a, b in zip(features, pixels, strict=True)])
-    else:
-        hits = [(np.subtract(each["features_hits"], each["pixels_hits"])) / each["k"] for each in found.values()]
-        gain = estimate_over_images(np.mean(hits, axis=0), "queries")
+    features, pixels = (
+        [np.asarray(each[f"{name}_hits"]) / each["k"] for each in found.values()] for name in ("features", "pixels")
+    )
+    gain = estimate_difference(features, pixels, "queries")
     first = next(iter(found.values()))
     what = (
         f"precision at {first['k']} of same-class neighbours, features minus pixels, {first['queries']:,} queries "

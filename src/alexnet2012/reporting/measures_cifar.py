@@ -1,13 +1,13 @@
 """The claims about four-layer nets on CIFAR-10: how fast they learn (§3.1, figure 1), response normalisation (§3.3)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from alexnet2012 import paper
-from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_error, estimate_over_seeds
-from alexnet2012.reporting.measures_errors import compare
+from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_error
 from alexnet2012.reporting.net import Net, count_learned, in_brackets
 from alexnet2012.reporting.outcomes import (
     Measurement,
@@ -25,6 +25,7 @@ from alexnet2012.reporting.outcomes import (
     take,
 )
 from alexnet2012.reporting.results import Experiment, Results
+from alexnet2012.reporting.trained_alike import Quantity, contrast_errors, contrast_values
 
 CIFAR10 = "cifar10"
 UPDATE_RULE = {"training.batch_size", "training.momentum"}  # what the variants take from the configuration's base
@@ -32,31 +33,42 @@ WITHOUT_LRN, WITH_LRN, SHIPPED = "cifar-13pct", "cifar-13pct-lrn", "cifar-11pct"
 
 
 def measure_relu_speed(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
-    """C11: how many times as many epochs tanh takes to the target training error, the geometric mean over seeds.
+    """C11: how many times as many epochs tanh takes to the target training error, by geometric means over seeds.
 
-    Three seeds or more: Student's t of the logarithms. Fewer: the ratios alone. Where one of the two never came to the
-    target, the epochs it had make the ratio a bound, no test applies, and the sign is at most indicative.
+    Three seeds or more: a test of the logarithms. Fewer: the ratios of the seeds that both have. Where one of the two
+    never came to the target, the epochs it had make the ratio a bound, no test applies, and the sign is at most
+    indicative.
     """
     relu, tanh = take(results, dataset, *claim.variants)
+    check_not_diverged([*relu.nets, *tanh.nets])
+    missed = {
+        name: [net.seed for net in each.nets if target(net)["epochs"] is None]
+        for name, each in (("ReLU", relu), ("tanh", tanh))
+    }
+    words = conditions([tanh, relu], f"epochs to {goal(relu.nets[0])}, tanh over ReLU")
+    found = Measurement(
+        beside=describe_speeds(relu.nets, tanh.nets),
+        conditions="; ".join([words, *describe_short_searches([*relu.nets, *tanh.nets])]),
+        unit="x",
+        scope=four_layer_scope(results, [tanh, relu], ("here", "published")),
+    )
+    if not any(missed.values()) and min(len(relu.nets), len(tanh.nets)) >= MANY_SEEDS:
+        epochs = Quantity(f"epochs to {goal(relu.nets[0])}", log_epochs, "x")
+        contrast = contrast_values(results, epochs, tanh, relu)
+        return replace(found, top1=contrast.estimate, shared=contrast.shared)
+    return measure_ratios(found, relu, tanh, missed)
+
+
+def measure_ratios(found: Measurement, relu: Experiment, tanh: Experiment, missed: dict[str, list[int]]) -> Measurement:
+    """C11 without a test: the ratios of the seeds that both have, or bounds where one never came to the target."""
     seeds = shared_seeds(relu, tanh)
     relus, tanhs = nets_of(relu, seeds), nets_of(tanh, seeds)
-    check_not_diverged([*relus, *tanhs])
-    missed = {
-        name: [seed for seed, net in zip(seeds, nets, strict=True) if target(net)["epochs"] is None]
-        for name, nets in (("ReLU", relus), ("tanh", tanhs))
-    }
     if all(missed.values()):
         raise Unmeasurable(
             f"neither ReLU nor tanh reached {goal(relus[0])} with every seed, so that there is no ratio; give them "
             "more epochs or other learning rates"
         )
     ratios = [epochs_or_bound(slow) / epochs_or_bound(fast) for fast, slow in zip(relus, tanhs, strict=True)]
-    found = Measurement(
-        beside=describe_speeds(relus, tanhs),
-        conditions=conditions([relu, tanh], f"epochs to {goal(relus[0])}, tanh over ReLU", seeds),
-        unit="x",
-        scope=four_layer_scope(results, [relu, tanh], seeds, ("here", "published")),
-    )
     for name, without in missed.items():
         if without:
             words = f"no test: {name} never reached it with seed{'s' if len(without) > 1 else ''} {list_seeds(without)}"
@@ -68,28 +80,26 @@ def measure_relu_speed(claim: paper.Claim, results: Results, dataset: str) -> Me
                 scope=replace(found.scope, few=True),
                 sign=sign_of_bounds(ratios, name),
             )
-    if len(seeds) < MANY_SEEDS:
-        words = f"no test of fewer than {MANY_SEEDS} seeds"
-        text = list_ratios(ratios, seeds)
-        return replace(found, text=text, conditions=f"{found.conditions}; {words}", sign=sign_of_ratios(ratios))
-    return replace(found, top1=estimate_over_seeds([math.log(each) for each in ratios]))
+    words = f"no test of fewer than {MANY_SEEDS} seeds"
+    text = list_ratios(ratios, seeds)
+    return replace(found, text=text, conditions=f"{found.conditions}; {words}", sign=sign_of_ratios(ratios))
 
 
 def measure_normalisation(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C12: the 13 % net minus the same with response normalisation added, ten crops; the pair as shipped beside it."""
     without, normalised = take(results, dataset, WITHOUT_LRN, WITH_LRN)
-    seeds = shared_seeds(without, normalised)
-    top1, top5 = (compare(without, normalised, k, seeds) for k in (1, 5))
+    top1, top5 = (contrast_errors(results, without, normalised, k) for k in (1, 5))
     shipped, best = compare_shipped(results, dataset, without)
     errors = [describe_error(without, paper.CIFAR10_WITHOUT_LRN), describe_error(normalised), *best]
     return Measurement(
-        top1,
-        top5,
+        top1.estimate,
+        top5.estimate,
         beside=f"{shipped}; errors {', '.join(errors)}",
         conditions=conditions(
-            [without, normalised], f"{without.splits[-1]}, ten crops, {WITHOUT_LRN} minus {WITH_LRN}", seeds
+            [without, normalised], f"{without.splits[-1]}, ten crops, {WITHOUT_LRN} minus {WITH_LRN}"
         ),
-        scope=four_layer_scope(results, [without, normalised], seeds, ("published",)),
+        scope=four_layer_scope(results, [without, normalised], ("published",)),
+        shared=top1.shared,
     )
 
 
@@ -97,16 +107,14 @@ def compare_shipped(results: Results, dataset: str, without: Experiment) -> tupl
     """The pair as its author shipped it, which differs in more than the normalisation: in words, and 11pct's error."""
     try:
         (best,) = take(results, dataset, SHIPPED)
-        found = compare(without, best, 1, shared_seeds(without, best))
+        found = contrast_errors(results, without, best).estimate
     except Unmeasurable as lack:
         return f"the pair as shipped is not measured: {lack}", []
     words = f"the pair as shipped ({WITHOUT_LRN} minus {SHIPPED}) {interval(found)} points"
     return words, [describe_error(best, paper.CIFAR10_WITH_LRN)]
 
 
-def four_layer_scope(
-    results: Results, experiments: list[Experiment], seeds: list[int], lengths: tuple[str, ...]
-) -> Scope:
+def four_layer_scope(results: Results, experiments: list[Experiment], lengths: tuple[str, ...]) -> Scope:
     """Sizes compare on the whole of CIFAR-10 and at these lengths of training: the nets are as they were published."""
     sized = all(
         each.kind == CIFAR10
@@ -116,7 +124,7 @@ def four_layer_scope(
         and not UPDATE_RULE.intersection(each.departures)
         for each in experiments
     )
-    return replace(scope_of(results, experiments, seeds), net="four-layer nets", sized=sized)
+    return replace(scope_of(results, experiments), net="four-layer nets", sized=sized)
 
 
 def target(net: Net) -> dict:
@@ -145,27 +153,48 @@ def epochs_or_bound(net: Net) -> float:
     return float(net.training["epochs"] if reached is None else reached)
 
 
+def log_epochs(net: Net) -> float | None:
+    """The logarithm of the epochs to the target; None for a net that had none, or never came to it."""
+    epochs = net.training.get("target", {}).get("epochs")
+    return None if epochs is None else math.log(epochs)
+
+
 def sign_of_bounds(ratios: list[float], missed: str) -> Sign:
     """Lower bounds, where tanh missed the target, say nothing when they are below 1; nor upper ones above it."""
     sign = sign_of_ratios(ratios)
     return sign if sign == ("supported" if missed == "tanh" else "contradicted") else "inconclusive"
 
 
-def describe_speeds(relus: list[Net], tanhs: list[Net]) -> str:
+def describe_short_searches(nets: Sequence[Net]) -> list[str]:
+    """Of each variant whose search ended before any of its rates came to the target, that it did."""
+    found = {}
+    for net in nets:
+        tried = net.training.get("search", ())
+        if tried and tried[0]["target_epochs"] is None:
+            search = net.settings().get("training", {}).get("learning_rate_search") or {}
+            found[net.training["variant"]] = search.get("epochs")
+    return [
+        f"the learning rate of {variant} was chosen by the training error "
+        f"{f'after {epochs} epochs' if epochs else 'at the end of short runs'}, before the target was reached"
+        for variant, epochs in found.items()
+    ]
+
+
+def describe_speeds(relus: Sequence[Net], tanhs: Sequence[Net]) -> str:
     """The epochs of each, the ratio in seconds, and the learning rates that were chosen for each."""
     parts = []
     for name, nets in (("ReLU", relus), ("tanh", tanhs)):
         reached = [target(net)["epochs"] for net in nets]
         epochs = f"{np.mean([epochs_or_bound(net) for net in nets]):.1f} epochs"
         parts.append(f"{name} {'over ' if None in reached else ''}{epochs} at {describe_rates(nets)}")
-    seconds = [(target(fast)["seconds"], target(slow)["seconds"]) for fast, slow in zip(relus, tanhs, strict=True)]
-    if all(fast and slow for fast, slow in seconds):
-        mean = math.exp(np.mean([math.log(slow / fast) for fast, slow in seconds]))
-        parts.append(f"{mean:.2f}x in seconds")
+    seconds = [[target(net)["seconds"] for net in nets] for nets in (relus, tanhs)]
+    if all(each for side in seconds for each in side):
+        fast, slow = (np.mean(np.log(side)) for side in seconds)
+        parts.append(f"{math.exp(slow - fast):.2f}x in seconds")
     return "; ".join(parts)
 
 
-def describe_rates(nets: list[Net]) -> str:
+def describe_rates(nets: Sequence[Net]) -> str:
     """The learning rates of the nets, and those they were chosen from; one at the edge may not be the best."""
     chosen = dict.fromkeys(net.training["learning_rate"] for net in nets)
     text = f"learning rate {', '.join(f'{rate:g}' for rate in chosen)}"

@@ -3,30 +3,39 @@
 from dataclasses import replace
 
 from alexnet2012 import paper
-from alexnet2012.evaluation.statistics import Estimate, estimate_difference, estimate_error, estimate_gap
-from alexnet2012.reporting.measures_training import overfits_less
-from alexnet2012.reporting.outcomes import (
-    Measurement,
-    Unmeasurable,
-    conditions,
-    interval,
-    nets_of,
-    scope_of,
-    shared_seeds,
-    take,
+from alexnet2012.config.nets import NetConfig
+from alexnet2012.evaluation.statistics import (
+    MANY_SEEDS,
+    estimate_contrast,
+    estimate_difference,
+    estimate_error,
+    estimate_gap,
+    predict_one,
 )
+from alexnet2012.model.geometry import describe
+from alexnet2012.reporting.measures_training import overfits_less
+from alexnet2012.reporting.outcomes import Measurement, Unmeasurable, conditions, interval, scope_of, take
 from alexnet2012.reporting.results import Experiment, Results
+from alexnet2012.reporting.trained_alike import Contrast, contrast_errors
 
 WORDS = {"ten_crop": "ten crops", "centre": "centre crop"}
+PAPER_CLASSES = 1000
 
 
 def measure_error(claim: paper.Claim, results: Results, dataset: str, key: str, split: str, crops: str) -> Measurement:
     """C01, C02, C13, C14: the error of one variant or ensemble."""
     (found,) = take(results, dataset, key)
     check_labels(found, split)
-    top1, top5 = (estimate_error([each.wrong(split, crops, k) for each in found.nets]) for k in (1, 5))
-    words = conditions([found], f"{split}, {WORDS[crops]}")
-    return Measurement(top1, top5, conditions=words, unit="%", scope=scope_of(results, [found]))
+    wrong = [each.wrong(split, crops, 1) for each in found.nets]
+    one_net = predict_one([float(each.mean()) for each in wrong]) if len(wrong) >= MANY_SEEDS else None
+    return Measurement(
+        estimate_error(wrong),
+        estimate_error([each.wrong(split, crops, 5) for each in found.nets]),
+        conditions=conditions([found], f"{split}, {WORDS[crops]}"),
+        unit="%",
+        scope=scope_of(results, [found]),
+        one_net=one_net,
+    )
 
 
 def measure_ten_crops(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
@@ -53,48 +62,84 @@ def measure_removal(claim: paper.Claim, results: Results, dataset: str) -> Measu
 def measure_excess(results: Results, dataset: str, base_key: str, other_key: str) -> Measurement:
     """By how much one variant errs more than another."""
     base, without = take(results, dataset, base_key, other_key)
-    seeds = shared_seeds(base, without)
-    top1, top5 = (compare(without, base, k, seeds) for k in (1, 5))
-    words = conditions([without, base], f"{without.splits[-1]}, ten crops, {without.key} minus {base.key}", seeds)
-    return Measurement(top1, top5, conditions=words, scope=scope_of(results, [without, base], seeds))
+    top1, top5 = (contrast_errors(results, without, base, k) for k in (1, 5))
+    return Measurement(
+        top1.estimate,
+        top5.estimate,
+        conditions=conditions([without, base], f"{without.splits[-1]}, ten crops, {without.key} minus {base.key}"),
+        scope=scope_of(results, [without, base]),
+        shared=top1.shared,
+    )
 
 
 def measure_pooling(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C06: as `measure_removal`; "slightly more difficult to overfit" stands beside."""
     base, without = take(results, dataset, *claim.variants)
-    return replace(measure_removal(claim, results, dataset), beside=overfits_less(without, base))
+    return replace(measure_removal(claim, results, dataset), beside=overfits_less(results, without, base))
+
+
+def measure_layers(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
+    """C10: as `measure_every_removal`; what else the removal of conv5 changes is said beside."""
+    found = measure_every_removal(claim, results, dataset)
+    base, without = take(results, dataset, "cnn", "no-conv5")
+    return replace(found, conditions=f"{found.conditions}; {describe_wide_input(base, without)}")
 
 
 def measure_every_removal(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
-    """C10, C18: each of several nets must err more than the base net, by an intersection-union test.
+    """C10, C18: each of several nets must err more than the base net.
 
-    What is reported is the smallest of the mean differences with its interval, and the largest p of all. Where a
-    difference is negative, p is the smallest of the negative ones' times the number of nets (Bonferroni): the claim is
-    contradicted if any of them is significantly negative.
+    What is reported is the smallest of the differences, with its interval. Where it is positive, p is the largest of
+    all (an intersection-union test). Else p is the smallest p of a negative difference times the number of nets
+    (Bonferroni): one that is significantly negative contradicts the claim.
     """
     base, *others = take(results, dataset, *claim.variants)
-    seeds = shared_seeds(base, *others)
-    found = {each.key: compare(each, base, 1, seeds) for each in others}
-    smallest = min(found.values(), key=lambda each: each.value)
-    negative = [each.p for each in found.values() if each.value < 0]
-    p = min(1.0, len(found) * min(negative)) if negative else max(each.p for each in found.values())
-    listed = ", ".join(f"{key} {interval(each)}" for key, each in found.items())
-    what = f"{base.splits[-1]}, ten crops, the smallest of {len(found)} differences from {base.key}, the largest p"
+    found = {each.key: contrast_errors(results, each, base) for each in others}
+    smallest, p, words = combine_tests(found)
+    listed = ", ".join(f"{key} {interval(each.estimate)}" for key, each in found.items())
+    what = (
+        f"{base.splits[-1]}, ten crops, the smallest of {len(found)} differences from {base.key}, {smallest}'s; {words}"
+    )
     return Measurement(
-        replace(smallest, p=p),
+        replace(found[smallest].estimate, p=p),
         beside=f"all, in points: {listed}",
-        conditions=conditions([base, *others], what, seeds),
-        scope=scope_of(results, [base, *others], seeds),
+        conditions=conditions([*others, base], what),
+        scope=scope_of(results, [*others, base]),
+        shared=found[smallest].shared,
+        chosen_from=len(found),
+    )
+
+
+def combine_tests(found: dict[str, Contrast]) -> tuple[str, float, str]:
+    """The net of the smallest difference, the p of the claim that all of them are positive, and which p that is."""
+    estimates = {key: each.estimate for key, each in found.items()}
+    smallest = min(estimates, key=lambda key: estimates[key].value)
+    if estimates[smallest].value > 0:
+        key = max(estimates, key=lambda key: estimates[key].p)
+        return smallest, estimates[key].p, f"p is the largest of all, {key}'s"
+    negative = [key for key, each in estimates.items() if each.value <= 0]
+    key = min(negative, key=lambda key: estimates[key].p)
+    p = min(1.0, len(estimates) * estimates[key].p)
+    return smallest, p, f"p is {len(estimates)} times the smallest p of a negative difference, {key}'s"
+
+
+def describe_wide_input(base: Experiment, without: Experiment) -> str:
+    """How many more parameters the net without conv5 has, here and in the paper's size, and which net has not."""
+    here = without.nets[0].training["parameters"] / base.nets[0].training["parameters"] - 1
+    whole, removed = (describe(NetConfig(removed=names), PAPER_CLASSES)["parameters"] for names in ([], ["conv5"]))
+    return (
+        f"without conv5 fc6 sees all maps of conv4, so that the net has {100 * here:.0f} % more parameters "
+        f"({100 * (removed / whole - 1):.0f} % in the paper's size); with as few maps in conv4 as in conv5 it would be "
+        "no-conv4"
     )
 
 
 def measure_ensemble(results: Results, dataset: str) -> Measurement:
     """§6, table 2: the mean error of one net minus the error of the five nets' average, on val; no claim's number."""
     one, five = take(results, dataset, "cnn", "5-cnns")
-    differences = []
-    for k in (1, 5):
-        singles = sum(net.wrong("val", "ten_crop", k).astype(float) for net in one.nets) / len(one.nets)
-        differences.append(estimate_difference([singles], [five.nets[0].wrong("val", "ten_crop", k)]))
+    differences = (
+        estimate_contrast(*([net.wrong("val", "ten_crop", k) for net in each.nets] for each in (one, five)))
+        for k in (1, 5)
+    )
     words = conditions([one], "val, ten crops, mean of cnn minus 5-cnns")
     return Measurement(*differences, conditions=words, scope=scope_of(results, [one, five]))
 
@@ -112,15 +157,6 @@ def measure_val_against_test(claim: paper.Claim, results: Results, dataset: str)
     )
     words = conditions([net], "val minus test, ten crops")
     return Measurement(top1, top5, conditions=words, scope=scope_of(results, [net]))
-
-
-def compare(worse: Experiment, better: Experiment, k: int, seeds: list[int]) -> Estimate:
-    """error(worse) - error(better) for these seeds, ten crops, on test, or on val where test is withheld."""
-    split = worse.splits[-1]
-    answers = (
-        [net.wrong(split, "ten_crop", k) for net in nets_of(experiment, seeds)] for experiment in (worse, better)
-    )
-    return estimate_difference(*answers)
 
 
 def check_labels(experiment: Experiment, split: str) -> None:

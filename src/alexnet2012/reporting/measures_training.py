@@ -1,12 +1,13 @@
 """Claims about overfitting and training errors, from each net's answers after its last epoch, centre crop (§4, §5)."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from alexnet2012 import paper
-from alexnet2012.evaluation.statistics import Estimate, estimate_difference, estimate_gap
+from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_over_seeds
 from alexnet2012.reporting.net import Answers, Net
 from alexnet2012.reporting.outcomes import (
     Measurement,
@@ -19,100 +20,128 @@ from alexnet2012.reporting.outcomes import (
     take,
 )
 from alexnet2012.reporting.results import Experiment, Results
+from alexnet2012.reporting.trained_alike import answers_of, contrast_gaps, contrast_training_errors
 
-CONVERGED = 1.01  # of the final training loss
+COMPARABLE = "comparable-decay"
+# Net 145 on ILSVRC-2010: 23 epochs of 10,009 steps at the first learning rate, 0.01 * 0.0005 * 23 * 10,009 / (1 - 0.9).
+PAPERS_TIME_CONSTANTS = 11.5
 
 
 def measure_overfitting(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C09: the gap between val and training error of the net without the remedy minus the base net's gap."""
     base, without = take(results, dataset, *claim.variants)
-    seeds = shared_seeds(base, without)
-    answers, base_answers = answers_of(without, seeds), answers_of(base, seeds)
-    beside = (
-        f"gaps {100 * mean_gap(answers):.2f} ({without.key}) and {100 * mean_gap(base_answers):.2f} ({base.key}) points"
-    )
+    found = contrast_gaps(results, without, base)
+    gaps = [f"{100 * mean_gap(answers_of(each)):.2f} ({each.key})" for each in (without, base)]
+    what = f"val minus training error, centre crop, {without.key} minus {base.key}"
     return Measurement(
-        difference_of_gaps(answers, base_answers),
-        beside=beside,
-        conditions=conditions(
-            [without, base], f"val minus training error, centre crop, {without.key} minus {base.key}", seeds
-        ),
-        scope=scope_of(results, [without, base], seeds),
+        found.estimate,
+        beside=f"gaps {' and '.join(gaps)} points",
+        conditions=conditions([without, base], what),
+        scope=scope_of(results, [without, base]),
+        shared=found.shared,
     )
 
 
 def measure_dropout(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
-    """C08: as `measure_overfitting`; how many times as long dropout takes to converge stands beside."""
+    """C08: as `measure_overfitting`; how many times as long dropout takes to one training loss stands beside."""
     found = measure_overfitting(claim, results, dataset)
     base, without = take(results, dataset, *claim.variants)
-    convergence = compare_convergence(base, without, shared_seeds(base, without))
-    return replace(found, beside=f"{found.beside}; {convergence}")
+    return replace(found, beside=f"{found.beside}; {compare_convergence(base, without)}")
 
 
 def measure_training_error(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
-    """C19: the training error, evaluation mode, of the net without weight decay minus the base net's."""
+    """C19: the training error, evaluation mode, of the net without weight decay minus that of the net with it.
+
+    That is the net whose decay has as many time constants as the paper's, where there is one; else the base net.
+    """
     base, without = take(results, dataset, *claim.variants)
-    seeds = shared_seeds(base, without)
-    found = estimate_difference(*([each.train for each in answers_of(net, seeds)] for net in (without, base)))
+    if results.find(dataset, COMPARABLE) is not None:
+        (base,) = take(results, dataset, COMPARABLE)
+    found = contrast_training_errors(results, without, base)
+    words = conditions([without, base], f"training error, centre crop, {without.key} minus {base.key}")
     return Measurement(
-        found,
-        conditions=conditions([without, base], f"training error, centre crop, {without.key} minus {base.key}", seeds),
-        scope=scope_of(results, [without, base], seeds),
+        found.estimate,
+        conditions="; ".join(part for part in (words, describe_decays(without, base)) if part),
+        scope=scope_of(results, [without, base]),
+        shared=found.shared,
     )
 
 
-def overfits_less(without: Experiment, base: Experiment) -> str:
+def overfits_less(results: Results, without: Experiment, base: Experiment) -> str:
     """How much wider the gap of the first net is, in words; empty where runs keep no answers."""
-    seeds = shared_seeds(base, without)
     try:
-        found = difference_of_gaps(answers_of(without, seeds), answers_of(base, seeds))
+        found = contrast_gaps(results, without, base).estimate
     except Unmeasurable:
         return ""
-    return f"the gap between val and training error of {without.key} is wider by {interval(found)} points"
-
-
-def answers_of(experiment: Experiment, seeds: list[int]) -> list[Answers]:
-    """The answers of an experiment's nets; raises Unmeasurable for a run that keeps none."""
-    nets = nets_of(experiment, seeds)
-    answers = [net.answers() for net in nets]
-    for net, found in zip(nets, answers, strict=True):
-        if found is None:
-            raise Unmeasurable(f"{net.run_folder} has no answers.npz; train this net anew")
-    return answers
-
-
-def difference_of_gaps(worse: list[Answers], better: list[Answers]) -> Estimate:
-    """The gap of `worse` minus that of `better`, pairs sharing their seed: per image, answers minus answers."""
-    return estimate_gap(
-        *(
-            [getattr(a, split).astype(float) - getattr(b, split) for a, b in zip(worse, better, strict=True)]
-            for split in ("val", "train")
-        )
-    )
+    return f"gap between val and training error, {without.key} minus {base.key}: {interval(found)} points"
 
 
 def mean_gap(answers: list[Answers]) -> float:
     return float(np.mean([each.val.mean() - each.train.mean() for each in answers]))
 
 
-def compare_convergence(base: Experiment, without: Experiment, seeds: list[int]) -> str:
-    """C08's second half: how many times as many epochs the base net takes to converge, mean over seeds."""
-    base_epochs, epochs = (
-        float(np.mean([epochs_to_converge(read_history(net)) for net in nets_of(each, seeds)]))
-        for each in (base, without)
-    )
+def compare_convergence(base: Experiment, without: Experiment) -> str:
+    """C08's second half: how many times as many epochs the base net takes to a training loss that both nets reach.
+
+    For each seed that both have, it is the larger of their losses at the end of the first learning rate; the geometric
+    mean of the ratios, from three seeds on with Student's interval.
+    """
+    seeds = shared_seeds(base, without)
+    pairs = zip(nets_of(base, seeds), nets_of(without, seeds), strict=True)
+    epochs = [epochs_to_one_loss(read_history(slow), read_history(fast)) for slow, fast in pairs]
+    logarithms = [math.log(slow / fast) for slow, fast in epochs]
+    ratio = f"{math.exp(np.mean(logarithms)):.2f}x"
+    if len(seeds) >= MANY_SEEDS:
+        found = estimate_over_seeds(logarithms)
+        ratio += f" [{math.exp(found.low):.2f}, {math.exp(found.high):.2f}]"
+    slow, fast = np.mean(epochs, axis=0)
     return (
-        f"{base.key} converges in {base_epochs:.1f} epochs, {without.key} in {epochs:.1f}: {base_epochs / epochs:.1f}x"
+        f"to the larger of their training losses after the first learning rate {base.key} takes {slow:.1f} epochs, "
+        f"{without.key} {fast:.1f}: {ratio}"
     )
 
 
-def epochs_to_converge(history: pd.DataFrame) -> int:
-    """The first epoch whose training loss is within 1 % of the last one's."""
-    loss = history["train_loss"].to_numpy()
-    return int(history["epoch"].to_numpy()[np.argmax(loss <= CONVERGED * loss[-1])])
+def epochs_to_one_loss(first: pd.DataFrame, second: pd.DataFrame) -> tuple[float, float]:
+    """The epochs that two nets take to the larger of their losses after the last epoch at the first learning rate."""
+    losses = [each["train_loss_evaluation_mode"].to_numpy() for each in (first, second)]
+    loss = max(each[epochs_at_first_rate(history) - 1] for each, history in zip(losses, (first, second), strict=True))
+    return epochs_to_loss(losses[0], loss), epochs_to_loss(losses[1], loss)
+
+
+def epochs_at_first_rate(history: pd.DataFrame) -> int:
+    """The number of epochs before the learning rate first falls; all of them if it never does."""
+    falls = np.flatnonzero(np.diff(history["learning_rate"].to_numpy()) < 0)
+    return int(falls[0]) + 1 if len(falls) else len(history)
+
+
+def epochs_to_loss(losses: np.ndarray, loss: float) -> float:
+    """The epochs until losses (one after each epoch) first reach `loss`, on lines between them; at least 1."""
+    index = int(np.argmax(losses <= loss))
+    if index == 0:
+        return 1.0
+    return float(index + (losses[index - 1] - loss) / (losses[index - 1] - losses[index]))
+
+
+def describe_decays(without: Experiment, base: Experiment) -> str:
+    """The time constants of weight decay at the first learning rate, in both nets and in the paper's, if known."""
+    found = {each.key: time_constants(each.nets[0]) for each in (without, base)}
+    if None in found.values():
+        return ""
+    listed = ", ".join(f"{key} {value:.2g}" for key, value in found.items())
+    return f"time constants of weight decay at the first learning rate: {listed}, the paper's {PAPERS_TIME_CONSTANTS:g}"
+
+
+def time_constants(net: Net) -> float | None:
+    """learning rate * weight decay * steps at that rate / (1 - momentum); None for a run that keeps no settings."""
+    settings, history, record = net.settings().get("training"), net.history(), net.training
+    if not settings or history is None:
+        return None
+    steps = record["steps"] / record["epochs"] * epochs_at_first_rate(history)
+    return record["learning_rate"] * settings["weight_decay"] * steps / (1 - settings["momentum"])
 
 
 def read_history(net: Net) -> pd.DataFrame:
+    """A row per epoch; raises Unmeasurable for a run that keeps none."""
     history = net.history()
     if history is None:
         raise Unmeasurable(f"{net.run_folder} has no history.parquet; train this net anew")

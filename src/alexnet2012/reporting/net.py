@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
+from alexnet2012.config.validate import read_yaml
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.learned import has_learned
 from alexnet2012.evaluation.metrics import CROPS
@@ -41,7 +43,7 @@ class Net:
     folder: Path
     data_folder: Path
     run_folder: Path | None = None
-    _ranks: dict = field(default_factory=dict, compare=False)
+    _loaded: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def learned(self) -> bool | None:
@@ -51,9 +53,9 @@ class Net:
     def wrong(self, split: str, crops: str, k: int) -> np.ndarray:
         """Bool (n,): which images the net gets wrong; raises RecordError when its record says another error."""
         path = self.folder / f"{split}-ranks.npz"
-        if split not in self._ranks:
-            self._ranks[split] = load_arrays(path, CROPS, "run snakemake to make it anew")
-        found = self._ranks[split][crops] >= k
+        if split not in self._loaded:
+            self._loaded[split] = load_arrays(path, CROPS, "run snakemake to make it anew")
+        found = self._loaded[split][crops] >= k
         if float(found.mean()) != self.predictions[split]["errors"][crops][f"top{k}"]:
             raise RecordError(
                 f"{path} does not hold the error that {split}.json beside it records; predict this split again"
@@ -62,6 +64,18 @@ class Net:
 
     def answers(self) -> Answers | None:
         """Its answers after training; None where the run keeps none. Raises RecordError if its record says others."""
+        if "answers" not in self._loaded:
+            self._loaded["answers"] = self._load_answers()
+        return self._loaded["answers"]
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that it was trained with, as its config.yaml has them; empty where the run keeps none."""
+        if "settings" not in self._loaded:
+            path = self._of_training("config.yaml")
+            self._loaded["settings"] = {} if path is None else read_yaml(path)
+        return self._loaded["settings"]
+
+    def _load_answers(self) -> Answers | None:
         path = self._of_training("answers.npz")
         if path is None:
             return None

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alexnet2012 import paper
+from alexnet2012.evaluation.linear_model import Spread
 from alexnet2012.evaluation.statistics import MANY_SEEDS, Estimate
 from alexnet2012.reporting.net import Net
 from alexnet2012.reporting.results import Experiment, Results, learned_of, members
 
-Sign = Literal["supported", "contradicted", "inconclusive"]
+Sign = Literal["supported", "contradicted", "no effect", "inconclusive"]
 
 # What the default run trains, and what `snakemake full` does; `snakemake claims` runs all others.
 OF_THE_DEFAULT_RUN = ("cnn", "5-cnns")
@@ -37,13 +38,26 @@ class Scope:
 
 
 @dataclass(frozen=True)
+class SharedSpread:
+    """The spread between seeds of a quantity, in words, over all variants of a dataset that were trained alike.
+
+    It is in fractions, or in logarithms of a ratio (unit "x").
+    """
+
+    quantity: str
+    unit: Literal["points", "x"]
+    spread: Spread
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What was measured of a claim, and the conditions.
 
     `top1` and `top5` are errors (unit "%"), differences ("points") or the logarithm of a ratio ("x"); where there are
     none, `text` says it. `beside` is what is reported beside the declared test. That test is the one of `top1`, unless
     `p` stands for another, which looks in the claimed direction alone, or `sign` for a rule that is no test. Without
-    `scope` it is arithmetic, which holds everywhere.
+    `scope` it is arithmetic, which holds everywhere. `shared`: the spread that the test took from all variants.
+    `chosen_from`: of how many differences `top1` is the smallest. `one_net`: the prediction interval of one more net.
     """
 
     top1: Estimate | None = None
@@ -55,6 +69,9 @@ class Measurement:
     scope: Scope | None = None
     p: float | None = None
     sign: Sign | None = None
+    shared: SharedSpread | None = None
+    chosen_from: int = 1
+    one_net: Estimate | None = None
 
     @property
     def tested_p(self) -> float | None:
@@ -134,13 +151,13 @@ def nets_of(experiment: Experiment, seeds: list[int]) -> list[Net]:
 
 
 def scope_of(results: Results, experiments: Iterable[Experiment], seeds: list[int] | None = None) -> Scope:
-    """What a verdict on `experiments` holds for; `seeds` are those compared, all of the first's if not given.
+    """What a verdict on `experiments` holds for, the base net last; with `seeds` for these seeds of each alone.
 
     Sizes compare where all of them are on a whole edition of ILSVRC, with the paper's net and recipe.
     """
     experiments = list(experiments)
     first = experiments[0]
-    seeds = first.seeds if seeds is None else seeds
+    counts = [len(each.seeds if seeds is None else seeds) for each in experiments if each.seeds]
     scaled = any(each.startswith("net.") for each in first.departures)
     sized = all(
         each.edition in (paper.ILSVRC2010, paper.ILSVRC2012) and results.recipes(each) == {"paper"}
@@ -150,21 +167,21 @@ def scope_of(results: Results, experiments: Iterable[Experiment], seeds: list[in
         dataset=first.dataset,
         net="scaled net" if scaled else "the paper's net",
         length=length([net for each in experiments for net in members(results, each)]),
-        sample=count_seeds(seeds) if seeds else f"average of {len(first.members)}",
-        few=len(seeds) < MANY_SEEDS,
+        sample=oppose_counts(counts) if counts else f"average of {len(first.members)}",
+        few=not counts or min(counts) < MANY_SEEDS,
         sized=sized,
         learned=describe_learned(results, experiments, seeds),
     )
 
 
-def describe_learned(results: Results, experiments: Iterable[Experiment], seeds: list[int]) -> str:
-    """The experiments of which not every net of these `seeds` learned, with how many did; empty where all did."""
+def describe_learned(results: Results, experiments: Iterable[Experiment], seeds: list[int] | None = None) -> str:
+    """The experiments of which not every net (of these `seeds`) learned, with how many did; empty where all did."""
     found = {each.key: learned_of(results, each, seeds) for each in experiments}
     return "; ".join(f"{key}: {words}" for key, words in found.items() if words)
 
 
 def conditions(experiments: Iterable[Experiment], what: str, seeds: list[int] | None = None) -> str:
-    """What a number holds for: dataset, split and crops, epochs, and `seeds`, all of the first's if not given.
+    """What a number holds for: dataset, split and crops, epochs and seeds, the base net's last; or `seeds` of each.
 
     Of an ensemble the number of its members stands in place of the last two.
     """
@@ -172,9 +189,11 @@ def conditions(experiments: Iterable[Experiment], what: str, seeds: list[int] | 
     first = experiments[0]
     if not first.seeds:
         return f"{first.dataset}; {what}; average of {len(first.members)}"
-    seeds = first.seeds if seeds is None else seeds
-    epochs = length([net for each in experiments for net in each.nets if net.seed in seeds])
-    return f"{first.dataset}; {what}; {epochs}; seed{'s' if len(seeds) > 1 else ''} {list_seeds(seeds)}"
+    epochs = length([net for each in experiments for net in each.nets if seeds is None or net.seed in seeds])
+    sides = [each.seeds if seeds is None else seeds for each in experiments]
+    plural = "s" if len({seed for side in sides for seed in side}) > 1 else ""
+    words = oppose([list_ranges(side) for side in sides])
+    return f"{first.dataset}; {what}; {epochs}; seed{plural} {words}"
 
 
 def length(nets: list[Net]) -> str:
@@ -186,11 +205,34 @@ def length(nets: list[Net]) -> str:
 
 
 def count_seeds(seeds: list[int]) -> str:
-    return f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+    return oppose_counts([len(seeds)])
+
+
+def oppose_counts(counts: list[int]) -> str:
+    """How many seeds each experiment has, the base net last: "1 seed", "3 seeds", "3 against 5 seeds"."""
+    return f"{oppose([str(each) for each in counts])} seed{'s' if max(counts) > 1 else ''}"
 
 
 def list_seeds(seeds: list[int]) -> str:
     return ", ".join(str(seed) for seed in seeds)
+
+
+def oppose(sides: list[str]) -> str:
+    """What the experiments have, "A against B", that of the base net last; once if they all have the same."""
+    *others, base = sides
+    unlike = [each for each in dict.fromkeys(others) if each != base]
+    return " against ".join([" and ".join(unlike), base] if unlike else [base])
+
+
+def list_ranges(seeds: list[int]) -> str:
+    """The seeds in order, three consecutive ones or more as a range: "0-4", "0, 1", "0, 2"."""
+    runs: list[list[int]] = []
+    for seed in sorted(seeds):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else list_seeds(run) for run in runs)
 
 
 def sign_of_ratios(ratios: list[float]) -> Sign:

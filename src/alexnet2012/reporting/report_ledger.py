@@ -9,7 +9,14 @@ from alexnet2012.files import read_json
 from alexnet2012.reporting.ledger_row import Row
 
 # The colours of verdicts in the order of the page, each with a sign, as colour alone tells some readers nothing.
-SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?", "indicative": "~", "not measured": "–"}
+SIGNS = {
+    "supported": "✓",
+    "contradicted": "✗",
+    "no effect": "○",
+    "inconclusive": "?",
+    "indicative": "~",
+    "not measured": "–",
+}
 
 
 @dataclass(frozen=True)

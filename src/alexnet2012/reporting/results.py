@@ -83,7 +83,8 @@ class Missing:
 class Results:
     """All experiments of a configuration that was run, without the nets that are `missing` from a partial one.
 
-    `listed`: how many nets and ensembles experiments.json has.
+    `listed`: how many nets and ensembles experiments.json has. `exploratory`: why its ledger is an exploratory one, a
+    sentence; empty where it is not.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Results:
     in_full: frozenset[tuple[str, str]] = frozenset()  # datasets and keys that only `snakemake full` would add
     listed: int = 0
     missing: tuple[Missing, ...] = ()
+    exploratory: str = ""
 
     @property
     def planned_datasets(self) -> list[str]:
@@ -188,7 +190,8 @@ def load_results(folder: Path, data_folder: Path, partial: bool = False) -> Resu
             experiments.append(replace(found, length=entry.get("length", "here")))
     in_full = frozenset((each["dataset"], each["key"]) for each in plan.get("in_full", ()))
     results = Results(plan["name"], tuple(experiments), {}, in_full, len(listed), tuple(missing.values()))
-    return replace(results, calibrations=load_calibrations(folder / "calibration", results))
+    calibrations = load_calibrations(folder / "calibration", results)
+    return replace(results, calibrations=calibrations, exploratory=plan.get("exploratory", ""))
 
 
 def is_reference(folder: Path) -> bool:

@@ -142,7 +142,7 @@ def render_in_text(results: Results) -> str:
     for dataset in results.datasets:
         experiments = results.on(dataset)
         rows = [
-            [place(claim.section), claim.text, stated(claim), *outcome_cells(measure_number(claim, results, dataset))]
+            [place(claim.section), claim.words, stated(claim), *outcome_cells(measure_number(claim, results, dataset))]
             for claim in paper.CLAIMS
             if claim.in_text
         ]

@@ -1,42 +1,39 @@
-"""What a measurement says of its claim, by rules that are written down here and nowhere else.
+"""What a measurement says of its claim, by rules that are written down here, in families.py and in docs/claims.md.
 
-Sign: d > 0 is the claimed direction, and the verdict follows the p that Holm adjusted over all claims tested in a
-ledger. Size: s is what the paper states, [l, u] the unadjusted interval; it is judged on the paper's data and recipe
-alone. One or two seeds speak of these nets only, and their verdict is at most "indicative".
+Sign: d > 0 is the claimed direction, and the verdict follows the p that Holm adjusted over its family of tests. No
+effect: an equivalence test over seeds. Size: s is what the paper states, [l, u] the unadjusted interval; it is judged
+on the paper's data and recipe alone. One or two seeds speak of these nets only: their verdict is at most "indicative".
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from statsmodels.stats.multitest import multipletests
-
 from alexnet2012 import paper
 from alexnet2012.evaluation.statistics import Estimate
+from alexnet2012.reporting.families import SIGNIFICANT, Tested
 from alexnet2012.reporting.outcomes import Measurement, NotMeasured, Outcome, Sign
 
-SIGNIFICANT = 0.05
+NO_EFFECT: Literal["no effect"] = "no effect"
 
-Colour = Literal["supported", "contradicted", "inconclusive", "indicative", "not measured"]
+Colour = Literal["supported", "contradicted", "no effect", "inconclusive", "indicative", "not measured"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict with what it holds for, and its kind."""
+    """The verdict with what it holds for, and its kind.
+
+    `note`: what an open test could have found, and why a verdict is not what its interval seems to say.
+    """
 
     text: str
     colour: Colour
+    note: str = ""
 
 
-def adjust(ps: list[float | None]) -> list[float | None]:
-    """Holm's adjustment over those that are not None."""
-    tested = [p for p in ps if p is not None]
-    adjusted = iter(multipletests(tested, method="holm")[1].tolist() if tested else ())
-    return [None if p is None else next(adjusted) for p in ps]
-
-
-def judge(claim: paper.Claim, outcome: Outcome, p_holm: float | None) -> Verdict:
-    """The verdict on one claim; `p_holm` is its adjusted p where it has one."""
+def judge(claim: paper.Claim, outcome: Outcome, tested: Tested | None) -> Verdict:
+    """The verdict on one claim, by its test where it has one."""
     if isinstance(outcome, NotMeasured):
         return Verdict(": ".join(part for part in ("not measured", outcome.short) if part), "not measured")
     if outcome.scope is None:
@@ -45,23 +42,69 @@ def judge(claim: paper.Claim, outcome: Outcome, p_holm: float | None) -> Verdict
         return judge_number(claim, outcome)
     if claim.bound == "at most":
         return judge_bound(claim, outcome)
-    sign = outcome.sign or sign_of(outcome, p_holm)
+    if tested is None:
+        return scoped(outcome, outcome.sign, words_of(claim, outcome, outcome.sign))
+    sign = sign_of(outcome, tested)
+    note = "; ".join(explain(outcome, tested, sign))
+    return scoped(outcome, sign, words_of(claim, outcome, sign, tested), note)
+
+
+def sign_of(outcome: Measurement, tested: Tested) -> Sign:
+    """What the tests say: of the sign, else of an effect that is too small to count, else nothing."""
+    if tested.p_holm < SIGNIFICANT:
+        # A test without an estimate looks in the claimed direction alone.
+        return "supported" if outcome.top1 is None or outcome.top1.value > 0 else "contradicted"
+    if tested.p_equivalence is not None and tested.p_equivalence < SIGNIFICANT:
+        return NO_EFFECT
+    return "inconclusive"
+
+
+def words_of(claim: paper.Claim, outcome: Measurement, sign: Sign, tested: Tested | None = None) -> str:
+    """The sign in words, with the size where it compares: "sign supported, size agrees", "no effect above 1 point"."""
+    if sign == NO_EFFECT:
+        return f"no effect above {points(tested.margin)}"
     words = sign if sign == "inconclusive" else f"sign {sign}"
-    return scoped(outcome, sign, f"{words}{size_words(claim, outcome)}")
+    return f"{words}{size_words(claim, outcome)}"
 
 
-def sign_of(outcome: Measurement, p_holm: float) -> Sign:
-    if p_holm >= SIGNIFICANT:
-        return "inconclusive"
-    # A test without an estimate looks in the claimed direction alone.
-    return "supported" if outcome.top1 is None or outcome.top1.value > 0 else "contradicted"
+def explain(outcome: Measurement, tested: Tested, sign: Sign) -> Iterator[str]:
+    """What an open test would have found, and how a verdict and its interval go together where they seem not to."""
+    found = outcome.top1
+    if found is None:
+        return
+    leaves_out_0 = found.low > 0 or found.high < 0
+    if sign == "inconclusive":
+        if leaves_out_0:
+            yield f"the interval leaves out 0, but it is one of many: p is {tested.p_holm:.2g} after adjustment"
+        if tested.detectable is not None:
+            yield f"a difference of {size_of(outcome, tested.detectable)} would have been found four times in five"
+    elif sign == NO_EFFECT:
+        if leaves_out_0:
+            yield "the interval leaves out 0: there may be a smaller effect"
+        if max(abs(found.low), abs(found.high)) > tested.margin:
+            yield "the interval, of 95 % on two sides, reaches further than the test, of 95 % on one"
+    elif not leaves_out_0:
+        yield "the interval holds 0, the test speaks against it: they are made by different methods"
+
+
+def size_of(outcome: Measurement, value: float) -> str:
+    """A difference in points, or a logarithm as the ratio that it is of."""
+    return f"{100 * value:.2g} points" if outcome.unit == "points" else f"{math.exp(value):.2f}x"
+
+
+def points(fraction: float) -> str:
+    value = f"{100 * fraction:g}"
+    return f"{value} point{'s' if value != '1' else ''}"
 
 
 def judge_number(claim: paper.Claim, outcome: Measurement) -> Verdict:
-    """C01, C02, C13, C14: is the paper's error in the interval?"""
+    """C01, C02, C13 to C17: is the paper's error in the prediction interval of one more net?
+
+    Of fewer than three seeds, and of averages: is it in their interval over images?
+    """
     if not outcome.scope.sized:
         return Verdict("not compared: its recipe is not the paper's", "not measured")
-    size = compare_size(claim.stated.top1, outcome.top1)
+    size = compare_size(claim.stated.top1, outcome.one_net or outcome.top1)
     return scoped(outcome, "supported" if size == "agrees" else "contradicted", size_of_number(claim, size))
 
 
@@ -95,9 +138,9 @@ def compare_size(stated: float, found: Estimate, bound: str = "") -> Literal["ag
     return "larger" if found.low > stated and bound != "at least" else "agrees"
 
 
-def scoped(outcome: Measurement, sign: Sign, words: str) -> Verdict:
+def scoped(outcome: Measurement, sign: Sign, words: str, note: str = "") -> Verdict:
     """The verdict with its conditions, which of its nets did not learn, and not above "indicative" for a few nets."""
     text = "; ".join(part for part in (f"{words} on {outcome.scope.words}", outcome.scope.learned) if part)
     if outcome.scope.few and sign != "inconclusive":
-        return Verdict(f"indicative: {text}", "indicative")
-    return Verdict(text, sign)
+        return Verdict(f"indicative: {text}", "indicative", note)
+    return Verdict(text, sign, note)

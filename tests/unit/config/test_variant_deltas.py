@@ -227,6 +227,7 @@ def test_each_variant_names_the_claims_that_need_it():
             assert claim.id in variants[name].claims, (claim.id, name)
     editions = (paper.ILSVRC2010, paper.ILSVRC2012, paper.FALL2009)
     on_variants = [claim for claim in paper.CLAIMS if claim.needs not in editions]
+    needed = {(claim.id, name) for claim in on_variants for name in claim.variants}  # C05 has two rows
     for name, variant in variants.items():
         for claim in (each for each in on_variants if each.id in variant.claims and name not in ("cnn", "tanh")):
-            assert name in claim.variants, (claim.id, name)
+            assert (claim.id, name) in needed

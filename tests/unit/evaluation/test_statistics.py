@@ -2,15 +2,16 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from alexnet2012.evaluation.linear_model import part_of_images, part_of_seeds
+from alexnet2012.evaluation.over_images import bootstrap, p_of_disagreements
 from alexnet2012.evaluation.statistics import (
-    bootstrap,
     estimate_difference,
     estimate_error,
     estimate_gap,
     estimate_over_images,
     estimate_over_seeds,
-    p_of_disagreements,
 )
 
 THESE_NETS = "these nets, not the method"
@@ -48,24 +49,32 @@ def test_wilson_by_its_formula():
     assert estimate.method == "Wilson over 10,000 images"
 
 
-def test_five_seeds_have_students_interval():
-    # 40..44 %: mean 42 %, deviation sqrt(2.5), times t(4) = 2.776 over sqrt(5)
-    estimate = estimate_error([mistakes(wrong, 100) for wrong in (44, 40, 42, 41, 43)])
-    half = 2.776445 * math.sqrt(2.5) / 100 / math.sqrt(5)
-    assert estimate.value == pytest.approx(0.42)
-    assert (estimate.low, estimate.high) == pytest.approx((0.42 - half, 0.42 + half), abs=1e-7)
-    assert (estimate.low, estimate.high) == pytest.approx((0.400368, 0.439632), abs=1e-6)
-    assert estimate.method == "t over 5 seeds"
+def test_an_error_over_seeds_is_of_crossed_random_effects():
+    """Three nets, four images. Errors 1/2, 1/2, 1/4; the images' means 1, 2/3, 0, 0.
+
+    Mean squares: seeds 4 * 1/48 = 1/12, images 3 * 1/4 = 3/4 (variance of the means: (7/12)^2 + (1/4)^2 + 2 (5/12)^2 =
+    3/4, over 3), total sum of squares 12 * 5/12 * 7/12 = 35/12, left 35/12 - 2/12 - 27/12 = 1/2, over 6: 1/12.
+    V = (1/12 + 3/4 - 1/12) / 12 = 1/16; parts 1/144 with 2 degrees and (3/4 - 1/12) / 12 = 1/18 with 3: a ninth of 1/2
+    and eight of 1/3.
+    """
+    nets = [np.array(each, dtype=bool) for each in ([1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 0, 0])]
+    estimate = estimate_error(nets)
+    assert estimate.value == pytest.approx(5 / 12)
+    assert estimate.standard_error == pytest.approx(1 / 4)
+    assert estimate.freedom == pytest.approx(1 / (1 / 18 + 8 / 27))
+    half = stats.t.ppf(0.975, estimate.freedom) / 4
+    assert (estimate.low, estimate.high) == (max(0.0, 5 / 12 - half), min(1.0, 5 / 12 + half))
+    assert estimate.low == 0.0
 
 
 def test_three_seeds_are_enough_for_the_method_and_two_are_not():
     nets = [mistakes(wrong, 100) for wrong in (10, 20, 30)]
     three = estimate_error(nets)
-    assert three.method == "t over 3 seeds"
-    assert three.high - 0.2 == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-6)
+    assert three.method == "t over 3 seeds and 100 images"
     two = estimate_error(nets[:2])
     assert two.method == f"bootstrap over 100 images: {THESE_NETS}"
     assert two.value == pytest.approx(0.15)
+    assert (two.standard_error, two.freedom) == (None, None)
 
 
 def test_an_error_has_no_p():
@@ -191,7 +200,6 @@ def test_three_pairs_have_students_interval_of_their_differences():
     estimate = estimate_difference(worse, better)
     half = 4.302653 * 0.01 / math.sqrt(3)
     assert (estimate.value, estimate.low, estimate.high) == pytest.approx((0.06, 0.06 - half, 0.06 + half), abs=1e-7)
-    assert estimate.method == "t over 3 seeds"
     t = 6 * math.sqrt(3)
     assert estimate.p == pytest.approx(1 - t / math.sqrt(2 + t * t), rel=1e-6)
 
@@ -212,13 +220,14 @@ def test_a_gap_draws_from_both_samples():
     assert estimate.p < 1e-20
 
 
-def test_a_gap_of_three_seeds_is_students():
-    """val minus train of 100 images each: 4, 5 and 6 points."""
-    val = [mistakes(wrong, 100) for wrong in (14, 25, 36)]
-    estimate = estimate_gap(val, [mistakes(wrong, 100) for wrong in (10, 20, 30)])
-    half = 4.302653 * 0.01 / math.sqrt(3)
-    assert (estimate.value, estimate.low) == pytest.approx((0.05, 0.05 - half), abs=1e-7)
-    assert estimate.method == "t over 3 seeds"
+def test_a_gap_of_three_seeds_has_a_part_from_either_sample():
+    generator = np.random.default_rng(1)
+    val, train = ([generator.random(images) < error for error in (0.5, 0.6, 0.7)] for images in (60, 90))
+    estimate = estimate_gap(val, train)
+    parts = [part_of_seeds([float(a.mean() - b.mean()) for a, b in zip(val, train, strict=True)])]
+    parts += [part_of_images(val), part_of_images(train)]
+    assert estimate.standard_error == pytest.approx(math.sqrt(sum(each.variance for each in parts)))
+    assert estimate.method == "t over 3 seeds, 60 and 90 images"
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3])

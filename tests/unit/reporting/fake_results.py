@@ -27,7 +27,7 @@ PROVENANCE = {
 class FakeResults:
     """Writes results/some below `root` as the workflow would; `data` is beside it.
 
-    `kind`, `part`, `splits` and `departures` hold for what is added next.
+    `counts` are the images of each split; `kind`, `part`, `splits` and `departures` hold for what is added next.
     """
 
     root: Path
@@ -38,6 +38,7 @@ class FakeResults:
     splits: tuple[str, ...] = ("val", "test")
     departures: tuple[str, ...] = ()
     in_full: list[dict] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=lambda: dict(COUNTS))
 
     @property
     def folder(self) -> Path:
@@ -60,8 +61,9 @@ class FakeResults:
                 "kind": "training",
                 "variant": key,
                 "recipe": "paper",
-                "dataset": describe(dataset, self.kind, self.part),
+                "dataset": describe(dataset, self.kind, self.part, self.counts),
                 "classes": self.classes,
+                "parameters": 1000,
                 "epochs": 4,
                 "drops_done": 1,
                 "drops_planned": 1,
@@ -78,19 +80,24 @@ class FakeResults:
             entry["predictions"].append(str(predictions))
         return self.list(entry)
 
-    def train(self, key: str, seeds: dict[int, tuple[int, int]], losses=(2.0, 1.0), dataset: str = "photos") -> None:
+    def train(
+        self, key: str, seeds: dict[int, tuple[int, int]], losses=(2.0, 1.0), dataset: str = "photos", rates=None
+    ) -> None:
         """What the nets of an added variant leave behind: `seeds` maps a seed to its numbers of wrong answers.
 
-        They are those among the first of MEASURED training images and of val's; `losses` has one for each epoch.
+        They are those among the first of MEASURED training images and of val's; `losses` and `rates` have one for each
+        epoch, the learning rate being the same in all if not given.
         """
+        rates = [0.01] * len(losses) if rates is None else rates
         for seed, (train, val) in seeds.items():
             run = self.folder / "runs" / dataset / f"{key}-00000000" / f"seed{seed}"
-            wrong = {"train_wrong": np.arange(MEASURED) < train, "val_wrong": np.arange(COUNTS["val"]) < val}
+            wrong = {"train_wrong": np.arange(MEASURED) < train, "val_wrong": np.arange(self.counts["val"]) < val}
             np.savez(run / "answers.npz", **wrong)
             final = {name.replace("wrong", "top1_error"): float(each.mean()) for name, each in wrong.items()}
             change(run / "record.json", final=final | {"train_loss": losses[-1]})
             epochs = range(1, len(losses) + 1)
-            pd.DataFrame({"epoch": epochs, "train_loss": losses}).to_parquet(run / "history.parquet")
+            history = {"epoch": epochs, "train_loss": losses, "train_loss_evaluation_mode": losses}
+            pd.DataFrame(history | {"learning_rate": rates}).to_parquet(run / "history.parquet")
 
     def analyse(self, key: str, seed: int, analysis: dict, dataset: str = "photos") -> None:
         own = {"weights_sha256": f"weights of {key} {seed}"}
@@ -109,7 +116,7 @@ class FakeResults:
 
     def calibrate(self, dataset: str, wrong: tuple[int, int], **changes) -> "FakeResults":
         """The record of a calibration with so many of val's images wrong; `changes` are laid over it."""
-        images = COUNTS["val"]
+        images = self.counts["val"]
         record = {
             "kind": "calibration",
             "net": "torchvision's AlexNet",
@@ -131,7 +138,7 @@ class FakeResults:
         """`wrong` maps (split, crops) to (top-1, top-5) numbers of wrong answers, of the first images; what is not
         named is all right."""
         for split in self.splits:
-            count = COUNTS[split]
+            count = self.counts[split]
             errors, ranks = {}, {}
             for crops in CROPS:
                 top1, top5 = wrong.get((split, crops), (0, 0))
@@ -146,7 +153,7 @@ class FakeResults:
                 "split": split,
                 "images": count,
                 "classes": self.classes,
-                "dataset": describe(dataset, self.kind, self.part),
+                "dataset": describe(dataset, self.kind, self.part, self.counts),
                 "errors": errors,
                 "provenance": PROVENANCE,
             }
@@ -159,9 +166,9 @@ class FakeResults:
         return self
 
 
-def describe(dataset: str, kind: str = "imagefolder", part: str = "") -> dict:
+def describe(dataset: str, kind: str = "imagefolder", part: str = "", counts: dict[str, int] = COUNTS) -> dict:
     digest = f"{dataset}0123456789abcdef"
-    return {"name": dataset, "kind": kind, "part": part, "digest": digest, "counts": COUNTS}
+    return {"name": dataset, "kind": kind, "part": part, "digest": digest, "counts": counts}
 
 
 def save(path: Path, values: dict) -> None:

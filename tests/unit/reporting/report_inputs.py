@@ -66,15 +66,19 @@ def claims() -> list[dict]:
         {
             "id": name,
             "text": f"what {name} says",
+            "reading": "",
             "section": "§3.1",
             "paper": "6x",
             "measured": "2.61 [2.17, 3.06] points",
             "verdict": verdict,
             "colour": COLOURS.get(name, verdict),
+            "note": "a difference of 1.5 points would have been found" if name == "C07" else "",
             "conditions": HOSTILE if name == "C07" else "photos; `test`",
             "interval": [2.17, 3.06],
+            "family": "seeds" if name == "C03" else "",
             "p": 0.00123 if name == "C03" else None,
             "p_holm": 0.00007 if name == "C03" else None,
+            "p_equivalence": None,
         }
         for name, verdict in VERDICTS.items()
     ]

@@ -3,12 +3,13 @@ import json
 import pytest
 from fake_results import read_grid
 
+from alexnet2012 import paper
 from alexnet2012.files import SCHEMA
 from alexnet2012.reporting.ledger import make_ledgers, render_claims, to_data
 from alexnet2012.reporting.results import load_results
 
 TABLES = ("table1", "in_text")
-COLOURS = {"supported", "contradicted", "inconclusive", "indicative", "not measured"}
+COLOURS = {"supported", "contradicted", "no effect", "inconclusive", "indicative", "not measured"}
 
 
 def wrong(ten_crop: int, centre: int = 0) -> dict:
@@ -17,10 +18,7 @@ def wrong(ten_crop: int, centre: int = 0) -> dict:
 
 @pytest.fixture
 def results(fake):
-    """Of 20: C03 10 and 10, 9, 9, 8 more of the centre crop; C04 4, 5, 6 of one-gpu; C05 1, 2, 3 of no-lrn.
-
-    p: C04 1 - t / sqrt(2 + t^2) with t = 5 sqrt(3) is 0.01307, C05 with t = 2 sqrt(3) 0.07418, C03 about 1e-5.
-    """
+    """Of 20: C03 10 and 10, 9, 9, 8 more of the centre crop; C04 4, 5, 6 of one-gpu; C05 1, 2, 3 of no-lrn; C07 10."""
     fake.departures = ("net.conv1",)
     fake.add("cnn", {seed: wrong(8, 8 + more) for seed, more in enumerate((10, 10, 9, 9, 8))}, TABLES)
     fake.add("one-gpu", {seed: wrong(8 + more) for seed, more in enumerate((4, 5, 6))}, TABLES)
@@ -31,7 +29,7 @@ def results(fake):
 
 def test_every_row_has_a_verdict_and_conditions_or_a_reason(results):
     (ledger,) = make_ledgers(results)
-    assert [row.id for row in ledger.claims] == [f"C{number:02}" for number in range(1, 27)]
+    assert [row.id for row in ledger.claims] == [claim.id for claim in paper.CLAIMS]
     assert all(row.verdict and row.conditions and row.measured for row in ledger.claims)
     assert {row.colour for row in ledger.claims} <= COLOURS
     for row in ledger.claims:
@@ -39,33 +37,33 @@ def test_every_row_has_a_verdict_and_conditions_or_a_reason(results):
         assert (row.p is None) == (row.p_holm is None)
 
 
-def test_verdicts_follow_holm_over_all_that_were_tested(results):
-    """Four tests: the smallest p times 4 and so on; one-gpu's 0.0131 becomes the third, times 2: 0.0261."""
-    rows = {row.id: row for row in make_ledgers(results)[0].claims}
-    assert [key for key, row in rows.items() if row.p is not None] == ["C03", "C04", "C05", "C07"]
-    assert rows["C04"].p == pytest.approx(0.01307, abs=1e-5)
-    assert rows["C04"].p_holm == pytest.approx(2 * 0.01307, abs=2e-5)
-    assert rows["C05"].p_holm == rows["C05"].p == pytest.approx(0.07418, abs=1e-5)
-    assert rows["C07"].p == pytest.approx(2 / 2**10)
-    assert rows["C07"].p_holm == pytest.approx(3 * 2 / 2**10)
-    assert rows["C04"].verdict == "sign supported on photos, scaled net, 4 epochs, 3 seeds"
-    assert rows["C05"].verdict == "inconclusive on photos, scaled net, 4 epochs, 3 seeds"
-    assert rows["C07"].verdict == "indicative: sign supported on photos, scaled net, 4 epochs, 1 seed"
+def test_verdicts_follow_holm_over_the_family_of_each_test(results):
+    """Three tests over seeds, C03's p the smallest, C04's times 2; one over images, of 10 images and 1 net."""
+    rows = {row.id: row for row in reversed(make_ledgers(results)[0].claims)}
+    tested = {key: row.family for key, row in rows.items() if row.p is not None}
+    assert tested == {"C03": "seeds", "C04": "seeds", "C05": "seeds", "C07": "images"}
+    assert rows["C03"].p_holm == pytest.approx(3 * rows["C03"].p) and rows["C03"].p < rows["C04"].p
+    assert rows["C04"].p_holm == pytest.approx(2 * rows["C04"].p) and rows["C04"].p_holm < 0.05
+    assert rows["C05"].p_holm == rows["C05"].p > 0.05
+    assert rows["C07"].p_holm == rows["C07"].p < 0.05
+    assert rows["C04"].verdict == "sign supported on photos, scaled net, 4 epochs, 3 against 5 seeds"
+    assert rows["C05"].verdict == "inconclusive on photos, scaled net, 4 epochs, 3 against 5 seeds"
+    assert "found four times in five" in rows["C05"].note
+    assert rows["C07"].verdict == "indicative: sign supported on photos, scaled net, 4 epochs, 1 against 5 seeds"
     assert rows["C03"].colour == "supported"
 
 
 def test_the_page_shows_both_ps_and_says_how_verdicts_are_made(results):
     text = render_claims(results, make_ledgers(results))
     rows = {row[0]: row for row in read_grid(text)}
-    assert rows["C04"][5:] == [
-        "sign supported on photos, scaled net, 4 epochs, 3 seeds",
-        "photos; test, ten crops, one-gpu minus cnn; 4 epochs; seeds 0, 1, 2; t over 3 seeds",
-        *("0.0131", "0.0261"),
-    ]
-    assert rows["C03"][7] == "< 0.0001"
-    assert rows["C25"][5:] == ["contradicted", "arithmetic, the paper's net", "–", "–"]
+    (row,) = (row for row in make_ledgers(results)[0].claims if row.id == "C04")
+    ps = [f"{each:.4f}" for each in (row.p, row.p_holm, row.p_equivalence)]
+    assert rows["C04"][5:] == [row.verdict, row.conditions, *ps]
+    assert rows["C25"][5:] == ["contradicted", "arithmetic, the paper's net", "–", "–", "–"]
     assert "Intervals are of 95 % and unadjusted" in text
-    assert "over the claims tested in this ledger, here 4." in text
+    assert "3 tests over seeds" in text and "1 of fewer than three seeds" in text
+    # cnn does not vary, one-gpu and no-lrn by one image of 20.
+    assert "standard deviation 5.00 points, 4 degrees of freedom, 2 variants; Bartlett's p is 1\n" in text
     assert "- commit: `0123456789ab`" in text
 
 
@@ -77,14 +75,20 @@ def test_the_data_are_the_page(results):
     assert rows["C04"] == {
         "id": "C04",
         "text": "the two-GPU net beats the one-GPU net of halved width",
+        "reading": "",
         "section": "§3.2",
         "paper": "1.7 / 1.2 points",
-        "measured": "25.00 [12.58, 37.42] / 0.00 [0.00, 0.00] points",
-        "verdict": "sign supported on photos, scaled net, 4 epochs, 3 seeds",
+        "measured": "25.00 [4.84, 45.16] / 0.00 [0.00, 0.00] points",
+        "verdict": "sign supported on photos, scaled net, 4 epochs, 3 against 5 seeds",
         "colour": "supported",
-        "conditions": "photos; test, ten crops, one-gpu minus cnn; 4 epochs; seeds 0, 1, 2; t over 3 seeds",
-        "interval": "[12.58, 37.42] points",
-        "p": pytest.approx(0.01307, abs=1e-5),
-        "p_holm": pytest.approx(0.02614, abs=2e-5),
+        "note": "",
+        "conditions": "photos; test, ten crops, one-gpu minus cnn; 4 epochs; seeds 0-2 against 0-4; t, one spread of 2 "
+        "variants, over 3 and 5 seeds and 20 images",
+        "interval": "[4.84, 45.16] points",
+        "family": "seeds",
+        "p": pytest.approx(0.01733, abs=1e-5),
+        "p_holm": pytest.approx(2 * 0.01733, abs=2e-5),
+        "p_equivalence": 1.0,
     }
+    assert len(data["datasets"][0]["spreads"]) == 1
     assert (rows["C01"]["colour"], rows["C01"]["interval"], rows["C01"]["p"]) == ("not measured", "", None)

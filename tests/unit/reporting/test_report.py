@@ -38,7 +38,8 @@ def test_the_heading_says_what_was_run(page):
 
 def test_the_glance_counts_verdicts(page):
     tiles = [each.text for each in page.one("ul", of="tiles").all("li")]
-    assert tiles == ["2 ✓ supported", "1 ✗ contradicted", "1 ? inconclusive", "1 ~ indicative", "1 – not measured"]
+    rest = ["1 – not measured"]
+    assert tiles == ["2 ✓ supported", "1 ✗ contradicted", "0 ○ no effect", "1 ? inconclusive", "1 ~ indicative", *rest]
 
 
 def test_the_ledger_shows_every_claim_with_its_verdict_in_colour_sign_and_words(page):
@@ -206,7 +207,7 @@ def test_text_stands_out_from_its_ground_by_day_and_by_night(page):
     for theme in themes:
         colours = dict(re.findall(r"--([\w-]+): (#\w{6});", theme))
         pairs = [(name.removeprefix("on-"), name) for name in colours if name.startswith("on-")]
-        assert len(pairs) == 5
+        assert len(pairs) == 6
         pairs += [(text, ground) for text in ("text", "faint", "link") for ground in ("page", "raised")]
         for one, other in pairs:
             assert contrast(colours[one], colours[other]) >= 4.5, (one, other)
