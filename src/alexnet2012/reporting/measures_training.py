@@ -22,7 +22,7 @@ from alexnet2012.reporting.outcomes import (
 from alexnet2012.reporting.results import Experiment, Results
 from alexnet2012.reporting.trained_alike import answers_of, contrast_gaps, contrast_training_errors
 
-COMPARABLE = "comparable-decay"
+STRONG_DECAY = "strong-decay"
 # Net 145 on ILSVRC-2010: 23 epochs of 10,009 steps at the first learning rate, 0.01 * 0.0005 * 23 * 10,009 / (1 - 0.9).
 PAPERS_TIME_CONSTANTS = 11.5
 
@@ -52,11 +52,11 @@ def measure_dropout(claim: paper.Claim, results: Results, dataset: str) -> Measu
 def measure_training_error(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C19: the training error, evaluation mode, of the net without weight decay minus that of the net with it.
 
-    That is the net whose decay has as many time constants as the paper's, where there is one; else the base net.
+    That is the net of a decay nearer to the paper's in time constants, where there is one; else the base net.
     """
     base, without = take(results, dataset, *claim.variants)
-    if results.find(dataset, COMPARABLE) is not None:
-        (base,) = take(results, dataset, COMPARABLE)
+    if results.find(dataset, STRONG_DECAY) is not None:
+        (base,) = take(results, dataset, STRONG_DECAY)
     found = contrast_training_errors(results, without, base)
     words = conditions([without, base], f"training error, centre crop, {without.key} minus {base.key}")
     return Measurement(

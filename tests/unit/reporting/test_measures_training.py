@@ -104,7 +104,7 @@ def test_c19_is_the_training_error(fake):
 def test_c19_takes_the_decay_that_compares_with_the_papers(fake):
     """Of 20: 7 - 6 with three seeds; momentum 0.9, 2 epochs of 500 steps at 0.01: 0.01 * 0.01 * 1000 / 0.1 = 1."""
     add(fake, "cnn", BASE)
-    for key, wrong, decay in (("no-weight-decay", 7, 0.0), ("comparable-decay", 6, 0.01)):
+    for key, wrong, decay in (("no-weight-decay", 7, 0.0), ("strong-decay", 6, 0.01)):
         add(fake, key, dict.fromkeys(range(3), (wrong, 0)), (2.0, 1.0, 0.5), (0.01, 0.01, 0.001))
         for run in fake.folder.glob(f"runs/photos/{key}-00000000/*"):
             change(run / "record.json", steps=1500, epochs=3, learning_rate=0.01)
@@ -112,8 +112,8 @@ def test_c19_takes_the_decay_that_compares_with_the_papers(fake):
             (run / "config.yaml").write_text(yaml.safe_dump({"training": training}), encoding="utf-8")
     outcome = settled(fake, "C19")
     assert outcome.top1.value == pytest.approx(0.05)
-    assert "no-weight-decay minus comparable-decay" in outcome.conditions
-    assert outcome.conditions.endswith(": no-weight-decay 0, comparable-decay 1, the paper's 11.5")
+    assert "no-weight-decay minus strong-decay" in outcome.conditions
+    assert outcome.conditions.endswith(": no-weight-decay 0, strong-decay 1, the paper's 11.5")
 
 
 def test_c06_tells_of_overfitting_where_answers_were_kept(fake):
