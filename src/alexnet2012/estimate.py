@@ -57,7 +57,8 @@ TEN = 10  # crops
 START_FACTOR = 2.0  # a job imports torch, which is measured, opens the tracking store and writes its records
 AFTERWARDS = 6  # jobs one after another: tables, figures, cards, report, publishing, showing
 ANALYSED, ANALYSED_IMAGES = "cnn", 150_000  # the variant whose features are looked at, and on how many images
-COPIED_S, DECODED_S = 1e-4, 3.5e-3  # one core, for an image that is packed as it is, and for a photograph of 500 x 375
+# One core, for an image that is packed as it is, for a photograph of 500 x 375, and for one of 64 x 64.
+COPIED_S, DECODED_S, DECODED_TINY_S = 1e-4, 3.5e-3, 3e-4
 # A mixture converges after about 60 steps, each of which takes a quarter of what encoding its descriptors would;
 # learning atoms takes about as long.
 LEARNING_STEPS = 15
@@ -528,7 +529,8 @@ def add_up(work: Work, found: Measured, rates: dict[str, Rate], machine: Machine
 
 def preparation_seconds(dataset: PlannedDataset, found: Measured, cores: int) -> float:
     """Photographs are decoded, and for JPEG storage encoded again, by all cores; other images are copied by one."""
-    decoding = DECODED_S / cores * (1 if dataset.storage == "raw" else 2)
+    decoded_s = DECODED_TINY_S if dataset.kind == TINY_IMAGENET else DECODED_S
+    decoding = decoded_s / cores * (1 if dataset.storage == "raw" else 2)
     image_s = COPIED_S if dataset.kind in ("cifar10", "rotations") else decoding
     return 0.0 if dataset.packed else found.start_s + sum(dataset.images.values()) * image_s
 

@@ -216,6 +216,17 @@ def test_a_subset_has_fewer_images_and_none_of_a_split_whose_labels_are_withheld
     assert (older.classes, older.exact, newer.classes) == (100, False, 20)
 
 
+def test_tiny_imagenet_is_counted_by_its_published_numbers():
+    tiny = {"kind": "tiny_imagenet", "size_px": 64}
+    values = {**TINY, "datasets": {"tiny": tiny, "tiny40": {**tiny, "splits": "merged", "subset": {"classes": 40}}}}
+    values["datasets"]["rest"] = {**tiny, "subset": {"classes_not_in": "tiny40"}, "splits": "merged"}
+    values["experiments"] = [{**TINY["experiments"][0], "dataset": name} for name in values["datasets"]]
+    whole, some, rest = plan(values).datasets.values()
+    assert (whole.images, whole.classes) == ({"train": 90_000, "val": 10_000, "test": 10_000}, 200)
+    assert (some.images, some.classes) == ({"train": 15_400, "val": 2_200, "test": 4_400}, 40)
+    assert (rest.images, rest.classes) == ({"train": 61_600, "val": 8_800, "test": 17_600}, 160)
+
+
 def test_the_releases_are_counted_as_the_paper_counts_them():
     Path("classes.txt").write_text("".join(f"n{k:08d}\n" for k in range(5_092)), encoding="utf-8")
     dataset = counted(changed(TINY, kind="fall2009", size_px=256, class_list="classes.txt"))
