@@ -35,8 +35,8 @@ class ClaimExperiment(Section):
 class Experiment(Section):
     """One line of the plan: a variant with its seeds, or an ensemble, on a dataset; and the tables that show it.
 
-    `pretrained_on`: the dataset of the training that it starts from. `epochs`: another length of its logged schedule,
-    in epochs; the changes of the schedule scale with it.
+    `pretrained_on`: the dataset of the training that it starts from; `pretraining` is laid over the settings of that
+    training. `epochs`: another length of its logged schedule, in epochs; the changes of the schedule scale with it.
     """
 
     dataset: str
@@ -45,6 +45,7 @@ class Experiment(Section):
     seeds: Seeds = []
     length: Length = "here"
     pretrained_on: str | None = None
+    pretraining: dict[str, Any] = {}
     epochs: int | None = Field(default=None, ge=1)
     tables: list[TableName] = Field(min_length=1)
 
@@ -54,7 +55,9 @@ class Experiment(Section):
             raise ValueError("an experiment names either a variant or an ensemble")
         if self.variant is not None and not self.seeds:
             raise ValueError(f"variant {self.variant} needs seeds, e.g. seeds: [0]")
-        for name in ("seeds", "length", "pretrained_on", "epochs") if self.ensemble is not None else ():
+        if self.pretraining and self.pretrained_on is None:
+            raise ValueError("pretraining changes the training that pretrained_on names; write that or remove it")
+        for name in ("seeds", "length", "pretrained_on", "pretraining", "epochs") if self.ensemble is not None else ():
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"ensemble {self.ensemble} takes its members as they are; remove {name}")
         return self

@@ -187,7 +187,7 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets:
             if runs.setdefault((run.dataset_name, run.variant, run.seed), run) != run:
                 raise ConfigError(
                     f"{line}: {run.variant} seed {run.seed} on {run.dataset_name} is asked for in two ways "
-                    "(length, epochs or pretrained_on differ); keep one of them"
+                    "(length, epochs, pretrained_on or pretraining differ); keep one of them"
                 )
     ensembles = {
         (experiment.dataset, experiment.ensemble): resolve_ensemble(resolver, line, experiment, runs)

@@ -124,7 +124,8 @@ class Resolver:
                 "the dataset of that training"
             )
         earlier = Experiment(dataset=experiment.pretrained_on, variant=start.variant, seeds=[seed], tables=["claims"])
-        return Start(run=self.resolve(line, earlier, seed, start.training), layers=start.layers)
+        training = merge(start.training, experiment.pretraining)
+        return Start(run=self.resolve(line, earlier, seed, training), layers=start.layers)
 
 
 def base_on(config: Config, dataset_name: str | None, source: str) -> dict[str, Any]:

@@ -56,6 +56,15 @@ def test_each_seed_is_pretrained_first_on_the_other_dataset():
     assert made.runs == (made.trainings[2], made.trainings[3])  # only these are evaluated
 
 
+def test_a_configuration_may_pretrain_for_another_length():
+    longer = {**STAR, "pretraining": {"schedule": {"kind": "fixed", "epochs": [5, 2, 1]}}}
+    first, _, tuned, _ = plan(longer).trainings
+    assert first.training.schedule.epochs == [5, 2, 1] and tuned.training.schedule.epochs == [3, 1]
+    assert plan(longer).runs[0].hash8 != plan(STAR).runs[0].hash8
+    assert "schedul" in complaint({**STAR, "pretraining": {"schedul": {}}})
+    assert "pretraining" in complaint({**STAR, "pretrained_on": None, "pretraining": {"schedule": {}}})
+
+
 def test_what_it_is_pretrained_on_makes_another_run():
     others = {**VALUES["datasets"], "other": {"kind": "imagefolder", "folder": "x", "size_px": 32}}
     hashes = {
