@@ -17,7 +17,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from alexnet2012.config.datasets import EDITIONS, TINY_IMAGENET, DatasetConfig
+from alexnet2012.config.datasets import (
+    DOWNSAMPLED,
+    EDITIONS,
+    KINDS_AS_THEY_ARE,
+    TINY_IMAGENET,
+    DatasetConfig,
+)
 from alexnet2012.config.nets import BaselineConfig, FisherConfig
 from alexnet2012.config.plan import EnsembleRun, Plan, make_plan
 from alexnet2012.config.schedules import warn_of_few_steps
@@ -28,6 +34,8 @@ from alexnet2012.data.decode import IMAGE_FORMATS
 from alexnet2012.data.packed import SPLITS
 from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.class_list import read_class_list
+from alexnet2012.data.sources.downsampled_imagenet import EXPECTED as DOWNSAMPLED_IMAGENET
+from alexnet2012.data.sources.downsampled_imagenet import count_downsampled_imagenet
 from alexnet2012.data.sources.draw import share_of
 from alexnet2012.data.sources.rotations import ORIENTATIONS
 from alexnet2012.data.sources.tiny_imagenet import EXPECTED as TINY
@@ -42,9 +50,10 @@ from alexnet2012.model.geometry import describe
 from alexnet2012.preflight import list_missing
 from alexnet2012.provenance import describe_hardware
 
-# CIFAR-10 with 500 images a class drawn for val; the editions as they are published.
+# CIFAR-10 with 500 images a class drawn for val, downsampled ImageNet with 50; the editions as they are published.
 KNOWN = {
     "cifar10": ({"train": 45_000, "val": 5_000, "test": 10_000}, 10),
+    DOWNSAMPLED: (count_downsampled_imagenet(), DOWNSAMPLED_IMAGENET.classes),
     "ilsvrc2010": (ILSVRC2010.counts, ILSVRC2010.classes),
     "ilsvrc2012": (ILSVRC2012.counts, ILSVRC2012.classes),
 }
@@ -248,7 +257,7 @@ def count_images(config: DatasetConfig, data_folder: Path) -> dict[str, Any]:
         if config.kind == "ilsvrc2012" and not holds_test(folder):
             images = {**images, "test": 0}
         counts = {"images": images, "classes": classes, "origin": "the edition's own numbers"}
-        if config.kind in EDITIONS and not config.complete:
+        if config.kind in (*EDITIONS, DOWNSAMPLED) and not config.complete:
             counts |= {"exact": False, "at_most": True}
     elif config.kind == TINY_IMAGENET:
         counts = {"images": count_tiny_imagenet(config), "classes": TINY.classes, "origin": "its published numbers"}
@@ -531,7 +540,7 @@ def preparation_seconds(dataset: PlannedDataset, found: Measured, cores: int) ->
     """Photographs are decoded, and for JPEG storage encoded again, by all cores; other images are copied by one."""
     decoded_s = DECODED_TINY_S if dataset.kind == TINY_IMAGENET else DECODED_S
     decoding = decoded_s / cores * (1 if dataset.storage == "raw" else 2)
-    image_s = COPIED_S if dataset.kind in ("cifar10", "rotations") else decoding
+    image_s = COPIED_S if dataset.kind in KINDS_AS_THEY_ARE else decoding
     return 0.0 if dataset.packed else found.start_s + sum(dataset.images.values()) * image_s
 
 

@@ -15,24 +15,28 @@ EDITIONS = ("ilsvrc2010", "ilsvrc2012")
 RELEASES = ("fall2009", "fall2011")
 TINY_IMAGENET = "tiny_imagenet"
 TINY_IMAGENET_PX = 64
-KINDS_IN_ARCHIVES = (*EDITIONS, *RELEASES, TINY_IMAGENET)
-KINDS_IN_FOLDERS = ("imagefolder", *KINDS_IN_ARCHIVES)
+DOWNSAMPLED = "downsampled_imagenet"
+DOWNSAMPLED_PX = (32, 64)
+KINDS_DECODED = ("imagefolder", *EDITIONS, *RELEASES, TINY_IMAGENET)
+KINDS_AS_THEY_ARE = ("cifar10", DOWNSAMPLED, "rotations")  # raw pixels of the stored size
+KINDS_IN_ARCHIVES = (*EDITIONS, *RELEASES, TINY_IMAGENET, DOWNSAMPLED)  # checked whole before the first job
 
-# The kinds that have a setting; others refuse it. CIFAR-10's 60,000 images are packed as they are, and rotations are of
-# the images that another dataset packs.
+# The kinds that have a setting; others refuse it. Rotations are of the images that another dataset packs.
 ONLY_FOR = {
     "of": ("rotations",),
     "layout": EDITIONS,
     "class_list": RELEASES,
     "splits": (TINY_IMAGENET,),
-    **dict.fromkeys(("subset", "storage", "bad_images"), KINDS_IN_FOLDERS),
-    **dict.fromkeys(("folder", "split_seed", "val_fraction", "test_fraction"), ("cifar10", *KINDS_IN_FOLDERS)),
-    **dict.fromkeys(("complete", "jpeg_quality", "max_bad_images"), ("cifar10", *KINDS_IN_FOLDERS)),
+    "subset": (*KINDS_DECODED, DOWNSAMPLED),
+    **dict.fromkeys(("storage", "bad_images"), KINDS_DECODED),
+    **dict.fromkeys(("folder", "split_seed", "complete"), ("cifar10", *KINDS_DECODED, DOWNSAMPLED)),
+    **dict.fromkeys(("val_fraction", "test_fraction"), ("cifar10", *KINDS_DECODED)),
+    **dict.fromkeys(("jpeg_quality", "max_bad_images"), ("cifar10", *KINDS_DECODED)),
 }
 # The kinds that cannot do without a setting, and an example.
 NEEDED = {
     "of": (("rotations",), "NAME of the dataset whose images are rotated"),
-    "folder": (("imagefolder", *EDITIONS, *RELEASES), "path/to/images"),
+    "folder": (("imagefolder", *EDITIONS, *RELEASES, DOWNSAMPLED), "path/to/images"),
     "class_list": (RELEASES, "path/to/file with one WordNet id on each line"),
 }
 
@@ -89,7 +93,15 @@ class DatasetConfig(Section):
     """
 
     kind: Literal[
-        "cifar10", "imagefolder", "ilsvrc2010", "ilsvrc2012", "fall2009", "fall2011", "tiny_imagenet", "rotations"
+        "cifar10",
+        "imagefolder",
+        "ilsvrc2010",
+        "ilsvrc2012",
+        "fall2009",
+        "fall2011",
+        "tiny_imagenet",
+        "downsampled_imagenet",
+        "rotations",
     ]
     of: str | None = None
     source: "DatasetConfig | None" = None
@@ -127,6 +139,11 @@ class DatasetConfig(Section):
                 raise ValueError(f"{self.kind} needs {name}; write {name}: {example}")
         if self.kind == "cifar10" and self.size_px != 32:
             raise ValueError(f"size_px is {self.size_px}, but CIFAR-10's images are 32 pixels wide; write size_px: 32")
+        if self.kind == DOWNSAMPLED and self.size_px not in DOWNSAMPLED_PX:
+            raise ValueError(
+                f"size_px is {self.size_px}, but the images of downsampled ImageNet are read as published, 32 or 64 "
+                "pixels wide; write size_px: 64"
+            )
         return self
 
     @model_validator(mode="after")

@@ -21,13 +21,12 @@ import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy._core.multiarray import _reconstruct
 from PIL import Image
 
 from alexnet2012.config import datasets
+from alexnet2012.data.pickles import load_arrays
 from alexnet2012.errors import DataError
 from alexnet2012.files import locked
 
@@ -271,7 +270,7 @@ def _read_official(path: Path) -> Cifar10:
         members = {name: (path / name).read_bytes() for name in BATCHES}
     else:
         members = _read_members(path, OFFICIAL_FOLDER, BATCHES)
-    batches = [_ArraysOnlyUnpickler(io.BytesIO(members[name]), encoding="bytes").load() for name in BATCHES]
+    batches = [load_arrays(io.BytesIO(members[name]), encoding="bytes") for name in BATCHES]
     images = [np.asarray(batch[b"data"]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1) for batch in batches]
     labels = [np.asarray(batch[b"labels"], dtype=np.uint8) for batch in batches]
     return Cifar10(np.concatenate(images[:5]), np.concatenate(labels[:5]), images[5], labels[5])
@@ -297,13 +296,3 @@ def _read_members(path: Path, folder: str, names: tuple[str, ...]) -> dict[str, 
     if missing := [name for name in names if name not in members]:
         raise ValueError(f"{folder}/{missing[0]} is missing from it")
     return members
-
-
-class _ArraysOnlyUnpickler(pickle.Unpickler):
-    """Builds numpy arrays and nothing else: a pickle from the network can otherwise run any code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        allowed = {"_reconstruct": _reconstruct, "ndarray": np.ndarray, "dtype": np.dtype}
-        if module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray") and name in allowed:
-            return allowed[name]
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch of CIFAR-10 needs")

@@ -4,7 +4,8 @@ Columns, because 15 million Python objects (the Fall 2011 release) would need ma
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -58,15 +59,33 @@ class Listing:
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """One split that needs no decoding: `images` yields n images uint8 (s, s, 3), which need not all be in memory;
-    labels int64 (n,), names as in a Listing."""
+    """One split that needs no decoding: n images uint8 (s, s, 3); labels int64 (n,), names as in a Listing.
+
+    `images` yields them one after another, so that not all need be in memory; of more than n, those numbered `rows`,
+    ascending, are the split's.
+    """
 
     names: "pa.Array"
     labels: np.ndarray
     images: Iterable[np.ndarray]
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, rows: np.ndarray) -> "Arrays":
+        """The images `rows`, which are ascending: `images` are read in their own order."""
+        assert (np.diff(rows) > 0).all(), "ascending"
+        own = rows if self.rows is None else self.rows[rows]
+        return replace(self, names=self.names.take(rows), labels=self.labels[rows], rows=own)
+
+    def read(self) -> Iterable[np.ndarray]:
+        """The n images, one after another."""
+        if self.rows is None:
+            return self.images
+        taken = np.zeros(self.rows.max(initial=-1) + 1, bool)
+        taken[self.rows] = True
+        return compress(self.images, taken)
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def _pack(
         folder.mkdir(exist_ok=True)
         rows = np.arange(len(split))
         if isinstance(split, Arrays):
-            RawStore(folder, len(split), dataset.size_px).write(split.images)
+            RawStore(folder, len(split), dataset.size_px).write(split.read())
             size = np.full(len(split), dataset.size_px, np.int32)
             results[split_name] = SplitResult(split, Found(size, size, {}, {}), rows)
             continue

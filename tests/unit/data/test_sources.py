@@ -82,7 +82,7 @@ def test_a_pickle_that_asks_for_code_is_refused(tmp_path, cifar10):
     (tmp_path / "cifar-10-batches-py").mkdir()
     for name in downloads.BATCHES:
         (tmp_path / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(os.getcwd))
-    with pytest.raises(DataError, match="asks for posix.getcwd, which no batch of CIFAR-10 needs"):
+    with pytest.raises(DataError, match="posix.getcwd"):
         downloads.read_cifar10(tmp_path / "cifar-10-batches-py")
 
 

@@ -36,6 +36,19 @@ def draw_per_class(labels: np.ndarray, per_class: int, seed: int) -> tuple[np.nd
     return np.setdiff1d(np.arange(len(labels)), drawn), drawn
 
 
+def refuse_few(labels: np.ndarray, classes: Sequence[str], per_class: int, otherwise: str) -> None:
+    """Raises DataError for a class of which drawing `per_class` training images for val would leave none.
+
+    `otherwise`: what can be done besides fetching the images again.
+    """
+    counts = np.bincount(labels, minlength=len(classes))
+    if len(few := np.flatnonzero(counts <= per_class)):
+        raise DataError(
+            f"Class {classes[few[0]]} has only {counts[few[0]]} training images: with {per_class} for val none would "
+            f"be left. Fetch the images again, or {otherwise}."
+        )
+
+
 def draw_fractions(
     labels: np.ndarray, classes: Sequence[str], fractions: dict[str, float], seed: int
 ) -> dict[str, np.ndarray]:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from alexnet2012.config.datasets import RELEASES, TINY_IMAGENET, DatasetConfig
+from alexnet2012.config.datasets import DOWNSAMPLED, RELEASES, TINY_IMAGENET, DatasetConfig
 from alexnet2012.data.sources.cifar10 import find_cifar10
+from alexnet2012.data.sources.downsampled_imagenet import find_downsampled_imagenet
 from alexnet2012.data.sources.folders import scan_image_folder
 from alexnet2012.data.sources.ilsvrc2010 import find_ilsvrc2010
 from alexnet2012.data.sources.ilsvrc2012 import find_ilsvrc2012
@@ -43,4 +44,6 @@ def _find(dataset: DatasetConfig, data_folder: Path) -> Source:
         return find_tiny_imagenet(dataset, data_folder / "downloads")
     if dataset.kind in RELEASES:
         return find_release(dataset)
+    if dataset.kind == DOWNSAMPLED:
+        return find_downsampled_imagenet(dataset)
     return scan_image_folder(dataset)

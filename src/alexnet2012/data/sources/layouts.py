@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet2012.config.datasets import RELEASES, TINY_IMAGENET, DatasetConfig
+from alexnet2012.config.datasets import DOWNSAMPLED, RELEASES, TINY_IMAGENET, DatasetConfig
+from alexnet2012.data.sources.downsampled_layouts import check_downsampled
 from alexnet2012.data.sources.shards import find_shards
 from alexnet2012.data.sources.tiny_layouts import check_tiny_imagenet
 from alexnet2012.errors import ConfigError
@@ -65,6 +66,8 @@ def check_source(dataset: DatasetConfig) -> list[str]:
         return [f"the folder {folder} does not exist; name an existing one as the dataset's folder"]
     if dataset.kind == "ilsvrc2010":
         return list(_find_files(folder, TARS_2010).missing)
+    if dataset.kind == DOWNSAMPLED:
+        return check_downsampled(folder, dataset.complete)
     if dataset.kind == "ilsvrc2012":
         return _check_2012(folder, dataset.layout, dataset.complete)
     if dataset.kind in RELEASES:

@@ -9,7 +9,7 @@ from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import downloads
 from alexnet2012.data.listing import Arrays, Listing
 from alexnet2012.data.sources import layouts
-from alexnet2012.data.sources.draw import draw_fractions, draw_per_class, share_of
+from alexnet2012.data.sources.draw import draw_fractions, draw_per_class, refuse_few, share_of
 from alexnet2012.data.sources.source import Source
 from alexnet2012.data.sources.tiny_download import OFFICIAL, fetch_tiny_imagenet
 from alexnet2012.data.sources.tiny_layouts import find_place
@@ -76,12 +76,7 @@ def describe_splits(dataset: DatasetConfig) -> str:
 def split_officially(source: Source, dataset: DatasetConfig) -> dict[str, Listing | Arrays]:
     """Test is the official val; val is VAL_PER_CLASS images of each class drawn from train with `split_seed`."""
     train, test = _labelled(source)
-    counts = np.bincount(train.labels, minlength=len(source.classes))
-    if len(few := np.flatnonzero(counts <= VAL_PER_CLASS)):
-        raise DataError(
-            f"Class {source.classes[few[0]]} has only {counts[few[0]]} training images: with {VAL_PER_CLASS} for val "
-            "none would be left. Fetch the images again, or set splits: merged."
-        )
+    refuse_few(train.labels, source.classes, VAL_PER_CLASS, "set splits: merged")
     kept, drawn = draw_per_class(train.labels, VAL_PER_CLASS, dataset.split_seed)
     return {"train": train.take(kept), "val": train.take(drawn), "test": test}
 

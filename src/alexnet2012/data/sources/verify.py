@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet2012.data.listing import WITHHELD, Listing, Problem
+from alexnet2012.data.listing import WITHHELD, Arrays, Listing, Problem
 from alexnet2012.data.sources.layouts import EDITION_2010, EDITION_2012
 from alexnet2012.data.sources.names import LISTED, list_some, numbers_of
 from alexnet2012.data.sources.source import Checksum, Source, as_list
@@ -61,7 +61,7 @@ class Inventory:
     description: str
     folder: Path
     classes: tuple[str, ...]
-    splits: dict[str, Listing]
+    splits: dict[str, Listing | Arrays]
     problems: tuple[Problem, ...] = ()
     differences: tuple[str, ...] = ()
     checksums: tuple[Checksum, ...] = ()
@@ -186,7 +186,7 @@ def _compare_numbers(listing: Listing, split: str, expected: Expected) -> list[s
 
 
 def _compare_classes(
-    split: str, listing: Listing, classes: Sequence[str], low: np.ndarray, high: np.ndarray
+    split: str, listing: Listing | Arrays, classes: Sequence[str], low: np.ndarray, high: np.ndarray
 ) -> list[str]:
     counts = _count_by_class(listing, classes)
     lines = []
@@ -203,7 +203,7 @@ def _more(lines: list[str]) -> str:
     return f"; and {len(lines) - LISTED:,} more classes" if len(lines) > LISTED else ""
 
 
-def _count_by_class(listing: Listing, classes: Sequence[str]) -> np.ndarray:
+def _count_by_class(listing: Listing | Arrays, classes: Sequence[str]) -> np.ndarray:
     return np.bincount(listing.labels[listing.labels >= 0], minlength=len(classes))
 
 
