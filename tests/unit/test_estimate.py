@@ -460,6 +460,25 @@ def test_the_paper_on_fewer_cores_than_a_training_wants(measured):
     assert "cards are taken to come with 4 cores each (torch_threads), beside this machine's 2" in render_time(values)
 
 
+def test_imagenet_at_64_pixels_is_planned_without_its_files(measured):
+    work = estimate.survey(ROOT / "config/imagenet64.yaml", VARIANTS, Path("data"))
+    dataset = work.datasets["imagenet64"]
+    assert dataset.images == {"train": 1_231_167, "val": 50_000, "test": 50_000} and dataset.classes == 1000
+    assert (dataset.image_bytes, dataset.exact) == (64 * 64 * 3, True)
+    assert "data/archives/imagenet64" in work.missing[0]
+    values = describe_work(work, MACHINE, Path("data")) | estimate.estimate_time(work, MACHINE, (1,), 3000.0)
+    seconds = values["schedules"][1]["job_s_by_kind"]
+    assert 6 * 30 * 1_231_104 / 3000 < seconds["train"] < 86_400
+    # A ten-thousandth of a second for each image, which is not decoded.
+    assert seconds["prepare"] == pytest.approx(1.0 + 133.1167)
+
+
+def test_an_incomplete_release_has_at_most_its_published_number():
+    small = {"kind": "downsampled_imagenet", "folder": "nowhere", "size_px": 64, "complete": False}
+    counted = estimate.count_images(DatasetConfig(**small), Path("data"))
+    assert (counted["exact"], counted["at_most"], counted["images"]["train"]) == (False, True, 1_231_167)
+
+
 def test_a_net_that_is_not_measured_is_scaled_by_its_multiply_adds(pictures):
     values = copy.deepcopy(TINY)
     values["experiments"].append({"dataset": "pictures", "variant": "one-gpu", "seeds": [0], "tables": ["table1"]})

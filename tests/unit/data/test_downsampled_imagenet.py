@@ -18,6 +18,8 @@ from fake_downsampled import (
 )
 
 from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.config.experiments import Config
+from alexnet2012.data import space
 from alexnet2012.data.listing import Arrays
 from alexnet2012.data.packed import open_packed
 from alexnet2012.data.prepare import check, prepare
@@ -26,6 +28,8 @@ from alexnet2012.data.sources.downsampled_batches import read_images
 from alexnet2012.data.sources.downsampled_imagenet import count_downsampled_imagenet
 from alexnet2012.data.sources.downsampled_layouts import TRAIN, VAL
 from alexnet2012.data.sources.source import Source
+from alexnet2012.errors import DataError
+from alexnet2012.preflight import list_archived
 
 DRAWN = 3  # of each class of train, for val
 
@@ -149,7 +153,11 @@ def test_a_class_without_training_images_is_left_out_of_an_incomplete_release(tm
 
 def test_the_check_before_the_first_job_says_what_there_is(tmp_path, batches, capsys):
     write_npz(tmp_path, batches)
-    check("some", DatasetConfig(kind="downsampled_imagenet", folder=str(tmp_path), size_px=SIDE), tmp_path / "data")
+    dataset = DatasetConfig(kind="downsampled_imagenet", folder=str(tmp_path), size_px=SIDE)
+    line = {"dataset": "some", "variant": "cnn", "seeds": [0], "tables": ["table1"]}
+    config = Config(name="x", datasets={"some": dataset}, experiments=[line])
+    assert list_archived(config, tmp_path / "data", ["some"]) == ["some"]
+    check("some", dataset, tmp_path / "data")
     assert "some: 78 train, 15 val, 20 test images in 5 classes" in capsys.readouterr().out
 
 
@@ -162,6 +170,43 @@ def test_an_npz_is_read_a_few_images_at_a_time(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < images * 3072 / 4  # pieces of 256 images; twice while one is cut
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({}, "size_px is 256"),
+        ({"size_px": 16}, "size_px is 16"),
+        ({"size_px": 64, "folder": None}, "folder"),
+        ({"size_px": 64, "storage": "jpeg"}, "storage"),
+        ({"size_px": 64, "bad_images": "skip", "max_bad_images": 2}, "bad_images"),
+        ({"size_px": 64, "val_fraction": 0.2}, "val_fraction"),
+        ({"size_px": 64, "layout": "tars"}, "layout"),
+    ],
+)
+def test_settings_that_it_has_not_are_refused(settings, key):
+    with pytest.raises(ValueError, match=key):
+        DatasetConfig(kind="downsampled_imagenet", **{"folder": "there", **settings})
+
+
+def test_the_same_release_elsewhere_is_packed_once_and_other_draws_of_it_again():
+    def identity(**settings):
+        return DatasetConfig(kind="downsampled_imagenet", **{"folder": "there", "size_px": 64, **settings}).identity
+
+    assert identity() == identity(folder="elsewhere") == {"kind": "downsampled_imagenet", "size_px": 64}
+    others = [identity(size_px=32), identity(split_seed=1), identity(subset={"classes": 9}), identity(complete=False)]
+    assert all(other != identity() for other in others)
+
+
+def test_a_full_disk_is_told_before_anything_is_packed_without_a_storage_that_it_has_not(
+    tmp_path, batches, monkeypatch
+):
+    write_npz(tmp_path, batches)
+    monkeypatch.setattr(space.shutil, "disk_usage", lambda _: space.shutil._ntuple_diskusage(10, 9, 1))
+    dataset = DatasetConfig(kind="downsampled_imagenet", folder=str(tmp_path), size_px=SIDE)
+    with pytest.raises(DataError, match="1 free|0.0 kB free") as raised:
+        prepare("small", dataset, tmp_path / "data")
+    assert "jpeg" not in str(raised.value)
 
 
 def test_the_numbers_of_images_are_known_beforehand(monkeypatch):
