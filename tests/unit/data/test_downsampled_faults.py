@@ -190,12 +190,8 @@ def test_what_a_file_holds_is_told_with_its_name(fault, tmp_path):
     change(tmp_path)
     with pytest.raises(DataError, match=named) as raised:
         find(tmp_path)
-    if "classes" not in fault and "class" not in fault:
+    if "class" not in fault:  # else it is told class by class
         assert PICKLE in str(raised.value)
-
-
-def test_both_tables_hold_at_least_twenty_faults():
-    assert len(MISPLACED) + len(DAMAGED) >= 20
 
 
 @pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.8, 0.99])
