@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from alexnet2012 import paper
-from alexnet2012.reporting.families import Tested, run_tests
+from alexnet2012.reporting.families import Adjusted, run_tests
 from alexnet2012.reporting.measures_analysis import measure_neighbours, measure_specialisation
 from alexnet2012.reporting.measures_arithmetic import count_conv_shares, count_sizes
 from alexnet2012.reporting.measures_cifar import CIFAR10, measure_normalisation, measure_relu_speed
@@ -62,7 +62,7 @@ class Entry:
     claim: paper.Claim
     outcome: Outcome
     verdict: Verdict
-    tested: Tested | None
+    tested: Adjusted | None
 
 
 def settle_all(results: Results, dataset: str) -> list[Entry]:

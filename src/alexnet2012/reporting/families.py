@@ -17,7 +17,7 @@ Family = Literal["seeds", "images"]
 
 
 @dataclass(frozen=True)
-class Tested:
+class Adjusted:
     """A claim's p, adjusted over the `size` tests of its family.
 
     `detectable`: the true difference that the test would have found four times in five, a fraction or a logarithm; None
@@ -34,9 +34,9 @@ class Tested:
     p_equivalence: float | None = None
 
 
-def run_tests(claims: Sequence[paper.Claim], outcomes: Sequence[Outcome]) -> list[Tested | None]:
+def run_tests(claims: Sequence[paper.Claim], outcomes: Sequence[Outcome]) -> list[Adjusted | None]:
     """Every claim's test, None for those without one."""
-    found: dict[int, Tested] = {}
+    found: dict[int, Adjusted] = {}
     for family in ("seeds", "images"):
         places = [index for index, each in enumerate(outcomes) if family_of(each) == family]
         found |= dict(zip(places, run_family(family, [(claims[each], outcomes[each]) for each in places]), strict=True))
@@ -50,7 +50,7 @@ def family_of(outcome: Outcome) -> Family | None:
     return "images" if outcome.scope.few else "seeds"
 
 
-def run_family(family: Family, tests: list[tuple[paper.Claim, Measurement]]) -> list[Tested]:
+def run_family(family: Family, tests: list[tuple[paper.Claim, Measurement]]) -> list[Adjusted]:
     """The tests of one family, in the order given."""
     ps = [outcome.tested_p for _, outcome in tests]
     margins = [margin_of(claim, outcome) for claim, outcome in tests]
@@ -58,7 +58,7 @@ def run_family(family: Family, tests: list[tuple[paper.Claim, Measurement]]) -> 
         [p_of_no_effect(*each) for each in zip((outcome for _, outcome in tests), margins, strict=True)]
     )
     return [
-        Tested(family, len(tests), p, p_holm, find_detectable(outcome, level), margin, p_equivalence)
+        Adjusted(family, len(tests), p, p_holm, find_detectable(outcome, level), margin, p_equivalence)
         for p, p_holm, level, margin, p_equivalence, (_, outcome) in zip(
             ps, adjust(ps), levels(ps), margins, equivalence, tests, strict=True
         )

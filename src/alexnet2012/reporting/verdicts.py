@@ -12,7 +12,7 @@ from typing import Literal
 
 from alexnet2012 import paper
 from alexnet2012.evaluation.statistics import Estimate
-from alexnet2012.reporting.families import SIGNIFICANT, Tested
+from alexnet2012.reporting.families import SIGNIFICANT, Adjusted
 from alexnet2012.reporting.outcomes import Measurement, NotMeasured, Outcome, Sign
 
 NO_EFFECT: Literal["no effect"] = "no effect"
@@ -32,7 +32,7 @@ class Verdict:
     note: str = ""
 
 
-def judge(claim: paper.Claim, outcome: Outcome, tested: Tested | None) -> Verdict:
+def judge(claim: paper.Claim, outcome: Outcome, tested: Adjusted | None) -> Verdict:
     """The verdict on one claim, by its test where it has one."""
     if isinstance(outcome, NotMeasured):
         return Verdict(": ".join(part for part in ("not measured", outcome.short) if part), "not measured")
@@ -49,7 +49,7 @@ def judge(claim: paper.Claim, outcome: Outcome, tested: Tested | None) -> Verdic
     return scoped(outcome, sign, words_of(claim, outcome, sign, tested), note)
 
 
-def sign_of(outcome: Measurement, tested: Tested) -> Sign:
+def sign_of(outcome: Measurement, tested: Adjusted) -> Sign:
     """What the tests say: of the sign, else of an effect that is too small to count, else nothing."""
     if tested.p_holm < SIGNIFICANT:
         # A test without an estimate looks in the claimed direction alone.
@@ -59,7 +59,7 @@ def sign_of(outcome: Measurement, tested: Tested) -> Sign:
     return "inconclusive"
 
 
-def words_of(claim: paper.Claim, outcome: Measurement, sign: Sign, tested: Tested | None = None) -> str:
+def words_of(claim: paper.Claim, outcome: Measurement, sign: Sign, tested: Adjusted | None = None) -> str:
     """The sign in words, with the size where it compares: "sign supported, size agrees", "no effect above 1 point"."""
     if sign == NO_EFFECT:
         return f"no effect above {points(tested.margin)}"
@@ -67,7 +67,7 @@ def words_of(claim: paper.Claim, outcome: Measurement, sign: Sign, tested: Teste
     return f"{words}{size_words(claim, outcome)}"
 
 
-def explain(outcome: Measurement, tested: Tested, sign: Sign) -> Iterator[str]:
+def explain(outcome: Measurement, tested: Adjusted, sign: Sign) -> Iterator[str]:
     """What an open test would have found, and how a verdict and its interval go together where they seem not to."""
     found = outcome.top1
     if found is None:

@@ -4,7 +4,7 @@ from alexnet2012 import paper
 from alexnet2012.errors import RecordError
 from alexnet2012.reporting.cells import outcome_cells
 from alexnet2012.reporting.claims import settle
-from alexnet2012.reporting.families import Tested
+from alexnet2012.reporting.families import Adjusted
 from alexnet2012.reporting.outcomes import NotMeasured
 from alexnet2012.reporting.results import load_results
 from alexnet2012.reporting.verdicts import judge
@@ -44,13 +44,13 @@ def test_c21_takes_the_largest_p_of_all_runs(fake):
         "photos; chroma of the two towers' first kernels, permutation test, the largest p; it cannot contradict the "
         "claim; 4 epochs; seeds 0-2",
     ]
-    assert judge(CLAIMS["C21"], outcome, Tested("seeds", 2, 0.03, 0.03)).colour == "supported"
-    assert judge(CLAIMS["C21"], outcome, Tested("seeds", 2, 0.03, 0.06)).colour == "inconclusive"
+    assert judge(CLAIMS["C21"], outcome, Adjusted("seeds", 2, 0.03, 0.03)).colour == "supported"
+    assert judge(CLAIMS["C21"], outcome, Adjusted("seeds", 2, 0.03, 0.06)).colour == "inconclusive"
 
 
 def test_c21_of_one_analysed_seed_is_indicative(fake):
     add(fake, {0: towers(0.5, 0.1, 0.001)}, untouched=4)
-    verdict = judge(CLAIMS["C21"], settled(fake, "C21"), Tested("images", 1, 0.001, 0.001))
+    verdict = judge(CLAIMS["C21"], settled(fake, "C21"), Adjusted("images", 1, 0.001, 0.001))
     assert verdict.text == "indicative: sign supported on photos, the paper's net, 4 epochs, 1 seed"
 
 

@@ -9,7 +9,7 @@ from fake_results import change
 from alexnet2012 import paper
 from alexnet2012.reporting.cells import outcome_cells
 from alexnet2012.reporting.claims import settle
-from alexnet2012.reporting.families import Tested
+from alexnet2012.reporting.families import Adjusted
 from alexnet2012.reporting.results import load_results
 from alexnet2012.reporting.verdicts import judge
 
@@ -57,7 +57,7 @@ def test_c11_is_the_ratio_of_epochs_by_the_logarithms_of_three_seeds(cifar):
         "cifar10; epochs to 25 % training error, tanh over ReLU; 4 to 36 epochs; seeds 0-2; t, one spread of 2 "
         "variants, over 3 and 3 seeds"
     )
-    verdict = judge(CLAIMS["C11"], outcome, Tested("seeds", 1, 0.01, 0.01))
+    verdict = judge(CLAIMS["C11"], outcome, Adjusted("seeds", 1, 0.01, 0.01))
     assert verdict.text == "sign supported, size agrees on cifar10, four-layer nets, 4 to 36 epochs, 3 seeds"
 
 
@@ -169,7 +169,7 @@ def test_c12_is_the_pair_that_differs_in_the_normalisation_alone(cifar):
     )
     assert outcome.conditions == ("cifar10; test, ten crops, cifar-13pct minus cifar-13pct-lrn; 4 epochs; seeds 0-2")
     words = "on cifar10, four-layer nets, 4 epochs, 3 seeds"
-    test = Tested("seeds", 1, 0.01, 0.01)
+    test = Adjusted("seeds", 1, 0.01, 0.01)
     assert judge(CLAIMS["C12"], outcome, test).text == f"sign supported {words}"
     # Its size is judged at the author's own length of training alone.
     change(cifar.folder / "experiments.json", experiments=[each | {"length": "published"} for each in cifar.entries])

@@ -5,7 +5,7 @@ import pytest
 
 from alexnet2012 import paper
 from alexnet2012.evaluation.statistics import Estimate
-from alexnet2012.reporting.families import Tested
+from alexnet2012.reporting.families import Adjusted
 from alexnet2012.reporting.outcomes import Measurement, NotMeasured, Scope
 from alexnet2012.reporting.verdicts import Verdict, judge
 
@@ -20,8 +20,8 @@ def found(value: float, low: float, high: float, scope: Scope = SCOPE, unit: str
     return Measurement(Estimate(value, low, high, "t over 3 seeds", 0.01), unit=unit, scope=scope)
 
 
-def adjusted(p_holm: float, **others) -> Tested:
-    return Tested("seeds", 8, p_holm / 8, p_holm, **others)
+def adjusted(p_holm: float, **others) -> Adjusted:
+    return Adjusted("seeds", 8, p_holm / 8, p_holm, **others)
 
 
 def kind(verdict: Verdict) -> tuple[str, str]:
