@@ -13,7 +13,9 @@ WHOLE = 60_965_224
 # With 1,000 classes at the paper's sizes; with CIFAR-10's ten for the author's CIFAR-10 nets.
 COUNTS = {
     **dict.fromkeys(("cnn", "cnn-two-devices", "no-lrn", "pool-2x2", "no-colour", "no-dropout", "no-crops"), WHOLE),
-    **dict.fromkeys(("no-weight-decay", "tanh", "net145", "net145-2010", "net147", "net148"), WHOLE),
+    **dict.fromkeys(
+        ("lrn-alpha-over-n", "no-weight-decay", "tanh", "net145", "net145-2010", "net147", "net148"), WHOLE
+    ),
     **dict.fromkeys(("one-gpu", "net145-half"), 59_798_312),
     # less 256 x (5*5*48 + 1); conv3 sees 96 maps instead of 256
     "no-conv2": WHOLE - 307_456 - 384 * 9 * 160,
