@@ -21,22 +21,15 @@ MINIMAL = {
 }
 
 
-def plan(variants=VARIANTS, **changes):
-    return make_plan(MINIMAL | changes, "some.yaml", variants)
+def plan(path: Path = VARIANTS, targets: Collection[str] = (), **changes):
+    """With the variants of the file `path`, and the experiments that `targets` ask for."""
+    return make_plan(MINIMAL | changes, "some.yaml", path, targets)
 
 
-def complaint(variants=VARIANTS, **changes) -> str:
+def complaint(path: Path = VARIANTS, **changes) -> str:
     with pytest.raises(ConfigError) as caught:
-        plan(variants, **changes)
+        plan(path, **changes)
     return str(caught.value)
-
-
-def two_devices(net: dict | None = None, training: dict | None = None, variant: str = "cnn-two-devices"):
-    experiments = [{"dataset": "cifar10", "variant": variant, "seeds": [0], "tables": ["in_text"]}]
-    runtime = {} if variant == "cnn-two-devices" else {"placement": "two-devices"}
-    return plan(
-        net=MINIMAL["net"] | (net or {}), training=training or {}, experiments=experiments, runtime=runtime
-    ).runs[0]
 
 
 def committed(name: str, targets: Collection[str] = ()):

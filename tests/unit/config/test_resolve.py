@@ -2,105 +2,86 @@
 
 import pytest
 import yaml
-from minimal import CLAIM, LINE, MINIMAL, ROOT, VARIANTS, committed, complaint, plan, two_devices
+from minimal import CLAIM, LINE, MINIMAL, ROOT, VARIANTS, committed, complaint, plan
 
 from alexnet2012.config.nets import NetConfig
 from alexnet2012.config.plan import describe_target, make_plan
 from alexnet2012.config.schema import TrainingConfig
 
+ENSEMBLE = {"dataset": "cifar10", "ensemble": "5-cnns", "tables": ["table2"]}
+
+
+def planned(found) -> list[tuple[str, int]]:
+    return [(run.variant, run.seed) for run in found.runs]
+
 
 def test_a_plan_may_be_made_before_the_folder_is_there():
     datasets = {"photos": {"kind": "imagefolder", "folder": "nowhere"}}
-    values = MINIMAL | {"datasets": datasets, "experiments": [LINE | {"dataset": "photos"}]}
-    assert len(make_plan(values, "some.yaml", VARIANTS).runs) == 1
+    assert planned(plan(datasets=datasets, experiments=[LINE | {"dataset": "photos"}], net={})) == [("cnn", 0)]
 
 
-@pytest.mark.parametrize(
-    ("name", "hashes", "ensemble"),
-    [
-        ("config.yaml", {"cnn": "7f484866", "cnn-two-devices": "7f484866", "one-gpu": "d7ee8a79"}, "9d37d2e4"),
-        ("cifar10.yaml", {"cnn": "2aac5739", "one-gpu": "b6021796"}, "280db129"),
-    ],
-)
-def test_the_committed_configurations_keep_their_hashes(name, hashes, ensemble):
-    """Whoever changes one of these numbers trains every net anew and loses the committed results' folders."""
-    found = committed(name)
-    assert {run.variant: run.hash8 for run in found.runs} == hashes
-    assert [each.hash8 for each in found.ensembles] == [ensemble]
-
-
-def test_the_rehearsal_plans_seven_trainings_and_one_average():
+def test_the_rehearsal_plans_seven_trainings_and_one_average_and_lists_every_folder():
     found = committed("config.yaml")
-    once = [("one-gpu", 0), ("cnn-two-devices", 0)]
-    assert [(run.variant, run.seed) for run in found.runs] == [*(("cnn", seed) for seed in range(5)), *once]
+    assert planned(found) == [*(("cnn", seed) for seed in range(5)), ("one-gpu", 0), ("cnn-two-devices", 0)]
     assert [run.runtime.gpus_per_training for run in found.runs] == [1] * 6 + [2]
     assert [run.seed for run in found.ensembles[0].members] == [0, 1, 2, 3, 4]
-    assert str(found.ensembles[0].predictions) == "results/rehearsal/predictions/cifar10/5-cnns-9d37d2e4/average"
     assert found.runs[0].training.schedule.epochs == [3, 1]
     assert found.runs[0].net.conv2.model_dump() == {"kernels": 48, "kernel_px": 5, "stride": 1, "pad": 2}
     assert (found.runs[5].net.towers, found.runs[5].net.halved) == (1, ["conv1", "conv2", "conv3", "conv4"])
 
-
-SCALED = ("crop_px", *(f"conv{k}" for k in range(1, 6)), "fc_neurons")
-
-
-def test_the_papers_own_configuration_departs_in_nothing():
-    listed = committed("ilsvrc.yaml").list_experiments()["experiments"]
-    assert len(listed) == 4 and all(each["departures"] == [] for each in listed)
-
-
-def test_what_a_variant_changes_is_no_departure_but_the_base_is():
-    experiments = [{"dataset": "cifar10", "variant": "one-gpu", "seeds": [0], "tables": ["in_text"]}]
-    net = MINIMAL["net"] | {"dropout": 0.0}
-    made = plan(net=net, training={"batch_size": 64, "torch_threads": 2}, experiments=experiments)
-    (listed,) = made.list_experiments()["experiments"]
-    of_net = ["net.crop_px", "net.conv1", "net.dropout"]
-    assert listed["departures"] == ["datasets.size_px", *of_net, "training.batch_size"]
-
-
-def test_the_list_of_experiments_names_every_folder():
-    listed = committed("config.yaml").list_experiments()
+    listed = found.list_experiments()
     cnn, one_gpu, _, ensemble = listed["experiments"]
     assert listed["name"] == "rehearsal"
     assert cnn["runs"] == [f"results/rehearsal/runs/cifar10/cnn-7f484866/seed{seed}" for seed in range(5)]
     assert one_gpu["predictions"] == ["results/rehearsal/predictions/cifar10/one-gpu-d7ee8a79/seed0"]
+    scaled = [f"net.{key}" for key in ("crop_px", "conv1", "conv2", "conv3", "conv4", "conv5", "fc_neurons")]
     assert ensemble == {
         "dataset": "cifar10",
         "kind": "cifar10",
         "splits": ["val", "test"],
-        "departures": ["datasets.size_px", *(f"net.{key}" for key in SCALED), "training.schedule"],
+        "departures": ["datasets.size_px", *scaled, "training.schedule"],
         "tables": ["table2", "in_text"],
         "ensemble": "5-cnns",
         "predictions": ["results/rehearsal/predictions/cifar10/5-cnns-9d37d2e4/average"],
     }
 
 
-def test_a_placement_changes_no_hash_and_takes_two_cards_and_twice_the_threads():
-    run = two_devices(training={"torch_threads": 3})
-    (alone,) = plan(training={"torch_threads": 3}).runs[:1]
-    assert (run.hash8, alone.variant) == (alone.hash8, "cnn")
-    assert (run.runtime.placement, run.runtime.gpus_per_training, run.training_threads) == ("two-devices", 2, 6)
+def test_the_papers_own_configuration_departs_in_nothing():
+    listed = committed("ilsvrc.yaml").list_experiments()["experiments"]
+    assert len(listed) == 4 and all(each["departures"] == [] for each in listed)
+    assert plan().runs[0].training == TrainingConfig()
+
+
+def test_what_a_variant_changes_is_no_departure_but_the_base_is():
+    net, training = MINIMAL["net"] | {"dropout": 0.0}, {"batch_size": 64, "torch_threads": 2}
+    made = plan(net=net, training=training, experiments=[LINE | {"variant": "one-gpu"}])
+    (listed,) = made.list_experiments()["experiments"]
+    of_net = ["net.crop_px", "net.conv1", "net.dropout"]
+    assert listed["departures"] == ["datasets.size_px", *of_net, "training.batch_size"]
+
+
+@pytest.mark.parametrize(("variant", "runtime"), [("cnn-two-devices", {}), ("cnn", {"placement": "two-devices"})])
+def test_a_placement_changes_no_hash_and_takes_two_cards_and_twice_the_threads(variant, runtime):
+    threads = {"torch_threads": 3}
+    (run,) = plan(training=threads, runtime=runtime, experiments=[LINE | {"variant": variant}]).runs
+    (alone,) = plan(training=threads).runs
+    assert (run.hash8, run.runtime.placement) == (alone.hash8, "two-devices")
+    assert (run.runtime.gpus_per_training, run.training_threads) == (2, 6)
     assert (alone.runtime.gpus_per_training, alone.training_threads) == (1, 3)
 
 
 def test_where_test_labels_are_withheld_val_alone_is_evaluated(tmp_path):
     editions = {kind: {"kind": kind, "folder": str(tmp_path)} for kind in ("ilsvrc2010", "ilsvrc2012")}
-    experiments = [
-        {"dataset": kind, "variant": "cnn", "seeds": [0, 1, 2, 3, 4], "tables": [table]}
-        for kind, table in (("ilsvrc2010", "table1"), ("ilsvrc2012", "table2"))
-    ]
-    experiments.append({"dataset": "ilsvrc2012", "ensemble": "5-cnns", "tables": ["table2"]})
-    found = plan(datasets=editions, experiments=experiments, net={})
-    assert {run.dataset_name: run.splits for run in found.runs} == {
-        "ilsvrc2010": ("val", "test"),
-        "ilsvrc2012": ("val",),
-    }
+    lines = [LINE | {"dataset": kind, "seeds": [0, 1, 2, 3, 4]} for kind in editions]
+    found = plan(datasets=editions, experiments=[*lines, ENSEMBLE | {"dataset": "ilsvrc2012"}], net={})
+    splits = {run.dataset_name: run.splits for run in found.runs}
+    assert splits == {"ilsvrc2010": ("val", "test"), "ilsvrc2012": ("val",)}
     assert [ensemble.splits for ensemble in found.ensembles] == [("val",)]
     listed = found.list_experiments()["experiments"]
     assert [entry["splits"] for entry in listed] == [["val", "test"], ["val"], ["val"]]
 
 
-def test_the_hash_does_not_depend_on_the_order_of_keys():
+def test_neither_order_nor_defaults_written_out_nor_a_calibration_change_a_hash(tmp_path):
     values = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     reordered = {
         key: dict(reversed(value.items())) if key in ("net", "training") else value
@@ -108,33 +89,22 @@ def test_the_hash_does_not_depend_on_the_order_of_keys():
     }
     assert make_plan(reordered, "x", VARIANTS).runs[0].hash8 == "7f484866"
 
-
-def test_writing_a_default_out_changes_no_hash():
-    written = plan(training={"batch_size": 128, "learning_rate": 0.01, "augmentation": {"crops": True}})
+    (tmp_path / "weights.pth").touch()
+    datasets = MINIMAL["datasets"] | {"imagenet": {"kind": "ilsvrc2012", "folder": str(tmp_path)}}
+    calibration = {"dataset": "imagenet", "weights": str(tmp_path / "weights.pth")}
+    defaults = {"batch_size": 128, "learning_rate": 0.01, "augmentation": {"crops": True}}
+    written = plan(training=defaults, datasets=datasets, calibration=calibration)
+    assert written.config.calibration.model_dump() == calibration
     assert written.runs[0].hash8 == plan().runs[0].hash8
 
 
-def test_a_calibration_changes_no_hash(tmp_path):
-    (tmp_path / "weights.pth").touch()
-    datasets = MINIMAL["datasets"] | {"imagenet": {"kind": "ilsvrc2012", "folder": str(tmp_path)}}
-    section = {"dataset": "imagenet", "weights": str(tmp_path / "weights.pth")}
-    found = plan(datasets=datasets, calibration=section)
-    assert found.config.calibration.model_dump() == section
-    assert found.runs[0].hash8 == plan().runs[0].hash8
-    assert plan().config.calibration is None
-
-
-def test_two_lines_of_one_variant_train_each_seed_once():
-    found = plan(experiments=[LINE | {"seeds": [0, 1]}, LINE | {"seeds": [1, 2], "tables": ["in_text"]}])
-    assert [run.seed for run in found.runs] == [0, 1, 2]
-    assert [each["seeds"] for each in found.list_experiments()["experiments"]] == [[0, 1], [1, 2]]
-
-
-def test_two_lines_of_one_ensemble_average_it_once():
-    ensemble = {"dataset": "cifar10", "ensemble": "5-cnns", "tables": ["table2"]}
-    found = plan(experiments=[LINE | {"seeds": [0, 1, 2, 3, 4]}, ensemble, ensemble | {"tables": ["in_text"]}])
+def test_two_lines_of_one_variant_train_each_seed_once_and_two_of_an_ensemble_average_it_once():
+    lines = [LINE | {"seeds": [0, 1]}, LINE | {"seeds": [1, 2, 3, 4], "tables": ["in_text"]}]
+    found = plan(experiments=[*lines, ENSEMBLE, ENSEMBLE | {"tables": ["in_text"]}])
+    assert planned(found) == [("cnn", seed) for seed in range(5)]
     assert len(found.ensembles) == 1
-    assert len(found.list_experiments()["experiments"]) == 3
+    listed = found.list_experiments()["experiments"]
+    assert len(listed) == 4 and [each["seeds"] for each in listed[:2]] == [[0, 1], [1, 2, 3, 4]]
 
 
 def test_describing_without_a_configuration_gives_the_papers_net():
@@ -143,43 +113,37 @@ def test_describing_without_a_configuration_gives_the_papers_net():
     assert describe_target("cnn", VARIANTS, ROOT / "config/config.yaml").fc_neurons == 384
 
 
-def test_a_minimal_configuration_trains_by_the_paper():
-    assert plan().runs[0].training == TrainingConfig()
-
-
 def test_experiments_for_claims_belong_to_the_plan_only_when_they_are_asked_for():
-    values = MINIMAL | {"claims": [CLAIM]}
-    few, all_of_them = (make_plan(values, "some.yaml", VARIANTS, targets) for targets in ((), ("claims",)))
-    assert [(run.variant, run.seed) for run in few.runs] == [("cnn", 0)]
-    assert [(run.variant, run.seed) for run in all_of_them.runs] == [
-        *(("cnn", 0), ("no-lrn", 0), ("no-lrn", 1), ("cnn", 1))
-    ]
+    few, everything = plan(claims=[CLAIM]), plan(claims=[CLAIM], targets=("claims",))
+    assert planned(few) == [("cnn", 0)]
+    assert planned(everything) == [("cnn", 0), ("no-lrn", 0), ("no-lrn", 1), ("cnn", 1)]
     assert len(few.list_experiments()["experiments"]) == 1
-    listed = all_of_them.list_experiments()["experiments"]
+    listed = everything.list_experiments()["experiments"]
     assert [(each["variant"], each["seeds"], each["tables"]) for each in listed] == [
         ("cnn", [0], ["table1"]),
         ("no-lrn", [0, 1], ["claims"]),
         ("cnn", [0, 1], ["claims"]),
     ]
+    kept = everything.keep(lambda experiment: experiment.variant == "no-lrn" and len(experiment.seeds) == 2)
+    assert planned(kept) == [("no-lrn", 0), ("no-lrn", 1)]
+    assert len(kept.list_experiments()["experiments"]) == 1
+    assert everything.keep(lambda experiment: True).runs == everything.runs
 
 
 def test_a_published_length_lays_its_training_over_the_variants():
     line = CLAIM | {"variants": ["cifar-13pct"], "seeds": [0]}
     here, published = (
-        make_plan(MINIMAL | {"claims": [line | {"length": length}]}, "some.yaml", VARIANTS, targets=["claims"]).runs[1]
-        for length in ("here", "published")
+        plan(claims=[line | {"length": length}], targets=["claims"]).runs[1] for length in ("here", "published")
     )
     assert (here.training.schedule.epochs, published.training.schedule.epochs) == ([20, 5, 3], [140, 10, 10])
     assert published.training.learning_rate == here.training.learning_rate == 0.001
     assert published.hash8 != here.hash8
-    assert "no-lrn has no training of a published length" in complaint(claims=[CLAIM | {"length": "published"}])
-    both = [line, line | {"length": "published"}]
-    assert "cifar-13pct seed 0 on cifar10 is asked for in two ways" in complaint(claims=both)
+    assert "no-lrn" in complaint(claims=[CLAIM | {"length": "published"}])  # has none
+    assert "cifar-13pct seed 0 on cifar10" in complaint(claims=[line, line | {"length": "published"}])
 
 
 def test_all_seeds_of_a_variant_share_the_search_of_the_first():
-    line = CLAIM | {"variants": ["four-layer-relu"], "seeds": [2, 1]}
-    made = make_plan(MINIMAL | {"claims": [line]}, "some.yaml", VARIANTS, targets=["claims"])
+    made = plan(claims=[CLAIM | {"variants": ["four-layer-relu"], "seeds": [2, 1]}], targets=["claims"])
     runs = [run for run in made.runs if run.variant == "four-layer-relu"]
     assert set(made.searches) == {run.folder for run in runs}
     first, second = made.searches.values()
@@ -188,25 +152,12 @@ def test_all_seeds_of_a_variant_share_the_search_of_the_first():
     assert len(made.trainings) == len(made.runs) + 6
 
 
-def test_a_plan_keeps_the_experiments_that_are_wanted():
-    values = MINIMAL | {"claims": [CLAIM]}
-    everything = make_plan(values, "some.yaml", VARIANTS, targets=["claims"])
-    few = everything.keep(lambda experiment: experiment.variant == "no-lrn" and len(experiment.seeds) == 2)
-    assert [(run.variant, run.seed) for run in few.runs] == [("no-lrn", 0), ("no-lrn", 1)]
-    assert len(few.list_experiments()["experiments"]) == 1
-    assert everything.keep(lambda experiment: True).runs == everything.runs
-
-
 def test_one_dataset_may_have_another_base_than_the_others():
     datasets = {name: {"kind": "imagefolder", "folder": name, "size_px": 64} for name in ("small", "large")}
     experiments = [LINE | {"dataset": name, "variant": "one-gpu"} for name in datasets]
     other = {"net": {"fc_neurons": "x2", "conv1": {"kernels": 20}}, "training": {"learning_rate": 0.002}}
-    found = plan(
-        datasets=datasets,
-        experiments=experiments,
-        net=MINIMAL["net"] | {"fc_neurons": 96},
-        per_dataset={"large": other},
-    )
+    net = MINIMAL["net"] | {"fc_neurons": 96}
+    found = plan(datasets=datasets, experiments=experiments, net=net, per_dataset={"large": other})
     small, large = found.runs
     assert (small.net.fc_neurons, small.net.conv1.kernels, small.training.learning_rate) == (96, 96, 0.01)
     assert (large.net.fc_neurons, large.net.conv1.kernels, large.training.learning_rate) == (192, 20, 0.002)

@@ -6,51 +6,63 @@ import pytest
 from minimal import CLAIM, LINE, MINIMAL, VARIANTS, complaint, plan
 
 from alexnet2012 import paper
-from alexnet2012.config.plan import load_variants, make_plan
+from alexnet2012.config.plan import load_variants
 from alexnet2012.config.resolve import merge
 from alexnet2012.errors import ConfigError
 
-
-def test_a_mistake_in_a_delta_is_the_variants_and_one_in_the_base_the_configurations(write_variants):
-    variants = write_variants({"cnn": {"training": {"batch": 3}}})
-    assert complaint(variants).startswith(
-        f'{variants}: variants.cnn: training: "batch" is not a setting; did you mean "batch_size"?'
-    )
-    fine = write_variants({"cnn": {"net": {"lrn": {"n": 3}}}})
-    assert complaint(fine, net=MINIMAL["net"] | {"lrn": {"k": "two"}}).startswith("some.yaml: net.lrn.k is 'two'")
+LAYERS = {"kind": "layers", "crop_px": 8}
+OWN = {"section": "3.5", "net": {"conv5": {"kernels": "x1.5"}}}
 
 
 @pytest.mark.parametrize(
-    "delta",
+    ("delta", "place"),
     [
-        {"net": {"halved": ["conv9"]}},
-        {"net": {"conv1": None}},
-        {"net": {"conv1": 3}},
-        {"training": {"schedule": {"kind": "fixed", "epochs": [0]}}},
-        {"training": {"schedule": {"kind": "fixed", "epochs": ["x"]}}},
-        {"training": {"schedule": {"kind": "steps"}}},
+        ({"nett": {}}, '"nett"'),
+        ({"training": {"batch": 3}}, 'training: "batch"'),
+        ({"training": {"precision": "bf16"}}, "training: precision"),  # contradicts the base's recipe
+        ({"training": {"schedule": {"kind": "fixed", "epochs": [0]}}}, "training.schedule.epochs[0] is 0"),
+        ({"training": {"schedule": {"kind": "fixed", "epochs": ["x"]}}}, "training.schedule.epochs[0] is 'x'"),
+        ({"training": {"schedule": {"kind": "steps"}}}, "training.schedule.kind is 'steps'"),
+        ({"net": {"halved": ["conv9"]}}, "net.halved[0] is 'conv9'"),
+        ({"net": {"removed": ["conv1"]}}, "net.removed[0] is 'conv1'"),
+        ({"net": {"activation": "sigmoid"}}, "net.activation is 'sigmoid'"),
+        ({"net": {"conv1": None}}, "net.conv1"),
+        ({"net": {"conv1": 3}}, "net.conv1 is 3"),
+        ({"net": {"conv5": {"kernels": "x1.3"}}}, "net.conv5.kernels: x1.3 of 256 is 332.8"),
+        ({"net": {"kind": "layer"}}, "net.kind is 'layer'"),
+        ({"net": LAYERS | {"layers": [{"type": "cnv"}]}}, "net.layers[0].type is 'cnv'"),
+        ({"net": LAYERS | {"layers": [{"type": "pool", "off": "max"}]}}, 'net.layers[0]: "off"'),
+        ({"net": LAYERS | {"layers": [{"name": "conv1", "kernels": 2}]}}, 'net.layers[0]: "type" is missing'),
+        ({"net": LAYERS | {"layers": [{"type": "fc", "name": "train", "init_std": 0.1}]}}, "net.layers[0].name"),
+        (
+            {
+                "net": LAYERS
+                | {
+                    "layers": [
+                        {"type": "fc", "name": "fc1", "neurons": 3, "init_std": 0.1},
+                        {"type": "pool", "of": "max"},
+                    ]
+                }
+            },
+            "net: after the first layer of type fc",
+        ),
     ],
 )
-def test_a_mistake_deep_in_a_delta_is_still_the_variants(write_variants, delta):
+def test_a_mistake_in_a_delta_is_the_variants(write_variants, delta, place):
     variants = write_variants({"cnn": delta})
-    assert complaint(variants).startswith(f"{variants}: variants.cnn: ")
+    assert f"{variants}: variants.cnn: {place}" in complaint(variants)
 
 
-def test_settings_that_contradict_each_other_are_the_variants_only_where_it_wrote_one(write_variants):
-    contradiction = {"precision": "bf16"}
-    assert complaint(training=contradiction).startswith("some.yaml: training: precision and compile")
-    variants = write_variants({"cnn": {"training": contradiction}})
-    assert complaint(variants).startswith(f"{variants}: variants.cnn: training: precision and compile")
-
-
-def test_an_unknown_key_of_a_variant_is_refused(write_variants):
-    variants = write_variants({"cnn": {"nett": {}}})
-    assert complaint(variants) == f'{variants}: variants.cnn: "nett" is not a setting; did you mean "net"?'
+@pytest.mark.parametrize("base", [{"net": {"lrn": {"k": "two"}}}, {"training": {"precision": "bf16"}}])
+def test_a_mistake_in_the_base_is_the_configurations(write_variants, base):
+    variants = write_variants({"cnn": {"net": {"lrn": {"n": 3}}}})
+    (section,) = base
+    assert complaint(variants, **base).startswith(f"some.yaml: {section}")
 
 
 def test_a_variant_that_cannot_name_a_folder_is_refused(write_variants):
     variants = write_variants({"no/lrn": {}})
-    assert complaint(variants).startswith(f"{variants}: variants.no/lrn is 'no/lrn': string should match pattern")
+    assert complaint(variants).startswith(f"{variants}: variants.no/lrn")
 
 
 @pytest.mark.parametrize(
@@ -85,19 +97,19 @@ def test_merging_lays_a_delta_over_a_base(base, delta, expected):
 
 
 def test_a_variant_changes_the_base_and_nothing_else(write_variants):
-    variants = write_variants(
-        {
-            "cnn": {},
-            "no-lrn": {"net": {"lrn": None}},
-            "steps": {"training": {"schedule": {"kind": "fixed", "epochs": [2, 1]}}},
-        }
-    )
-    runs = plan(variants, experiments=[LINE | {"variant": name} for name in ("cnn", "no-lrn", "steps")]).runs
-    cnn, no_lrn, steps = runs
+    fixed = {"kind": "fixed", "epochs": [2, 1]}
+    deltas = {
+        "cnn": {},
+        "same": {"net": {"dropout": 0.5}},
+        "no-lrn": {"net": {"lrn": None}},
+        "steps": {"training": {"schedule": fixed}},
+    }
+    runs = plan(write_variants(deltas), experiments=[LINE | {"variant": name} for name in deltas]).runs
+    cnn, same, no_lrn, steps = runs
     assert (cnn.net.lrn.n, no_lrn.net.lrn) == (5, None)
-    assert no_lrn.net.model_copy(update={"lrn": cnn.net.lrn}) == cnn.net
-    assert steps.net == cnn.net
-    assert steps.training.schedule.model_dump() == {"kind": "fixed", "epochs": [2, 1]}
+    assert no_lrn.net.model_copy(update={"lrn": cnn.net.lrn}) == cnn.net == steps.net
+    assert steps.training.schedule.model_dump() == fixed
+    assert cnn.hash8 == same.hash8 and cnn.folder != same.folder
     assert len({run.hash8 for run in runs}) == 3
 
 
@@ -108,115 +120,60 @@ def test_a_relative_size_means_the_same_at_every_scale(write_variants, net, kern
     assert (run.net.conv5.kernels, run.net.fc_neurons) == (kernels, 8192)
 
 
-def test_a_multiple_that_is_no_whole_number_is_refused(write_variants):
-    variants = write_variants({"wide": {"net": {"conv5": {"kernels": "x1.3"}}}})
-    message = complaint(variants, experiments=[LINE | {"variant": "wide"}])
-    assert message.startswith(f"{variants}: variants.wide: net.conv5.kernels: x1.3 of 256 is 332.8")
-
-
-OWN = {"section": "3.5", "net": {"conv5": {"kernels": "x1.5"}}}
-
-
 def test_a_configuration_may_hold_variants_and_ensembles_of_its_own():
     pair = {"section": "6", "members": [{"variant": "wide", "seeds": [0, 1]}]}
     lines = [
         LINE | {"variant": "wide", "seeds": [0, 1]},
         {"dataset": "cifar10", "ensemble": "pair", "tables": ["table2"]},
     ]
-    values = MINIMAL | {"experiments": lines, "variants": {"wide": OWN}, "ensembles": {"pair": pair}}
-    found = make_plan(values, "some.yaml", VARIANTS)
+    found = plan(experiments=lines, variants={"wide": OWN}, ensembles={"pair": pair})
     assert [(run.variant, run.net.conv5.kernels) for run in found.runs] == [("wide", 384), ("wide", 384)]
     assert [run.variant for run in found.ensembles[0].members] == ["wide", "wide"]
 
 
 @pytest.mark.parametrize(
-    ("variants", "message"),
+    ("variants", "place"),
     [
-        ({"cnn": OWN}, f"some.yaml: variants.cnn: {VARIANTS} has this name already"),
-        ({"a/b": OWN}, "some.yaml: variants.a/b is 'a/b': string should match pattern"),
-        ({"wide": OWN | {"recipe": "papr"}}, 'some.yaml: variants.wide.recipe: there is no recipe "papr"'),
-        ({"wide": {"net": {}}}, 'some.yaml: variants.wide: "section" is missing'),
-        ({"wide": OWN | {"net": {"conv5": {"kernles": 3}}}}, 'some.yaml: variants.wide: net.conv5: "kernles" is not'),
+        ({"cnn": OWN}, f"variants.cnn: {VARIANTS}"),  # has this name already
+        ({"a/b": OWN}, "variants.a/b"),
+        ({"wide": OWN | {"recipe": "papr"}}, "variants.wide.recipe"),
+        ({"wide": {"net": {}}}, 'variants.wide: "section"'),
+        ({"wide": OWN | {"net": {"conv5": {"kernles": 3}}}}, 'variants.wide: net.conv5: "kernles"'),
     ],
 )
-def test_a_mistake_in_an_own_variant_is_told_by_its_place(variants, message):
-    name = next(iter(variants))
-    with pytest.raises(ConfigError) as caught:
-        make_plan(MINIMAL | {"experiments": [LINE | {"variant": name}]} | {"variants": variants}, "some.yaml", VARIANTS)
-    assert str(caught.value).startswith(message)
-
-
-def test_two_variants_with_the_same_settings_share_the_hash_but_not_the_folder(write_variants):
-    variants = write_variants({"cnn": {}, "same": {"net": {"dropout": 0.5}}})
-    cnn, same = plan(variants, experiments=[LINE, LINE | {"variant": "same"}]).runs
-    assert cnn.hash8 == same.hash8
-    assert cnn.folder != same.folder
+def test_a_mistake_in_an_own_variant_is_told_by_its_place(variants, place):
+    (name,) = variants
+    message = complaint(experiments=[LINE | {"variant": name}], variants=variants)
+    assert message.startswith(f"some.yaml: {place}")
 
 
 @pytest.mark.parametrize(
-    ("members", "message"),
+    ("name", "members", "words"),
     [
-        ([{"variant": "cn", "seeds": [0]}], 'pair.members[0]: there is no variant "cn"; did you mean "cnn"?'),
-        ([{"variant": "cnn", "seeds": [0, 0]}], "pair names cnn seed 0 twice"),
-        ([{"variant": "cnn", "seed": 0}], 'ensembles.pair.members[0]: "seed" is not a setting; did you mean "seeds"?'),
+        ("pair", [{"variant": "cn", "seeds": [0]}], ('ensembles.pair.members[0]: there is no variant "cn"', '"cnn"')),
+        ("pair", [{"variant": "cnn", "seeds": [0, 0]}], ("pair", "cnn seed 0")),
+        ("pair", [{"variant": "cnn", "seed": 0}], ('ensembles.pair.members[0]: "seed"', '"seeds"')),
+        ("cnn", [{"variant": "cnn", "seeds": [0]}], ("ensembles.cnn",)),  # a variant too
     ],
 )
-def test_a_mistaken_ensemble_is_refused(write_variants, members, message):
-    variants = write_variants({"cnn": {}}, {"pair": {"section": "6", "members": members}})
-    ensemble = {"dataset": "cifar10", "ensemble": "pair", "tables": ["table2"]}
-    assert message in complaint(variants, experiments=[LINE, ensemble])
-
-
-def test_a_name_is_a_variant_or_an_ensemble(write_variants):
-    variants = write_variants({"cnn": {}}, {"cnn": {"section": "6", "members": [{"variant": "cnn", "seeds": [0]}]}})
-    assert complaint(variants) == f"{variants}: ensembles.cnn is a variant too; rename one of them"
+def test_a_mistaken_ensemble_is_refused(write_variants, name, members, words):
+    variants = write_variants({"cnn": {}}, {name: {"section": "6", "members": members}})
+    ensemble = {"dataset": "cifar10", "ensemble": name, "tables": ["table2"]}
+    message = complaint(variants, experiments=[LINE, ensemble])
+    assert all(word in message for word in (str(variants), *words))
 
 
 def test_an_empty_variants_file_is_refused(tmp_path):
     path = tmp_path / "variants.yaml"
     path.write_text("", encoding="utf-8")
-    with pytest.raises(ConfigError, match="variants.yaml: expected settings, .* found nothing"):
+    with pytest.raises(ConfigError, match=f"^{path}: "):
         load_variants(path)
 
 
 def test_the_nets_of_layers_are_the_same_whatever_the_base_net_is():
-    claims = [CLAIM | {"variants": ["four-layer-tanh"]}]
-    run = make_plan(MINIMAL | {"claims": claims}, "some.yaml", VARIANTS, targets=["claims"]).runs[1]
+    run = plan(targets=["claims"], claims=[CLAIM | {"variants": ["four-layer-tanh"]}]).runs[1]
     assert (run.net.kind, run.net.crop_px, run.net.activation, run.net.dropout) == ("layers", 32, "tanh", 0.0)
     assert [layer.type for layer in run.net.layers].count("conv") == 3
-
-
-@pytest.mark.parametrize(
-    ("net", "words"),
-    [
-        ({"kind": "layer"}, "net.kind is 'layer': expected 'alexnet', 'layers'"),
-        ({"kind": "layers", "crop_px": 8, "layers": [{"type": "cnv"}]}, "net.layers[0].type is 'cnv'"),
-        (
-            {"kind": "layers", "crop_px": 8, "layers": [{"type": "pool", "off": "max"}]},
-            '"off" is not a setting; did you mean "of"?',
-        ),
-        ({"removed": ["conv1"]}, "net.removed[0] is 'conv1'"),
-        ({"activation": "sigmoid"}, "net.activation is 'sigmoid'"),
-    ],
-)
-def test_mistakes_in_a_variants_net_are_named(write_variants, net, words):
-    variants = write_variants({"cnn": {"net": net}})
-    assert words in complaint(variants)
-
-
-@pytest.mark.parametrize(
-    ("layers", "words"),
-    [
-        ([{"name": "conv1", "kernels": 2}], 'net.layers[0]: "type" is missing'),
-        ([{"type": "fc", "name": "train", "init_std": 0.1}], "net.layers[0].name is 'train'"),
-        (
-            [{"type": "fc", "name": "fc1", "neurons": 3, "init_std": 0.1}, {"type": "pool", "of": "max"}],
-            "after the first layer of type fc, only fc",
-        ),
-    ],
-)
-def test_mistakes_in_a_list_of_layers_are_named(write_variants, layers, words):
-    assert words in complaint(write_variants({"cnn": {"net": {"kind": "layers", "crop_px": 8, "layers": layers}}}))
 
 
 def test_each_variant_names_the_claims_that_need_it():

@@ -1,14 +1,22 @@
-"""Nets: the paper's two, the scaled one of CIFAR-10's size, and tiny ones for sums by hand; and images for them."""
+"""Nets: the paper's two, the scaled one of CIFAR-10's size, the project's variants, tiny ones; and images for them."""
+
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from alexnet2012.config.nets import ConvConfig, NetConfig, PoolConfig
-from alexnet2012.model.alexnet import AlexNet
-from alexnet2012.model.layered import initialise
+from alexnet2012.config.nets import ConvConfig, LayeredNetConfig, NetConfig, PoolConfig
+from alexnet2012.config.plan import describe_target
+from alexnet2012.model.layered import initialise, make_net
 
+VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
 PAPER = NetConfig()
 ONE_GPU = NetConfig(towers=1, halved=["conv1", "conv2", "conv3", "conv4"])
+
+
+def variant(name: str, config: Path | None = None) -> NetConfig | LayeredNetConfig:
+    """The net of a variant over the paper's base, or over that of a configuration file."""
+    return describe_target(name, VARIANTS, config)
 
 
 def scaled_net(rounding: str = "up") -> NetConfig:
@@ -39,8 +47,9 @@ def tiny_net(**changes) -> NetConfig:
     return NetConfig(**sizes | changes)
 
 
-def build(net: NetConfig, classes: int = 3, seed: int = 0) -> AlexNet:
-    model = AlexNet(net, classes)
+def build(net: NetConfig | LayeredNetConfig, classes: int = 3, seed: int = 0):
+    """The initialised net."""
+    model = make_net(net, classes)
     initialise(model, torch.Generator().manual_seed(seed))
     return model
 

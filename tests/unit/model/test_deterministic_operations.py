@@ -1,18 +1,12 @@
 """What runtime.deterministic rests on: no net trains by an operation that has no deterministic kernel on a GPU."""
 
-from pathlib import Path
-
 import pytest
 import torch
-from small_nets import draw_images, scaled_net
+from small_nets import build, draw_images, scaled_net, variant
 from torch import nn
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.profiler import ProfilerActivity, profile
 
-from alexnet2012.config.plan import describe_target
-from alexnet2012.model.layered import initialise, make_net
-
-VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
 # Those that raise, by the documentation of torch.use_deterministic_algorithms in torch 2.14, as torch calls them.
 RAISING = {
     *(f"{name}_backward" for name in ("avg_pool3d", "_adaptive_avg_pool2d", "_adaptive_avg_pool3d")),
@@ -25,34 +19,20 @@ RAISING = {
 }
 
 
-class Recorder(TorchDispatchMode):
-    """Collects the names of all operations, forward and backward."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
-        self.names.add(function._schema.name.removeprefix("aten::"))
-        return function(*arguments, **(keywords or {}))
-
-
 def list_operations(net: nn.Module, images: torch.Tensor) -> set[str]:
-    """Of one step of training, by the formulas that a GPU is given."""
+    """Of one step of training, forward and backward, by the formulas that a GPU is given."""
     masks = (torch.ones(len(images), 512),) * 2
-    with Recorder() as recorder, pytest.MonkeyPatch.context() as patch:
+    with profile(activities=[ProfilerActivity.CPU]) as seen, pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.compiler, "is_compiling", lambda: True)  # response normalisation without its CPU loops
         logits = net(images, masks)
         functional.cross_entropy(logits, torch.arange(len(images))).backward()
-    return recorder.names
+    return {each.key.removeprefix("aten::") for each in seen.key_averages()}
 
 
 @pytest.mark.parametrize("name", ["cnn", "four-layer-relu", "cifar-13pct-lrn", "cifar-11pct"])
 def test_no_net_trains_by_an_operation_that_raises(name):
-    config = scaled_net() if name == "cnn" else describe_target(name, VARIANTS, None)
-    net = make_net(config, 4)
-    initialise(net, torch.Generator().manual_seed(0))
-    names = list_operations(net, draw_images(4, config.crop_px))
+    config = scaled_net() if name == "cnn" else variant(name)
+    names = list_operations(build(config, 4), draw_images(4, config.crop_px))
     assert {"nll_loss_backward", "convolution_backward", "max_pool2d_with_indices_backward"} <= names
     assert names & RAISING == set()
 

@@ -1,39 +1,29 @@
-from pathlib import Path
+"""The author's CIFAR-10 nets, which are lists of layers."""
 
 import pytest
 import torch
-from small_nets import draw_images
+from pydantic import ValidationError
+from small_nets import build, draw_images, variant
 from torch.nn import functional
 
 from alexnet2012.config.nets import LayeredNetConfig, PoolLayer
-from alexnet2012.config.plan import describe_target
 from alexnet2012.config.schema import TrainingConfig
 from alexnet2012.errors import ConfigError
-from alexnet2012.model.alexnet import count_parameters
 from alexnet2012.model.geometry import describe
-from alexnet2012.model.layered import LocallyConnected, initialise, make_net, pool
+from alexnet2012.model.layered import LocallyConnected, make_net, pool
 from alexnet2012.model.lrn import local_response_norm
 from alexnet2012.training.schedule import Scheduler, list_multiples
 from alexnet2012.training.sgd import list_rules
 
-VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
-LAST = {"type": "fc", "name": "fc9", "init_std": 0.01}
 
-
-def build(name: str):
-    net = make_net(describe_target(name, VARIANTS, None), 10)
-    initialise(net, torch.Generator().manual_seed(3))
-    return net.eval()
-
-
-@pytest.mark.parametrize("name", ["four-layer-relu", "cifar-13pct", "cifar-11pct"])
-def test_the_net_has_the_tables_parameters(name):
-    net = build(name)
-    assert count_parameters(net) == describe(net.config, 10)["parameters"]
+@pytest.fixture
+def net_of():
+    """A variant's net with weights, ready for evaluation."""
+    return lambda name: build(variant(name), 10, seed=3).eval()
 
 
 def test_sizes_of_the_four_layer_net_round_up():
-    table = describe(describe_target("four-layer-relu", VARIANTS, None), 10)["layers"]
+    table = describe(variant("four-layer-relu"), 10)["layers"]
     assert [(row["name"], row["output"]) for row in table] == [
         ("conv1", [32, 32, 32]),
         ("pool1", [32, 16, 16]),
@@ -47,22 +37,22 @@ def test_sizes_of_the_four_layer_net_round_up():
     assert [row["multiply_adds"] for row in table if row["parameters"]] == [2_457_600, 6_553_600, 3_276_800, 10_240]
 
 
-@pytest.mark.parametrize("name", ["four-layer-relu", "four-layer-tanh"])
-def test_the_four_layer_net_by_torchs_functions(name):
+@pytest.mark.parametrize(("name", "activation"), [("four-layer-relu", torch.relu), ("four-layer-tanh", torch.tanh)])
+def test_the_four_layer_net_by_torchs_functions(net_of, name, activation):
     """conv, max pool, activation; then twice conv, activation, average pool; softmax layer (original-code.md)."""
-    net, images = build(name), draw_images(2, 32)
-    activation = torch.relu if name.endswith("relu") else torch.tanh
+    net, images = net_of(name), draw_images(2, 32)
     maps = activation(functional.max_pool2d(net.conv1(images), 3, 2, ceil_mode=True))
     for conv in (net.conv2, net.conv3):
         maps = functional.avg_pool2d(activation(conv(maps)), 3, 2, ceil_mode=True)
     torch.testing.assert_close(net(images), net.fc4(maps.flatten(1)))
 
 
-def test_the_11pct_net_normalises_after_its_first_pooling_and_before_its_second():
-    net, images = build("cifar-11pct"), draw_images(2, 24)
+@pytest.mark.parametrize("name", ["cifar-11pct", "cifar-13pct-lrn", "cifar-13pct"])
+def test_the_locally_connected_nets_normalise_after_their_first_pooling_and_before_their_second(net_of, name):
+    net, images = net_of(name), draw_images(2, 24)
 
     def norm(maps):
-        return local_response_norm(maps, n=9, k=1.0, alpha=0.001 / 9, beta=0.75)
+        return maps if name == "cifar-13pct" else local_response_norm(maps, n=9, k=1.0, alpha=0.001 / 9, beta=0.75)
 
     maps = norm(functional.max_pool2d(torch.relu(net.conv1(images)), 3, 2, ceil_mode=True))
     maps = functional.max_pool2d(norm(torch.relu(net.conv2(maps))), 3, 2, ceil_mode=True)
@@ -72,19 +62,8 @@ def test_the_11pct_net_normalises_after_its_first_pooling_and_before_its_second(
 
 
 def test_the_pure_pair_differs_in_lrn_alone():
-    plain, normal = (describe_target(name, VARIANTS, None) for name in ("cifar-13pct", "cifar-13pct-lrn"))
-    assert plain.lrn is None and (normal.lrn.n, normal.lrn.k, normal.lrn.beta) == (9, 1.0, 0.75)
-    assert normal.lrn.alpha == pytest.approx(0.001 / 9)
-    assert normal.model_copy(update={"lrn": None}) == plain
-
-
-def test_without_a_norm_its_layers_do_nothing():
-    images = draw_images(2, 24)
-    plain, normal = build("cifar-13pct"), build("cifar-13pct-lrn")
-    maps = torch.relu(plain.conv1(images))
-    maps = functional.max_pool2d(torch.relu(plain.conv2(functional.max_pool2d(maps, 3, 2, ceil_mode=True))), 3, 2)
-    assert maps.shape[-1] == 5  # rounded down; the net itself rounds up to 6
-    assert not torch.equal(plain(images), normal(images))
+    plain, normal = variant("cifar-13pct"), variant("cifar-13pct-lrn")
+    assert normal != plain == normal.model_copy(update={"lrn": None})
 
 
 def test_a_locally_connected_layer_has_weights_of_its_own_at_each_position():
@@ -93,8 +72,7 @@ def test_a_locally_connected_layer_has_weights_of_its_own_at_each_position():
         layer.weight.normal_(generator=generator)
         layer.bias.normal_(generator=generator)
     maps = torch.randn(2, 3, 5, 5, generator=generator)
-    padded = functional.pad(maps, (1, 1, 1, 1))
-    expected = torch.empty(2, 4, 5, 5)
+    padded, expected = functional.pad(maps, (1, 1, 1, 1)), torch.empty(2, 4, 5, 5)
     for y in range(5):
         for x in range(5):
             window = padded[:, :, y : y + 3, x : x + 3].reshape(2, -1)
@@ -102,25 +80,21 @@ def test_a_locally_connected_layer_has_weights_of_its_own_at_each_position():
     torch.testing.assert_close(layer(maps), expected)
 
 
-def test_the_last_windows_are_clipped_and_an_average_counts_what_is_inside():
-    maps = torch.arange(16.0).view(1, 1, 4, 4)
-    average = pool(maps, PoolLayer(type="pool", of="average"))
-    # rows 0..2 and 2..3 against columns 0..2 and 2..3
-    assert average.flatten().tolist() == [5.0, 6.5, 11.0, 12.5]
-    assert pool(maps, PoolLayer(type="pool", of="max")).flatten().tolist() == [10.0, 11.0, 14.0, 15.0]
+# Of 0..15 in four rows: rows 0..2 and 2..3 against columns 0..2 and 2..3.
+@pytest.mark.parametrize(("of", "values"), [("average", [5.0, 6.5, 11.0, 12.5]), ("max", [10.0, 11.0, 14.0, 15.0])])
+def test_the_last_windows_are_clipped_and_an_average_counts_what_is_inside(of, values):
+    assert pool(torch.arange(16.0).view(1, 1, 4, 4), PoolLayer(type="pool", of=of)).flatten().tolist() == values
 
 
-def test_initial_weights_of_each_layer():
-    net = build("cifar-13pct")
-    expected = {"conv1": 1e-4, "conv2": 0.01, "local3": 0.04, "local4": 0.04, "fc5": 0.01}
+def test_initial_weights_of_each_layer(net_of):
+    net, expected = net_of("cifar-13pct"), {"conv1": 1e-4, "conv2": 0.01, "local3": 0.04, "local4": 0.04, "fc5": 0.01}
     stds = {name: float(getattr(net, name).weight.detach().std()) for name in expected}
     assert stds == pytest.approx(expected, rel=0.03)
     assert all(float(getattr(net, name).bias.detach().abs().max()) == 0 for name in expected)
 
 
-def test_biases_learn_twice_as_fast_and_only_the_upper_weights_decay():
-    net = build("cifar-11pct")
-    training = TrainingConfig(bias_rate=2.0, weight_decay=0.004, decay_biases=False)
+def test_biases_learn_twice_as_fast_and_only_the_upper_weights_decay(net_of):
+    net, training = net_of("cifar-11pct"), TrainingConfig(bias_rate=2.0, weight_decay=0.004, decay_biases=False)
     rules = list_rules(net, training, list_multiples(training, Scheduler(training.schedule)))
     found = {name: rules[parameter] for name, parameter in net.named_parameters()}
     assert {name: rule for name, rule in found.items() if name.endswith("weight")} == {
@@ -133,27 +107,23 @@ def test_biases_learn_twice_as_fast_and_only_the_upper_weights_decay():
     assert {rule for name, rule in found.items() if name.endswith("bias")} == {(2.0, 0.0)}
 
 
-@pytest.mark.parametrize(
-    ("layers", "words"),
-    [
-        ([{"type": "pool", "of": "max", "size": 9}, LAST], r"net.layers\[0\]: a window of 9 .* 8 pixels"),
-        ([{"type": "pool", "of": "max", "size": 2, "stride": 3}, LAST], r"net.layers\[0\]: stride 3 .* windows of 2"),
-        ([{"type": "conv", "name": "conv1", "kernels": 2, "kernel_px": 9, "init_std": 1.0}, LAST], "9-pixel kernel"),
-    ],
-)
-def test_impossible_sizes_are_refused(layers, words):
-    with pytest.raises(ConfigError, match=words):
-        make_net(LayeredNetConfig(crop_px=8, layers=layers), 10)
+LAST = {"type": "fc", "name": "fc9", "init_std": 0.01}
 
 
 @pytest.mark.parametrize(
-    ("layers", "words"),
+    "first",
     [
-        ([LAST, LAST], "unique names of layers, found fc9, fc9"),
-        ([LAST | {"neurons": 7}], "the last layer must be of type fc without neurons"),
-        ([{"type": "activation"}], "the last layer must be"),
+        {"type": "pool", "of": "max", "size": 9},
+        {"type": "pool", "of": "max", "size": 2, "stride": 3},
+        {"type": "conv", "name": "conv1", "kernels": 2, "kernel_px": 9, "init_std": 1.0},
     ],
 )
-def test_a_list_of_layers_must_end_in_the_classes(layers, words):
-    with pytest.raises(ValueError, match=words):
+def test_impossible_sizes_are_refused(first):
+    with pytest.raises(ConfigError, match=r"^net.layers\[0\]: "):
+        make_net(LayeredNetConfig(crop_px=8, layers=[first, LAST]), 10)
+
+
+@pytest.mark.parametrize("layers", [[LAST, LAST], [LAST | {"neurons": 7}], [{"type": "activation"}]])
+def test_a_list_of_layers_must_end_in_the_classes(layers):
+    with pytest.raises(ValidationError):
         LayeredNetConfig(crop_px=8, layers=layers)

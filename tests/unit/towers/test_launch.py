@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 import torch.distributed.run
 from tiny_training import make_run
 
@@ -25,38 +24,28 @@ for _ in range(2):
 """
 
 
-@pytest.fixture
-def launched(monkeypatch, tmp_path) -> dict:
-    """Of the launch in the environment of another launcher: torchrun's options, their file, the environment."""
-    inherited = ("PET_NNODES", "PET_RDZV_ENDPOINT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_ERROR_FILE", "PYTHON_EXEC")
+def test_what_is_launched_owns_its_environment_and_knows_its_launcher(monkeypatch, tmp_path):
+    """In the environment of another launcher, whose variables torchrun would read."""
+    torchs = ("PET_NNODES", "PET_RDZV_ENDPOINT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_ERROR_FILE", "PYTHON_EXEC")
     ranks = ("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE")
     sizes = ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT")
+    environment = {key: value for key, value in os.environ.items() if key in OWN}
+    environment |= dict.fromkeys((*torchs, *ranks, *sizes, "MASTER_KEY", "RANKING"), "2")
     found = {}
 
     def torchrun(words: list[str]) -> None:
         found["options"] = torch.distributed.run.parse_args(words)
         found["arguments"] = Path(words[-1].removeprefix("@")).read_text(encoding="utf-8").splitlines()
-        found["environment"] = dict(os.environ)
 
-    environment = {key: value for key, value in os.environ.items() if key in OWN}
-    environment |= dict.fromkeys((*inherited, *ranks, *sizes, "MASTER_KEY", "RANKING"), "2")
     monkeypatch.setattr(os, "environ", environment)
     monkeypatch.setattr(torch.distributed.run, "main", torchrun)
     launch(["train", "folder", "--search", "a", "b"], make_run(tmp_path))
-    return found
-
-
-def test_what_is_launched_owns_its_environment(launched):
-    options = launched["options"]
+    options = found["options"]
     assert (options.nnodes, options.nproc_per_node, options.standalone) == ("1:1", "2", True)
     assert options.rdzv_endpoint == ""
-    assert set(launched["environment"]) <= OWN
-    assert {"MASTER_KEY", "RANKING"} <= set(launched["environment"])
-    assert launched["environment"]["OMP_NUM_THREADS"] == "1"
-
-
-def test_what_is_launched_knows_its_launcher(launched):
-    assert launched["arguments"] == ["train", f"--launcher={os.getpid()}", "folder", "--search", "a", "b"]
+    assert {"MASTER_KEY", "RANKING"} <= set(environment) <= OWN
+    assert environment["OMP_NUM_THREADS"] == "1"
+    assert found["arguments"] == ["train", f"--launcher={os.getpid()}", "folder", "--search", "a", "b"]
 
 
 def run_python(program: str) -> subprocess.Popen:
@@ -65,13 +54,10 @@ def run_python(program: str) -> subprocess.Popen:
     )
 
 
-def wait_for_end(pid: int) -> None:
-    deadline = time.monotonic() + ENDS_WITHIN_S
-    while Path(f"/proc/{pid}").exists() and "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(
-        encoding="utf-8"
-    ):
-        assert time.monotonic() < deadline, f"{pid} lives on"
-        time.sleep(0.02)
+def lives(pid: int) -> bool:
+    """Whether there is such a process that is no zombie."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "\nState:\tZ" not in status.read_text(encoding="utf-8")
 
 
 def test_a_process_that_waits_ends_with_its_launcher():
@@ -82,7 +68,10 @@ def test_a_process_that_waits_ends_with_its_launcher():
     assert launcher.stdout.readline() == "waits\n"
     launcher.kill()
     launcher.wait(ENDS_WITHIN_S)
-    wait_for_end(pid)
+    deadline = time.monotonic() + ENDS_WITHIN_S
+    while lives(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_process_whose_launcher_is_gone_does_not_begin():

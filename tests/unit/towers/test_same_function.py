@@ -16,18 +16,11 @@ RELATIVE, AFTER_TEN_STEPS = 1e-5, 1e-4
 @pytest.fixture(scope="module")
 def differences(tmp_path_factory):
     folder = tmp_path_factory.mktemp("both")
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        f"--log-dir={folder}",
-    ]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     folders = [str(Path(module.__file__).parent) for module in (both_placements, tiny_training)]
     path = os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")])
     ended = subprocess.run(
-        [*torchrun, both_placements.__file__, folder / "found.json", folder],
+        [*torchrun, f"--log-dir={folder}", both_placements.__file__, folder / "found.json", folder],
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
         capture_output=True,
         encoding="utf-8",

@@ -1,6 +1,5 @@
 from contextlib import contextmanager
 
-import numpy as np
 import pytest
 import torch
 from tiny_training import make_run, pack
@@ -16,16 +15,21 @@ def packed(tmp_path_factory):
     return folder, pack(folder)
 
 
-def list_batches(packed, made_ahead: bool, first_batch: int = 0, **changes) -> list[Batch]:
-    """All batches of the first epoch; those made ahead as a GPU gets them, though this device is the CPU."""
+@pytest.fixture
+def batches_of(packed):
+    """The batches of the first epoch from `first` on; those made ahead as a GPU gets them, though on the CPU."""
     folder, dataset = packed
-    run = make_run(folder, **changes)
-    source = BatchLoader(run, dataset, torch.device("cpu"))
-    images = dataset.counts["train"]
-    order = draw_order(run.seed, 0, images)
-    views = draw_views(run.seed, 0, dataset, images, run.net.crop_px, run.training.augmentation, order)
-    source.makes_ahead = made_ahead
-    return list(source.batches(order, views, first_batch, first_batch))
+
+    def batches(made_ahead: bool, first: int = 0, **changes):
+        run = make_run(folder, **changes)
+        source = BatchLoader(run, dataset, torch.device("cpu"))
+        images = dataset.counts["train"]
+        order = draw_order(run.seed, 0, images)
+        views = draw_views(run.seed, 0, dataset, images, run.net.crop_px, run.training.augmentation, order)
+        source.makes_ahead = made_ahead
+        return source.batches(order, views, first, first)
+
+    return batches
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -41,32 +45,30 @@ AS_IN_2012 = {
 
 
 @pytest.mark.parametrize("changes", [{}, {"net": {"dropout": 0.0}}, {"training": {"batch_size": 60}}, AS_IN_2012])
-def test_batches_made_ahead_for_a_gpu_are_those_of_a_cpu_bit_for_bit(packed, changes):
-    in_line, ahead = (list_batches(packed, each, **changes) for each in (False, True))
+def test_batches_made_ahead_for_a_gpu_are_those_of_a_cpu_bit_for_bit(batches_of, changes):
+    in_line, ahead = (list(batches_of(each, **changes)) for each in (False, True))
     assert len(in_line) == len(ahead) == 126 // changes.get("training", {}).get("batch_size", 8)
     assert all(same(*pair) for pair in zip(in_line, ahead, strict=True))
     assert not same(in_line[0], in_line[1])
     assert (in_line[0].masks is None) == ("dropout" in changes.get("net", {}))
 
 
-def test_a_feed_can_begin_in_the_middle(packed):
-    whole = list_batches(packed, False)
-    for made_ahead in (False, True):
-        rest = list_batches(packed, made_ahead, first_batch=9)
-        assert len(rest) == 6
-        assert all(same(*pair) for pair in zip(whole[9:], rest, strict=True))
+@pytest.mark.parametrize("made_ahead", [False, True])
+def test_an_epoch_can_begin_in_the_middle(batches_of, made_ahead):
+    whole, rest = list(batches_of(False)), list(batches_of(made_ahead, first=9))
+    assert all(same(*pair) for pair in zip(whole[9:], rest, strict=True))
 
 
-def test_an_error_in_the_making_is_raised_where_the_batch_is_used(packed, monkeypatch):
+def test_an_error_in_the_making_is_raised_where_the_batch_is_used(batches_of, monkeypatch):
     def fail(*_):
         raise OSError("the disk is gone")
 
     monkeypatch.setattr(loader, "crop_bytes", fail)
     with pytest.raises(OSError, match="the disk is gone"):
-        list_batches(packed, True)
+        list(batches_of(True))
 
 
-def test_leaving_early_ends_the_makers(packed, monkeypatch):
+def test_leaving_early_ends_the_makers(batches_of, monkeypatch):
     made = []
     real = BatchLoader.make_on_host
 
@@ -75,11 +77,7 @@ def test_leaving_early_ends_the_makers(packed, monkeypatch):
         return real(self, rows, *rest)
 
     monkeypatch.setattr(BatchLoader, "make_on_host", make_on_host)
-    folder, dataset = packed
-    run = make_run(folder)
-    order = np.arange(dataset.counts["train"])
-    views = draw_views(0, 0, dataset, len(order), run.net.crop_px, run.training.augmentation)
-    batches = BatchLoader(run, dataset, torch.device("cpu")).make_ahead(np.split(order, 63), views, 0)
+    batches = batches_of(True, training={"batch_size": 2})
     next(batches)
     batches.close()
     assert len(made) <= loader.AHEAD + 1
@@ -105,8 +103,7 @@ def test_a_gpu_gets_its_copies_on_a_stream_of_their_own(packed, monkeypatch):
     monkeypatch.setattr(torch.cuda, "stream", entered)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: FakeStream("kernels"))
     monkeypatch.setattr(torch.Tensor, "record_stream", lambda each, stream: said.append(f"held for {stream.name}"))
-    folder, dataset = packed
-    source = BatchLoader(make_run(folder), dataset, torch.device("cpu"))
+    source = BatchLoader(make_run(packed[0]), packed[1], torch.device("cpu"))
     source.copies = FakeStream("copies")
     copied = source.copy({"crops": torch.ones(2), "labels": torch.zeros(3)})
     assert said == ["into copies", "out of copies", "kernels wait for copies", *["held for kernels"] * 2]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from pydantic import ValidationError
 from torch import nn
 
 from alexnet2012.config.nets import ConvConfig, NetConfig
@@ -49,50 +50,36 @@ def training_of(name: str) -> TrainingConfig:
     return TrainingConfig.model_validate(lay_over_recipe(load_variants(VARIANTS), name).training)
 
 
-def walk(training: TrainingConfig):
-    """(epoch, rates by parameter, augmentation) of each epoch; the scheduler is saved and made anew in between."""
-    net = AlexNet(SMALL, 3)
-    names = {parameter: name for name, parameter in net.named_parameters()}
+@pytest.mark.parametrize("name", LOGGED)
+def test_each_group_has_its_logged_rate_in_every_epoch(name):
+    """The scheduler is saved and made anew after each epoch."""
+    epochs, steps, last_noisy, (of_conv1, of_conv2, of_rest) = LOGGED[name]
+    net, training = AlexNet(SMALL, 3), training_of(name)
     scheduler, epoch = Scheduler(training.schedule), 0
     while not scheduler.finished:
         epoch += 1
+        _, conv1, rest = next(each for each in reversed(steps) if each[0] <= epoch)
+        biases = {"conv1": of_conv1 if conv1 else 0, "conv2": of_conv2}  # a frozen layer's too
         base = learning_rate(training, scheduler)
         rules = list_rules(net, training, list_multiples(training, scheduler))
-        yield epoch, {names[each]: base * rate for each, (rate, _) in rules.items()}, augmentation(training, scheduler)
-        scheduler.observe(0.5)
-        scheduler = Scheduler(training.schedule, **scheduler.progress)
-
-
-@pytest.mark.parametrize("name", LOGGED)
-def test_each_group_has_its_logged_rate_in_every_epoch(name):
-    epochs, steps, last_noisy, (of_conv1, of_conv2, of_rest) = LOGGED[name]
-    seen = 0
-    for epoch, rates, how in walk(training_of(name)):
-        _, conv1, rest = next(each for each in reversed(steps) if each[0] <= epoch)
-        frozen = conv1 == 0
-        expected = {
-            f"{layer}.weight": conv1 if layer == "conv1" else rest
-            for layer in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
-        }
-        biases = {"conv1": 0 if frozen else of_conv1, "conv2": of_conv2}
-        expected |= {f"{key.partition('.')[0]}.bias": biases.get(key.partition(".")[0], of_rest) for key in expected}
-        assert rates == pytest.approx(expected, rel=1e-12), epoch
+        for parameter, weight in net.named_parameters():
+            layer, kind = parameter.split(".")
+            expected = biases.get(layer, of_rest) if kind == "bias" else (conv1 if layer == "conv1" else rest)
+            assert base * rules[weight][0] == pytest.approx(expected, rel=1e-12), (epoch, parameter)
+            assert rules[weight][1] == (0.0 if kind == "bias" else 0.0005)
+        how = augmentation(training, scheduler)
         assert (how.colour_std, how.colour_divisor) == ((0.1, 1.1) if epoch <= last_noisy else (0.0, 1.0)), epoch
         assert (how.chunk, how.crops, how.reflections) == (32, True, True)
-        seen += 1
-    assert seen == epochs
+        scheduler.observe(0.5)
+        scheduler = Scheduler(training.schedule, **scheduler.progress)
+    assert epoch == epochs
+    assert scheduler.drops_done == training.schedule.drops
+    assert (training.order, training.recipe) == ("fixed", "code2012")
 
 
 @pytest.mark.parametrize("name", ["net147", "net148", "net150"])
 def test_nets_without_a_logged_schedule_have_that_of_net_145(name):
     assert training_of(name).schedule == training_of("net145").schedule
-
-
-def test_biases_do_not_decay_and_images_come_in_one_order():
-    training = training_of("net145")
-    rules = list_rules(AlexNet(SMALL, 3), training, list_multiples(training, Scheduler(training.schedule)))
-    assert sorted({decay for _, decay in rules.values()}) == [0.0, 0.0005]
-    assert training.order == "fixed" and training.recipe == "code2012"
 
 
 def test_a_frozen_layer_is_not_touched_not_even_by_its_velocity():
@@ -107,14 +94,6 @@ def test_a_frozen_layer_is_not_touched_not_even_by_its_velocity():
     assert moving.item() < frozen.item() < 1
 
 
-def test_the_number_of_lowerings_is_known_beforehand_and_reached():
-    training = training_of("net145")
-    scheduler = Scheduler(training.schedule)
-    while not scheduler.finished:
-        scheduler.observe(0.5)
-    assert scheduler.drops_done == training.schedule.drops == 3
-
-
 def test_a_shorter_training_moves_every_change():
     short = training_of("net145").schedule.stretch(20)
     # 25, 51, 67, 72 and 79 of 91 epochs
@@ -127,7 +106,7 @@ def test_a_shorter_training_moves_every_change():
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])
 def test_too_few_epochs_for_its_rates_are_refused(epochs):
-    with pytest.raises(ValueError, match="too few"):
+    with pytest.raises(ValueError, match=f"^{epochs} epochs"):
         training_of("net145").schedule.stretch(epochs)
 
 
@@ -138,50 +117,34 @@ def plan_with(**experiment):
     return make_plan(values, "some.yaml", VARIANTS)
 
 
-def test_an_experiment_gives_a_logged_schedule_its_length():
-    (run,) = plan_with(epochs=20).runs
-    assert run.training.schedule == training_of("net145").schedule.stretch(20)
-    assert plan_with().runs[0].training.schedule.max_epochs == 91
+@pytest.mark.parametrize(("line", "epochs"), [({"epochs": 20}, 20), ({}, 91)])
+def test_an_experiment_gives_the_length(line, epochs):
+    (run,) = plan_with(**line).runs
+    assert run.training.schedule == training_of("net145").schedule.stretch(epochs)
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ({"epochs": 3}, "experiments[0]: net145: 3 epochs are too few"),
-        ({"variant": "cnn", "epochs": 9}, "epochs is the length of a logged schedule, and that of cnn is fixed"),
-    ],
-)
-def test_lengths_that_cannot_be_had_are_refused(line, words):
-    with pytest.raises(ConfigError) as refused:
+@pytest.mark.parametrize("line", [{"epochs": 3}, {"variant": "cnn", "epochs": 9}])
+def test_lengths_that_cannot_be_had_are_refused(line):
+    with pytest.raises(ConfigError, match=r"^some.yaml: experiments\[0\]: .*epochs"):
         plan_with(**line)
-    assert words in str(refused.value)
 
 
 FIRST = {"after": 0, "weights": {"rest": 0.1}, "biases": {"rest": 0.2}}
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    "changes",
     [
-        ([{**FIRST, "after": 1}], "first change is after: 0"),
-        ([{"after": 0, "weights": {"rest": 0.1}}], "gives weights and biases a rate for rest"),
-        ([{**FIRST, "weights": {"rest": 0.0}}], "gives weights and biases a rate for rest"),
-        ([FIRST, {"after": 4}, {"after": 4}], "one after another"),
-        ([FIRST, {"after": 9}], "before epoch 9"),
-        ([FIRST, {"after": 2, "weights": {"rest": -1.0}}], "greater than or equal to 0"),
-        ([FIRST, {"after": 2, "weights": {"rest": 0.0}}], "a layer is frozen by its own name"),
+        [{**FIRST, "after": 1}],
+        [{"after": 0, "weights": {"rest": 0.1}}],
+        [{**FIRST, "weights": {"rest": 0.0}}],
+        [FIRST, {"after": 4}, {"after": 4}],
+        [FIRST, {"after": 9}],  # of nine epochs
+        [FIRST, {"after": 2, "weights": {"rest": -1.0}}],
+        [FIRST, {"after": 2, "weights": {"rest": 0.0}}],  # a layer is frozen by its own name
     ],
 )
-def test_schedules_that_nobody_can_have_logged_are_refused(changes, words):
-    with pytest.raises(ValueError, match=words):
+def test_schedules_that_nobody_can_have_logged_are_refused(changes):
+    with pytest.raises(ValidationError):
         LoggedSchedule.model_validate({"kind": "logged", "max_epochs": 9, "changes": changes})
-
-
-def test_a_rate_for_a_layer_that_the_net_has_not_is_refused():
-    values = yaml.safe_load((VARIANTS.with_name("cifar10.yaml")).read_text(encoding="utf-8")) | {
-        "claims": [],
-        "full": [],
-    }
-    values["training"]["layer_rates"] = {"conv7": 2.0}
-    with pytest.raises(ConfigError, match='training.layer_rates: there is no layer "conv7"; did you mean "conv'):
-        make_plan(values, "some.yaml", VARIANTS)
+    LoggedSchedule.model_validate({"kind": "logged", "max_epochs": 9, "changes": [FIRST]})

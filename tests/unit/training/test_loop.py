@@ -14,11 +14,10 @@ from alexnet2012.errors import ConfigError, Interrupted, TrainingError
 from alexnet2012.training.checkpoint import StopRequest, list_checkpoints, load_latest
 from alexnet2012.training.loader import Batch, choose_rows
 from alexnet2012.training.loop import Training, train_to_the_end
-from alexnet2012.training.record import summarise
 
-ROWS = ["epoch", "learning_rate", "train_loss", "train_top1_error_as_seen", "train_top1_error"]
-ROWS += ["train_loss_evaluation_mode", "val_loss", "val_top1_error", "val_top5_error", "schedule_top1_error"]
 STEPS = STEPS_PER_EPOCH * sum(EPOCHS)
+MINIVAL = {"schedule_split": "minival", "minival_fraction": 0.1}
+TIMED = ("images_per_second", "seconds")
 
 
 @pytest.fixture(scope="module")
@@ -40,108 +39,75 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def alone(root, dataset, tmp_path_factory):
+def begin(root, dataset):
+    """begin(state, **changes): the tiny training with these settings, from `state` on."""
+
+    def begin(state=None, **changes) -> Training:
+        return Training(make_run(root, **changes), dataset, {"code": "c"}, torch.device("cpu"), state)
+
+    return begin
+
+
+@pytest.fixture(scope="module")
+def alone(begin, tmp_path_factory):
     """The training that nobody disturbs."""
-    training = begin(make_run(root), dataset)
+    training = begin()
     train_to_the_end(training, tmp_path_factory.mktemp("alone"), StopRequest())
     return training
 
 
-def begin(run, dataset, state=None) -> Training:
-    return Training(run, dataset, {"code": "c"}, torch.device("cpu"), state)
+@pytest.fixture
+def ends_as_alone(begin, alone, tmp_path):
+    """ends_as_alone(on_step) goes on from the newest checkpoint, to the same bits as the one that nobody disturbs."""
 
+    def untimed(training: Training) -> list[dict]:
+        return [{key: row[key] for key in row if key not in TIMED} for row in training.state.history]
 
-def untimed(history: list[dict]) -> list[dict]:
-    return [{key: row[key] for key in ROWS} for row in history]
+    def check(on_step=lambda training: None) -> None:
+        training = begin(load_latest(tmp_path))
+        train_to_the_end(training, tmp_path, StopRequest(), on_step)
+        ours, theirs = training.net.state_dict(), alone.net.state_dict()
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+        assert untimed(training) == untimed(alone)
 
-
-def assert_same(training: Training, other: Training) -> None:
-    ours, theirs = training.net.state_dict(), other.net.state_dict()
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert untimed(training.state.history) == untimed(other.state.history)
-
-
-def run_until_death(run, dataset, folder, on_step) -> None:
-    """One life of a training: from what `folder` holds to its end, or to Died."""
-    training = begin(run, dataset, load_latest(folder))
-    train_to_the_end(training, folder, StopRequest(), on_step)
+    return check
 
 
 def test_every_image_is_trained_on_when_val_steers(root, dataset):
     rows = choose_rows(make_run(root), dataset.split("train").labels)
-
     assert rows.train.tolist() == list(range(126))
-    assert rows.minival.size == 0
-    assert len(rows.measured) == 50
+    assert (rows.minival.size, len(rows.measured)) == (0, 50)
 
 
-def test_minival_is_taken_out_of_the_training_images_class_by_class(root, dataset):
+def test_minival_is_taken_out_class_by_class_by_the_datasets_seed_and_not_the_runs(root, dataset):
     labels = dataset.split("train").labels
-    run = make_run(root, training={"schedule_split": "minival", "minival_fraction": 0.1})
-
-    rows = choose_rows(run, labels)
-
+    rows, second, other = (
+        choose_rows(make_run(root, training=MINIVAL, **changes), labels)
+        for changes in ({}, {"seed": 2}, {"dataset": {"split_seed": 2013}})
+    )
     # 42 images in each of three classes, a tenth of which is 4.
     assert np.bincount(labels[rows.minival]).tolist() == [4, 4, 4]
     assert sorted([*rows.train, *rows.minival]) == list(range(126))
     assert set(rows.measured) <= set(rows.train)
+    assert np.array_equal(rows.minival, second.minival) and np.array_equal(rows.measured, second.measured)
+    assert not np.array_equal(rows.minival, other.minival)
 
 
-def test_the_choice_of_images_is_the_datasets_not_the_runs(root, dataset):
-    labels = dataset.split("train").labels
-    minival = {"schedule_split": "minival", "minival_fraction": 0.1}
-    first, second = (choose_rows(make_run(root, seed=seed, training=minival), labels) for seed in (0, 1))
-    other = choose_rows(make_run(root, dataset={"split_seed": 2013}, training=minival), labels)
-
-    assert np.array_equal(first.minival, second.minival)
-    assert np.array_equal(first.measured, second.measured)
-    assert not np.array_equal(first.minival, other.minival)
-
-
-def test_minival_leaves_train_fewer_steps_and_steers(root, dataset, tmp_path):
-    training = begin(make_run(root, training={"schedule_split": "minival", "minival_fraction": 0.4}), dataset)
-    seen = []
-    original = training.update
-    training.update = lambda batch: (seen.append(len(batch.labels)), original(batch))
-
-    training.train_epoch(lambda: None)
-    row = training.measure_epoch()
-
+def test_minival_leaves_train_fewer_steps_and_steers(begin):
+    training = begin(training=MINIVAL | {"minival_fraction": 0.4})
+    (batches,) = list_epochs(training, 1)
+    row = training.state.history[0]
     # 126 - 3 x 17 = 75 images: nine batches of eight, the last three images are dropped.
-    assert seen == [8] * 9
+    assert [len(batch.labels) for batch in batches] == [8] * 9
     assert row["schedule_top1_error"] == training.measure("train", training.rows.minival)["top1_error"]
 
 
-def test_fewer_images_than_a_batch_are_refused(root, dataset):
-    with pytest.raises(ConfigError, match="pictures: 126 training images are fewer than one batch of 127; lower"):
-        begin(make_run(root, training={"batch_size": 127}), dataset)
-
-    assert begin(make_run(root, training={"batch_size": 126}), dataset).steps_per_epoch == 1
-
-
-def test_minival_counts_against_the_batch(root, dataset):
-    with pytest.raises(ConfigError, match="114 training images are fewer than one batch of 126"):
-        begin(
-            make_run(root, training={"batch_size": 126, "schedule_split": "minival", "minival_fraction": 0.1}),
-            dataset,
-        )
-
-
-def test_an_epoch_sees_each_image_at_most_once_in_the_drawn_order(root, dataset):
-    training = begin(make_run(root), dataset)
-    seen = []
-    original = training.update
-    training.update = lambda batch: (seen.extend(batch.labels.tolist()), original(batch))
-
-    training.train_epoch(lambda: None)
-
-    # 126 / 8 -> 15 steps; six images are left out.
-    order = stream(1, "order", 0).permutation(126)[:120]
-    assert seen == dataset.split("train").labels[order].tolist()
-
-
-UNSEEN = {"crops": False, "reflections": False, "colour_std": 0.0}  # each image looks the same in every epoch
+@pytest.mark.parametrize(("changes", "images"), [({"batch_size": 127}, 126), ({"batch_size": 126, **MINIVAL}, 114)])
+def test_fewer_images_than_a_batch_are_refused(begin, changes, images):
+    with pytest.raises(ConfigError, match=f"pictures: {images} .*training.batch_size"):
+        begin(training=changes)
+    assert begin(training={"batch_size": 126}).steps_per_epoch == 1
 
 
 def list_epochs(training: Training, epochs: int) -> list[list[Batch]]:
@@ -160,11 +126,19 @@ def list_images(epoch: list[Batch]) -> list[bytes]:
     return [image.numpy().tobytes() for batch in epoch for image in batch.images]
 
 
-def test_every_epoch_has_an_order_of_its_own(root, dataset):
-    # Batches of nine leave no image out, so that epochs differ by the order alone.
-    run = make_run(root, training={"batch_size": 9, "augmentation": UNSEEN})
-    epochs = [list_images(epoch) for epoch in list_epochs(begin(run, dataset), 4)]
+def test_an_epoch_sees_each_image_at_most_once_in_the_drawn_order(begin, dataset):
+    (epoch,) = list_epochs(begin(), 1)
+    # 126 / 8 -> 15 steps; six images are left out.
+    order = stream(1, "order", 0).permutation(126)[:120]
+    assert torch.cat([batch.labels for batch in epoch]).tolist() == dataset.split("train").labels[order].tolist()
 
+
+UNSEEN = {"crops": False, "reflections": False, "colour_std": 0.0}  # each image looks the same in every epoch
+
+
+def test_every_epoch_has_an_order_of_its_own(begin):
+    # Batches of nine leave no image out, so that epochs differ by the order alone.
+    epochs = [list_images(each) for each in list_epochs(begin(training={"batch_size": 9, "augmentation": UNSEEN}), 4)]
     assert len(set(epochs[0])) == 126
     assert all(sorted(each) == sorted(epochs[0]) for each in epochs)
     for one, other in combinations(epochs, 2):
@@ -172,12 +146,10 @@ def test_every_epoch_has_an_order_of_its_own(root, dataset):
         assert sum(map(operator.eq, one, other)) < 10
 
 
-def test_a_fixed_order_is_that_of_every_epoch_and_seed(root, dataset):
+def test_a_fixed_order_is_that_of_every_epoch_and_seed(begin):
     fixed = {"batch_size": 9, "order": "fixed", "augmentation": UNSEEN}
-    epochs = list_epochs(begin(make_run(root, training=fixed), dataset), 3)
-    (other,) = list_epochs(begin(make_run(root, seed=2, training=fixed), dataset), 1)
-
-    assert all(list_images(each) == list_images(other) for each in epochs)
+    epochs = [*list_epochs(begin(training=fixed), 2), *list_epochs(begin(seed=2, training=fixed), 1)]
+    assert all(list_images(each) == list_images(epochs[0]) for each in epochs)
 
 
 @pytest.mark.parametrize(
@@ -185,170 +157,92 @@ def test_a_fixed_order_is_that_of_every_epoch_and_seed(root, dataset):
     # Shares of images that look as in another epoch: by 5 x 5 positions, by two reflections, by noise of any strength.
     [({"crops": True}, 1 / 25), ({"reflections": True}, 1 / 2), ({"colour_std": 0.1}, 0)],
 )
-def test_every_epoch_has_crops_reflections_and_noise_of_its_own(root, dataset, change, as_before):
+def test_every_epoch_has_crops_reflections_and_noise_of_its_own(begin, change, as_before):
     """§4.1: the same image, at the same place of a fixed order, is shown anew in each epoch: "a factor of 2048"."""
-    run = make_run(root, training={"batch_size": 9, "order": "fixed", "augmentation": {**UNSEEN, **change}})
-    epochs = [list_images(epoch) for epoch in list_epochs(begin(run, dataset), 4)]
-
+    training = begin(training={"batch_size": 9, "order": "fixed", "augmentation": {**UNSEEN, **change}})
+    epochs = [list_images(epoch) for epoch in list_epochs(training, 4)]
     for one, other in combinations(epochs, 2):
         assert sum(map(operator.eq, one, other)) / 126 == pytest.approx(as_before, abs=0.15 if as_before else 0)
 
 
-def test_every_epoch_has_dropout_masks_of_its_own(root, dataset):
-    epochs = list_epochs(begin(make_run(root), dataset), 3)
-    masks = [torch.cat([torch.cat(batch.masks, 1) for batch in epoch]) for epoch in epochs]
-
+def test_every_epoch_has_dropout_masks_of_its_own(begin):
+    masks = [torch.cat([torch.cat(batch.masks, 1) for batch in epoch]) for epoch in list_epochs(begin(), 3)]
     for one, other in combinations(masks, 2):
         # Two masks that keep 0.8 agree by chance at 0.8^2 + 0.2^2 of their places.
         assert float((one == other).float().mean()) == pytest.approx(0.68, abs=0.05)
 
 
-def test_the_learning_rate_follows_the_schedule(alone):
-    assert [row["learning_rate"] for row in alone.state.history] == [0.01] * 5 + [0.001] * 2
-    assert [row["epoch"] for row in alone.state.history] == [1, 2, 3, 4, 5, 6, 7]
+def test_another_seed_begins_with_other_weights(begin):
+    assert not torch.equal(begin(seed=2).net.fc8.weight, begin().net.fc8.weight)
 
 
-def test_each_epochs_rate_is_the_optimisers(root, dataset, tmp_path):
-    rates = []
-
-    train_to_the_end(
-        begin(make_run(root, training={"schedule": {"kind": "fixed", "epochs": [1, 1, 1]}}), dataset),
-        tmp_path,
-        StopRequest(),
-        on_step=lambda training: rates.append(training.optimiser.lr),
-    )
-
+def test_each_epochs_rate_is_the_optimisers_and_its_seconds_are_its_own(begin, tmp_path):
+    rates, started = [], time.monotonic()
+    training = begin(training={"schedule": {"kind": "fixed", "epochs": [1, 1, 1]}})
+    train_to_the_end(training, tmp_path, StopRequest(), lambda training: rates.append(training.optimiser.lr))
     assert rates == pytest.approx([0.01] * 15 + [0.001] * 15 + [0.0001] * 15, rel=1e-12)
-
-
-def test_a_row_of_the_history(alone):
-    row = alone.state.history[-1]
-
-    assert set(row) == {*ROWS, "images_per_second", "seconds"}
-    assert row["schedule_top1_error"] == row["val_top1_error"]
-    assert row["val_top5_error"] == 0  # three classes
-    assert row["images_per_second"] > 0
-
-
-def test_the_seconds_of_the_epochs_add_up_to_the_time_that_passed(root, dataset, tmp_path):
-    # Each was once counted from the beginning of the training, by the checkpoint that follows an epoch.
-    started = time.monotonic()
-    training = begin(make_run(root), dataset)
-    train_to_the_end(training, tmp_path, StopRequest())
-    passed = time.monotonic() - started
+    # Once they were counted from the beginning of the training, by the checkpoint that follows an epoch.
     seconds = sum(row["seconds"] for row in training.state.history)
-
-    assert seconds == pytest.approx(training.state.seconds)
-    assert seconds < passed
+    assert seconds == pytest.approx(training.state.seconds) and seconds < time.monotonic() - started
 
 
-def test_it_learns(alone):
-    first, last = alone.state.history[0], alone.state.history[-1]
+def dies_when(condition):
+    """An `on_step` that dies when it holds of the state."""
 
-    assert last["train_loss"] < 0.7 * first["train_loss"]
-    assert last["val_top1_error"] < 2 / 3  # a guess
-
-
-def test_the_summary_of_a_finished_training(alone):
-    summary = summarise(alone)
-
-    assert (summary["epochs"], summary["steps"], summary["train_images"]) == (7, STEPS, 126)
-    assert (summary["drops_done"], summary["drops_planned"], summary["val_steered"]) == (1, 1, False)
-    assert summary["final"] == alone.state.history[-1]
-
-
-def test_the_seed_decides_the_bits(root, dataset, tmp_path, alone):
-    again, other = begin(make_run(root), dataset), begin(make_run(root, seed=2), dataset)
-    for name, training in (("again", again), ("other", other)):
-        (tmp_path / name).mkdir()
-        train_to_the_end(training, tmp_path / name, StopRequest())
-
-    assert_same(again, alone)
-    assert not torch.equal(other.net.fc8.weight, alone.net.fc8.weight)
-
-
-def test_dying_after_any_step_changes_no_bit(root, dataset, tmp_path, alone):
-    """A checkpoint after every step, and death after every second one, epochs' ends included."""
-    run = make_run(root, runtime={"checkpoint_every_s": 1e-9})
-    lives = 0
-
-    for target in range(2, STEPS, 2):
-
-        def die(training, target=target):
-            if training.state.step == target:
-                raise Died
-
-        with pytest.raises(Died):
-            run_until_death(run, dataset, tmp_path, die)
-        lives += 1
-        assert load_latest(tmp_path).step == target
-    training = begin(run, dataset, load_latest(tmp_path))
-    train_to_the_end(training, tmp_path, StopRequest())
-
-    assert lives == 52
-    assert_same(training, alone)
-
-
-@pytest.mark.parametrize("batch", [1, 7, STEPS_PER_EPOCH])
-def test_steps_since_the_last_checkpoint_are_done_again(root, dataset, tmp_path, alone, batch):
-    """Without a checkpoint since epoch 6 began, the first at the lower rate, a death costs that epoch's steps."""
-    run = make_run(root)
-
-    def die(training):
-        if (training.state.epoch, training.state.batch) == (5, batch):
+    def die(training: Training) -> None:
+        if condition(training.state):
             raise Died
 
+    return die
+
+
+def test_dying_after_any_step_changes_no_bit(begin, tmp_path, ends_as_alone):
+    """A checkpoint after every step, and death after every second one, epochs' ends included."""
+    for target in range(2, STEPS, 2):
+        training = begin(load_latest(tmp_path), runtime={"checkpoint_every_s": 1e-9})
+        with pytest.raises(Died):
+            train_to_the_end(training, tmp_path, StopRequest(), dies_when(lambda state, n=target: state.step == n))
+        assert load_latest(tmp_path).step == target
+    ends_as_alone()
+
+
+@pytest.mark.parametrize("batch", [7, STEPS_PER_EPOCH])
+def test_steps_since_the_last_checkpoint_are_done_again(tmp_path, ends_as_alone, batch):
+    """Without a checkpoint since epoch 6 began, the first at the lower rate, a death costs that epoch's steps."""
     with pytest.raises(Died):
-        run_until_death(run, dataset, tmp_path, die)
+        ends_as_alone(dies_when(lambda state: (state.epoch, state.batch) == (5, batch)))
     state = load_latest(tmp_path)
     assert (state.epoch, state.batch, state.step) == (5, 0, 5 * STEPS_PER_EPOCH)
-    training = begin(run, dataset, state)
-    train_to_the_end(training, tmp_path, StopRequest())
-
-    assert_same(training, alone)
+    ends_as_alone()
 
 
-def test_dying_between_an_epochs_checkpoint_and_its_report(root, dataset, tmp_path, alone):
-    def die(row):
-        raise Died
-
+def test_dying_between_an_epochs_checkpoint_and_its_report(begin, tmp_path, ends_as_alone):
     with pytest.raises(Died):
-        train_to_the_end(begin(make_run(root), dataset), tmp_path, StopRequest(), on_epoch=die)
-    training = begin(make_run(root), dataset, load_latest(tmp_path))
-    train_to_the_end(training, tmp_path, StopRequest())
-
-    assert_same(training, alone)
+        train_to_the_end(begin(), tmp_path, StopRequest(), on_epoch=dies_when(lambda state: True))
+    ends_as_alone()
 
 
-def test_checkpoints_are_written_each_epoch_and_not_more_often_than_asked(root, dataset, tmp_path, monkeypatch):
+def test_checkpoints_are_written_each_epoch_and_not_more_often_than_asked(begin, tmp_path, monkeypatch):
     saved = []
-
-    def note(folder, state):
-        saved.append((state.epoch, state.batch))
-
-    monkeypatch.setattr("alexnet2012.training.loop.save", note)
-    train_to_the_end(begin(make_run(root), dataset), tmp_path, StopRequest())
-
-    assert saved == [(epoch, 0) for epoch in range(8)]
+    monkeypatch.setattr("alexnet2012.training.loop.save", lambda _, state: saved.append((state.epoch, state.batch)))
+    train_to_the_end(begin(training={"schedule": {"kind": "fixed", "epochs": [2]}}), tmp_path, StopRequest())
+    assert saved == [(0, 0), (1, 0), (2, 0)]
 
 
-def test_a_signal_between_steps_writes_a_checkpoint_there(root, dataset, tmp_path, alone):
+def test_a_signal_between_steps_writes_a_checkpoint_there(begin, tmp_path, ends_as_alone):
     def signal_at_20(training):
         if training.state.step == 20:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with StopRequest() as stop, pytest.raises(Interrupted, match="SIGTERM"):
-        train_to_the_end(begin(make_run(root), dataset), tmp_path, stop, signal_at_20)
+        train_to_the_end(begin(), tmp_path, stop, signal_at_20)
     state = load_latest(tmp_path)
     # The step after which the signal is seen is the next one.
     assert (state.epoch, state.batch, state.step) == (1, 6, 21)
-    training = begin(make_run(root), dataset, state)
-    train_to_the_end(training, tmp_path, StopRequest())
-
-    assert_same(training, alone)
+    ends_as_alone()
 
 
-def test_a_signal_while_an_epoch_is_measured_repeats_the_measuring_alone(root, dataset, tmp_path, alone, monkeypatch):
+def test_a_signal_while_an_epoch_is_measured_repeats_the_measuring_alone(begin, tmp_path, ends_as_alone, monkeypatch):
     original = Training.measure
 
     def signal_in_second_epoch(self, split, rows):
@@ -358,41 +252,31 @@ def test_a_signal_while_an_epoch_is_measured_repeats_the_measuring_alone(root, d
 
     with monkeypatch.context() as patch, StopRequest() as stop, pytest.raises(Interrupted):
         patch.setattr(Training, "measure", signal_in_second_epoch)
-        train_to_the_end(begin(make_run(root), dataset), tmp_path, stop)
+        train_to_the_end(begin(), tmp_path, stop)
     state = load_latest(tmp_path)
     assert (state.epoch, state.batch, state.step) == (1, STEPS_PER_EPOCH, 2 * STEPS_PER_EPOCH)
     steps = []
-    training = begin(make_run(root), dataset, state)
-    train_to_the_end(training, tmp_path, StopRequest(), lambda training: steps.append(training.state.step))
-
+    ends_as_alone(lambda training: steps.append(training.state.step))
     assert steps[0] == 2 * STEPS_PER_EPOCH + 1
-    assert_same(training, alone)
 
 
-def test_a_loss_that_is_not_finite_stops_with_its_step(root, dataset, tmp_path):
-    training = begin(make_run(root, training={"learning_rate": 1e6}), dataset)
-
-    with pytest.raises(TrainingError, match=r"the loss of step (\d+) \(epoch 1\) is (nan|inf)") as failure:
+def test_a_loss_that_is_not_finite_stops_with_its_step(begin, tmp_path):
+    training = begin(training={"learning_rate": 1e6})
+    with pytest.raises(TrainingError, match=r"training.learning_rate") as failure:
         train_to_the_end(training, tmp_path, StopRequest())
-
-    step = int(failure.value.args[0].split()[4])
-    assert step == training.state.step - 1
-    assert "smaller training.learning_rate" in str(failure.value)
+    assert f"step {training.state.step - 1} " in str(failure.value)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-000000000.pt"]
 
 
-def test_weights_that_the_last_step_of_an_epoch_spoils_are_neither_measured_nor_saved(root, dataset, tmp_path):
-    training = begin(make_run(root), dataset)
+def test_weights_that_the_last_step_of_an_epoch_spoils_are_neither_measured_nor_saved(begin, tmp_path):
+    training = begin()
 
     def spoil(training):
         if training.state.batch == training.steps_per_epoch:
             training.net.fc8.weight.data.fill_(float("nan"))
 
-    with pytest.raises(
-        TrainingError, match=rf"step {STEPS_PER_EPOCH - 1} \(epoch 1\) left weights that are not finite"
-    ):
+    with pytest.raises(TrainingError, match=f"step {STEPS_PER_EPOCH - 1} "):
         train_to_the_end(training, tmp_path, StopRequest(), spoil)
-
-    with pytest.raises(TrainingError, match="not finite"):
+    with pytest.raises(TrainingError):
         training.capture()
     assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-000000000.pt"]
