@@ -1,4 +1,4 @@
-"""The processor: how many cores may be used, and how glibc is told to keep large buffers."""
+"""The machine: how many cores and how much memory may be used, and how glibc is told to keep large buffers."""
 
 import math
 import os
@@ -37,6 +37,18 @@ def read_cpu_quota(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> float:
             if quota not in ("max", "-1"):
                 quotas.append(int(quota) / int(period))
     return min(quotas)
+
+
+def count_usable_memory(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> int:
+    """Bytes of the machine's memory, or of the least limit of this process's control groups where that is less."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for group in list_control_groups("memory", membership, mount):
+        for name in ("memory.max", "memory.limit_in_bytes"):  # of version 2, of version 1
+            try:
+                limits.append(int((group / name).read_text(encoding="utf-8")))
+            except (OSError, ValueError):  # not there, or "max"
+                continue
+    return min(limits)
 
 
 def list_control_groups(controller: str, membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> list[Path]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet2012.cpu import count_usable_cores, read_cpu_quota
+from alexnet2012.cpu import count_usable_cores, count_usable_memory, read_cpu_quota
 
 
 def control_groups(root: Path, membership: str, quotas: dict[str, str]) -> tuple[Path, Path]:
@@ -63,3 +63,22 @@ def test_where_there_are_no_control_groups_all_cores_are_usable(tmp_path, monkey
     monkeypatch.setattr("sys.platform", "darwin")
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     assert count_usable_cores(tmp_path / "none", tmp_path) == usable
+
+
+@pytest.mark.parametrize(
+    ("membership", "limits", "usable"),
+    [
+        ("0::/a/b\n", {"a/memory.max": "3000", "a/b/memory.max": "max"}, 3000),
+        ("4:memory:/a\n", {"memory/memory.limit_in_bytes": "9223372036854771712", "memory/a": "5000"}, None),
+        ("4:memory:/a\n0::/\n", {"memory/a/memory.limit_in_bytes": "5000"}, 5000),
+        ("0::/a\n", {"memory.max": "max", "b/memory.max": "1"}, None),
+    ],
+)
+def test_usable_memory_is_the_least_limit_of_all_groups_around(tmp_path, membership, limits, usable):
+    (tmp_path / "membership").write_text(membership, encoding="utf-8")
+    for name, text in limits.items():
+        path = tmp_path / "mount" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n", encoding="utf-8")
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert count_usable_memory(tmp_path / "membership", tmp_path / "mount") == (usable or whole)

@@ -2,10 +2,15 @@
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from alexnet2012.errors import ConfigError
+from alexnet2012.files import in_bytes
 from alexnet2012.verbs.arguments import add_data, positive, positive_list, positive_rate
+
+BUSY_CORES = 0.5  # the load of the last minute from which a note is due
 
 
 def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
@@ -71,19 +76,87 @@ def run_describe(options: argparse.Namespace) -> None:
 
 def run_plan(options: argparse.Namespace) -> None:
     from alexnet2012 import estimate
+    from alexnet2012.survey import survey
 
-    work = estimate.survey(options.configfile, options.variants, options.data, options.targets or ())
+    work = survey(options.configfile, options.variants, options.data, options.targets or ())
     machine = estimate.look_at_machine(work)
     values = estimate.describe_work(work, machine, options.data)
     if not options.json:
-        print(estimate.render_work(values), end="\n\n", flush=True)
+        print(*list_work(values), "", *list_disk(values), "", sep="\n", flush=True)
     try:
         values |= estimate.estimate_time(work, machine, options.gpus, options.images_per_second)
     finally:  # the work and the disk are known even where measuring fails
         if options.json:
             print(json.dumps(values, indent=2))
     if not options.json:
-        print(estimate.render_time(values))
+        print(*list_times(values), sep="\n")
+
+
+def list_work(values: dict[str, Any]) -> Iterator[str]:
+    yield f"{values['name']}: what will run"
+    for each in values["datasets"]:
+        state = "packed" if each["packed"] else "to be packed again" if each["packed_otherwise"] else "not packed yet"
+        sure = "" if each["exact"] else "at most " if each["at_most"] else "about "
+        images = ", ".join(f"{count:,} {split}" for split, count in each["images"].items())
+        yield f"  {each['name']} ({state}): {sure}{images}, {each['classes']:,} classes; {each['origin']}"
+    yield from (f"  missing: {sentence}" for sentence in values["missing"])
+    for each in values["trainings"]:
+        most, seeds = "at most " if each["epochs_at_most"] else "", ", ".join(map(str, each["seeds"]))
+        left = f"{len(each['seeds']) - len(each['seeds_done'])} of {len(each['seeds'])} nets left"
+        yield f"  train {each['variant']} on {each['dataset']}, seeds {seeds}: {left}"
+        epochs = f"{most}{each['epochs']} epochs of {each['images_per_epoch']:,} images"
+        steps = f"{each['steps_each']:,} steps a net, {each['steps_left']:,} left"
+        yield f"    {epochs} = {steps}; {each['parameters']:,} parameters"
+        yield from [f"    warning: {each['few_steps']}"] if each["few_steps"] else []
+    for each in values["evaluations"]:
+        where = f"{each['variant']} on {each['dataset']} {each['split']}"
+        left = f"{each['nets'] - each['nets_done']} of {each['nets']} nets left"
+        yield f"  evaluate {where}, {each['crops']} crops of {each['images']:,} images: {left}"
+    for each in values["averages"]:
+        where = f"{each['name']} on {each['dataset']} {each['split']}"
+        yield f"  average {where}: {each['members']} nets{', done' * each['done']}"
+    for each in values["baselines"]:
+        codes = f"codes of {each['dimensions']:,} numbers, {in_bytes(each['codes_bytes'])} at a time"
+        yield f"  learn {each['variant']} on {each['dataset']}, seed {each['seed']}: {codes}{', done' * each['done']}"
+    totals = [f"{key.replace('_', ' ')} {count:,}" for key, count in values["totals"].items() if count]
+    yield f"  in all: {', '.join(totals)}"
+
+
+def list_disk(values: dict[str, Any]) -> Iterator[str]:
+    disk, memory = values["disk"], values["memory"]
+    sizes = {f"packed {name}": size for name, size in disk["packed_bytes"].items()}
+    sizes |= {name: disk[f"{name}_bytes"] for name in ("predictions", "weights", "checkpoints")}
+    yield f"Disk: {', '.join(f'{name} {in_bytes(size)}' for name, size in sizes.items())}"
+    for each in disk["file_systems"]:
+        verdict = "fits" if each["fits"] else "DOES NOT FIT: make room, or link a folder to a larger disk"
+        need = f"{in_bytes(each['needed_bytes'])} still needed, {in_bytes(each['free_bytes'])} free"
+        yield f"  {' and '.join(each['folders'])}: {need}: {verdict}"
+    fits = "fit, and are read from disk once" if memory["packed_fits"] else "do not fit: each epoch reads the disk"
+    yield f"  packed data in {in_bytes(memory['memory_bytes'])} of memory: they {fits}"
+
+
+def list_times(values: dict[str, Any]) -> Iterator[str]:
+    from alexnet2012.training.progress import in_time
+
+    measured, hardware = values["measured"], values["machine"]["hardware"]
+    if measured is None:
+        yield "Time: none, for everything is done. Snakemake runs a job again where its code or settings changed."
+        return
+    yield f"Time, an estimate that may be off by half ({hardware}; measured for {measured['took_s']:.0f} s)"
+    if (busy := measured["busy_cores_before"]) >= BUSY_CORES:
+        yield f"  note: other work kept about {busy:.1f} cores busy before; without it the jobs go faster"
+    for each in measured["rates"]:
+        speed = f"{each['images_per_s']:,.0f} images/s in training, {each['ten_crop_images_per_s']:,.0f} in evaluation"
+        where = f"in each of {each['processes']} processes ({each['device']}; {each['origin']})"
+        yield f"  {each['variant']} on {each['dataset']}: {speed}, {where}"
+    yield f"  start of a job: {measured['overheads']['start_s']:.1f} s"
+    yield from (f"  preparing {name}: {in_time(seconds)}" for name, seconds in measured["preparations_s"].items())
+    most = "at most " if any(each["epochs_at_most"] for each in values["trainings"]) else ""
+    for each in values["schedules"]:
+        fastest = f"{each['images_per_s_per_training']:,.0f} images/s, {each['images_per_s_origin']}"
+        read = f"{in_bytes(each['read_bytes_per_s'])}/s in reads of {in_bytes(each['read_bytes_per_image'])}"
+        yield f"  {each['where']}, {each['cores']} cores: {most}about {in_time(each['makespan_s'])}"
+        yield f"    trainings at once: {each['simultaneous_trainings']}, the fastest at {fastest}; up to {read}"
 
 
 def run_track(options: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.augment import draw_views
-from alexnet2012.timing import random_dataset
+from alexnet2012.timing import make_random
 from alexnet2012.training.loop import Training
 
 
@@ -19,8 +19,8 @@ def make_ours(run: dict, classes: int, steps: int = 1) -> Call:
     """`steps` times the update of a real training, masks drawn anew for each, on one batch of random images."""
     settings = RunConfig.model_validate(run)
     size = settings.training.batch_size
-    with random_dataset(settings.dataset, classes, size) as dataset:  # what is mapped stays when the folder goes
-        training = Training(settings, dataset, {}, torch.device("cpu"), None)
+    dataset = make_random(settings.dataset.size_px, classes, size)
+    training = Training(settings, dataset, {}, torch.device("cpu"), None)
     views = draw_views(0, 0, dataset, size, settings.net.crop_px, settings.training.augmentation)
     batch = training.loader.make_in_line(np.arange(size), views, 0)
 

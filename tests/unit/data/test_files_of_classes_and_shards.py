@@ -12,7 +12,6 @@ from alexnet2012.data.sources.find import find_source
 from alexnet2012.data.sources.layouts import check_source
 from alexnet2012.data.sources.names import list_some
 from alexnet2012.errors import DataError
-from alexnet2012.estimate import estimate_release
 
 
 @pytest.fixture
@@ -92,12 +91,6 @@ def test_a_class_list_that_is_a_folder_is_told(tmp_path, drawn):
     ]
     with pytest.raises(DataError, match="more is a folder; a file with a WordNet id on each line was expected"):
         read_class_list(tmp_path / "more")
-
-
-def test_a_plan_counts_classes_and_not_words(tmp_path):
-    (tmp_path / "classes.txt").write_text("n00000001 a word, another\nn00000002 # and more\n", encoding="utf-8")
-    assert estimate_release(release(tmp_path, tmp_path / "classes.txt"))["classes"] == 2
-    assert estimate_release(release(tmp_path, tmp_path / "none.txt"))["classes"] == 22_000
 
 
 def test_lists_in_messages_keep_to_one_line():
