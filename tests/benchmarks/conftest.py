@@ -31,15 +31,16 @@ def hold(benchmark) -> Callable[..., None]:
 
 
 @pytest.fixture
-def compete(hold) -> Callable[..., tuple[dict[str, ContenderResult], list[dict[str, Any]]]]:
-    """Runs a contest of `contenders` and of this machine's rates at so many `threads`: the results by label, and the
-    rates of each round."""
+def compete(hold) -> Callable[..., tuple[list[ContenderResult], list[dict[str, Any]]]]:
+    """Runs a contest of `contenders` and of this machine's `rates` at so many `threads`: the results of the former in
+    their order, and the rates of each round."""
 
-    def run(contenders: Sequence[Contender], threads: int, rounds: int = ROUNDS):
-        rates = Contender("rates", "contenders.rates:make", threads=threads)
+    def run(contenders: Sequence[Contender], threads: int = 1, rounds: int = ROUNDS, rates: Contender | None = None):
+        rates = rates or Contender("rates", "contenders.rates:make", threads=threads)
         with Contest([*contenders, rates]) as contest:
             hold(contest, rounds)
-            return contest.results(), contest.details(rates.label)
+            found = contest.results()
+            return [found[each.label] for each in contenders], contest.details(rates.label)
 
     return run
 

@@ -34,19 +34,18 @@ def loaders(photographs, squares) -> list[Contender]:
 @pytest.mark.benchmark(group="batches")
 def test_float_batches(compete, record, packed, photographs, jpegs):
     ours = one_core("packed arrays, one core", "make_ours", packed)
-    step = our_step("our net's training step", FULL_RUN)
-    in_process, in_workers, squares = loaders(photographs, jpegs)
-    found, measured = compete([ours, in_process, in_workers, squares, step], 1)
-    own = found[ours.label]
+    rivals = loaders(photographs, jpegs)
+    found, measured = compete([ours, *rivals, our_step("our net's training step", FULL_RUN)])
+    own, in_process, in_workers, squares, step = found
     record(
         f"float batches of {BATCH}, 256 to {CROP_PX} pixels",
         "images",
-        [found[each.label] for each in (ours, in_process, in_workers, squares, step)],
+        found,
         [
-            compare_speed(own, found[in_process.label], 20.0),
-            compare_speed(own, found[in_workers.label], 20.0, cores=(1, CORES)),
-            compare_speed(own, found[squares.label], None),
-            compare_time(own, found[step.label], 0.03, "share"),
+            compare_speed(own, in_process, 20.0),
+            compare_speed(own, in_workers, 20.0, cores=(1, CORES)),
+            compare_speed(own, squares, None),
+            compare_time(own, step, 0.03, "share"),
         ],
         # A crop's bytes are read and its floats written.
         floor_of_bytes(own, own.units[0] * CROP_VALUES * (1 + 4), measured),
@@ -57,14 +56,12 @@ def test_float_batches(compete, record, packed, photographs, jpegs):
 @pytest.mark.benchmark(group="batches")
 def test_bytes_for_a_gpu(compete, record, packed, photographs, jpegs):
     ours = one_core("packed arrays, one core, uint8", "make_bytes", packed)
-    rivals = loaders(photographs, jpegs)
-    found, measured = compete([ours, *rivals], 1)
-    own = found[ours.label]
-    in_process, in_workers, squares = (found[each.label] for each in rivals)
+    found, measured = compete([ours, *loaders(photographs, jpegs)])
+    own, in_process, in_workers, squares = found
     record(
         f"uint8 batches of {BATCH} for a GPU, 256 to {CROP_PX} pixels",
         "images",
-        [own, in_process, in_workers, squares],
+        found,
         [
             rate(own, 15_000.0),
             compare_speed(own, in_process, None),

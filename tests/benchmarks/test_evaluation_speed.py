@@ -21,20 +21,20 @@ def test_ten_crops(compete, record, packed, photographs):
     ours = Contender("predict_crops", "contenders.evaluation:make_ours", arguments, "job", CORES)
     forward = Contender("ten forward passes alone", "contenders.evaluation:make_forward", arguments, "job", CORES)
     script = {"folder": str(photographs), "neurons": NEURONS, "images": IMAGES, "views": VIEWS, "workers": CORES}
-    plain, same = in_both(
+    rivals = in_both(
         Contender("TenCrop + DataLoader, torch's LRN", "contenders.evaluation:make_script", script, "plain", CORES)
     )
-    found, measured = compete([ours, forward, plain, same], CORES)
-    own = found[ours.label]
+    found, measured = compete([ours, forward, *rivals], CORES)
+    own, passes, plain, same = found
     multiply_adds = sum(layer.multiply_adds for layer in list_layers(NetConfig(fc_neurons=NEURONS), CLASSES))
     record(
         f"ten-crop evaluation of the full net, {IMAGES} images",
         "images",
-        [found[each.label] for each in (ours, forward, plain, same)],
+        found,
         [
-            compare_speed(own, found[plain.label], 1.3),
-            compare_speed(own, found[same.label], None),
-            compare_time(own, found[forward.label], 1.05, "times the seconds"),
+            compare_speed(own, plain, 1.3),
+            compare_speed(own, same, None),
+            compare_time(own, passes, 1.05, "times the seconds"),
         ],
         floor_of_flops(own, 2.0 * multiply_adds * 10 * IMAGES, measured),
         note=f"ours {BATCH} crops in a pass, the script {VIEWS}, with {CORES} workers on the JPEGs that were packed",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contest import Contender, Contest
+from contest import Contender
 from judging import compare_speed, floor_of_flops, judge, rate
 from our_steps import count_flops, make_run
 from sizes import CORES, pick
@@ -49,7 +49,7 @@ def report_nothing(hold, record, subject: str, goal: float | None) -> None:
 @pytest.mark.benchmark(group="GPU")
 @pytest.mark.parametrize("variant", ["cnn", "one-gpu"])
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_training_on_a_gpu(hold, record, request, recipe, variant):
+def test_training_on_a_gpu(hold, compete, record, request, recipe, variant):
     subject = f"GPU training, {variant}, recipe {recipe}, batch {BATCH}"
     if not has_gpu():
         report_nothing(hold, record, subject, GOALS[recipe])
@@ -65,15 +65,13 @@ def test_training_on_a_gpu(hold, record, request, recipe, variant):
         Contender(RIVALS[1], "contenders.gpu:make_ready_loop", {**loop, "steps": pick(100, 2)}, "plain"),
     )
     rates = Contender("rates", "contenders.gpu:make_rates", {"dtype": DTYPES[recipe]})
-    with Contest([ours, loaded, ready, rates]) as contest:
-        hold(contest)
-        found, measured = contest.results(), contest.details(rates.label)
-    own = found[ours.label]
+    found, measured = compete([ours, loaded, ready], rates=rates)
+    own, *rivals = found
     record(
         subject,
         "images",
-        [found[each.label] for each in (ours, loaded, ready)],
-        [rate(own, GOALS[recipe]), *(compare_speed(own, found[each.label], None) for each in (loaded, ready))],
+        found,
+        [rate(own, GOALS[recipe]), *(compare_speed(own, each, None) for each in rivals)],
         floor_of_flops(own, count_flops(NetConfig.model_validate(run["net"]), 20, own.units[0]), measured),
         note=f"{own.units[0]:,.0f} images a round from page cache; device events; rivals in torch's default precision",
     )

@@ -24,14 +24,14 @@ def test_forward_and_backward(compete, record, shape, threads, repeats, goal):
     ours = Contender("ours, channels_last", "contenders.lrn:make_ours", arguments, "job", threads)
     theirs = in_both(Contender("torch.nn.LocalResponseNorm", "contenders.lrn:make_torch", arguments, "plain", threads))
     found, measured = compete([ours, *theirs], threads, rounds=2 * ROUNDS + 1)
-    fastest = found[ours.label]
+    fastest, *rivals = found
     # Forward reads the maps and writes as many; backward reads the maps and the gradient and writes another.
     floor = floor_of_bytes(fastest, repeats * 5 * 4 * math.prod(shape), measured)
     record(
         f"LRN forward + backward, {'x'.join(map(str, shape))}",
         "calls",
-        [found[each.label] for each in (ours, *theirs)],
-        [compare_speed(fastest, found[each.label], goal) for each in theirs],
+        found,
+        [compare_speed(fastest, each, goal) for each in rivals],
         floor,
     )
 

@@ -16,16 +16,16 @@ def test_an_update(compete, record):
     arguments = {"neurons": NEURONS}
     weights = count_parameters(PlainAlexNet(**FULL | arguments))
     ours = Contender("PaperSGD", "contenders.optimiser:make_ours", arguments, "job", CORES)
-    plain, same = in_both(
+    theirs = in_both(
         Contender("torch.optim.SGD(foreach=True)", "contenders.optimiser:make_torch", arguments, "plain", CORES)
     )
-    found, measured = compete([ours, plain, same], CORES, rounds=2 * ROUNDS + 1)
-    own = found[ours.label]
+    found, measured = compete([ours, *theirs], CORES, rounds=2 * ROUNDS + 1)
+    own, *rivals = found
     record(
         f"optimiser step, {weights / 1e6:.0f} M weights",
         "calls",
-        [found[each.label] for each in (ours, plain, same)],
-        [compare_speed(own, found[each.label], 1.0) for each in (plain, same)],
+        found,
+        [compare_speed(own, each, 1.0) for each in rivals],
         # Weights, gradients and velocities are read, weights and velocities written.
         floor_of_bytes(own, 5 * 4 * weights, measured),
     )

@@ -16,18 +16,15 @@ CONFIG = Path(__file__).parents[2] / "config"
 
 @pytest.mark.benchmark(group="training step, full net")
 def test_full_net_beside_torchs_parts(compete, record):
-    own = our_step("our net", FULL_RUN)
     arguments = {"sizes": "full", "neurons": NEURONS, "crop_px": 224, "batch": BATCH}
-    plain, same = in_both(
-        Contender("torch's LRN and SGD", "contenders.steps:make_torch_parts", arguments, "plain", CORES)
-    )
-    found, measured = compete([own, plain, same], CORES, rounds=2 * ROUNDS + 1)
-    step = found[own.label]
+    parts = in_both(Contender("torch's LRN and SGD", "contenders.steps:make_torch_parts", arguments, "plain", CORES))
+    found, measured = compete([our_step("our net", FULL_RUN), *parts], CORES, rounds=2 * ROUNDS + 1)
+    step, plain, same = found
     record(
         f"training step of the full net, batch {BATCH}",
         "images",
-        [found[each.label] for each in (own, plain, same)],
-        [compare_speed(step, found[plain.label], 2.4), compare_speed(step, found[same.label], 1.35)],
+        found,
+        [compare_speed(step, plain, 2.4), compare_speed(step, same, 1.35)],
         floor_of_flops(step, count_flops(NetConfig.model_validate(FULL_NET), CLASSES, BATCH), measured),
     )
 
@@ -63,14 +60,14 @@ def test_scaled_net_beside_torchs_parts(compete, record):
     training = {**STILL, "batch_size": batch, "torch_threads": 1}
     own = our_step("our net", {"size_px": 32, "net": net.model_dump(), "training": training}, 10, steps)
     arguments = {"sizes": "scaled", "neurons": net.fc_neurons, "crop_px": net.crop_px, "batch": batch, "steps": steps}
-    plain, same = in_both(Contender("torch's LRN and SGD", "contenders.steps:make_torch_parts", arguments, "plain", 1))
-    found, measured = compete([own, plain, same], 1, rounds=2 * ROUNDS + 1)
-    step = found[own.label]
+    parts = in_both(Contender("torch's LRN and SGD", "contenders.steps:make_torch_parts", arguments, "plain", 1))
+    found, measured = compete([own, *parts], rounds=2 * ROUNDS + 1)
+    step, plain, same = found
     record(
         f"training step of the rehearsal's scaled net, batch {batch}",
         "images",
-        [found[each.label] for each in (own, plain, same)],
-        [compare_speed(step, found[plain.label], 1.6), compare_speed(step, found[same.label], None)],
+        found,
+        [compare_speed(step, plain, 1.6), compare_speed(step, same, None)],
         floor_of_flops(step, count_flops(net, 10, steps * batch), measured),
     )
 

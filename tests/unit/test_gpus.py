@@ -1,4 +1,4 @@
-"""Cards, leases and devices. Leases among processes and within one: flock tells descriptors apart as it does those."""
+"""Cards and leases. Leases among processes and within one: flock tells descriptors apart as it does those."""
 
 import fcntl
 import json
@@ -13,13 +13,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-import torch
 from fake_gpus import environment, job_command, refuse_to_wait, uuid_of, write_nvidia_smi, write_program
 
 from alexnet2012 import gpus
-from alexnet2012.config.schema import RuntimeConfig
-from alexnet2012.devices import CUBLAS_WORKSPACE, open_device
-from alexnet2012.errors import ConfigError, DeviceError
+from alexnet2012.errors import DeviceError
 from alexnet2012.gpus import Card, lease_gpus, leased, list_cards, settle, take
 
 THREE = [Card(str(number), uuid_of(number)) for number in range(3)]
@@ -117,41 +114,30 @@ def see(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "numbers"),
-    [
-        (None, [0, 1, 2]),
-        ("", []),
-        (" ", []),
-        ("2,0", [2, 0]),
-        (" 1 , 2 ", [1, 2]),
-        ("1,1", [1]),
-        (f"{uuid_of(2)},0", [2, 0]),
-        ("GPU-00000001,1", [1]),  # a UUID's beginning, and the same card by its number
-        ("-1", []),
-        ("0,-1,1", [0]),  # as in CUDA's manual
-        ("0,3,1", [0]),
-        ("NoDevFiles", []),
-        ("GPU-0000000,0", []),  # the beginning of all three
-        ("GPU-ffff,0", []),
-    ],
-)
-def test_cards_are_those_that_cuda_would_see(see, given, numbers):
-    assert see(given) == [THREE[number] for number in numbers]
-
-
-@pytest.mark.parametrize(
     ("given", "program", "keys"),
     [
+        (None, None, [0, 1, 2]),
+        ("", None, []),
+        (" ", None, []),
+        (" 2 ,0", None, [2, 0]),
+        ("1,1", None, [1]),
+        (f"{uuid_of(2)},0", None, [2, 0]),
+        ("GPU-00000001,1", None, [1]),  # a UUID's beginning, and the same card by its number
+        ("-1", None, []),
+        ("0,-1,1", None, [0]),  # as in CUDA's manual
+        ("0,3,1", None, [0]),
+        ("NoDevFiles", None, []),
+        ("GPU-0000000,0", None, []),  # the beginning of all three
         ("MIG-GPU-00000001/1/0,MIG-0123", None, ["MIG-GPU-00000001/1/0", "MIG-0123"]),  # parts of cards
         (None, 'echo "No devices were found"\n', []),
-        (None, "", []),
+        (None, "", []),  # without nvidia-smi cards are as they are written
         ("3,1", "", ["3", "1"]),
         ("GPU-ab,0", "", ["GPU-ab", "0"]),
         ("0,-1,1", "", ["0"]),
     ],
 )
-def test_cards_that_nvidia_smi_does_not_list_are_as_they_are_written(see, given, program, keys):
-    assert [card.key for card in see(given, program)] == keys
+def test_cards_are_those_that_cuda_would_see(see, given, program, keys):
+    assert [card.key for card in see(given, program)] == [uuid_of(key) if key in range(3) else key for key in keys]
 
 
 def test_without_a_driver_there_is_no_card_and_the_reason_is_said(see, capsys):
@@ -161,7 +147,7 @@ def test_without_a_driver_there_is_no_card_and_the_reason_is_said(see, capsys):
 
 def test_an_nvidia_smi_that_hangs_is_an_error(see, monkeypatch):
     monkeypatch.setattr(gpus, "ANSWER_S", 0.1)
-    with pytest.raises(DeviceError, match=r"nvidia-smi .* 0\.1 s"):
+    with pytest.raises(DeviceError, match="nvidia-smi"):
         see(None, program="exec sleep 5\n")
 
 
@@ -173,13 +159,11 @@ def test_an_nvidia_smi_that_hangs_is_an_error(see, monkeypatch):
     [
         (1, 1, 1, "stop", 1),
         (1, None, 4, "stop", 1),
-        (2, 2, 2, "stop", 2),
         (2, None, 2, "stop", 2),
         (2, 1, 2, "one-device", 1),
         (2, 2, 1, "one-device", 1),
         (3, 2, 2, "one-device", 1),
         (1, 0, 1, "stop", 0),
-        (1, 1, 0, "stop", 0),
         (2, 2, 0, "stop", 0),
     ],
 )
@@ -187,14 +171,10 @@ def test_a_job_takes_what_it_needs_or_what_it_may_make_do_with(needed, granted, 
     assert settle(needed, granted, present, too_few) == count
 
 
-@pytest.mark.parametrize(
-    ("granted", "present", "found"),
-    [(1, 2, "granted 1; give --resources gpu=2"), (2, 1, "CUDA_VISIBLE_DEVICES, or else nvidia-smi, names 1")],
-)
-def test_too_few_gpus_stop_a_job_and_it_says_what_would_help(granted, present, found):
-    with pytest.raises(DeviceError, match="too_few_devices: one-device") as raised:
+@pytest.mark.parametrize(("granted", "present", "key"), [(1, 2, "--resources gpu=2"), (2, 1, "CUDA_VISIBLE_DEVICES")])
+def test_too_few_gpus_stop_a_job(granted, present, key):
+    with pytest.raises(DeviceError, match=f"{key}.*too_few_devices"):
         settle(2, granted, present, "stop")
-    assert found in str(raised.value)
 
 
 def test_a_job_sees_its_own_cards_and_afterwards_what_it_saw_before(machine, monkeypatch, capsys):
@@ -221,27 +201,20 @@ def test_on_the_cpu_nothing_is_asked_leased_or_hidden(machine, tmp_path, capsys)
     assert capsys.readouterr().err == ""
 
 
-def test_a_job_that_is_granted_none_sees_none(machine, monkeypatch, capsys):
-    monkeypatch.setenv("SLURM_JOB_ID", "7")  # there too
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    with lease_gpus("a", granted=0) as count:
+@pytest.mark.parametrize(
+    ("job_id", "sees", "granted", "said"),
+    [
+        ("7", "0", 0, "no GPU was granted"),  # under Slurm too
+        ("", "NoDevFiles", None, "nvidia-smi"),  # not even the one that torch may find, which nobody leased
+    ],
+)
+def test_a_job_without_a_gpu_sees_none(machine, monkeypatch, capsys, job_id, sees, granted, said):
+    monkeypatch.setenv("SLURM_JOB_ID", job_id)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", sees)
+    with lease_gpus("a", granted=granted) as count:
         assert (count, visible()) == (0, "")
-    assert visible() == "0" and not machine.exists()
-    assert capsys.readouterr().err == "no GPU was granted: running on the CPU\n"
-
-
-def test_a_gpu_that_is_demanded_and_not_granted_is_an_error(machine):
-    with pytest.raises(DeviceError, match=r"runtime\.device is cuda"):
-        lease_gpus("a", device="cuda", granted=0).__enter__()
-
-
-def test_where_no_gpu_is_named_none_is_seen(machine, tmp_path, capsys):
-    """Not the first one that torch may find, which nobody leased."""
-    (tmp_path / "bin" / "nvidia-smi").write_text("#!/bin/sh\n", encoding="utf-8")
-    with lease_gpus("a") as count:
-        assert (count, visible()) == (0, "")
-    assert not machine.exists()
-    assert "neither CUDA_VISIBLE_DEVICES nor nvidia-smi names a GPU" in capsys.readouterr().err
+    assert visible() == sees and not machine.exists()
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "value"), [("SLURM_JOB_ID", "7"), ("ALEXNET2012_LEASES", "")])
@@ -253,11 +226,18 @@ def test_cards_that_others_hand_out_are_not_leased(machine, monkeypatch, name, v
     assert not machine.exists()
 
 
-def test_slurm_too_may_give_too_few(machine, monkeypatch):
-    monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    with pytest.raises(DeviceError, match="needs 2 GPUs"):
-        lease_gpus("a", granted=2, needed=2).__enter__()
+@pytest.mark.parametrize(
+    ("job_id", "sees", "settings", "key"),
+    [
+        ("", "0,1", {"device": "cuda", "granted": 0}, "runtime.device"),
+        ("7", "1", {"granted": 2, "needed": 2}, "CUDA_VISIBLE_DEVICES"),  # Slurm too may give too few
+    ],
+)
+def test_gpus_that_are_needed_and_not_there_are_an_error(machine, monkeypatch, job_id, sees, settings, key):
+    monkeypatch.setenv("SLURM_JOB_ID", job_id)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", sees)
+    with pytest.raises(DeviceError, match=key):
+        lease_gpus("a", **settings).__enter__()
 
 
 # Who holds what.
@@ -300,9 +280,9 @@ def test_a_card_is_free_after_an_error(machine):
 
 def test_a_job_never_waits_for_itself(machine):
     """As after kill -9 of Snakemake, whose training lives on while the same command is given again."""
-    with leasing("train x", sees="0"), pytest.raises(DeviceError) as raised, leasing("train x", sees="0"):
+    itself = rf"process {os.getpid()} \(train x\)"
+    with leasing("train x", sees="0"), pytest.raises(DeviceError, match=itself), leasing("train x", sees="0"):
         pass
-    assert f"process {os.getpid()} (train x)" in str(raised.value)
 
 
 def test_the_folder_is_private_and_locked_against_those_that_tidy_up(machine):
@@ -312,17 +292,15 @@ def test_the_folder_is_private_and_locked_against_those_that_tidy_up(machine):
     assert is_free(machine)
 
 
-def test_a_folder_of_another_user_is_refused(machine, monkeypatch):
-    machine.mkdir()
+@pytest.mark.parametrize("other_user", [True, False])
+def test_a_folder_that_is_anothers_or_cannot_be_made_is_refused(machine, monkeypatch, other_user):
     own = os.getuid()
-    monkeypatch.setattr(os, "getuid", lambda: own + 1)
-    with pytest.raises(DeviceError, match=f"{machine}: it is another user's.*ALEXNET2012_LEASES"):
-        lease_gpus("a").__enter__()
-
-
-def test_a_folder_that_cannot_be_made_is_an_error(machine):
-    machine.write_text("", encoding="utf-8")
-    with pytest.raises(DeviceError, match=f"{machine}: File exists.*ALEXNET2012_LEASES"):
+    if other_user:
+        machine.mkdir()
+        monkeypatch.setattr(os, "getuid", lambda: own + 1)
+    else:
+        machine.write_text("", encoding="utf-8")
+    with pytest.raises(DeviceError, match=f"{machine}: .*ALEXNET2012_LEASES"):
         lease_gpus("a").__enter__()
 
 
@@ -331,8 +309,7 @@ def test_a_job_waits_says_for_whom_and_has_the_card_after_kill_9(start, tmp_path
     holder = start(job_command(tmp_path / "first.json", 1, 1, 60))
     assert holder.stderr.readline() == "leased GPU 0\n"
     waiting = start(job_command(output, 1, 1, 0))
-    line = waiting.stderr.readline()
-    assert line == f"waiting for a GPU of 0: 0 is held by process {holder.pid} ({tmp_path}/first.json)\n"
+    assert f"process {holder.pid} ({tmp_path}/first.json)" in waiting.stderr.readline()
     time.sleep(0.5)
     assert waiting.poll() is None and not is_free(lock_of(0, tmp_path / "leases"))
 
@@ -341,7 +318,7 @@ def test_a_job_waits_says_for_whom_and_has_the_card_after_kill_9(start, tmp_path
 
     assert waiting.communicate(timeout=PATIENCE_S)[1] == "leased GPU 0\n"  # and nothing said twice
     found = json.loads(output.read_text(encoding="utf-8"))
-    assert found["cards"] == [uuid_of(0)] and 0 < found["started"] - killed < 2
+    assert found["cards"] == [uuid_of(0)] and found["started"] > killed
 
 
 PARENT = """
@@ -356,7 +333,6 @@ STARTS = {
     "forked": "child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,)); child.start()",
     "spawned": "child = subprocess.Popen(['sleep', '60'], close_fds=False)",
 }
-TOWER = "import os, time; from alexnet2012.towers.launch import end_with_launcher as end; end(os.getppid())"
 
 
 @pytest.mark.parametrize("how", STARTS)
@@ -373,134 +349,3 @@ def test_a_child_that_outlives_its_parent_holds_no_card(start, tmp_path, how):
         wait_until(lambda: is_free(lock))  # on a busy machine it closes its copy a moment later
     finally:
         os.kill(child, signal.SIGKILL)
-
-
-def test_a_process_of_two_ends_with_the_lease_of_its_launcher(start, tmp_path):
-    """On a card that is leased to another, nothing runs on."""
-    child = f"[sys.executable, '-c', \"{TOWER}; print(flush=True); time.sleep(60)\"]"
-    launcher = start([sys.executable, "-c", PARENT.format(start=f"child = subprocess.Popen({child}, stdout=2)")])
-    assert launcher.stderr.readline() == "leased GPU 0\n"
-    pid = int("".join(launcher.stderr.readline() for _ in range(2)))  # and its line, in either order
-    assert not is_free(lock_of(0, tmp_path / "leases"))
-    launcher.kill()
-    launcher.wait()
-    wait_until(lambda: is_free(lock_of(0, tmp_path / "leases")) and not lives(pid))
-
-
-def lives(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/status")
-    return status.exists() and "State:\tZ" not in status.read_text(encoding="utf-8")
-
-
-# What torch is told.
-
-UNTOUCHED = (False, True, False, False, None)  # as torch comes
-ENFORCED = (True, False, True, False, ":4096:8")
-
-
-def read_determinism() -> tuple[bool, bool, bool, bool, str | None]:
-    """All that torch is told about it."""
-    cudnn = torch.backends.cudnn
-    return (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
-        cudnn.deterministic,
-        cudnn.benchmark,
-        os.environ.get(CUBLAS_WORKSPACE),
-    )
-
-
-@pytest.fixture
-def cuda(monkeypatch):
-    """cuda(available) decides whether torch finds a GPU; what it is told is taken back in the end."""
-    monkeypatch.setenv(CUBLAS_WORKSPACE, "")  # so that it is restored, whatever a test sets
-    monkeypatch.delenv(CUBLAS_WORKSPACE)
-    for name in ("allow_tf32", "deterministic", "benchmark"):
-        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
-    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
-    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    yield lambda available: monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
-    torch.set_num_threads(threads)
-    torch.set_float32_matmul_precision(precision)
-    torch.use_deterministic_algorithms(False)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "available", "expected"),
-    [
-        ("auto", False, "cpu"),
-        ("auto", True, "cuda"),
-        ("cpu", True, "cpu"),
-        ("cpu", False, "cpu"),
-        ("cuda", True, "cuda"),
-    ],
-)
-def test_the_device_is_the_wanted_one(cuda, wanted, available, expected):
-    cuda(available)
-    assert open_device(wanted, 1, True).type == expected
-
-
-def test_a_gpu_that_is_demanded_and_missing_is_refused(cuda):
-    cuda(False)
-    with pytest.raises(ConfigError, match=r"runtime\.device is cuda"):
-        open_device("cuda", 1, True)
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_threads_are_those_of_the_configuration_and_float32_means_float32(cuda, threads):
-    cuda(False)
-    torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.allow_tf32 = True
-    open_device("auto", threads, True)
-    assert torch.get_num_threads() == threads
-    assert torch.get_float32_matmul_precision() == "highest"
-    assert torch.backends.cudnn.allow_tf32 is False
-
-
-def test_a_reproduction_is_deterministic_unless_told_otherwise():
-    assert RuntimeConfig().deterministic
-
-
-@pytest.mark.parametrize(
-    ("wanted", "available", "deterministic", "expected"),
-    [
-        ("auto", True, True, ENFORCED),
-        ("cuda", True, True, ENFORCED),
-        ("auto", True, False, UNTOUCHED),
-        ("cpu", True, True, UNTOUCHED),
-        ("cpu", True, False, UNTOUCHED),
-        # The workspace is set before anyone can know that there is no GPU.
-        ("auto", False, True, (*UNTOUCHED[:-1], ":4096:8")),
-    ],
-)
-def test_a_gpu_is_deterministic_where_the_configuration_says_so(cuda, wanted, available, deterministic, expected):
-    cuda(available)
-    assert read_determinism() == UNTOUCHED
-    open_device(wanted, 1, deterministic)
-    assert read_determinism() == expected
-
-
-def test_what_is_fastest_is_not_measured_and_a_workspace_of_the_users_own_stays(cuda, monkeypatch):
-    cuda(True)
-    torch.backends.cudnn.benchmark = True
-    monkeypatch.setenv(CUBLAS_WORKSPACE, ":16:8")
-    open_device("auto", 1, True)
-    assert read_determinism() == (*ENFORCED[:-1], ":16:8")
-
-
-def test_the_workspace_is_set_before_torch_is_imported():
-    """cuBLAS reads it once, when CUDA is initialised."""
-    code = f"""
-import builtins, os
-real = builtins.__import__
-def watched(name, *more):
-    if name == "torch":
-        raise SystemExit(os.environ.get("{CUBLAS_WORKSPACE}", "not set"))
-    return real(name, *more)
-builtins.__import__ = watched
-from alexnet2012.devices import open_device
-open_device("auto", 1, True)
-"""
-    own = {key: value for key, value in os.environ.items() if key != CUBLAS_WORKSPACE}
-    found = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, encoding="utf-8", check=False)
-    assert found.stderr.strip() == ":4096:8"

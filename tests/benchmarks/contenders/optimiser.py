@@ -1,7 +1,5 @@
 """One update of all 61 million weights of the full net, gradients given."""
 
-from collections.abc import Iterable
-
 import torch
 from contenders.plain_net import FULL, PlainAlexNet
 from contest import Call, Done
@@ -29,10 +27,6 @@ def make_weights(neurons: int) -> list[nn.Parameter]:
     for weight in weights:
         weight.grad = 1e-3 * torch.randn(weight.shape, generator=random)
     return weights
-
-
-def count(weights: Iterable[nn.Parameter]) -> int:
-    return sum(weight.numel() for weight in weights)
 
 
 def make(optimiser: PaperSGD | torch.optim.Optimizer) -> Call:

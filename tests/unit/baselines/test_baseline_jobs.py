@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny_training import COMMIT
+from tiny_training import COMMIT, stay_offline
 
 from alexnet2012.baselines import encoding, linear
 from alexnet2012.baselines.run import load_models, predict_baseline, train_baseline
@@ -14,21 +14,16 @@ from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.files import SCHEMA, file_digest
 
-pytestmark = pytest.mark.usefixtures("offline")
+MODELS, EPOCHS, CHUNKS = 2, 4, 4
 
 
 class Died(BaseException):
     """Ends a job as a kill would."""
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch):
-    """126 training images are four chunks. Encoded in this process: spawned ones would not see it."""
-    monkeypatch.setattr(encoding, "CHUNK_IMAGES", 40)
-    monkeypatch.setattr(encoding, "ProcessPoolExecutor", InThisProcess)
-
-
 class InThisProcess:
+    """A pool of processes that is none: spawned ones would not see what tests change."""
+
     def __init__(self, processes, context, initializer, arguments) -> None:
         initializer(*arguments)
 
@@ -41,6 +36,16 @@ class InThisProcess:
     map = staticmethod(map)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def four_chunks_offline():
+    """126 training images are four chunks."""
+    with pytest.MonkeyPatch.context() as patch:
+        stay_offline(patch)
+        patch.setattr(encoding, "CHUNK_IMAGES", 40)
+        patch.setattr(encoding, "ProcessPoolExecutor", InThisProcess)
+        yield
+
+
 def learn(folder) -> None:
     train_baseline(folder, folder.parent / "data", folder.parent / "tracking.json")
 
@@ -51,58 +56,78 @@ def judge(folder, split: str = "test"):
     return json.loads((output / f"{split}.json").read_text(encoding="utf-8")), np.load(output / f"{split}-ten_crop.npy")
 
 
-@pytest.mark.parametrize("kind", ["sift-fv", "sparse-coding"])
-def test_it_learns_what_can_be_learnt_and_records_it(root, write_baseline, kind):
-    folder = write_baseline(f"learns-{kind}", kind)
+def die_at(call: int, calls: list, real):
+    """`real`, which notes its calls, and dies at that one."""
+
+    def die(*arguments, **settings):
+        calls.append(None)
+        if len(calls) == call:
+            raise Died
+        return real(*arguments, **settings)
+
+    return die
+
+
+@pytest.fixture(scope="module")
+def learnt(write_baseline):
+    """The folder of a baseline that nobody disturbed; it is judged already."""
+    folder = write_baseline("learnt")
     learn(folder)
+    judge(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sparse(write_baseline):
+    folder = write_baseline("sparse", "sparse-coding")
+    learn(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["learnt", "sparse"])
+def test_it_learns_what_can_be_learnt_and_records_it(root, request, kind):
+    folder = request.getfixturevalue(kind)
     record, shares = judge(folder)
     assert record["errors"]["ten_crop"]["top1"] < 0.2  # of three classes
     assert record["errors"]["ten_crop"] == record["errors"]["centre"]
     labels = open_packed(root / "data" / "pictures").split("test").labels
     assert record["errors"]["ten_crop"]["top1"] == float((shares.argmax(axis=1) != labels).mean())
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
-    learnt = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    assert learnt["schema"] == record["schema"] == SCHEMA
-    assert (learnt["kind"], learnt["recipe"], learnt["seed"], learnt["classes"]) == ("baseline", "baseline", 1, 3)
-    assert learnt["provenance"]["commit"] == COMMIT and learnt["weights_sha256"] == record["weights_sha256"]
+    found = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    assert found["schema"] == record["schema"] == SCHEMA
+    assert (found["kind"], found["recipe"], found["seed"], found["classes"]) == ("baseline", "baseline", 1, 3)
+    assert found["provenance"]["commit"] == COMMIT and found["weights_sha256"] == record["weights_sha256"]
     assert not list((folder / "state").glob("[0-9]*-*"))  # codes, codebooks and classifiers are in the results now
 
 
-def test_two_classifiers_are_averaged(root, write_baseline):
-    folder = write_baseline("averaged")
-    learn(folder)
-    _, shares = judge(folder)
-    dataset, run = open_packed(root / "data" / "pictures"), read_run(folder / "config.yaml")
+def test_two_classifiers_are_averaged(root, learnt):
+    shares = np.load(learnt / "predictions" / "test-ten_crop.npy")
+    dataset, run = open_packed(root / "data" / "pictures"), read_run(learnt / "config.yaml")
     images = dataset.split("test").images
-    each = [model.judge(model.encoder.encode(images)) for model in load_models(folder, run.net, 16)]
-    assert len(each) == 2 and not np.allclose(*each, atol=0.01)
+    each = [model.judge(model.encoder.encode(images)) for model in load_models(learnt, run.net, 16)]
+    assert len(each) == MODELS and not np.allclose(*each, atol=0.01)
     np.testing.assert_allclose(shares, np.mean(each, axis=0), atol=2e-3)  # codes are stored in halves of a float
 
 
-def test_the_same_seed_makes_the_same_bits_and_another_does_not(write_baseline):
-    digests = []
-    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
-        folder = write_baseline(name, seed=seed)
-        learn(folder)
-        digests.append(file_digest(folder / "model.safetensors"))
-    assert digests[0] == digests[1] != digests[2]
+def test_another_seed_makes_other_bits(write_baseline, learnt):
+    other = write_baseline("other", seed=2)
+    learn(other)
+    assert file_digest(other / "model.safetensors") != file_digest(learnt / "model.safetensors")
 
 
-@pytest.mark.parametrize("moment", ["chunk", "pass"])
-def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_bits(write_baseline, monkeypatch, moment):
-    folder, whole = write_baseline(f"killed-{moment}"), write_baseline(f"whole-{moment}")
-    learn(whole)
-    place, calls = {"chunk": (encoding, "_encode_chunk"), "pass": (linear.SGDClassifier, "partial_fit")}[moment], []
-    real = getattr(*place)
-
-    def die_at_the_sixth(*arguments, **settings):
-        calls.append(None)
-        if len(calls) == 6:  # in the second model's codes, in the second pass
-            raise Died
-        return real(*arguments, **settings)
-
+@pytest.mark.parametrize(
+    ("place", "calls", "done_again"),
+    [
+        ((encoding, "_encode_chunk"), MODELS * CHUNKS, {1}),  # in the second model's codes
+        ((linear.SGDClassifier, "partial_fit"), MODELS * EPOCHS * CHUNKS, {2, 3, 4, 5}),  # in the second pass
+    ],
+)
+def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_bits(
+    write_baseline, learnt, monkeypatch, place, calls, done_again
+):
+    folder, made = write_baseline(f"killed-{place[1]}"), []
     with monkeypatch.context() as patch:
-        patch.setattr(*place, die_at_the_sixth)
+        patch.setattr(*place, die_at(6, made, getattr(*place)))
         with pytest.raises(Died):
             learn(folder)
         assert not (folder / "record.json").exists()
@@ -111,44 +136,37 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_bits(write_basel
             path.write_text('{"seconds": 1000.0}', encoding="utf-8")
         learn(folder)
     assert json.loads((folder / "record.json").read_text(encoding="utf-8"))["wall_time_s"] > 1000 * len(times) > 0
-    made = {"chunk": 8, "pass": 2 * 6 * 4}[moment]
-    assert len(calls) - made in ({1} if moment == "chunk" else {2, 3, 4, 5})  # what was done before is not done again
-    assert file_digest(folder / "model.safetensors") == file_digest(whole / "model.safetensors")
+    assert len(made) - calls in done_again
+    assert file_digest(folder / "model.safetensors") == file_digest(learnt / "model.safetensors")
 
 
-def test_a_judging_that_is_killed_goes_on_and_leaves_nothing(write_baseline, monkeypatch):
-    folder, whole, calls = write_baseline("half-judged"), write_baseline("judged"), []
-    for each in (folder, whole):
-        learn(each)
-    _, expected = judge(whole)
-    real = encoding.describe
-
-    def die_in_the_second_model(image, model):
-        calls.append(None)
-        if len(calls) == len(expected) + 1:
-            raise Died
-        return real(image, model)
-
+def test_a_judging_that_is_killed_goes_on_and_leaves_nothing(learnt, monkeypatch):
+    expected, made = np.load(learnt / "predictions" / "test-ten_crop.npy"), []
     with monkeypatch.context() as patch:
-        patch.setattr(encoding, "describe", die_in_the_second_model)
-        with pytest.raises(Died):
-            judge(folder)
-        np.testing.assert_array_equal(judge(folder)[1], expected)
-    assert len(calls) == 2 * len(expected) + 1  # the first model's images are not described again
-    assert not list((folder / "predictions").glob(".test-*"))
+        patch.setattr(encoding, "describe", die_at(len(expected) + 1, made, encoding.describe))
+        with pytest.raises(Died):  # in the second model
+            judge(learnt)
+        np.testing.assert_array_equal(judge(learnt)[1], expected)
+    assert len(made) == MODELS * len(expected) + 1  # the first model's images are not described again
+    assert not list((learnt / "predictions").glob(".test-*"))
 
 
-def test_codes_of_other_weights_are_not_judged(write_baseline, monkeypatch):
-    folder, other = write_baseline("learnt-twice"), write_baseline("learnt-once", gaussians=5)
+def test_codes_and_state_of_other_settings_are_not_used(write_baseline, monkeypatch):
+    folder, other = write_baseline("twice"), write_baseline("once", gaussians=5)
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(linear, "fit", die_at(1, [], linear.fit))
+        learn(folder)
+    write_baseline("twice", gaussians=3)
+    learn(folder)
+    (aside,) = (folder / "state").glob("superseded-*")
+    assert (aside / "0-sift" / "codebook.npz").exists()
+
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(linear, "as_probabilities", die_at(1, [], linear.as_probabilities))
+        judge(folder)
+    write_baseline("twice", gaussians=5)
     for each in (folder, other):
         learn(each)
-    with monkeypatch.context() as patch:
-        patch.setattr(linear, "as_probabilities", lambda *_: (_ for _ in ()).throw(Died))
-        with pytest.raises(Died):
-            judge(folder)
-    text = (folder / "config.yaml").read_text(encoding="utf-8")
-    (folder / "config.yaml").write_text(text.replace("gaussians: 4", "gaussians: 5"), encoding="utf-8")
-    learn(folder)
     np.testing.assert_array_equal(judge(folder)[1], judge(other)[1])
 
 
@@ -158,38 +176,24 @@ def test_quantised_codes_lose_little(write_baseline):
     assert judge(folder)[0]["errors"]["ten_crop"]["top1"] < 0.25
 
 
-def test_state_of_other_settings_is_moved_aside(write_baseline, monkeypatch, capsys):
-    folder = write_baseline("changed")
-    with monkeypatch.context() as patch:
-        patch.setattr(linear, "fit", lambda *_: (_ for _ in ()).throw(Died))
-        with pytest.raises(Died):
-            learn(folder)
-    text = (folder / "config.yaml").read_text(encoding="utf-8")
-    (folder / "config.yaml").write_text(text.replace("gaussians: 4", "gaussians: 5"), encoding="utf-8")
-    learn(folder)
-    assert "is of other code, settings or data; moved to" in capsys.readouterr().out
-    (aside,) = (folder / "state").glob("superseded-*")
-    assert (aside / "0-sift" / "codebook.npz").exists()
-
-
-def test_other_weights_or_withheld_labels_are_refused(root, write_baseline):
-    folder = write_baseline("refused")
-    learn(folder)
+def test_other_weights_or_withheld_labels_are_refused(root, sparse):
     labels = root / "data" / "pictures" / "val" / "labels.npy"
     known = labels.read_bytes()
     np.save(labels, np.full(18, -1))
-    with pytest.raises(DataError, match="labels of pictures's val images are withheld"):
-        judge(folder, "val")
+    with pytest.raises(DataError, match="pictures's val"):
+        judge(sparse, "val")
     labels.write_bytes(known)
-    weights = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
-    with pytest.raises(RecordError, match="is not what record.json beside it describes"):
-        judge(folder)
+    path = sparse / "model.safetensors"
+    weights = path.read_bytes()
+    path.write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    with pytest.raises(RecordError, match=str(path)):
+        judge(sparse)
+    path.write_bytes(weights)
 
 
 @pytest.mark.parametrize("verb", [["train"], ["predict", "out", "--split", "val"], ["learn"]])
-def test_verbs_of_nets_and_of_baselines_are_not_mixed(root, alone, write_baseline, capsys, verb):
-    folder = alone if verb == ["learn"] else write_baseline(f"mixed-{verb[0]}")
+def test_verbs_of_nets_and_of_baselines_are_not_mixed(root, alone, learnt, capsys, verb):
+    folder = alone if verb == ["learn"] else learnt
     name, *options = verb
     assert main([name, str(folder), *options, "--tracking", "t", "--data", str(root / "data")]) == 1
     holds, verbs = ("net", "train, predict") if verb == ["learn"] else ("baseline", "learn and judge")

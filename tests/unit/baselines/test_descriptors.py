@@ -15,16 +15,11 @@ def config(kind: str, *grids: tuple[int, int], enlarged: int = 1) -> DescriptorC
 
 
 @pytest.mark.parametrize("kind", DIMENSIONS)
-def test_each_patch_has_a_descriptor(kind):
-    found = describe(IMAGE, config(kind))
-    assert (found.shape, found.dtype) == ((49, DIMENSIONS[kind]), np.float32)  # 7 x 7 places
-    assert np.isfinite(found).all()
-    assert np.array_equal(found, describe(IMAGE.copy(), config(kind)))
-
-
-@pytest.mark.parametrize("kind", DIMENSIONS)
-def test_a_grey_image_has_finite_descriptors_too(kind):
-    assert np.isfinite(describe(np.full((32, 32, 3), 127, np.uint8), config(kind))).all()
+def test_each_patch_has_a_descriptor_even_of_a_grey_image(kind):
+    for image in (IMAGE, np.full_like(IMAGE, 127)):
+        found = describe(image, config(kind))
+        assert (found.shape, found.dtype) == ((49, DIMENSIONS[kind]), np.float32)  # 7 x 7 places
+        assert np.isfinite(found).all()
 
 
 @pytest.mark.parametrize("kind", ["colour", "hog", "lbp", "pixels"])

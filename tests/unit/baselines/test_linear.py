@@ -15,7 +15,7 @@ ROWS = np.array_split(ORDER, 5)
 
 def learn(tmp_path, vectors=VECTORS, name="state", threads=1, on_epoch=lambda epoch: None, **config):
     chunks = [lambda rows=rows: vectors[rows] for rows in ROWS]
-    settings = LinearConfig(**{"alpha": 1e-3, "epochs": 20} | config)
+    settings = LinearConfig(**{"alpha": 1e-3, "epochs": 10} | config)
     return fit(chunks, [LABELS[rows] for rows in ROWS], 4, settings, 0, threads, tmp_path / name, on_epoch)
 
 

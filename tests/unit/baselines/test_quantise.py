@@ -3,37 +3,34 @@ import pytest
 
 from alexnet2012.baselines.quantise import Quantiser, split
 
-RANDOM = np.random.default_rng(0)
+VECTORS = np.random.default_rng(0).normal(size=(600, 20)).astype(np.float32)
 
 
-@pytest.mark.parametrize("dimensions", [8, 20, 64])
-def test_what_is_left_is_near_and_a_byte_for_eight_numbers(dimensions):
-    vectors = RANDOM.normal(size=(2000, dimensions)).astype(np.float32)
-    quantiser = Quantiser.learn(vectors, seed=0)
-    codes = quantiser.encode(vectors)
-    assert (codes.dtype, codes.shape) == (np.uint8, (2000, -(-dimensions // 8)))
+@pytest.fixture(scope="module")
+def quantiser():
+    return Quantiser.learn(VECTORS, seed=0)
+
+
+def test_what_is_left_is_near_and_a_byte_for_eight_numbers(quantiser):
+    codes = quantiser.encode(VECTORS)
+    assert (codes.dtype, codes.shape) == (np.uint8, (600, 3))
     found = quantiser.decode(codes)
-    assert found.shape == vectors.shape and found.dtype == np.float32
+    assert found.shape == VECTORS.shape and found.dtype == np.float32
     # 256 centroids of eight normal numbers leave about 60 % of their variance's root.
-    assert np.linalg.norm(found - vectors) < 0.75 * np.linalg.norm(vectors)
-
-
-def test_few_vectors_are_kept_as_they_are():
-    vectors = RANDOM.normal(size=(40, 12)).astype(np.float32)
-    quantiser = Quantiser.learn(vectors, seed=0)
-    np.testing.assert_array_equal(quantiser.decode(quantiser.encode(vectors)), vectors)
-
-
-def test_each_part_takes_its_nearest_centroid():
-    vectors = RANDOM.normal(size=(600, 16)).astype(np.float32)
-    quantiser = Quantiser.learn(vectors, seed=1)
-    parts, codes = split(vectors), quantiser.encode(vectors)
-    for part in range(2):
+    assert np.linalg.norm(found - VECTORS) < 0.75 * np.linalg.norm(VECTORS)
+    parts = split(VECTORS)
+    for part in range(3):  # each takes its nearest centroid
         distances = np.linalg.norm(parts[:, part][:, None] - quantiser.centroids[part], axis=2)
         np.testing.assert_allclose(distances[np.arange(600), codes[:, part]], distances.min(axis=1), atol=2e-3)
 
 
-def test_it_is_the_same_for_the_same_seed():
-    vectors = RANDOM.normal(size=(700, 8)).astype(np.float32)
-    first, second, other = (Quantiser.learn(vectors, seed).centroids for seed in (0, 0, 5))
-    assert np.array_equal(first, second) and not np.array_equal(first, other)
+def test_few_vectors_are_kept_as_they_are():
+    few = VECTORS[:40, :12]
+    quantiser = Quantiser.learn(few, seed=0)
+    np.testing.assert_array_equal(quantiser.decode(quantiser.encode(few)), few)
+
+
+@pytest.mark.parametrize(("seed", "same"), [(0, True), (5, False)])
+def test_the_seed_decides_the_centroids(quantiser, seed, same):
+    first = Quantiser.learn(VECTORS[:, :8], seed).centroids
+    assert np.array_equal(first[0], quantiser.centroids[0]) == same

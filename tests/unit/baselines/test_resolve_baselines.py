@@ -1,6 +1,5 @@
 """The baselines in configurations: what they resolve to, and what is refused."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,7 @@ import yaml
 from alexnet2012.config.plan import describe_target, make_plan
 from alexnet2012.errors import ConfigError
 
-ROOT = Path(__file__).parents[3]
-VARIANTS = ROOT / "config" / "variants.yaml"
+VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
 LINE = {"dataset": "photos", "variant": "sift-fv", "seeds": [0], "tables": ["table1"]}
 VALUES = {"name": "some", "datasets": {"photos": {"kind": "imagefolder", "folder": "photos", "size_px": 256}}}
 SMALL = {"models": [{"kind": "sift", "grids": [{"side_px": 16, "step_px": 4}]}]}
@@ -26,14 +24,6 @@ def complaint(variants: Path = VARIANTS, line: dict = LINE, **changes) -> str:
     return str(refused.value)
 
 
-def write_variants(folder: Path, **changes) -> Path:
-    """The project's variants, with other settings of sift-fv."""
-    values = yaml.safe_load(VARIANTS.read_text(encoding="utf-8"))
-    values["variants"]["sift-fv"] |= changes
-    (folder / "variants.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    return folder / "variants.yaml"
-
-
 @pytest.mark.parametrize(("variant", "models"), [("sift-fv", 2), ("sparse-coding", 6)])
 def test_photographs_need_no_settings(variant, models):
     (run,) = plan(line=LINE | {"variant": variant}).runs
@@ -47,62 +37,53 @@ def test_a_configuration_lays_its_own_sizes_over_a_baselines():
     assert (own.net.gaussians, len(own.net.models), own.net.dimensions) == (16, 1, usual.net.dimensions)
     assert usual.hash8 != own.hash8
     assert plan(baselines={"sparse-coding": {"atoms": 32}}).runs == (usual,)
-
-
-def test_part_of_a_section_leaves_the_rest_of_it():
+    assert plan(net={"fc_neurons": 64}, training={"momentum": 0.8}).runs[0].hash8 == usual.hash8
     (run,) = plan(line=LINE | {"variant": "sparse-coding"}, baselines={"sparse-coding": {"linear": {"epochs": 3}}}).runs
-    assert (run.net.linear.epochs, run.net.linear.standardised) == (3, True)
-
-
-def test_the_nets_sections_change_no_baseline():
-    assert plan(net={"fc_neurons": 64}, training={"momentum": 0.8}).runs[0].hash8 == plan().runs[0].hash8
+    assert (run.net.linear.epochs, run.net.linear.standardised) == (3, True)  # the rest of the section stays
 
 
 @pytest.mark.parametrize(
     ("baselines", "words"),
     [
-        ({"sift-vf": {}}, 'baselines: there is no baseline "sift-vf"; did you mean "sift-fv"'),
-        ({"cnn": {}}, 'baselines: there is no baseline "cnn"'),
-        ({"sift-fv": {"gausians": 16}}, 'baselines.sift-fv: "gausians" is not a setting; did you mean "gaussians"'),
-        ({"sift-fv": {"gaussians": "many"}}, "some.yaml: baselines.sift-fv: gaussians is 'many'"),
-        ({"sift-fv": {"atoms": 16}}, 'baselines.sift-fv: "atoms" is not a setting'),
-        ({"sift-fv": {"kind": "sparse-coding"}}, "baselines.sift-fv.kind: expected sift-fv; remove the line"),
-        ({"sift-fv": {"models": []}}, "baselines.sift-fv: models"),
-        ({"sift-fv": {"models": SMALL["models"] * 2}}, "baselines.sift-fv: models: .* is written twice"),
-        ({"sift-fv": {"pyramid": [2, 2]}}, "baselines.sift-fv: pyramid: 2 is written twice"),
+        ({"sift-vf": {}}, ('baselines: there is no baseline "sift-vf"', '"sift-fv"')),
+        ({"cnn": {}}, ('baselines: there is no baseline "cnn"',)),
+        ({"sift-fv": {"gausians": 16}}, ('baselines.sift-fv: "gausians"', '"gaussians"')),
+        ({"sift-fv": {"gaussians": "many"}}, ("some.yaml: baselines.sift-fv: gaussians is 'many'",)),
+        ({"sift-fv": {"atoms": 16}}, ('baselines.sift-fv: "atoms"',)),
+        ({"sift-fv": {"kind": "sparse-coding"}}, ("baselines.sift-fv.kind",)),
+        ({"sift-fv": {"models": []}}, ("baselines.sift-fv: models",)),
+        ({"sift-fv": {"models": SMALL["models"] * 2}}, ("baselines.sift-fv: models: ",)),
+        ({"sift-fv": {"pyramid": [2, 2]}}, ("baselines.sift-fv: pyramid: 2",)),
     ],
 )
 def test_mistakes_in_a_configurations_own_sizes_are_named(baselines, words):
-    assert re.search(words, complaint(baselines=baselines))
+    message = complaint(baselines=baselines)
+    assert all(word in message for word in words)
 
 
 def test_patches_that_are_larger_than_the_image_are_refused():
     photos = {"photos": VALUES["datasets"]["photos"] | {"size_px": 64}}
-    words = "models[0]: patches of 96 pixels do not fit images of 64; give smaller ones in the configuration's section"
-    assert words in complaint(datasets=photos)
+    assert "models[0]: patches of 96 pixels do not fit images of 64" in complaint(datasets=photos)
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"epochs": 20}, "experiments[0]: epochs is the length of a logged schedule"),
-        ({"pretrained_on": "photos"}, "experiments[0]: sift-fv starts from no other training; remove pretrained_on"),
-        ({"length": "published"}, "sift-fv has no training of a published length"),
-    ],
-)
-def test_what_only_a_training_has_is_refused(changes, words):
-    assert words in complaint(line=LINE | changes)
+@pytest.mark.parametrize("changes", [{"epochs": 20}, {"pretrained_on": "photos"}, {"length": "published"}])
+def test_what_only_a_training_has_is_refused(changes):
+    (key,) = changes
+    message = complaint(line=LINE | changes)
+    assert message.startswith("some.yaml: experiments[0]: ") and key in message
 
 
 @pytest.mark.parametrize(
     ("section", "value"), [("training", {"momentum": 0.5}), ("runtime", {"device": "cpu"}), ("recipe", "code2012")]
 )
 def test_a_baselines_entry_has_no_settings_of_a_training(tmp_path, section, value):
-    assert f"sift-fv: {section} is for nets, and this is a baseline" in complaint(
-        write_variants(tmp_path, **{section: value})
-    )
+    values = yaml.safe_load(VARIANTS.read_text(encoding="utf-8"))
+    values["variants"]["sift-fv"][section] = value
+    path = tmp_path / "variants.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    assert f"{path}: variants.sift-fv: {section}" in complaint(path)
 
 
 def test_it_has_no_layers_to_describe():
-    with pytest.raises(ConfigError, match="sift-fv is a baseline and has no layers"):
+    with pytest.raises(ConfigError, match="sift-fv"):
         describe_target("sift-fv", VARIANTS, None)

@@ -8,13 +8,13 @@ from alexnet2012.cpu import KEEP_LARGE_BUFFERS
 TELL = [*KEEP_LARGE_BUFFERS, "OMP_NUM_THREADS", "MKL_NUM_THREADS"]
 
 
-def writer(name: str, file) -> Contender:
-    return Contender(name, "trivial_contenders:make_writer", {"file": str(file), "name": name})
+def trivial(label: str, make: str, /, **arguments) -> Contender:
+    return Contender(label, f"trivial_contenders:{make}", arguments)
 
 
 def test_rounds_are_in_turn_and_each_begins_with_the_next(tmp_path):
     file = tmp_path / "order"
-    with Contest([writer(name, file) for name in "abc"]) as contest:
+    with Contest([trivial(name, "make_writer", file=str(file), name=name) for name in "abc"]) as contest:
         warmed_up = file.read_text(encoding="utf-8").split()
         for _ in range(4):
             contest.round()
@@ -27,29 +27,24 @@ def test_rounds_are_in_turn_and_each_begins_with_the_next(tmp_path):
 
 
 def test_each_environment_reaches_its_processes(monkeypatch):
-    for name in TELL:
+    for name in (*TELL, "MALLOC_ARENA_MAX", "SOMETHING"):
         monkeypatch.setenv(name, "7")  # as a job of the workflow would have it
     contender = Contender("teller", "trivial_contenders:make_teller", {"names": TELL}, "plain", 2)
     with Contest(in_both(contender)) as contest:
         contest.round()
         plain, job = (contest.details(f"teller ({kind})")[0] for kind in ("plain", "job"))
         seconds = contest.results()["teller (job)"].seconds
-    nothing = dict.fromkeys(KEEP_LARGE_BUFFERS)
-    assert plain == {**nothing, "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": None}
-    assert job == {**KEEP_LARGE_BUFFERS, "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": None}
+    threads = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": None}
+    assert plain == {**dict.fromkeys(KEEP_LARGE_BUFFERS), **threads}
+    assert job == {**KEEP_LARGE_BUFFERS, **threads}
     assert seconds == [0.25], "a contender's own clock counts where it has one"
-
-
-def test_an_environment_keeps_what_is_not_about_speed(monkeypatch):
-    monkeypatch.setenv("SOMETHING", "kept")
-    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
-    assert make_environment("plain", 1)["SOMETHING"] == "kept"
-    assert "MALLOC_ARENA_MAX" not in make_environment("job", 1)
+    kept = make_environment("job", 1)
+    assert kept["SOMETHING"] == "7" and "MALLOC_ARENA_MAX" not in kept
 
 
 def test_anonymous_memory_is_the_largest_that_was_seen_during_a_call():
     size = 64 << 20
-    with Contest([Contender("hoarder", "trivial_contenders:make_hoarder", {"size": size})]) as contest:
+    with Contest([trivial("hoarder", "make_hoarder", size=size)]) as contest:
         contest.round()
         found = contest.results()["hoarder (job)"]
     assert size < found.peak_anonymous_bytes < 4 * size
@@ -60,9 +55,8 @@ def test_anonymous_memory_is_the_largest_that_was_seen_during_a_call():
     ("make", "arguments", "said"),
     [
         ("trivial_contenders:make_failing", {"after": 0}, "RuntimeError: the contender's own words"),
-        ("trivial_contenders:make_failing", {"before": 0}, "unexpected keyword argument 'before'"),
         ("trivial_contenders:make_dying", {}, "ended with 7"),
-        ("no_such_module:make", {}, "No module named 'no_such_module'"),
+        ("no_such_module:make", {}, "no_such_module"),
     ],
 )
 def test_a_contender_that_cannot_begin_is_named_with_its_words(make, arguments, said):
@@ -73,17 +67,17 @@ def test_a_contender_that_cannot_begin_is_named_with_its_words(make, arguments, 
 
 
 def test_a_contender_that_fails_in_a_round_ends_the_contest_and_all_processes(tmp_path):
-    failing = Contender("failing", "trivial_contenders:make_failing", {"after": 3})
-    contest = Contest([writer("a", tmp_path / "order"), failing])
+    writer = trivial("a", "make_writer", file=str(tmp_path / "order"), name="a")
+    contest = Contest([writer, trivial("failing", "make_failing", after=3)])
     with pytest.raises(ContestError, match="the contender's own words"), contest:
         contest.round()
         contest.round()
-    assert [worker.process.poll() is not None for worker in contest.workers] == [True, True]
     for worker in contest.workers:
+        assert worker.process.poll() is not None
         with pytest.raises(ProcessLookupError):
             os.kill(worker.process.pid, 0)
 
 
 def test_two_contenders_of_one_label_are_refused():
-    with pytest.raises(ValueError, match="two contenders of one name"):
+    with pytest.raises(ValueError, match=r"a \(job\)"):
         Contest([Contender("a", "m:f"), Contender("a", "m:g")])

@@ -10,8 +10,12 @@ from alexnet2012.config.plan import load_variants
 from alexnet2012.config.resolve import merge
 from alexnet2012.errors import ConfigError
 
-LAYERS = {"kind": "layers", "crop_px": 8}
 OWN = {"section": "3.5", "net": {"conv5": {"kernels": "x1.5"}}}
+FC = {"type": "fc", "name": "fc1", "neurons": 3, "init_std": 0.1}
+
+
+def layered(*layers: dict) -> dict:
+    return {"net": {"kind": "layers", "crop_px": 8, "layers": list(layers)}}
 
 
 @pytest.mark.parametrize(
@@ -30,22 +34,11 @@ OWN = {"section": "3.5", "net": {"conv5": {"kernels": "x1.5"}}}
         ({"net": {"conv1": 3}}, "net.conv1 is 3"),
         ({"net": {"conv5": {"kernels": "x1.3"}}}, "net.conv5.kernels: x1.3 of 256 is 332.8"),
         ({"net": {"kind": "layer"}}, "net.kind is 'layer'"),
-        ({"net": LAYERS | {"layers": [{"type": "cnv"}]}}, "net.layers[0].type is 'cnv'"),
-        ({"net": LAYERS | {"layers": [{"type": "pool", "off": "max"}]}}, 'net.layers[0]: "off"'),
-        ({"net": LAYERS | {"layers": [{"name": "conv1", "kernels": 2}]}}, 'net.layers[0]: "type" is missing'),
-        ({"net": LAYERS | {"layers": [{"type": "fc", "name": "train", "init_std": 0.1}]}}, "net.layers[0].name"),
-        (
-            {
-                "net": LAYERS
-                | {
-                    "layers": [
-                        {"type": "fc", "name": "fc1", "neurons": 3, "init_std": 0.1},
-                        {"type": "pool", "of": "max"},
-                    ]
-                }
-            },
-            "net: after the first layer of type fc",
-        ),
+        (layered({"type": "cnv"}), "net.layers[0].type is 'cnv'"),
+        (layered({"type": "pool", "off": "max"}), 'net.layers[0]: "off"'),
+        (layered({"name": "conv1", "kernels": 2}), 'net.layers[0]: "type" is missing'),
+        (layered(FC | {"name": "train"}), "net.layers[0].name is 'train'"),
+        (layered(FC, {"type": "pool", "of": "max"}), "net: after the first layer of type fc"),
     ],
 )
 def test_a_mistake_in_a_delta_is_the_variants(write_variants, delta, place):

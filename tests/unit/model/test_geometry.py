@@ -50,16 +50,7 @@ def test_the_description_is_plain_rows_and_their_sums():
     table = describe(PAPER, 1000)
     keys = ["name", "kind", "kernel", "stride", "output", "parameters", "multiply_adds", "towers"]
     assert all(list(row) == keys for row in table["layers"])
-    assert table["layers"][0] == {
-        "name": "conv1",
-        "kind": "conv",
-        "kernel": 11,
-        "stride": 4,
-        "output": [96, 55, 55],
-        "parameters": 34_944,
-        "multiply_adds": 55 * 55 * 96 * 363,
-        "towers": 1,
-    }
+    assert list(table["layers"][0].values()) == ["conv1", "conv", 11, 4, [96, 55, 55], 34_944, 55 * 55 * 96 * 363, 1]
     assert table["layers"][-1]["multiply_adds"] == 4_096_000
     assert (table["parameters"], table["multiply_adds"]) == (60_965_224, 724_406_816)
     assert table["multiply_adds"] == sum(row["multiply_adds"] for row in table["layers"])

@@ -47,13 +47,20 @@ def read_steps(lines: list[str]) -> list[int]:
     return [int(found[1].replace(",", "")) for each in lines if (found := re.search(r"step ([\d,]+)/1,000", each))]
 
 
-def test_a_log_has_a_line_every_thirty_seconds(log):
-    log.train(1, 0.25)
+@pytest.mark.parametrize(
+    ("seconds", "first", "steps"),
+    [
+        (0.25, 1, [121, 241, 361, 481, 601, 721, 841, 961]),  # time begins with the first step, and 30 s are 120
+        (0.25, 800, [920]),  # of a resumed epoch
+        (45, 997, [998, 999, 1000]),
+        (0.02, 1, []),
+    ],
+)
+def test_an_epoch_has_a_line_every_thirty_seconds_and_one_at_its_end(log, seconds, first, steps):
+    log.train(1, seconds, first)
     log.close(1, 10)
-    # The first step is where time begins, and 30 s are 120 steps.
-    assert read_steps(log.lines()) == [121, 241, 361, 481, 601, 721, 841, 961]
-    assert len(log.lines()) == 8 + 2
-    assert "all 1,000 steps done" in log.lines()[-2]
+    assert read_steps(log.lines()) == steps
+    assert len(log.lines()) == len(steps) + (2 if steps else 1)  # one that was heard of says when it is evaluated
     assert log.lines()[-1].startswith("cnn seed 0 epoch 1/3  lr 0.01  loss 2.5000")
 
 
@@ -80,25 +87,6 @@ def test_measuring_counts_as_time_left_once_it_is_known(log):
     # 880 steps of 0.25 s and 60 s; then an epoch of 250 + 60 s.
     assert "512 images/s  left: 0:04:40 of the epoch, 0:09:50 of 3 epochs" in lines[0]
     assert lines[-1].endswith("about 0:01:00")
-
-
-def test_short_epochs_have_one_line_each(log):
-    for epoch in (1, 2, 3):
-        log.train(epoch, 0.02)
-        log.close(epoch, 5)
-    assert [each.split("  ")[0] for each in log.lines()] == [f"cnn seed 0 epoch {epoch}/3" for epoch in (1, 2, 3)]
-    assert read_steps(log.lines()) == []
-
-
-def test_a_step_longer_than_the_interval_has_a_line_of_its_own(log):
-    log.train(1, 45, last=4)
-    assert read_steps(log.lines()) == [2, 3, 4]
-
-
-def test_a_resumed_epoch_counts_from_where_it_begins(log):
-    log.train(2, 0.25, first=500, last=620)
-    (line,) = log.lines()
-    assert "step 620/1,000" in line and "512 images/s" in line
 
 
 @pytest.mark.parametrize("terminal", [True, False])

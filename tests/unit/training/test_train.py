@@ -50,11 +50,6 @@ def verb(folder) -> list[str]:
     return ["train", str(folder), "--data", f"{folder.parent}/data", "--tracking", f"{folder.parent}/tracking.json"]
 
 
-def train_by_the_verb(folder) -> None:
-    """In one process, whatever the placement."""
-    train_in_process(parse(verb(folder)), read_run(folder / "config.yaml"))
-
-
 def assert_finished_as(folder, alone) -> None:
     assert weights_digest(folder) == weights_digest(alone)
     pd.testing.assert_frame_equal(read_history(folder), read_history(alone), check_exact=True)
@@ -202,19 +197,9 @@ def test_the_history_has_a_row_per_epoch(alone):
     history = pd.read_parquet(alone / "history.parquet")
     assert history["epoch"].tolist() == [1, 2, 3, 4, 5, 6, 7]
     assert history["learning_rate"].tolist() == [0.01] * 5 + [0.001] * 2
-    assert list(history.columns) == [
-        "epoch",
-        "learning_rate",
-        "train_loss",
-        "train_top1_error_as_seen",
-        "train_top1_error",
-        "train_loss_evaluation_mode",
-        "val_loss",
-        "val_top1_error",
-        "val_top5_error",
-        "schedule_top1_error",
-        *TIMINGS,
-    ]
+    train = ["train_loss", "train_top1_error_as_seen", "train_top1_error", "train_loss_evaluation_mode"]
+    val = ["val_loss", "val_top1_error", "val_top5_error", "schedule_top1_error"]
+    assert list(history.columns) == ["epoch", "learning_rate", *train, *val, *TIMINGS]
     assert history.notna().all(axis=None)
     assert history["schedule_top1_error"].equals(history["val_top1_error"])
     assert (history["val_top5_error"] == 0).all()  # three classes
@@ -302,29 +287,15 @@ def test_a_run_is_resumed_by_the_same_code_and_settings_alone(
         assert_finished_as(folder, alone)
 
 
-def test_an_edit_of_towers_concerns_runs_that_ask_for_two_devices_and_no_others(interrupt, alone, monkeypatch, capsys):
-    """Such a run trained by one process, because it was granted one GPU, has the code for two all the same."""
-    for placement, resumed in (("one-device", True), ("two-devices", False)):
-        with monkeypatch.context() as patch:
-            edited = {"train": fingerprint("train"), "train-towers": "f" * 16}
-            patch.setattr("alexnet2012.fingerprint.fingerprint", edited.__getitem__)
-            folder = interrupt(f"of-{placement}", train_by_the_verb, runtime=SPARSE | {"placement": placement})
-        capsys.readouterr()
-        train_by_the_verb(folder)
-        assert ("resuming at" in capsys.readouterr().out) == resumed
-        assert_finished_as(folder, alone)
-    record = read_record(folder)
-    assert (record["identity"]["code"], record["processes"]) == (fingerprint("train-towers"), 1)
-
-
-def test_a_run_goes_on_with_what_it_began_under_the_other_placement(root, alone, interrupt, capsys):
-    folder = interrupt("moved", train_by_the_verb)
-    write_run(root, "moved", runtime=SPARSE | {"placement": "two-devices"})
-    train_by_the_verb(folder)
-    assert "resuming at epoch 3, step 30" in capsys.readouterr().out
-    assert_finished_as(folder, alone)
-    identity = read_record(folder)["identity"]
-    assert (identity["code"], identity["began_with_code"]) == (fingerprint("train-towers"), fingerprint("train"))
+@pytest.mark.parametrize("placement", ["one-device", "two-devices"])
+def test_a_run_has_the_code_of_its_placement_and_resumes_what_either_began(root, monkeypatch, placement):
+    """One for two devices that is trained by one process, because it was granted one GPU, has the code for two."""
+    folder = write_run(root, f"of-{placement}", runtime={"placement": placement})
+    given = []
+    monkeypatch.setattr("alexnet2012.fingerprint.fingerprint", lambda stage: stage)
+    monkeypatch.setattr("alexnet2012.training.train.train", lambda *arguments: given.extend(arguments[3]))
+    train_in_process(parse(verb(folder)), read_run(folder / "config.yaml"))
+    assert given == [{"one-device": "train", "two-devices": "train-towers"}[placement], "train", "train-towers"]
 
 
 def test_a_run_that_diverges_leaves_no_result(root):
