@@ -98,15 +98,16 @@ def list_work(values: dict[str, Any]) -> Iterator[str]:
         state = "packed" if each["packed"] else "to be packed again" if each["packed_otherwise"] else "not packed yet"
         sure = "" if each["exact"] else "at most " if each["at_most"] else "about "
         images = ", ".join(f"{count:,} {split}" for split, count in each["images"].items())
-        yield f"  {each['name']} ({state}): {sure}{images}, {each['classes']:,} classes; {each['origin']}"
+        what = f"{each['name']} ({each['kind']}, {each['storage']}, {state})"
+        yield f"  {what}: {sure}{images}, {each['classes']:,} classes; {each['origin']}"
     yield from (f"  missing: {sentence}" for sentence in values["missing"])
     for each in values["trainings"]:
         most, seeds = "at most " if each["epochs_at_most"] else "", ", ".join(map(str, each["seeds"]))
         left = f"{len(each['seeds']) - len(each['seeds_done'])} of {len(each['seeds'])} nets left"
         yield f"  train {each['variant']} on {each['dataset']}, seeds {seeds}: {left}"
         epochs = f"{most}{each['epochs']} epochs of {each['images_per_epoch']:,} images"
-        steps = f"{each['steps_each']:,} steps a net, {each['steps_left']:,} left"
-        yield f"    {epochs} = {steps}; {each['parameters']:,} parameters"
+        steps = f"{each['steps_each']:,} steps a net ({each['steps_per_epoch']:,} an epoch)"
+        yield f"    {epochs} = {steps}, {each['steps_left']:,} left; {each['parameters']:,} parameters"
         yield from [f"    warning: {each['few_steps']}"] if each["few_steps"] else []
     for each in values["evaluations"]:
         where = f"{each['variant']} on {each['dataset']} {each['split']}"
@@ -116,7 +117,8 @@ def list_work(values: dict[str, Any]) -> Iterator[str]:
         where = f"{each['name']} on {each['dataset']} {each['split']}"
         yield f"  average {where}: {each['members']} nets{', done' * each['done']}"
     for each in values["baselines"]:
-        codes = f"codes of {each['dimensions']:,} numbers, {in_bytes(each['codes_bytes'])} at a time"
+        codes = f"codes of {each['dimensions']:,} numbers by {each['models']} models, {each['passes']} passes"
+        codes += f"; {in_bytes(each['codes_bytes'])} of codes at a time"
         yield f"  learn {each['variant']} on {each['dataset']}, seed {each['seed']}: {codes}{', done' * each['done']}"
     totals = [f"{key.replace('_', ' ')} {count:,}" for key, count in values["totals"].items() if count]
     yield f"  in all: {', '.join(totals)}"
@@ -157,6 +159,8 @@ def list_times(values: dict[str, Any]) -> Iterator[str]:
         read = f"{in_bytes(each['read_bytes_per_s'])}/s in reads of {in_bytes(each['read_bytes_per_image'])}"
         yield f"  {each['where']}, {each['cores']} cores: {most}about {in_time(each['makespan_s'])}"
         yield f"    trainings at once: {each['simultaneous_trainings']}, the fastest at {fastest}; up to {read}"
+    if len(values["schedules"]) > 1:
+        yield "  each card is taken to come with torch_threads cores, beside this machine's"
 
 
 def run_track(options: argparse.Namespace) -> None:
