@@ -62,10 +62,7 @@ def plan():
     asked = set(TARGETS) & set(workflow.dag_settings.targets)
     wanted = make_plan(config, SOURCE, VARIANTS, asked).experiments
     try:
-        return EVERYTHING.keep(
-            lambda experiment: experiment in wanted
-            or is_finished(EVERYTHING, experiment)
-        )
+        return EVERYTHING.keep(lambda experiment: experiment in wanted or is_finished(EVERYTHING, experiment))
     except AlexNet2012Error as error:
         sys.exit(f"error: {error}")
 
@@ -92,9 +89,7 @@ BASE = "cnn"
 SPLITS = ("val", "test")
 DATASETS = PLAN.config.datasets
 
-shell.prefix(
-    f"export {' '.join(f'{name}={value}' for name, value in KEEP_LARGE_BUFFERS.items())}; "
-)
+shell.prefix(f"export {' '.join(f'{name}={value}' for name, value in KEEP_LARGE_BUFFERS.items())}; ")
 
 # A single job, as a cluster runs it, knows all runs, whatever was asked for.
 RUNS = {str(run.folder): run for run in EVERYTHING.trainings}
@@ -103,13 +98,7 @@ ENSEMBLES = {str(ensemble.predictions): ensemble for ensemble in EVERYTHING.ense
 
 
 # Two rules make a run's folder: one for nets, one for the systems that table 1 compares them with.
-BASELINES = (
-    "|".join(
-        re.escape(name)
-        for name in {run.variant for run in RUNS.values() if run.is_baseline}
-    )
-    or "(?!)"
-)
+BASELINES = "|".join(re.escape(name) for name in {run.variant for run in RUNS.values() if run.is_baseline}) or "(?!)"
 NETS = rf"(?!(?:{BASELINES})-[0-9a-f]{{8}}/)[^/]+"
 
 
@@ -143,9 +132,7 @@ def analyses(plan):
 
 
 def searches_of(wildcards):
-    return [
-        f"{run.folder}/record.json" for run in SEARCHES.get(RUN.format(**wildcards), ())
-    ]
+    return [f"{run.folder}/record.json" for run in SEARCHES.get(RUN.format(**wildcards), ())]
 
 
 def start_of(wildcards):
@@ -241,6 +228,4 @@ def start():
     for name in list_archived(PLAN.config, DATA, needed):
         arguments = ["prepare", name, f"@{settings_file(name, DATA)}", "--check"]
         if subprocess.run(["alexnet2012", *arguments], check=False).returncode:
-            raise WorkflowError(
-                f"The archives of {name} are not as they should be, and nothing was run."
-            )
+            raise WorkflowError(f"The archives of {name} are not as they should be, and nothing was run.")

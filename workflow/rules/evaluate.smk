@@ -100,9 +100,7 @@ rule average:
     threads: claim_cores(1)
     params:
         code=fingerprint("average"),
-        members=lambda wildcards: [
-            str(run.predictions) for run in members_of(wildcards)
-        ],
+        members=lambda wildcards: [str(run.predictions) for run in members_of(wildcards)],
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         "alexnet2012 average {wildcards.ensemble:q} {params.folder:q} --members {params.members:q}"

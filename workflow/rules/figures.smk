@@ -5,11 +5,7 @@ rule draw_figures:
     input:
         experiments=f"{RESULTS}/experiments.json",
         records=lambda wildcards: [f"{run.folder}/record.json" for run in plan().runs],
-        histories=lambda wildcards: [
-            f"{run.folder}/history.parquet"
-            for run in plan().runs
-            if not run.is_baseline
-        ],
+        histories=lambda wildcards: [f"{run.folder}/history.parquet" for run in plan().runs if not run.is_baseline],
         predictions=lambda wildcards: records(*plan().runs, *plan().ensembles),
         analyses=lambda wildcards: analyses(plan()),
     output:

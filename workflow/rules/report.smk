@@ -25,9 +25,7 @@ rule render_report:
 rule write_model_cards:
     input:
         experiments=f"{RESULTS}/experiments.json",
-        records=lambda wildcards: [
-            f"{run.folder}/record.json" for run in plan().trainings
-        ],
+        records=lambda wildcards: [f"{run.folder}/record.json" for run in plan().trainings],
         predictions=lambda wildcards: records(*plan().runs),
     output:
         CARDS,

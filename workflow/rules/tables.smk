@@ -26,12 +26,7 @@ rule render_tables:
         calibrations=made_calibrations,
     output:
         CLAIMS,
-        [
-            report(
-                table, caption=f"../report/{Path(table).stem}.rst", category="Tables"
-            )
-            for table in tables()
-        ],
+        [report(table, caption=f"../report/{Path(table).stem}.rst", category="Tables") for table in tables()],
     log:
         f"{RESULTS}/logs/render_tables.log",
     conda:
