@@ -20,7 +20,7 @@ rule learn_baseline:
     threads: all_cores()
     params:
         code=fingerprint("train-baseline"),
-        folder=lambda wildcards, output: os.path.dirname(output.model),
+        folder=subpath(output.model, parent=True),
     shell:
         "alexnet2012 learn {params.folder:q} --tracking {input.tracking:q} > {log:q} 2>&1"
 
@@ -32,10 +32,7 @@ rule judge_by_baseline:
         manifest="data/{dataset}/manifest.json",
         tracking=ancient(TRACKING),
     output:
-        f"{PREDICTIONS}/{{split}}-ten_crop.npy",
-        f"{PREDICTIONS}/{{split}}-centre.npy",
-        f"{PREDICTIONS}/{{split}}-ranks.npz",
-        f"{PREDICTIONS}/{{split}}.json",
+        predicted(PREDICTIONS),
     log:
         f"{RESULTS}/logs/judge/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}-{{split}}.log",
     wildcard_constraints:
@@ -45,8 +42,8 @@ rule judge_by_baseline:
     threads: all_cores()
     params:
         code=fingerprint("predict-baseline"),
-        run=lambda wildcards, input: os.path.dirname(input.model),
-        folder=lambda wildcards, output: os.path.dirname(output[0]),
+        run=subpath(input.model, parent=True),
+        folder=subpath(output[0], parent=True),
     shell:
         "alexnet2012 judge {params.run:q} {params.folder:q} --split {wildcards.split}"
         " --tracking {input.tracking:q} > {log:q} 2>&1"

@@ -5,7 +5,7 @@ import yaml
 from minimal import CLAIM, LINE, MINIMAL, ROOT, VARIANTS, committed, complaint, plan, two_devices
 
 from alexnet2012.config.nets import NetConfig
-from alexnet2012.config.plan import describe_target, make_plan
+from alexnet2012.config.plan import TARGETS, describe_target, make_plan
 from alexnet2012.config.schema import TrainingConfig
 
 
@@ -195,6 +195,17 @@ def test_a_plan_keeps_the_experiments_that_are_wanted():
     assert [(run.variant, run.seed) for run in few.runs] == [("no-lrn", 0), ("no-lrn", 1)]
     assert len(few.list_experiments()["experiments"]) == 1
     assert everything.keep(lambda experiment: True).runs == everything.runs
+
+
+@pytest.mark.parametrize("targets", [(), ("claims",), ("full",), ("claims", "full")])
+def test_a_plan_of_every_target_narrows_to_the_plan_of_some(targets):
+    """The workflow resolves its configuration once, with both sections."""
+    for name in ("config.yaml", "ilsvrc.yaml"):
+        everything, made = committed(name, TARGETS), committed(name, targets)
+        assert everything.narrow(targets) == made
+        assert everything.narrow(targets).searches == made.searches
+        assert {run.variant for run in made.analysed} == {"cnn"}
+        assert len(made.analysed) == sum(run.variant == "cnn" for run in made.runs)
 
 
 def test_one_dataset_may_have_another_base_than_the_others():
