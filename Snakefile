@@ -59,7 +59,7 @@ rule full:
 
 onstart:
     # What jobs need and no rule makes, see preflight.py: settings, of the trainings that Snakemake is about to run.
-    rules_that_train = () if workflow.touch else ("train_net", "learn_baseline")
+    rules_that_train = () if workflow.touch else ("train_net", "train_baseline")
     trainings = [run_of(job.wildcards) for job in workflow.dag.needrun_jobs() if job.rule.name in rules_that_train]
     try:
         preflight.begin(shown(), SOURCE, DATA, trainings)

@@ -13,8 +13,8 @@ from alexnet2012.verbs import evaluation, planning, reading, training
 # In the order of the help.
 VERBS = (
     *(planning.run_describe, planning.run_plan, planning.run_track, planning.run_prepare),
-    *(training.run_train, training.run_learn),
-    *(evaluation.run_predict, evaluation.run_judge, evaluation.run_average),
+    *(training.run_train, training.run_train_baseline),
+    *(evaluation.run_predict, evaluation.run_predict_baseline, evaluation.run_average),
     *(evaluation.run_analyse, evaluation.run_classify, evaluation.run_calibrate),
     *(reading.run_tables, reading.run_figures, reading.run_report, reading.run_cards, reading.run_publish),
     *(reading.run_benchmarks, reading.run_reference, reading.run_show, reading.run_compare, reading.run_ui),

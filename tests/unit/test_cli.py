@@ -110,6 +110,8 @@ def test_a_missing_variants_file_is_an_error(capsys, tmp_path):
         (["calibrate", "imagenet"], "the following arguments are required: output"),
         (["train", "run", "--tracking", "t", "--gpus", "-1"], "-1 is not a number of GPUs"),
         (["train", "run"], "the following arguments are required: --tracking"),
+        (["learn", "run", "--tracking", "t"], "invalid choice: 'learn'"),  # what train-baseline was called
+        (["judge", "run", "out", "--split", "val", "--tracking", "t"], "invalid choice: 'judge'"),
         ([], "the following arguments are required: VERB"),
     ],
 )

@@ -55,8 +55,8 @@ def test_every_configuration_can_be_planned_for_all_targets(original, name):
     baselines = [run for run in everything.runs if run.is_baseline]
     assert plan["train_net"] == len(everything.trainings) - len(baselines)
     assert plan["predict"] == sum(len(run.splits) for run in everything.runs if not run.is_baseline)
-    assert plan.get("learn_baseline", 0) == len(baselines)
-    assert plan.get("judge_by_baseline", 0) == sum(len(run.splits) for run in baselines)
+    assert plan.get("train_baseline", 0) == len(baselines)
+    assert plan.get("predict_baseline", 0) == sum(len(run.splits) for run in baselines)
 
 
 def test_benchmarks_are_run_on_demand(original):

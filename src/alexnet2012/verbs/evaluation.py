@@ -38,7 +38,7 @@ BASELINE = path("folder", "a trained baseline's folder")
 
 
 @verb("predict a split by a trained baseline: probabilities and errors", BASELINE, PROBABILITIES, SPLIT, TRACKING, DATA)
-def run_judge(options: Namespace) -> None:
+def run_predict_baseline(options: Namespace) -> None:
     from alexnet2012.baselines.run import predict_baseline
 
     read_settings(options.folder, baseline=True)

@@ -12,7 +12,7 @@ def read_settings(folder: Path, baseline: bool = False) -> RunConfig:
     """The settings of a net, or of a baseline; raises ConfigError for the other one."""
     run = read_run(folder / "config.yaml")
     if run.is_baseline != baseline:
-        verbs = "train, predict and classify" if baseline else "learn and judge"
+        verbs = "train, predict and classify" if baseline else "train-baseline and predict-baseline"
         raise ConfigError(f"{folder} holds a {'net' if baseline else 'baseline'}; that is for the verbs {verbs}")
     return run
 

@@ -1,4 +1,4 @@
-"""The verbs that train: nets (`train`) and baselines (`learn`)."""
+"""The verbs that train: nets (`train`) and baselines (`train-baseline`)."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -52,7 +52,7 @@ def train_in_process(options: argparse.Namespace, run: RunConfig, **place: "Join
 
 
 @verb("train the baseline of a run, or resume its training", RUN, TRACKING, DATA)
-def run_learn(options: argparse.Namespace) -> None:
+def run_train_baseline(options: argparse.Namespace) -> None:
     from alexnet2012.baselines.run import train_baseline
 
     read_settings(options.folder, baseline=True)
