@@ -62,9 +62,8 @@ RUN, PREDICTIONS, ANALYSIS = (
 AVERAGE = f"{RESULTS}/predictions/{{dataset}}/{{ensemble}}-{{hash8}}/average"
 ENVIRONMENT = "../../envs/alexnet2012.yaml"
 
-# Of every target: a single job, as a cluster runs it, does not know for which one it runs.
+# Of all targets: a single job, as a cluster runs it, does not know for which one it runs.
 RUNS = {str(run.folder): run for run in PLAN.trainings}
-ENSEMBLES = {str(ensemble.predictions): ensemble for ensemble in PLAN.ensembles}
 
 # Two rules make a run's folder: one for nets, one for the baselines that table 1 compares them with.
 BASELINES = "|".join(sorted({re.escape(run.variant) for run in RUNS.values() if run.is_baseline})) or "(?!)"
@@ -82,10 +81,6 @@ shell.prefix(f"export {' '.join(f'{name}={value}' for name, value in KEEP_LARGE_
 
 def run_of(wildcards):
     return RUNS[RUN.format(**wildcards)]
-
-
-def members_of(wildcards):
-    return ENSEMBLES[AVERAGE.format(**wildcards)].members
 
 
 def files_of(runs, name):

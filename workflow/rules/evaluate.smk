@@ -2,6 +2,7 @@
 # the base nets have learnt is looked at.
 
 CALIBRATION = PLAN.config.calibration
+MEMBERS = {str(ensemble.predictions): ensemble.members for ensemble in PLAN.ensembles}
 
 
 def calibrated(wildcards):
@@ -11,6 +12,10 @@ def calibrated(wildcards):
             f"{SOURCE} has no calibration section; write `calibration: {{dataset: NAME}}` with an ilsvrc2012 dataset"
         )
     return f"data/{CALIBRATION.dataset}/manifest.json"
+
+
+def members_of(wildcards):
+    return MEMBERS[AVERAGE.format(**wildcards)]
 
 
 rule calibrate:
