@@ -2,7 +2,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.27")
 
 
 report: "workflow/report/workflow.rst"
@@ -39,26 +39,32 @@ localrules:
 rule all:
     default_target: True
     input:
-        tables(),
+        TABLES,
         PUBLISHED,
         REPORT,
         CARDS,
 
 
-# The ledger with every experiment of the configuration's `claims` section.
+# These two make the same files as `all`, with the experiments in them that the configuration's section of that name adds:
+# `claims` those of the ledger, `full` those of tables 1 and 2. `shown` in common.smk sees which target is asked for.
 rule claims:
     input:
         rules.all.input,
 
 
-# Table 2 with every row that this configuration can fill: the experiments of its `full` section.
 rule full:
     input:
         rules.all.input,
 
 
 onstart:
-    start()
+    # What jobs need and no rule makes, see preflight.py: settings, of the trainings that Snakemake is about to run.
+    rules_that_train = () if workflow.touch else ("train_net", "train_baseline")
+    trainings = [run_of(job.wildcards) for job in workflow.dag.needrun_jobs() if job.rule.name in rules_that_train]
+    try:
+        preflight.begin(shown(), SOURCE, DATA, trainings)
+    except AlexNet2012Error as error:
+        raise WorkflowError(str(error)) from None
 
 
 onsuccess:

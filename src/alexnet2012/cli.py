@@ -1,4 +1,4 @@
-"""`alexnet2012 <verb>`: the only thing that a rule calls. Each verb imports what it needs, not what others need."""
+"""`alexnet2012 <verb>`: the only thing that a rule calls. A verb imports heavy libraries itself."""
 
 import argparse
 import io
@@ -8,10 +8,17 @@ import sys
 from pathlib import Path
 
 from alexnet2012.errors import AlexNet2012Error, Interrupted
-from alexnet2012.verbs.evaluation import add_evaluating_verbs, add_inspecting_verbs
-from alexnet2012.verbs.planning import add_planning_verbs
-from alexnet2012.verbs.reading import add_reading_verbs
-from alexnet2012.verbs.training import add_training_verbs
+from alexnet2012.verbs import evaluation, planning, reading, training
+
+# In the order of the help.
+VERBS = (
+    *(planning.run_describe, planning.run_plan, planning.run_track, planning.run_prepare),
+    *(training.run_train, training.run_train_baseline),
+    *(evaluation.run_predict, evaluation.run_predict_baseline, evaluation.run_average),
+    *(evaluation.run_analyse, evaluation.run_classify, evaluation.run_calibrate),
+    *(reading.run_tables, reading.run_figures, reading.run_report, reading.run_cards, reading.run_publish),
+    *(reading.run_benchmarks, reading.run_reference, reading.run_show, reading.run_compare, reading.run_ui),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal of another encoding than UTF-8 has no § and no ×
     options = parse(arguments)
     try:
-        code = options.run(options) or 0
+        code: int = options.run(options) or 0
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -36,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 143
     except AlexNet2012Error as error:
         print(f"error: {error}", file=sys.stderr)
-        return options.failure
+        return int(options.failure)
 
 
 def is_reader_gone() -> bool:
@@ -51,13 +58,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         prog="alexnet2012",
         description="Reproduce the NIPS 2012 ImageNet net, step by step. @FILE stands for arguments, one on each line.",
     )
-    parser.set_defaults(failure=1)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    add_planning_verbs(verbs)
-    add_training_verbs(verbs)
-    add_evaluating_verbs(verbs)
-    add_inspecting_verbs(verbs)
-    add_reading_verbs(verbs)
+    for each in VERBS:
+        each.add_to(verbs)
     given = sys.argv[1:] if arguments is None else arguments
     try:
         expanded = [each for argument in given for each in expand(argument)]

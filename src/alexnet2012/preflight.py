@@ -1,9 +1,12 @@
-"""Checks and preparations before the workflow's first job: missing images, archives, the settings of each run.
+"""What the workflow settles before its first job: which experiments it shows, whether images are missing, settings.
 
-Settings are not written by a rule: when a rule reruns, Snakemake no longer sees what its downstream jobs lack.
+No rule writes settings. As an input of trainings, a config.yaml that gets another `runtime:` would train finished nets
+anew; as an `ancient` input, its rule would hide from Snakemake what the jobs behind it lack; an output of trainings is
+removed when they start.
 """
 
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import yaml
@@ -14,8 +17,47 @@ from alexnet2012.config.experiments import Config, Experiment
 from alexnet2012.config.plan import Plan
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.sources.layouts import check_source, refuse_place_of_packed
+from alexnet2012.errors import DataError
 from alexnet2012.files import read_json, write_text
 from alexnet2012.fingerprint import fingerprint
+
+
+def choose_shown(plan: Plan, targets: Collection[str]) -> Plan:
+    """The part of a plan that tables and figures show: the experiments of the default target and of `targets`, and
+    what other targets have finished.
+    """
+    wanted = plan.narrow(targets).experiments
+    return plan.keep(lambda experiment: experiment in wanted or is_finished(plan, experiment))
+
+
+def is_finished(plan: Plan, experiment: Experiment) -> bool:
+    """Whether all weights and records of an experiment exist, and its nets were trained by the current code."""
+    runs = plan.members_of(experiment)
+    splits = plan.config.datasets[experiment.dataset].evaluated_splits
+    predicted = [folder / f"{split}.json" for folder in plan.predictions_of(experiment) for split in splits]
+    trained = {run.folder / "record.json": fingerprint(run.training_stage) for run in runs}
+    weights = [run.folder / "model.safetensors" for run in runs]  # a committed record comes without them
+    return all(path.exists() for path in [*trained, *weights, *predicted]) and all(
+        read_json(path)["identity"]["code"] == code for path, code in trained.items()
+    )
+
+
+def begin(plan: Plan, source: str, data_folder: Path, trainings: Iterable[RunConfig]) -> None:
+    """Write <data>/configs/<dataset>.json, and config.yaml into the folder of each of the `trainings` that are to run.
+
+    Raises DataError if images that `plan` needs are missing, or archives are not as their edition has them.
+    """
+    config = plan.config
+    if missing := list_missing(config, source, data_folder, plan.datasets):
+        raise DataError("\n".join(["images are missing, and nothing was run:", *missing]))
+    for name, dataset in config.datasets.items():
+        write_text(settings_file(name, data_folder), dataset.model_dump_json())
+    for run in trainings:
+        write_text(run.folder / "config.yaml", yaml.safe_dump(run.model_dump(), sort_keys=False))
+    for name in list_archived(config, data_folder, plan.datasets):
+        command = ["alexnet2012", "prepare", name, f"@{settings_file(name, data_folder)}", "--check"]
+        if subprocess.run(command, check=False).returncode:
+            raise DataError(f"the archives of {name} are not as they should be, and nothing was run")
 
 
 def list_missing(config: Config, source: str, data_folder: Path, names: Iterable[str]) -> list[str]:
@@ -56,35 +98,6 @@ def list_archived(config: Config, data_folder: Path, names: Iterable[str]) -> li
     """The datasets of `names` that are not prepared and come in archives, which are checked before packing starts."""
     unpacked = [name for name in names if not is_packed(name, data_folder)]
     return [name for name in unpacked if config.datasets[name].kind in KINDS_IN_ARCHIVES]
-
-
-def write_settings(plan: Plan, data_folder: Path) -> None:
-    """Write config.yaml into the folder of each run without a result, and <data>/configs/<dataset>.json.
-
-    A finished run keeps the settings that it was run with.
-    """
-    for name, dataset in plan.config.datasets.items():
-        write_text(settings_file(name, data_folder), dataset.model_dump_json())
-    for run in plan.trainings:
-        if not (run.folder / "record.json").exists():
-            write_run(run, Path())
-
-
-def is_finished(plan: Plan, experiment: Experiment) -> bool:
-    """Whether all weights and records of an experiment exist, and its nets were trained by the current code."""
-    runs = plan.members_of(experiment)
-    splits = plan.config.datasets[experiment.dataset].evaluated_splits
-    predicted = [folder / f"{split}.json" for folder in plan.predictions_of(experiment) for split in splits]
-    trained = {run.folder / "record.json": fingerprint(run.training_stage) for run in runs}
-    weights = [run.folder / "model.safetensors" for run in runs]  # a committed record comes without them
-    return all(path.exists() for path in [*trained, *weights, *predicted]) and all(
-        read_json(path)["identity"]["code"] == code for path, code in trained.items()
-    )
-
-
-def write_run(run: RunConfig, root: Path) -> None:
-    """Write the config.yaml of a run into its folder below `root`."""
-    write_text(root / run.folder / "config.yaml", yaml.safe_dump(run.model_dump(), sort_keys=False))
 
 
 def settings_file(dataset_name: str, data_folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What happens before the first job: missing images are named, settings written, archives chosen to be listed."""
+"""What is settled before the first job: what tables show, missing images, settings, archives that are listed."""
 
 import json
 from pathlib import Path
@@ -7,18 +7,18 @@ import pytest
 import yaml
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.config.plan import Plan, make_plan
+from alexnet2012.config.plan import TARGETS, Plan, make_plan
 from alexnet2012.config.schema import RunConfig
-from alexnet2012.errors import RecordError
+from alexnet2012.errors import DataError, RecordError
 from alexnet2012.files import SCHEMA, write_text
 from alexnet2012.fingerprint import fingerprint
-from alexnet2012.preflight import is_finished, list_archived, list_missing, settings_file, write_settings
+from alexnet2012.preflight import begin, choose_shown, is_finished, list_archived, list_missing, settings_file
 
 VARIANTS = Path(__file__).parents[2] / "config" / "variants.yaml"
 
 
-def plan(root: Path, runtime: dict | None = None, **datasets: dict) -> Plan:
-    """One experiment on each dataset but those called unused."""
+def plan(root: Path, runtime: dict | None = None, claims: list[str] | None = None, **datasets: dict) -> Plan:
+    """One experiment on each dataset but those called unused, and `claims` on the first, for all targets."""
     values = {
         "name": "some",
         "datasets": {name: {"folder": str(root / name), **section} for name, section in datasets.items()},
@@ -27,10 +27,11 @@ def plan(root: Path, runtime: dict | None = None, **datasets: dict) -> Plan:
             for name in datasets
             if name != "unused"
         ],
+        "claims": [{"dataset": next(iter(datasets)), "variants": [name], "seeds": [0]} for name in claims or ()],
         "training": {"batch_size": 7},
         "runtime": runtime or {},
     }
-    return make_plan(values, "some.yaml", VARIANTS)
+    return make_plan(values, "some.yaml", VARIANTS, TARGETS)
 
 
 def pack(root: Path, name: str) -> None:
@@ -54,7 +55,7 @@ def test_images_that_would_replace_packed_ones_are_missing_too(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     made = plan(tmp_path, photos={"kind": "imagefolder"})
     pack(tmp_path, "photos")
-    write_settings(made, tmp_path / "data")
+    begin(made, "some.yaml", tmp_path / "data", ())
     assert list_missing(made.config, "some.yaml", tmp_path / "data", ["photos"]) == []
 
     mistyped = plan(tmp_path, photos={"kind": "imagefolder", "folder": "photoz"}).config
@@ -74,18 +75,50 @@ def test_archives_are_listed_until_they_are_packed(tmp_path):
     assert list_archived(config, tmp_path / "data", config.datasets) == ["new"]
 
 
-def test_settings_are_written_as_jobs_read_them_and_a_finished_run_keeps_its_own(tmp_path, monkeypatch):
+def test_settings_are_written_as_jobs_read_them_for_the_trainings_that_run(tmp_path, monkeypatch):
+    """Also where an older result lies: what trains it anew has the settings of now, a finished run those it had."""
     monkeypatch.chdir(tmp_path)
-    made = plan(tmp_path, photos={"kind": "imagefolder"})
-    write_settings(made, Path("data"))
+    (tmp_path / "photos").mkdir()
+    made = plan(tmp_path, claims=["no-lrn"], photos={"kind": "imagefolder"})
+    new, finished = made.trainings
+    for run in (new, finished):
+        write_text(run.folder / "record.json", "{}")
+        write_text(run.folder / "config.yaml", "as it was run")
+    begin(made, "some.yaml", Path("data"), [new])
     text = settings_file("photos", Path("data")).read_text(encoding="utf-8")
     assert "\n" not in text and DatasetConfig(**json.loads(text)) == made.config.datasets["photos"]
-    (run,) = made.runs
-    assert RunConfig(**yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))) == run
-    (run.folder / "record.json").touch()
-    (run.folder / "config.yaml").write_text("as it was run", encoding="utf-8")
-    write_settings(made, Path("data"))
-    assert (run.folder / "config.yaml").read_text(encoding="utf-8") == "as it was run"
+    assert RunConfig(**yaml.safe_load((new.folder / "config.yaml").read_text(encoding="utf-8"))) == new
+    assert (finished.folder / "config.yaml").read_text(encoding="utf-8") == "as it was run"
+
+
+def test_nothing_is_written_where_images_are_missing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = plan(tmp_path, photos={"kind": "imagefolder"})
+    with pytest.raises(DataError, match="nothing was run:\nsome.yaml: datasets.photos: "):
+        begin(made, "some.yaml", Path("data"), made.trainings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tables_show_what_is_asked_for_and_what_other_targets_have_finished(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = plan(tmp_path, claims=["no-lrn", "one-gpu"], photos={"kind": "imagefolder"})
+
+    def variants(*targets: str) -> list[str | None]:
+        return [each.variant for each in choose_shown(made, targets).experiments]
+
+    assert variants() == variants("full") == ["cnn"] and variants("claims") == ["cnn", "no-lrn", "one-gpu"]
+    finish(made.runs[2])
+    assert variants() == ["cnn", "one-gpu"]
+    finish(made.runs[2], code="of yesterday")
+    assert variants() == ["cnn"] and variants("claims") == ["cnn", "no-lrn", "one-gpu"]
+
+
+def finish(run: RunConfig, code: str | None = None) -> None:
+    """Files as the jobs of a run leave them, by the current code or another."""
+    write_text(run.folder / "record.json", json.dumps({"identity": {"code": code or fingerprint(run.training_stage)}}))
+    write_text(run.folder / "model.safetensors", "")
+    for split in run.splits:
+        write_text(run.predictions / f"{split}.json", "{}")
 
 
 @pytest.mark.parametrize(
@@ -116,9 +149,7 @@ def test_a_record_that_cannot_be_read_is_an_error_and_not_unfinished(tmp_path, m
     monkeypatch.chdir(tmp_path)
     made = plan(tmp_path, photos={"kind": "imagefolder"})
     (run,), (experiment,) = made.runs, made.experiments
+    finish(run)
     write_text(run.folder / "record.json", text)
-    write_text(run.folder / "model.safetensors", "")
-    for split in run.splits:
-        write_text(run.predictions / f"{split}.json", "{}")
     with pytest.raises(RecordError, match="record.json"):
         is_finished(made, experiment)

@@ -1,84 +1,10 @@
 """Configurations that cannot be run are refused before anything runs, by file and key, with what would mend them."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import yaml
 from workflow_copy import TINY
-
-from alexnet2012.config.plan import make_plan
-from alexnet2012.errors import ConfigError
-
-CONV = {"kernels": 8, "kernel_px": 3, "stride": 1, "pad": 1}
-
-
-def put(*keys, value):
-    """A change of the tiny configuration: `value` at `keys`."""
-
-    def change(values: dict) -> None:
-        for key in keys[:-1]:
-            values = values[key]
-        values[keys[-1]] = value
-
-    return change
-
-
-BROKEN = {
-    "a setting's name misspelt": (
-        put("training", "schedule", value={"kind": "fixed", "epohcs": [8, 2]}),
-        'config/tiny.yaml: training.schedule: "epohcs" is not a setting; did you mean "epochs"?',
-    ),
-    "a section's name misspelt": (
-        put("trainng", value={}),
-        'config/tiny.yaml: "trainng" is not a setting; did you mean "training"?',
-    ),
-    "text for a number": (
-        put("training", "batch_size", value="128"),
-        "config/tiny.yaml: training.batch_size is '128': input should be a valid integer; "
-        "it was read as text: write 128",
-    ),
-    "a kernel larger than the crop": (
-        put("net", "conv1", value={**CONV, "kernel_px": 13, "pad": 0}),
-        "config/tiny.yaml: variant cnn on pictures: net.conv1: a 13-pixel kernel does not fit its input of 12 pixels "
-        "with pad 0; make the kernel",
-    ),
-    "a crop larger than the image": (
-        put("net", "crop_px", value=17),
-        "config/tiny.yaml: variant cnn on pictures: net.crop_px is 17, larger than the dataset's size_px of 16; "
-        "make it at most 16",
-    ),
-    "an unknown variant": (
-        put("experiments", 0, "variant", value="cn"),
-        'config/tiny.yaml: experiments[0].variant: there is no variant "cn"; did you mean "cnn"?',
-    ),
-    "an unknown ensemble": (
-        put("experiments", 2, "ensemble", value="5-cnn"),
-        'config/tiny.yaml: experiments[2].ensemble: there is no ensemble "5-cnn"; did you mean "5-cnns"?',
-    ),
-    "an unknown dataset": (
-        put("experiments", 0, "dataset", value="picture"),
-        'config/tiny.yaml: experiments[0].dataset: there is no dataset "picture"; did you mean "pictures"?',
-    ),
-    "an ensemble's member that nobody trains": (
-        put("experiments", 0, "seeds", value=[0]),
-        "config/tiny.yaml: experiments[2]: ensemble 5-cnns averages cnn seed 1 on pictures, "
-        "which no experiment trains; add seed 1 to an experiment of cnn",
-    ),
-    "a reserved name": (
-        put("name", value="reference"),
-        "config/tiny.yaml: name: results/reference is not a configuration's folder; choose another name",
-    ),
-    "a seed twice": (
-        put("experiments", 0, "seeds", value=[0, 1, 1]),
-        "config/tiny.yaml: experiments[0].seeds: 1 is written twice; keep one of them",
-    ),
-    "an odd number of kernels for two towers": (
-        put("net", "conv2", value={**CONV, "kernels": 7}),
-        "config/tiny.yaml: variant cnn on pictures: net.conv2: 7 kernels cannot be split over 2 towers; "
-        "make the number even",
-    ),
-}
 
 
 def assert_refused(project, *messages: str, **environment: str) -> None:
@@ -91,20 +17,6 @@ def assert_refused(project, *messages: str, **environment: str) -> None:
     assert "Traceback" not in done.stdout
     assert not (project.root / "results").exists()
     assert not (project.root / "data").exists()
-
-
-@pytest.mark.parametrize("mistake", BROKEN)
-def test_a_configuration_that_cannot_be_run(fresh_template, monkeypatch, mistake):
-    """As the rules plan it before anything else; what follows goes through Snakemake."""
-    change, message = BROKEN[mistake]
-    values = copy.deepcopy(TINY)
-    change(values)
-    monkeypatch.chdir(fresh_template.root)
-
-    with pytest.raises(ConfigError) as refusal:
-        make_plan(values, "config/tiny.yaml", Path("config/variants.yaml"))
-
-    assert message in str(refusal.value)
 
 
 def test_a_number_that_yaml_takes_for_text(fresh):

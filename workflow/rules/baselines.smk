@@ -1,7 +1,7 @@
-# What table 1 compares the net with: codes and classifiers are learnt, then each image is judged. No GPU is used.
+# Packed datasets become the baselines of table 1, and these per-image probabilities. No GPU is used.
 
 
-rule learn_baseline:
+rule train_baseline:
     input:
         manifest="data/{dataset}/manifest.json",
         tracking=ancient(TRACKING),
@@ -9,9 +9,9 @@ rule learn_baseline:
         model=f"{RUN}/model.safetensors",
         record=f"{RUN}/record.json",
     log:
-        f"{RESULTS}/logs/learn/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.log",
+        f"{RESULTS}/logs/train-baseline/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.log",
     benchmark:
-        f"{RESULTS}/logs/learn/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.benchmark.tsv"
+        f"{RESULTS}/logs/train-baseline/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.benchmark.tsv"
     wildcard_constraints:
         variant=BASELINES,
     priority: 1
@@ -20,24 +20,21 @@ rule learn_baseline:
     threads: all_cores()
     params:
         code=fingerprint("train-baseline"),
-        folder=lambda wildcards, output: os.path.dirname(output.model),
+        folder=subpath(output.model, parent=True),
     shell:
-        "alexnet2012 learn {params.folder:q} --tracking {input.tracking:q} > {log:q} 2>&1"
+        "alexnet2012 train-baseline {params.folder:q} --tracking {input.tracking:q} > {log:q} 2>&1"
 
 
-rule judge_by_baseline:
+rule predict_baseline:
     input:
         model=f"{RUN}/model.safetensors",
         record=f"{RUN}/record.json",
         manifest="data/{dataset}/manifest.json",
         tracking=ancient(TRACKING),
     output:
-        f"{PREDICTIONS}/{{split}}-ten_crop.npy",
-        f"{PREDICTIONS}/{{split}}-centre.npy",
-        f"{PREDICTIONS}/{{split}}-ranks.npz",
-        f"{PREDICTIONS}/{{split}}.json",
+        predicted(PREDICTIONS),
     log:
-        f"{RESULTS}/logs/judge/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}-{{split}}.log",
+        f"{RESULTS}/logs/predict-baseline/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}-{{split}}.log",
     wildcard_constraints:
         variant=BASELINES,
     conda:
@@ -45,8 +42,8 @@ rule judge_by_baseline:
     threads: all_cores()
     params:
         code=fingerprint("predict-baseline"),
-        run=lambda wildcards, input: os.path.dirname(input.model),
-        folder=lambda wildcards, output: os.path.dirname(output[0]),
+        run=subpath(input.model, parent=True),
+        folder=subpath(output[0], parent=True),
     shell:
-        "alexnet2012 judge {params.run:q} {params.folder:q} --split {wildcards.split}"
+        "alexnet2012 predict-baseline {params.run:q} {params.folder:q} --split {wildcards.split}"
         " --tracking {input.tracking:q} > {log:q} 2>&1"

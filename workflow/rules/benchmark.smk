@@ -18,7 +18,7 @@ rule benchmark:
     params:
         # No output: what was measured before a benchmark failed is kept.
         raw=f"{RESULTS}/benchmarks/raw.json",
-        folder=lambda wildcards, output: os.path.dirname(output[1]),
+        folder=subpath(output[1], parent=True),
     shell:
         "(mkdir -p {params.folder:q}/benchmarks"
         " && pytest tests/benchmarks --benchmark-only --benchmark-json={params.raw:q}"

@@ -1,6 +1,15 @@
 # Images become packed datasets.
 
 
+def made_of(wildcards):
+    """What is packed again where it changes: the images that are rotated, the list of classes."""
+    dataset = PLAN.config.datasets[wildcards.dataset]
+    manifests = [f"data/{dataset.of}/manifest.json"] if dataset.of else []
+    # A list that is missing is told by list_missing.
+    lists = [dataset.class_list] if dataset.class_list and Path(dataset.class_list).exists() else []
+    return [*manifests, *lists]
+
+
 rule prepare_dataset:
     input:
         made_of,
@@ -18,7 +27,7 @@ rule prepare_dataset:
     params:
         code=fingerprint("prepare"),
         # What makes the images these and no others; archives that moved are not packed again.
-        images=lambda wildcards: json.dumps(DATASETS[wildcards.dataset].identity),
-        settings=lambda wildcards: str(settings_file(wildcards.dataset, DATA)),
+        images=lambda wildcards: json.dumps(PLAN.config.datasets[wildcards.dataset].identity),
+        settings=lambda wildcards: str(preflight.settings_file(wildcards.dataset, DATA)),
     shell:
         "alexnet2012 prepare {wildcards.dataset:q} @{params.settings:q} > {log:q} 2>&1"

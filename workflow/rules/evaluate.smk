@@ -1,12 +1,28 @@
 # A net of known accuracy vouches for the data; nets become per-image probabilities; probabilities become ensembles; what
 # the base nets have learnt is looked at.
 
+CALIBRATION = PLAN.config.calibration
+MEMBERS = {str(ensemble.predictions): ensemble.members for ensemble in PLAN.ensembles}
+
+
+def calibrated(wildcards):
+    """The images of the calibration; raises WorkflowError where the configuration asks for none."""
+    if CALIBRATION is None:
+        raise WorkflowError(
+            f"{SOURCE} has no calibration section; write `calibration: {{dataset: NAME}}` with an ilsvrc2012 dataset"
+        )
+    return f"data/{CALIBRATION.dataset}/manifest.json"
+
+
+def members_of(wildcards):
+    return MEMBERS[AVERAGE.format(**wildcards)]
+
 
 rule calibrate:
     input:
-        calibrated_manifest,
+        calibrated,
     output:
-        calibration(),
+        f"{RESULTS}/calibration/{CALIBRATION.dataset if CALIBRATION else '-'}.json",
     log:
         f"{RESULTS}/logs/calibrate.log",
     conda:
@@ -16,8 +32,8 @@ rule calibrate:
         gpu=1,
     params:
         code=fingerprint("calibrate"),
-        dataset=lambda wildcards: PLAN.config.calibration.dataset,
-        weights=calibrating_weights,
+        dataset=lambda wildcards: CALIBRATION.dataset,
+        weights=lambda wildcards: ["--weights", CALIBRATION.weights] if CALIBRATION.weights else [],
     shell:
         "alexnet2012 calibrate {params.dataset:q} {output:q} {params.weights:q}"
         " --gpus {resources.gpu} > {log:q} 2>&1"
@@ -30,10 +46,7 @@ rule predict:
         manifest="data/{dataset}/manifest.json",
         tracking=ancient(TRACKING),
     output:
-        f"{PREDICTIONS}/{{split}}-ten_crop.npy",
-        f"{PREDICTIONS}/{{split}}-centre.npy",
-        f"{PREDICTIONS}/{{split}}-ranks.npz",
-        f"{PREDICTIONS}/{{split}}.json",
+        predicted(PREDICTIONS),
     log:
         f"{RESULTS}/logs/predict/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}-{{split}}.log",
     benchmark:
@@ -47,8 +60,8 @@ rule predict:
         gpu=1,
     params:
         code=fingerprint("predict"),
-        run=lambda wildcards, input: os.path.dirname(input.model),
-        folder=lambda wildcards, output: os.path.dirname(output[0]),
+        run=subpath(input.model, parent=True),
+        folder=subpath(output[0], parent=True),
     shell:
         "alexnet2012 predict {params.run:q} {params.folder:q} --split {wildcards.split} --tracking {input.tracking:q}"
         " --gpus {resources.gpu} > {log:q} 2>&1"
@@ -73,8 +86,8 @@ rule analyse:
         gpu=1,
     params:
         code=fingerprint("analyse"),
-        run=lambda wildcards, input: os.path.dirname(input.model),
-        folder=lambda wildcards, output: os.path.dirname(output[0]),
+        run=subpath(input.model, parent=True),
+        folder=subpath(output[0], parent=True),
     shell:
         "alexnet2012 analyse {params.run:q} {params.folder:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
@@ -82,17 +95,14 @@ rule analyse:
 rule average:
     input:
         members=lambda wildcards: [
-            f"{run.predictions}/{wildcards.split}{end}"
+            file
             for run in members_of(wildcards)
-            for end in ("-ten_crop.npy", "-centre.npy", ".json")
+            for file in predicted(run.predictions, wildcards.split, ends=("-ten_crop.npy", "-centre.npy", ".json"))
         ],
         manifest="data/{dataset}/manifest.json",
         tracking=ancient(TRACKING),
     output:
-        f"{AVERAGE}/{{split}}-ten_crop.npy",
-        f"{AVERAGE}/{{split}}-centre.npy",
-        f"{AVERAGE}/{{split}}-ranks.npz",
-        f"{AVERAGE}/{{split}}.json",
+        predicted(AVERAGE),
     log:
         f"{RESULTS}/logs/average/{{dataset}}/{{ensemble}}-{{hash8}}-{{split}}.log",
     conda:
@@ -101,7 +111,7 @@ rule average:
     params:
         code=fingerprint("average"),
         members=lambda wildcards: [str(run.predictions) for run in members_of(wildcards)],
-        folder=lambda wildcards, output: os.path.dirname(output[0]),
+        folder=subpath(output[0], parent=True),
     shell:
         "alexnet2012 average {wildcards.ensemble:q} {params.folder:q} --members {params.members:q}"
         " --split {wildcards.split} --tracking {input.tracking:q} > {log:q} 2>&1"

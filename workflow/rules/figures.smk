@@ -1,13 +1,24 @@
 # Records, histories and analyses become figures.
 
+from alexnet2012.reporting.figures.names import list_files
+
+
+def sure_figures():
+    """The pictures of every target, as outputs are the same for all; others lie beside, as figures.json says."""
+    default, full = (
+        list_files([(each.dataset, each.variant) for each in plan.experiments], analysed=bool(plan.analysed))
+        for plan in (PLAN.narrow(), PLAN)
+    )
+    return [f"{RESULTS}/figures/{name}" for name in default if name in full]
+
 
 rule draw_figures:
     input:
-        experiments=f"{RESULTS}/experiments.json",
-        records=lambda wildcards: [f"{run.folder}/record.json" for run in plan().runs],
-        histories=lambda wildcards: [f"{run.folder}/history.parquet" for run in plan().runs if not run.is_baseline],
-        predictions=lambda wildcards: records(*plan().runs, *plan().ensembles),
-        analyses=lambda wildcards: analyses(plan()),
+        experiments=EXPERIMENTS,
+        records=lambda wildcards: files_of(shown().runs, "record.json"),
+        histories=lambda wildcards: files_of([run for run in shown().runs if not run.is_baseline], "history.parquet"),
+        predictions=lambda wildcards: records_of(*shown().runs, *shown().ensembles),
+        analyses=lambda wildcards: analyses_of(shown()),
     output:
         FIGURES,
         [
@@ -16,7 +27,7 @@ rule draw_figures:
                 caption=f"../report/{Path(figure).stem.partition('-')[0]}.rst",
                 category="Figures",
             )
-            for figure in figures()
+            for figure in sure_figures()
         ],
     log:
         f"{RESULTS}/logs/draw_figures.log",
@@ -25,6 +36,6 @@ rule draw_figures:
     threads: claim_cores(1)
     params:
         code=fingerprint("figures"),
-        folder=lambda wildcards, input: os.path.dirname(input.experiments),
+        folder=subpath(input.experiments, parent=True),
     shell:
         "alexnet2012 figures {params.folder:q} > {log:q} 2>&1"

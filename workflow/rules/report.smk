@@ -3,8 +3,8 @@
 
 rule render_report:
     input:
-        experiments=f"{RESULTS}/experiments.json",
-        tables=tables(),
+        experiments=EXPERIMENTS,
+        tables=TABLES,
         claims=CLAIMS,
         figures=FIGURES,
         tracking=ancient(TRACKING),
@@ -17,16 +17,16 @@ rule render_report:
     threads: claim_cores(1)
     params:
         code=fingerprint("report"),
-        folder=lambda wildcards, input: os.path.dirname(input.experiments),
+        folder=subpath(input.experiments, parent=True),
     shell:
         "alexnet2012 report {params.folder:q} > {log:q} 2>&1"
 
 
 rule write_model_cards:
     input:
-        experiments=f"{RESULTS}/experiments.json",
-        records=lambda wildcards: [f"{run.folder}/record.json" for run in plan().trainings],
-        predictions=lambda wildcards: records(*plan().runs),
+        experiments=EXPERIMENTS,
+        records=lambda wildcards: files_of(shown().trainings, "record.json"),
+        predictions=lambda wildcards: records_of(*shown().runs),
     output:
         CARDS,
     log:
@@ -36,6 +36,6 @@ rule write_model_cards:
     threads: claim_cores(1)
     params:
         code=fingerprint("cards"),
-        folder=lambda wildcards, input: os.path.dirname(input.experiments),
+        folder=subpath(input.experiments, parent=True),
     shell:
         "alexnet2012 cards {params.folder:q} > {log:q} 2>&1"

@@ -1,9 +1,14 @@
 # Records become tables.
 
 
+def calibrations(wildcards):
+    """Calibrations are optional: tables show those that are there."""
+    return sorted(str(path) for path in Path(RESULTS, "calibration").glob("*.json"))
+
+
 rule list_experiments:
     output:
-        f"{RESULTS}/experiments.json",
+        EXPERIMENTS,
     log:
         f"{RESULTS}/logs/list_experiments.log",
     # Before everything else: with it a run that goes on for days can be committed as it comes, by `make reference`.
@@ -12,21 +17,21 @@ rule list_experiments:
         ENVIRONMENT
     threads: claim_cores(1)
     params:
-        experiments=lambda wildcards: json.dumps(plan().list_experiments()),
+        experiments=lambda wildcards: json.dumps(shown().list_experiments()),
     shell:
         "printf '%s\\n' {params.experiments:q} > {output:q} 2> {log:q}"
 
 
 rule render_tables:
     input:
-        experiments=f"{RESULTS}/experiments.json",
-        records=lambda wildcards: [f"{run.folder}/record.json" for run in plan().runs],
-        predictions=lambda wildcards: records(*plan().runs, *plan().ensembles),
-        analyses=lambda wildcards: analyses(plan()),
-        calibrations=made_calibrations,
+        experiments=EXPERIMENTS,
+        records=lambda wildcards: files_of(shown().runs, "record.json"),
+        predictions=lambda wildcards: records_of(*shown().runs, *shown().ensembles),
+        analyses=lambda wildcards: analyses_of(shown()),
+        calibrations=calibrations,
     output:
         CLAIMS,
-        [report(table, caption=f"../report/{Path(table).stem}.rst", category="Tables") for table in tables()],
+        [report(table, caption=f"../report/{Path(table).stem}.rst", category="Tables") for table in TABLES],
     log:
         f"{RESULTS}/logs/render_tables.log",
     conda:
@@ -34,6 +39,6 @@ rule render_tables:
     threads: claim_cores(1)
     params:
         code=fingerprint("tables"),
-        folder=lambda wildcards, input: os.path.dirname(input.experiments),
+        folder=subpath(input.experiments, parent=True),
     shell:
         "alexnet2012 tables {params.folder:q} > {log:q} 2>&1"

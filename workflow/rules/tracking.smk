@@ -17,7 +17,7 @@ rule initialise_tracking:
 
 rule publish_tables:
     input:
-        tables=tables(),
+        tables=TABLES,
         tracking=ancient(TRACKING),
     output:
         PUBLISHED,

@@ -1,5 +1,23 @@
 # Packed datasets become nets.
 
+SEARCHES = PLAN.searches
+
+
+def searches_of(wildcards):
+    """The records of the runs that tried the learning rates which a training searches among."""
+    return files_of(SEARCHES.get(run_of(wildcards).folder, ()), "record.json")
+
+
+def start_of(wildcards):
+    """The net that a training takes layers from."""
+    start = run_of(wildcards).starts_from
+    return [f"{start.run.folder}/{name}" for name in ("model.safetensors", "record.json")] if start else []
+
+
+def option(name, files):
+    """The folders of `files` as an option of a command; nothing where there are none."""
+    return [name, *dict.fromkeys(map(os.path.dirname, files))] if files else []
+
 
 rule train_net:
     input:
@@ -27,9 +45,9 @@ rule train_net:
         gpu=lambda wildcards: run_of(wildcards).runtime.gpus_per_training,
     params:
         code=lambda wildcards: fingerprint(run_of(wildcards).training_stage),
-        folder=lambda wildcards, output: os.path.dirname(output.model),
-        search=search_folders,
-        start=start_folder,
+        folder=subpath(output.model, parent=True),
+        search=lambda wildcards, input: option("--search", input.searches),
+        start=lambda wildcards, input: option("--start", input.start),
     shell:
         "alexnet2012 train {params.folder:q} --tracking {input.tracking:q} {params.search:q} {params.start:q}"
         " --gpus {resources.gpu} > {log:q} 2>&1"

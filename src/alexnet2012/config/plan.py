@@ -17,6 +17,7 @@ from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import list_layers
 
 TARGETS = ("claims", "full")  # targets of Snakemake, and sections of a configuration
+BASE = "cnn"  # the variant that is analysed
 Runs = dict[tuple[str, str, int], RunConfig]  # by dataset, variant and seed
 # Settings that change no error, or by no more than another seed would.
 NO_DEPARTURES = ("measured_train_images", "torch_threads")
@@ -79,6 +80,16 @@ class Plan:
         first = [run.starts_from.run for run in self.runs if run.starts_from is not None]
         everything = [*(run for each in self.searches.values() for run in each), *first, *self.runs]
         return tuple({run.folder: run for run in everything}.values())
+
+    @property
+    def analysed(self) -> tuple[RunConfig, ...]:
+        """The runs whose kernels and features are analysed: the base net of every dataset, all its seeds."""
+        return tuple(run for run in self.runs if run.variant == BASE)
+
+    def narrow(self, targets: Collection[str] = ()) -> "Plan":
+        """The plan of the default target and of these."""
+        wanted = list_lines(self.config, "", ("experiments", *targets)).values()
+        return self.keep(lambda experiment: experiment in wanted)
 
     def keep(self, wanted: Callable[[Experiment], bool]) -> "Plan":
         """The plan of only those experiments for which `wanted` is true."""
@@ -194,9 +205,7 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets:
         for line, experiment in lines.items()
         if experiment.ensemble is not None
     }
-    everything = Plan(config, tuple(lines.values()), tuple(runs.values()), tuple(ensembles.values()))
-    wanted = list_lines(config, source, ("experiments", *targets)).values()
-    return everything.keep(lambda experiment: experiment in wanted)
+    return Plan(config, tuple(lines.values()), tuple(runs.values()), tuple(ensembles.values())).narrow(targets)
 
 
 def read_settings(values: Any, source: str, variants_path: Path) -> Resolver:

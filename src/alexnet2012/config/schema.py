@@ -208,6 +208,11 @@ class RunConfig(Section):
         """results/<name>/predictions/<dataset>/<variant>-<hash8>/seed<k>."""
         return self._path("predictions")
 
+    @property
+    def analysis(self) -> Path:
+        """results/<name>/analyses/<dataset>/<variant>-<hash8>/seed<k>."""
+        return self._path("analyses")
+
     def _path(self, kind: str) -> Path:
         return Path("results", self.name, kind, self.dataset_name, f"{self.variant}-{self.hash8}", f"seed{self.seed}")
 

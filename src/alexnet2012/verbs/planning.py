@@ -1,80 +1,75 @@
 """Verbs before anything is trained: what a net and a configuration are, and what they need."""
 
-import argparse
 import json
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.config.plan import describe_target
+from alexnet2012.config.validate import validate
 from alexnet2012.errors import ConfigError
 from alexnet2012.files import in_bytes
-from alexnet2012.verbs.arguments import add_data, positive, positive_list, positive_rate
+from alexnet2012.model.geometry import describe
+from alexnet2012.verbs.arguments import (
+    DATA,
+    JSON,
+    NAME,
+    OUTPUT,
+    VARIANTS,
+    Argument,
+    argument,
+    path,
+    positive,
+    positive_list,
+    positive_rate,
+    verb,
+)
+
+LAYER = "{:<7}{:<6}{:>7}{:>7}{:>15}{:>13}{:>16}{:>8}"  # a line of the layer table
+
+CLASSES = argument("--classes", type=positive, default=1000)
+SIZES = path("--configfile", "take the sizes from this configuration instead of the paper's")
 
 BUSY_CORES = 0.5  # the load of the last minute from which a note is due
 
 
-def add_planning_verbs(verbs: argparse._SubParsersAction) -> None:
-    verb = verbs.add_parser("describe", help="print a variant's layer table")
-    verb.add_argument("variant")
-    verb.add_argument("--classes", type=positive, default=1000)
-    verb.add_argument("--json", action="store_true", help="print JSON")
-    verb.add_argument("--configfile", type=Path, help="take the sizes from this configuration instead of the paper's")
-    verb.add_argument("--variants", type=Path, default=Path("config/variants.yaml"))
-    verb.set_defaults(run=run_describe)
-
-    verb = verbs.add_parser("plan", help="print what a configuration will run, its disk and an estimate of its time")
-    verb.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
-    verb.add_argument(
-        "--gpus",
-        type=positive_list,
-        default=(),
-        metavar="1,2,8",
-        help="also the time on so many cards, each with torch_threads cores beside this machine's",
-    )
-    for target in ("claims", "full"):
-        words = f"what `snakemake {target}` will run, instead of `snakemake`"
-        verb.add_argument(f"--{target}", dest="targets", action="append_const", const=target, help=words)
-    verb.add_argument("--images-per-second", type=positive_rate, help="of a training on one of those cards")
-    verb.add_argument("--json", action="store_true", help="print JSON")
-    add_data(verb)
-    verb.add_argument("--variants", type=Path, default=Path("config/variants.yaml"))
-    verb.set_defaults(run=run_plan)
-
-    verb = verbs.add_parser("track", help="create the tracking store, the experiment and a configuration's parent run")
-    verb.add_argument("name")
-    verb.add_argument("output", type=Path)
-    verb.set_defaults(run=run_track)
-
-    verb = verbs.add_parser("prepare", help="fetch, check and pack a dataset")
-    verb.add_argument("name")
-    verb.add_argument("dataset", help="the dataset's section of the configuration, as JSON; or @FILE that holds it")
-    add_data(verb)
-    verb.add_argument("--check", action="store_true", help="only list the images and compare them with the edition")
-    verb.set_defaults(run=run_prepare)
-
-
-def run_describe(options: argparse.Namespace) -> None:
-    from alexnet2012.config.plan import describe_target
-    from alexnet2012.model.geometry import describe
-
+@verb("print a variant's layer table", argument("variant"), CLASSES, JSON, SIZES, VARIANTS)
+def run_describe(options: Namespace) -> None:
     table = describe(describe_target(options.variant, options.variants, options.configfile), options.classes)
     if options.json:
         print(json.dumps(table, indent=2))
         return
-    print(
-        f"{'layer':<7}{'kind':<6}{'kernel':>7}{'stride':>7}{'output':>15}{'parameters':>13}{'multiply-adds':>16}{'towers':>8}"
-    )
-    for layer in table["layers"]:
-        size = "x".join(str(side) for side in layer["output"])
-        kernel, stride = layer["kernel"] or "-", layer["stride"] or "-"
-        print(
-            f"{layer['name']:<7}{layer['kind']:<6}{kernel:>7}{stride:>7}{size:>15}"
-            f"{layer['parameters']:>13,}{layer['multiply_adds']:>16,}{layer['towers']:>8}"
-        )
-    print(f"{'':<42}{table['parameters']:>13,}{table['multiply_adds']:>16,}")
+    print(LAYER.format("layer", "kind", "kernel", "stride", "output", "parameters", "multiply-adds", "towers"))
+    for each in table["layers"]:
+        size = "x".join(str(side) for side in each["output"])
+        counts = f"{each['parameters']:,}", f"{each['multiply_adds']:,}", each["towers"]
+        print(LAYER.format(each["name"], each["kind"], each["kernel"] or "-", each["stride"] or "-", size, *counts))
+    totals = f"{table['parameters']:,}", f"{table['multiply_adds']:,}"
+    print(LAYER.format("", "", "", "", "", *totals, "").rstrip())
 
 
-def run_plan(options: argparse.Namespace) -> None:
+def add_target(name: str) -> Argument:
+    words = f"what `snakemake {name}` will run, instead of `snakemake`"
+    return argument(f"--{name}", dest="targets", action="append_const", const=name, help=words)
+
+
+CARDS = "also the time on so many cards, each with torch_threads cores beside this machine's"
+
+
+@verb(
+    "print what a configuration will run, its disk and an estimate of its time",
+    path("--configfile", default=Path("config/config.yaml")),
+    argument("--gpus", type=positive_list, default=(), metavar="1,2,8", help=CARDS),
+    add_target("claims"),
+    add_target("full"),
+    argument("--images-per-second", type=positive_rate, help="of a training on one of those cards"),
+    JSON,
+    DATA,
+    VARIANTS,
+)
+def run_plan(options: Namespace) -> None:
     from alexnet2012 import estimate
     from alexnet2012.survey import survey
 
@@ -163,15 +158,21 @@ def list_times(values: dict[str, Any]) -> Iterator[str]:
         yield "  each card is taken to come with torch_threads cores, beside this machine's"
 
 
-def run_track(options: argparse.Namespace) -> None:
+@verb("create the tracking store, the experiment and a configuration's parent run", NAME, OUTPUT)
+def run_track(options: Namespace) -> None:
     from alexnet2012.tracking import initialise
 
     initialise(options.name).save(options.output)
 
 
-def run_prepare(options: argparse.Namespace) -> None:
-    from alexnet2012.config.datasets import DatasetConfig
-    from alexnet2012.config.validate import validate
+@verb(
+    "fetch, check and pack a dataset",
+    NAME,
+    argument("dataset", help="the dataset's section of the configuration, as JSON; or @FILE that holds it"),
+    DATA,
+    argument("--check", action="store_true", help="only list the images and compare them with the edition"),
+)
+def run_prepare(options: Namespace) -> None:
     from alexnet2012.data.prepare import check, prepare
 
     source = f"dataset {options.name}"

@@ -1,39 +1,24 @@
-"""The verbs that train: nets (`train`) and baselines (`learn`)."""
+"""The verbs that train: nets (`train`) and baselines (`train-baseline`)."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet2012.verbs.arguments import add_gpus, add_stores
+from alexnet2012.config.schema import RunConfig
+from alexnet2012.fingerprint import fingerprint
+from alexnet2012.verbs.arguments import DATA, GPUS, TRACKING, argument, path, verb
 from alexnet2012.verbs.jobs import lease_for, read_settings
 
 if TYPE_CHECKING:
-    from alexnet2012.config.schema import RunConfig
     from alexnet2012.training.train import Join
 
-
-def add_training_verbs(verbs: argparse._SubParsersAction) -> None:
-    verb = verbs.add_parser("train", help="train the net of a run, or resume its training")
-    verb.add_argument("folder", type=Path, help="holds config.yaml; the results go beside it")
-    verb.add_argument(
-        "--search",
-        type=Path,
-        nargs="+",
-        help="folders of the runs that tried its learning rates, if it searches for one",
-    )
-    verb.add_argument("--start", type=Path, help="folder of the run that it takes layers from, if it does")
-    add_stores(verb)
-    add_gpus(verb)
-    # Process number of the launcher that started this process as one of two, see towers/launch.py.
-    verb.add_argument("--launcher", type=int, help=argparse.SUPPRESS)
-    verb.set_defaults(run=run_train)
-
-    verb = verbs.add_parser("learn", help="train the baseline of a run, or resume its training")
-    verb.add_argument("folder", type=Path, help="holds config.yaml; the results go beside it")
-    add_stores(verb)
-    verb.set_defaults(run=run_learn)
+RUN = path("folder", "holds config.yaml; the results go beside it")
+SEARCH = path("--search", "folders of the runs that tried its learning rates, if it searches for one", nargs="+")
+START = path("--start", "folder of the run that it takes layers from, if it does")
+# Process number of the launcher that started this process as one of two, see towers/launch.py.
+LAUNCHER = argument("--launcher", type=int, help=argparse.SUPPRESS)
 
 
+@verb("train the net of a run, or resume its training", RUN, SEARCH, START, TRACKING, DATA, GPUS, LAUNCHER)
 def run_train(options: argparse.Namespace) -> None:
     """Train in this process on leased GPUs, or launch one process for each of two devices."""
     run = read_settings(options.folder)
@@ -53,9 +38,8 @@ def run_train(options: argparse.Namespace) -> None:
         return train_in_process(options, run)
 
 
-def train_in_process(options: argparse.Namespace, run: "RunConfig", **place: "Join") -> None:
+def train_in_process(options: argparse.Namespace, run: RunConfig, **place: "Join") -> None:
     """Train, record the results and log them; `place` may hold the `join` of training.train.train."""
-    from alexnet2012.fingerprint import fingerprint
     from alexnet2012.tracking import RunLog, TrackingIds
     from alexnet2012.training.record import Recorder
     from alexnet2012.training.train import train
@@ -67,7 +51,8 @@ def train_in_process(options: argparse.Namespace, run: "RunConfig", **place: "Jo
         train(options.folder, options.data, recorder, codes, options.search, options.start, **place)
 
 
-def run_learn(options: argparse.Namespace) -> None:
+@verb("train the baseline of a run, or resume its training", RUN, TRACKING, DATA)
+def run_train_baseline(options: argparse.Namespace) -> None:
     from alexnet2012.baselines.run import train_baseline
 
     read_settings(options.folder, baseline=True)

@@ -191,10 +191,12 @@ def test_other_weights_or_withheld_labels_are_refused(root, sparse):
     path.write_bytes(weights)
 
 
-@pytest.mark.parametrize("verb", [["train"], ["predict", "out", "--split", "val"], ["learn"]])
+@pytest.mark.parametrize("verb", [["train"], ["predict", "out", "--split", "val"], ["train-baseline"]])
 def test_verbs_of_nets_and_of_baselines_are_not_mixed(root, alone, learnt, capsys, verb):
-    folder = alone if verb == ["learn"] else learnt
+    folder = alone if verb == ["train-baseline"] else learnt
     name, *options = verb
     assert main([name, str(folder), *options, "--tracking", "t", "--data", str(root / "data")]) == 1
-    holds, verbs = ("net", "train, predict") if verb == ["learn"] else ("baseline", "learn and judge")
+    holds, verbs = (
+        ("net", "train, predict") if verb == ["train-baseline"] else ("baseline", "train-baseline and predict-baseline")
+    )
     assert f"{folder} holds a {holds}; that is for the verbs {verbs}" in capsys.readouterr().err

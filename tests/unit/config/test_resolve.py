@@ -5,7 +5,7 @@ import yaml
 from minimal import CLAIM, LINE, MINIMAL, ROOT, VARIANTS, committed, complaint, plan
 
 from alexnet2012.config.nets import NetConfig
-from alexnet2012.config.plan import describe_target, make_plan
+from alexnet2012.config.plan import TARGETS, describe_target, make_plan
 from alexnet2012.config.schema import TrainingConfig
 
 ENSEMBLE = {"dataset": "cifar10", "ensemble": "5-cnns", "tables": ["table2"]}
@@ -150,6 +150,17 @@ def test_all_seeds_of_a_variant_share_the_search_of_the_first():
     assert [each.folder for each in first] == [each.folder for each in second]
     assert len(first) == 6 and {each.seed for each in first} == {2}
     assert len(made.trainings) == len(made.runs) + 6
+
+
+@pytest.mark.parametrize("targets", [(), ("claims",), ("full",), ("claims", "full")])
+def test_a_plan_of_every_target_narrows_to_the_plan_of_some(targets):
+    """The workflow resolves its configuration once, with both sections."""
+    for name in ("config.yaml", "ilsvrc.yaml"):
+        everything, made = committed(name, TARGETS), committed(name, targets)
+        assert everything.narrow(targets) == made
+        assert everything.narrow(targets).searches == made.searches
+        assert {run.variant for run in made.analysed} == {"cnn"}
+        assert len(made.analysed) == sum(run.variant == "cnn" for run in made.runs)
 
 
 def test_one_dataset_may_have_another_base_than_the_others():

@@ -41,7 +41,7 @@ def test_its_experiments_are_run_only_when_they_are_asked_for(extended):
     # a pre-training on the rotations, a fine-tuning, two nets of the source, one on Fall 2009; a baseline
     plan = extended.plans["full"]
     assert (plan["train_net"], plan["predict"], plan["average"], plan["prepare_dataset"]) == (5, 8, 2, 2)
-    assert (plan["learn_baseline"], plan["judge_by_baseline"]) == (1, 2)
+    assert (plan["train_baseline"], plan["predict_baseline"]) == (1, 2)
 
 
 def test_table_2_is_complete_and_stays_so(extended, results):
