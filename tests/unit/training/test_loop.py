@@ -253,6 +253,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(begin, tmp_path):
     with pytest.raises(TrainingError, match=r"training.learning_rate") as failure:
         train_to_the_end(training, tmp_path, StopRequest())
     assert f"step {training.state.step - 1} " in str(failure.value)
+    assert training.state.batch < training.steps_per_epoch  # not only when the epoch's weights are looked at
     assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-000000000.pt"]
 
 
