@@ -13,11 +13,11 @@ import yaml
 from pydantic import ValidationError
 
 from alexnet2012.config.datasets import KINDS_IN_ARCHIVES, DatasetConfig
-from alexnet2012.config.experiments import Config, Experiment
+from alexnet2012.config.experiments import CalibrationConfig, Config, Experiment
 from alexnet2012.config.plan import Plan
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.sources.layouts import check_source, refuse_place_of_packed
-from alexnet2012.errors import DataError
+from alexnet2012.errors import ConfigError, DataError
 from alexnet2012.files import read_json, write_text
 from alexnet2012.fingerprint import fingerprint
 
@@ -58,6 +58,24 @@ def begin(plan: Plan, source: str, data_folder: Path, trainings: Iterable[RunCon
         command = ["alexnet2012", "prepare", name, f"@{settings_file(name, data_folder)}", "--check"]
         if subprocess.run(command, check=False).returncode:
             raise DataError(f"the archives of {name} are not as they should be, and nothing was run")
+
+
+def list_packed_from(dataset: DatasetConfig, data_folder: Path) -> list[str]:
+    """The files that a dataset is packed from again where they change: the manifest of what is rotated, the list of
+    classes. A list that does not exist is left out here and told by `list_missing`.
+    """
+    manifests = [str(data_folder / dataset.of / "manifest.json")] if dataset.of else []
+    lists = [dataset.class_list] if dataset.class_list and Path(dataset.class_list).exists() else []
+    return [*manifests, *lists]
+
+
+def require_calibration(config: Config, source: str) -> CalibrationConfig:
+    """The section `calibration` of a configuration; raises ConfigError if it has none."""
+    if config.calibration is None:
+        raise ConfigError(
+            f"{source} has no calibration section; write `calibration: {{dataset: NAME}}` with an ilsvrc2012 dataset"
+        )
+    return config.calibration
 
 
 def list_missing(config: Config, source: str, data_folder: Path, names: Iterable[str]) -> list[str]:

@@ -9,10 +9,19 @@ import yaml
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.plan import TARGETS, Plan, make_plan
 from alexnet2012.config.schema import RunConfig
-from alexnet2012.errors import DataError, RecordError
+from alexnet2012.errors import ConfigError, DataError, RecordError
 from alexnet2012.files import SCHEMA, write_text
 from alexnet2012.fingerprint import fingerprint
-from alexnet2012.preflight import begin, choose_shown, is_finished, list_archived, list_missing, settings_file
+from alexnet2012.preflight import (
+    begin,
+    choose_shown,
+    is_finished,
+    list_archived,
+    list_missing,
+    list_packed_from,
+    require_calibration,
+    settings_file,
+)
 
 VARIANTS = Path(__file__).parents[2] / "config" / "variants.yaml"
 
@@ -153,3 +162,20 @@ def test_a_record_that_cannot_be_read_is_an_error_and_not_unfinished(tmp_path, m
     write_text(run.folder / "record.json", text)
     with pytest.raises(RecordError, match="record.json"):
         is_finished(made, experiment)
+
+
+def test_a_dataset_is_packed_from_what_it_rotates_and_from_a_list_that_is_there(tmp_path):
+    classes = tmp_path / "classes.txt"
+    release = {"kind": "fall2009", "class_list": str(classes)}
+    datasets = plan(
+        tmp_path, photos=release, unused={"kind": "rotations", "of": "photos", "folder": None}
+    ).config.datasets
+    assert list_packed_from(datasets["unused"], Path("data")) == ["data/photos/manifest.json"]
+    assert list_packed_from(datasets["photos"], Path("data")) == []
+    classes.touch()
+    assert list_packed_from(datasets["photos"], Path("data")) == [str(classes)]
+
+
+def test_a_calibration_that_is_not_configured_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="some.yaml has no calibration section"):
+        require_calibration(plan(tmp_path, photos={"kind": "imagefolder"}).config, "some.yaml")

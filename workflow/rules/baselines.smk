@@ -17,7 +17,7 @@ rule train_baseline:
     priority: 1
     conda:
         ENVIRONMENT
-    threads: all_cores()
+    threads: ALL_CORES
     params:
         code=fingerprint("train-baseline"),
         folder=subpath(output.model, parent=True),
@@ -39,7 +39,7 @@ rule predict_baseline:
         variant=BASELINES,
     conda:
         ENVIRONMENT
-    threads: all_cores()
+    threads: ALL_CORES
     params:
         code=fingerprint("predict-baseline"),
         run=subpath(input.model, parent=True),

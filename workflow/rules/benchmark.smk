@@ -12,7 +12,7 @@ rule benchmark:
     conda:
         ENVIRONMENT
     # All cores: nothing else may run beside it.
-    threads: all_cores()
+    threads: ALL_CORES
     resources:
         gpu=1,
     params:

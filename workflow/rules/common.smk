@@ -6,8 +6,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 from alexnet2012 import preflight
 from alexnet2012.config.plan import TARGETS, make_plan
 from alexnet2012.config.validate import read_yaml
@@ -64,10 +62,18 @@ ENVIRONMENT = "../../envs/alexnet2012.yaml"
 
 # Of all targets: a single job, as a cluster runs it, does not know for which one it runs.
 RUNS = {str(run.folder): run for run in PLAN.trainings}
+SEARCHES = PLAN.searches
+MEMBERS = {str(ensemble.predictions): ensemble.members for ensemble in PLAN.ensembles}
 
 # Two rules make a run's folder: one for nets, one for the baselines that table 1 compares them with.
 BASELINES = "|".join(sorted({re.escape(run.variant) for run in RUNS.values() if run.is_baseline})) or "(?!)"
 NETS = rf"(?!(?:{BASELINES})-[0-9a-f]{{8}}/)[^/]+"
+
+# A job claims its share of --cores: `--cores 8` on a machine with two usable cores must not start four times as many jobs as
+# run at full speed. A job of all cores that another machine runs has what it was sent with: --set-threads, or one.
+OFFERED = workflow.resource_settings.cores or 1
+CORES_A_THREAD = max(1, OFFERED // count_usable_cores())
+ALL_CORES = 1 if workflow.remote_exec else OFFERED
 
 
 wildcard_constraints:
@@ -81,6 +87,21 @@ shell.prefix(f"export {' '.join(f'{name}={value}' for name, value in KEEP_LARGE_
 
 def run_of(wildcards):
     return RUNS[RUN.format(**wildcards)]
+
+
+def members_of(wildcards):
+    return MEMBERS[AVERAGE.format(**wildcards)]
+
+
+def start_of(wildcards):
+    """The net that a training takes layers from."""
+    start = run_of(wildcards).starts_from
+    return [f"{start.run.folder}/{name}" for name in ("model.safetensors", "record.json")] if start else []
+
+
+def option(name, files):
+    """The folders of `files` as an option of a verb; nothing where there are none."""
+    return [name, *dict.fromkeys(map(os.path.dirname, files))] if files else []
 
 
 def files_of(runs, name):
@@ -99,21 +120,3 @@ def records_of(*evaluated):
 
 def analyses_of(plan):
     return [f"{run.analysis}/analysis.json" for run in plan.analysed]
-
-
-def claim_cores(torch_threads):
-    """Snakemake threads for a job of so many torch threads.
-
-    `--cores 8` on a machine with two usable cores must not start four times as many jobs as run at full speed: every
-    rule claims its share in this way, so that the jobs run as they would with `--cores 2`.
-    """
-    offered = workflow.resource_settings.cores or 1
-    return torch_threads * max(1, offered // count_usable_cores())
-
-
-def all_cores():
-    """Snakemake threads for a job beside which no other is to run on its machine.
-
-    As another machine's job it has what it was sent with: --set-threads, or one.
-    """
-    return 1 if workflow.remote_exec else workflow.resource_settings.cores or 1

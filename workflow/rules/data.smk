@@ -1,18 +1,9 @@
 # Images become packed datasets.
 
 
-def made_of(wildcards):
-    """What is packed again where it changes: the images that are rotated, the list of classes."""
-    dataset = PLAN.config.datasets[wildcards.dataset]
-    manifests = [f"data/{dataset.of}/manifest.json"] if dataset.of else []
-    # A list that is missing is told by list_missing.
-    lists = [dataset.class_list] if dataset.class_list and Path(dataset.class_list).exists() else []
-    return [*manifests, *lists]
-
-
 rule prepare_dataset:
     input:
-        made_of,
+        lambda wildcards: preflight.list_packed_from(PLAN.config.datasets[wildcards.dataset], DATA),
     output:
         "data/{dataset}/manifest.json",
     log:
@@ -23,7 +14,7 @@ rule prepare_dataset:
     priority: 2
     conda:
         ENVIRONMENT
-    threads: all_cores()
+    threads: ALL_CORES
     params:
         code=fingerprint("prepare"),
         # What makes the images these and no others; archives that moved are not packed again.

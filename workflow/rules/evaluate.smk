@@ -2,32 +2,18 @@
 # the base nets have learnt is looked at.
 
 CALIBRATION = PLAN.config.calibration
-MEMBERS = {str(ensemble.predictions): ensemble.members for ensemble in PLAN.ensembles}
-
-
-def calibrated(wildcards):
-    """The images of the calibration; raises WorkflowError where the configuration asks for none."""
-    if CALIBRATION is None:
-        raise WorkflowError(
-            f"{SOURCE} has no calibration section; write `calibration: {{dataset: NAME}}` with an ilsvrc2012 dataset"
-        )
-    return f"data/{CALIBRATION.dataset}/manifest.json"
-
-
-def members_of(wildcards):
-    return MEMBERS[AVERAGE.format(**wildcards)]
 
 
 rule calibrate:
     input:
-        calibrated,
+        lambda wildcards: f"data/{preflight.require_calibration(PLAN.config, SOURCE).dataset}/manifest.json",
     output:
         f"{RESULTS}/calibration/{CALIBRATION.dataset if CALIBRATION else '-'}.json",
     log:
         f"{RESULTS}/logs/calibrate.log",
     conda:
         ENVIRONMENT
-    threads: all_cores()
+    threads: ALL_CORES
     resources:
         gpu=1,
     params:
@@ -55,7 +41,7 @@ rule predict:
         variant=NETS,
     conda:
         ENVIRONMENT
-    threads: lambda wildcards: claim_cores(run_of(wildcards).training.torch_threads)
+    threads: lambda wildcards: run_of(wildcards).training.torch_threads * CORES_A_THREAD
     resources:
         gpu=1,
     params:
@@ -81,7 +67,7 @@ rule analyse:
         f"{RESULTS}/logs/analyse/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.benchmark.tsv"
     conda:
         ENVIRONMENT
-    threads: lambda wildcards: claim_cores(run_of(wildcards).training.torch_threads)
+    threads: lambda wildcards: run_of(wildcards).training.torch_threads * CORES_A_THREAD
     resources:
         gpu=1,
     params:
@@ -107,7 +93,7 @@ rule average:
         f"{RESULTS}/logs/average/{{dataset}}/{{ensemble}}-{{hash8}}-{{split}}.log",
     conda:
         ENVIRONMENT
-    threads: claim_cores(1)
+    threads: CORES_A_THREAD
     params:
         code=fingerprint("average"),
         members=lambda wildcards: [str(run.predictions) for run in members_of(wildcards)],

@@ -2,14 +2,13 @@
 
 from alexnet2012.reporting.figures.names import list_files
 
-
-def sure_figures():
-    """The pictures of every target, as outputs are the same for all; others lie beside, as figures.json says."""
-    default, full = (
-        list_files([(each.dataset, each.variant) for each in plan.experiments], analysed=bool(plan.analysed))
-        for plan in (PLAN.narrow(), PLAN)
-    )
-    return [f"{RESULTS}/figures/{name}" for name in default if name in full]
+# Outputs are the same for every target: the pictures that come with its experiments alone and with those of all targets;
+# others lie beside, as figures.json says.
+BY_DEFAULT, WITH_ALL = (
+    list_files([(each.dataset, each.variant) for each in plan.experiments], analysed=bool(plan.analysed))
+    for plan in (PLAN.narrow(), PLAN)
+)
+SURE_FIGURES = [f"{RESULTS}/figures/{name}" for name in BY_DEFAULT if name in WITH_ALL]
 
 
 rule draw_figures:
@@ -27,13 +26,13 @@ rule draw_figures:
                 caption=f"../report/{Path(figure).stem.partition('-')[0]}.rst",
                 category="Figures",
             )
-            for figure in sure_figures()
+            for figure in SURE_FIGURES
         ],
     log:
         f"{RESULTS}/logs/draw_figures.log",
     conda:
         ENVIRONMENT
-    threads: claim_cores(1)
+    threads: CORES_A_THREAD
     params:
         code=fingerprint("figures"),
         folder=subpath(input.experiments, parent=True),

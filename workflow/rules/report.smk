@@ -14,7 +14,7 @@ rule render_report:
         f"{RESULTS}/logs/render_report.log",
     conda:
         ENVIRONMENT
-    threads: claim_cores(1)
+    threads: CORES_A_THREAD
     params:
         code=fingerprint("report"),
         folder=subpath(input.experiments, parent=True),
@@ -33,7 +33,7 @@ rule write_model_cards:
         f"{RESULTS}/logs/write_model_cards.log",
     conda:
         ENVIRONMENT
-    threads: claim_cores(1)
+    threads: CORES_A_THREAD
     params:
         code=fingerprint("cards"),
         folder=subpath(input.experiments, parent=True),

@@ -1,11 +1,6 @@
 # Records become tables.
 
 
-def calibrations(wildcards):
-    """Calibrations are optional: tables show those that are there."""
-    return sorted(str(path) for path in Path(RESULTS, "calibration").glob("*.json"))
-
-
 rule list_experiments:
     output:
         EXPERIMENTS,
@@ -15,7 +10,7 @@ rule list_experiments:
     priority: 3
     conda:
         ENVIRONMENT
-    threads: claim_cores(1)
+    threads: CORES_A_THREAD
     params:
         experiments=lambda wildcards: json.dumps(shown().list_experiments()),
     shell:
@@ -28,7 +23,8 @@ rule render_tables:
         records=lambda wildcards: files_of(shown().runs, "record.json"),
         predictions=lambda wildcards: records_of(*shown().runs, *shown().ensembles),
         analyses=lambda wildcards: analyses_of(shown()),
-        calibrations=calibrations,
+        # Optional: tables show those that are there.
+        calibrations=lambda wildcards: sorted(map(str, Path(RESULTS, "calibration").glob("*.json"))),
     output:
         CLAIMS,
         [report(table, caption=f"../report/{Path(table).stem}.rst", category="Tables") for table in TABLES],
@@ -36,7 +32,7 @@ rule render_tables:
         f"{RESULTS}/logs/render_tables.log",
     conda:
         ENVIRONMENT
-    threads: claim_cores(1)
+    threads: CORES_A_THREAD
     params:
         code=fingerprint("tables"),
         folder=subpath(input.experiments, parent=True),

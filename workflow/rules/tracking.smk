@@ -8,7 +8,7 @@ rule initialise_tracking:
         f"{RESULTS}/logs/initialise_tracking.log",
     conda:
         ENVIRONMENT
-    threads: claim_cores(1)
+    threads: CORES_A_THREAD
     params:
         name=PLAN.config.name,
     shell:
@@ -25,6 +25,6 @@ rule publish_tables:
         f"{RESULTS}/logs/publish_tables.log",
     conda:
         ENVIRONMENT
-    threads: claim_cores(1)
+    threads: CORES_A_THREAD
     shell:
         "alexnet2012 publish {input.tables:q} --tracking {input.tracking:q} --output {output:q} > {log:q} 2>&1"

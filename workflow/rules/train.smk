@@ -1,29 +1,11 @@
 # Packed datasets become nets.
 
-SEARCHES = PLAN.searches
-
-
-def searches_of(wildcards):
-    """The records of the runs that tried the learning rates which a training searches among."""
-    return files_of(SEARCHES.get(run_of(wildcards).folder, ()), "record.json")
-
-
-def start_of(wildcards):
-    """The net that a training takes layers from."""
-    start = run_of(wildcards).starts_from
-    return [f"{start.run.folder}/{name}" for name in ("model.safetensors", "record.json")] if start else []
-
-
-def option(name, files):
-    """The folders of `files` as an option of a command; nothing where there are none."""
-    return [name, *dict.fromkeys(map(os.path.dirname, files))] if files else []
-
 
 rule train_net:
     input:
         manifest="data/{dataset}/manifest.json",
         tracking=ancient(TRACKING),
-        searches=searches_of,
+        searches=lambda wildcards: files_of(SEARCHES.get(run_of(wildcards).folder, ()), "record.json"),
         start=start_of,
     output:
         model=f"{RUN}/model.safetensors",
@@ -40,7 +22,7 @@ rule train_net:
     priority: 1
     conda:
         ENVIRONMENT
-    threads: lambda wildcards: claim_cores(run_of(wildcards).training_threads)
+    threads: lambda wildcards: run_of(wildcards).training_threads * CORES_A_THREAD
     resources:
         gpu=lambda wildcards: run_of(wildcards).runtime.gpus_per_training,
     params:

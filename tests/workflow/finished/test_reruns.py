@@ -130,10 +130,9 @@ def test_other_gpus_that_are_granted_rerun_nothing(finished):
 
 @pytest.mark.slow
 def test_settings_that_change_in_the_middle_hide_no_work(twin):
-    """A net without its weights and the tables are to be made when `runtime:` and the dataset's tolerance change."""
-    (weights,) = twin.root.glob("results/tiny/runs/*/one-gpu-*/seed0/model.safetensors")
-    weights.unlink()
-    for path in twin.root.glob("results/tiny/tables/*"):
+    """A net that lost all but its record, and the tables, are to be made; `runtime:` and the tolerance change."""
+    made = ("runs/*/one-gpu-*/seed0/model.safetensors", "predictions/*/one-gpu-*/seed0/*", "tables/*")
+    for path in [path for pattern in made for path in twin.root.glob(f"results/tiny/{pattern}")]:
         path.unlink()
     values = changed(runtime={"checkpoint_every_s": 60.0})
     values["datasets"]["pictures"] |= {"bad_images": "skip", "max_bad_images": 3}
