@@ -19,6 +19,7 @@ from alexnet2012.training.train import train
 pytestmark = pytest.mark.slow  # the first test runs the workflow
 
 CNN_SEEDS = (0, 1)
+ROWS = sorted([*(f"C{k:02d}" for k in range(1, 27)), "C05"])  # C05 has a row for each reading of alpha
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +120,9 @@ def test_the_tables_are_printed_with_their_paths(reproduction, tables):
 def test_every_claim_stands_in_the_ledger(tables):
     rows = read_grid(tables["claims"], "claim")
 
-    assert [row["claim"] for row in rows] == [f"C{k:02d}" for k in range(1, 27)]
-    assert [row["what"] for row in rows] == [claim.text for claim in paper.CLAIMS]
+    assert [row["claim"] for row in rows] == ROWS
+    texts = {claim.id: claim.text for claim in paper.CLAIMS}
+    assert all(row["what"].startswith(texts[row["claim"]]) for row in rows)
     measured = {row["claim"] for row in rows if row["measured (top-1 / top-5)"] != "not measured"}
     assert measured == {"C03", "C04", "C21", "C22", "C24", "C25"}
     reasons = {row["claim"]: row["conditions and interval, or why not"] for row in rows}
@@ -235,7 +237,7 @@ def test_under_each_table_stands_what_made_it(finished, tables, table, store):
 def test_the_report_shows_every_claim_table_and_run_on_one_page(results, store):
     page = (results / "report.html").read_text(encoding="utf-8")
 
-    assert re.findall(r'data-claim="(C\d\d)"', page) == [f"C{k:02d}" for k in range(1, 27)]
+    assert re.findall(r'data-claim="(C\d\d)"', page) == ROWS
     assert '<tr data-claim="C25" data-verdict="contradicted">' in page
     assert re.findall(r'<h3 id="(\w+)">', page) == ["table1", "table2", "in_text"]
     experiment = store[1]["tiny"].info.experiment_id
