@@ -13,8 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from alexnet2012.config.datasets import KINDS_IN_ARCHIVES, DatasetConfig
-from alexnet2012.config.experiments import CalibrationConfig, Config, Experiment
-from alexnet2012.config.plan import Plan
+from alexnet2012.config.experiments import CalibrationConfig, Config
+from alexnet2012.config.plan import Line, Plan
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.sources.layouts import check_source, refuse_place_of_packed
 from alexnet2012.errors import ConfigError, DataError
@@ -26,17 +26,14 @@ def choose_shown(plan: Plan, targets: Collection[str]) -> Plan:
     """The part of a plan that tables and figures show: the experiments of the default target and of `targets`, and
     what other targets have finished.
     """
-    wanted = plan.narrow(targets).experiments
-    return plan.keep(lambda experiment: experiment in wanted or is_finished(plan, experiment))
+    return plan.keep(lambda line: line.section in ("experiments", *targets) or is_finished(line))
 
 
-def is_finished(plan: Plan, experiment: Experiment) -> bool:
+def is_finished(line: Line) -> bool:
     """Whether all weights and records of an experiment exist, and its nets were trained by the current code."""
-    runs = plan.members_of(experiment)
-    splits = plan.config.datasets[experiment.dataset].evaluated_splits
-    predicted = [folder / f"{split}.json" for folder in plan.predictions_of(experiment) for split in splits]
-    trained = {run.folder / "record.json": fingerprint(run.training_stage) for run in runs}
-    weights = [run.folder / "model.safetensors" for run in runs]  # a committed record comes without them
+    predicted = [folder / f"{split}.json" for folder in line.predictions for split in line.members[0].splits]
+    trained = {run.folder / "record.json": fingerprint(run.training_stage) for run in line.members}
+    weights = [run.folder / "model.safetensors" for run in line.members]  # a committed record comes without them
     return all(path.exists() for path in [*trained, *weights, *predicted]) and all(
         read_json(path)["identity"]["code"] == code for path, code in trained.items()
     )

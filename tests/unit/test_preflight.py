@@ -113,7 +113,7 @@ def test_tables_show_what_is_asked_for_and_what_other_targets_have_finished(tmp_
     made = plan(tmp_path, claims=["no-lrn", "one-gpu"], photos={"kind": "imagefolder"})
 
     def variants(*targets: str) -> list[str | None]:
-        return [each.variant for each in choose_shown(made, targets).experiments]
+        return [line.experiment.variant for line in choose_shown(made, targets).lines]
 
     assert variants() == variants("full") == ["cnn"] and variants("claims") == ["cnn", "no-lrn", "one-gpu"]
     finish(made.runs[2])
@@ -138,30 +138,30 @@ def test_an_experiment_is_finished_once_all_is_there_by_the_code_of_its_placemen
 ):
     monkeypatch.chdir(tmp_path)
     made = plan(tmp_path, runtime={"placement": placement}, photos={"kind": "imagefolder"})
-    (run,), (experiment,) = made.runs, made.experiments
+    (run,), (line,) = made.runs, made.lines
     run.folder.mkdir(parents=True)
     run.predictions.mkdir(parents=True)
     for split in run.splits:
-        assert not is_finished(made, experiment)
+        assert not is_finished(line)
         write_text(run.folder / "record.json", json.dumps({"identity": {"code": fingerprint(stage)}}))
-        assert not is_finished(made, experiment)
+        assert not is_finished(line)
         (run.predictions / f"{split}.json").touch()
-    assert not is_finished(made, experiment)  # as a committed reference is: without weights
+    assert not is_finished(line)  # as a committed reference is: without weights
     (run.folder / "model.safetensors").touch()
-    assert is_finished(made, experiment)
+    assert is_finished(line)
     write_text(run.folder / "record.json", json.dumps({"identity": {"code": fingerprint(other)}}))
-    assert not is_finished(made, experiment)
+    assert not is_finished(line)
 
 
 @pytest.mark.parametrize("text", ["{", json.dumps({"schema": SCHEMA + 1, "identity": {"code": "0"}})])
 def test_a_record_that_cannot_be_read_is_an_error_and_not_unfinished(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     made = plan(tmp_path, photos={"kind": "imagefolder"})
-    (run,), (experiment,) = made.runs, made.experiments
+    (run,), (line,) = made.runs, made.lines
     finish(run)
     write_text(run.folder / "record.json", text)
     with pytest.raises(RecordError, match="record.json"):
-        is_finished(made, experiment)
+        is_finished(line)
 
 
 def test_a_dataset_is_packed_from_what_it_rotates_and_from_a_list_that_is_there(tmp_path):

@@ -5,7 +5,9 @@ from alexnet2012.reporting.figures.names import list_files
 # Outputs are the same for every target: the pictures that come with its experiments alone and with those of all targets;
 # others lie beside, as figures.json says.
 BY_DEFAULT, WITH_ALL = (
-    list_files([(each.dataset, each.variant) for each in plan.experiments], analysed=bool(plan.analysed))
+    list_files(
+        [(line.experiment.dataset, line.experiment.variant) for line in plan.lines], analysed=bool(plan.analysed)
+    )
     for plan in (PLAN.narrow(), PLAN)
 )
 SURE_FIGURES = [f"{RESULTS}/figures/{name}" for name in BY_DEFAULT if name in WITH_ALL]

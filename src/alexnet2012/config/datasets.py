@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from alexnet2012.config.introduced import dump_departures
-from alexnet2012.config.validate import Section
+from alexnet2012.config.validate import Section, dump_departures, suggest
 
 # sha256 of CIFAR-10's pixels and labels in the official order, see data/downloads.py.
 CIFAR10_DIGEST = "80387ddb9a0edf3fc4a964ee3770296169bb26a651050df20035579673099660"
@@ -17,6 +16,7 @@ TINY_IMAGENET = "tiny_imagenet"
 TINY_IMAGENET_PX = 64
 DOWNSAMPLED = "downsampled_imagenet"
 DOWNSAMPLED_PX = (32, 64)
+SIZES_PX = {"cifar10": (32,), DOWNSAMPLED: DOWNSAMPLED_PX}  # the kinds that are stored as they were published
 KINDS_DECODED = ("imagefolder", *EDITIONS, *RELEASES, TINY_IMAGENET)
 KINDS_AS_THEY_ARE = ("cifar10", DOWNSAMPLED, "rotations")  # raw pixels of the stored size
 KINDS_IN_ARCHIVES = (*EDITIONS, *RELEASES, TINY_IMAGENET, DOWNSAMPLED)  # checked whole before the first job
@@ -131,18 +131,17 @@ class DatasetConfig(Section):
 
     @model_validator(mode="after")
     def _settings_of_its_kind(self) -> "DatasetConfig":
-        for name, kinds in ONLY_FOR.items():
-            if self.kind not in kinds and getattr(self, name) != type(self).model_fields[name].default:
+        for name in self.departs(*ONLY_FOR):
+            if self.kind not in ONLY_FOR[name]:
                 raise ValueError(f"{name} is not a setting of kind {self.kind}; remove it")
         for name, (kinds, example) in NEEDED.items():
             if self.kind in kinds and not getattr(self, name):
                 raise ValueError(f"{self.kind} needs {name}; write {name}: {example}")
-        if self.kind == "cifar10" and self.size_px != 32:
-            raise ValueError(f"size_px is {self.size_px}, but CIFAR-10's images are 32 pixels wide; write size_px: 32")
-        if self.kind == DOWNSAMPLED and self.size_px not in DOWNSAMPLED_PX:
+        widths = SIZES_PX.get(self.kind, (self.size_px,))
+        if self.size_px not in widths:
             raise ValueError(
-                f"size_px is {self.size_px}, but the images of downsampled ImageNet are read as published, 32 or 64 "
-                "pixels wide; write size_px: 64"
+                f"size_px is {self.size_px}, but the images of {self.kind} are read as published, "
+                f"{' or '.join(map(str, widths))} pixels wide; write size_px: {widths[-1]}"
             )
         return self
 
@@ -150,15 +149,14 @@ class DatasetConfig(Section):
     def _consistent(self) -> "DatasetConfig":
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction + test_fraction leave no training images; make their sum smaller than 1")
-        if self.kind == TINY_IMAGENET and self.splits == "official":
-            for name in ("val_fraction", "test_fraction"):
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"{name} is a setting of splits: merged; write that or remove it")
+        fractions = self.departs("val_fraction", "test_fraction")
+        if self.kind == TINY_IMAGENET and self.splits == "official" and fractions:
+            raise ValueError(f"{fractions[0]} is a setting of splits: merged; write that or remove it")
         if self.layout not in ("auto", "tars") and self.kind == "ilsvrc2010":
             raise ValueError(f"layout is {self.layout}, but ILSVRC-2010 is read from its official tars only")
         if (self.bad_images == "skip") != (self.max_bad_images > 0):
             raise ValueError("bad_images: skip and max_bad_images: N (how many at most) are written together")
-        if self.storage == "raw" and self.jpeg_quality != 95:
+        if self.storage == "raw" and self.departs("jpeg_quality"):
             raise ValueError("jpeg_quality is a setting of storage: jpeg; write that or remove it")
         return self
 
@@ -202,3 +200,51 @@ class DatasetConfig(Section):
         if "subset" in values:
             values["subset"].pop("classes_not_in", None)  # a name; `left_out` says which classes
         return values
+
+
+SAME_IMAGES = ("kind", "folder", "class_list", "complete")  # settings that two draws of the same classes share
+
+
+def fill_in_others(datasets: dict[str, DatasetConfig]) -> dict[str, DatasetConfig]:
+    """The sections, with what each takes from another: `subset.left_out` and the `source` of rotations.
+
+    Raises ValueError for a name that cannot be meant.
+    """
+    filled = {name: fill_in_left_out(name, datasets) for name in datasets}
+    originals = {name: dataset for name, dataset in filled.items() if dataset.of is None}
+    for name, dataset in datasets.items():
+        if dataset.of is None:
+            continue
+        if dataset.of not in originals:
+            raise ValueError(f"{name}: of is {dataset.of}, which has no images; {suggest(dataset.of, originals)}")
+        source = originals[dataset.of]
+        filled[name] = dataset.model_copy(update={"source": source, "size_px": source.size_px})
+    return filled
+
+
+def fill_in_left_out(name: str, datasets: dict[str, DatasetConfig], asked_by: tuple[str, ...] = ()) -> DatasetConfig:
+    """The section `name`; a `subset.classes_not_in` in it is given the other dataset's draw as `subset.left_out`.
+
+    Raises ValueError where that is no other dataset of the same images with a subset of classes.
+    """
+    dataset = datasets[name]
+    subset = dataset.subset
+    if subset is None or subset.classes_not_in is None:
+        return dataset
+    other = subset.classes_not_in
+    where = f"{name}: subset.classes_not_in is {other}"
+    if other in (name, *asked_by):
+        raise ValueError(f"{where}, whose classes depend on those of {name} itself; name another dataset")
+    if other not in datasets:
+        raise ValueError(
+            f"{where}, which is no dataset of this configuration; {suggest(other, set(datasets) - {name})}"
+        )
+    for key in SAME_IMAGES:
+        own, its = getattr(dataset, key), getattr(datasets[other], key)
+        if own != its:
+            raise ValueError(f"{where}, whose {key} is {its}, not {own}; its classes are drawn from other images")
+    drawn = fill_in_left_out(other, datasets, (*asked_by, name)).subset
+    if drawn is None or not drawn.takes_some_classes:
+        raise ValueError(f"{where}, which has all classes; give it a subset of classes, e.g. subset: {{classes: 40}}")
+    left_out = SubsetConfig(classes=drawn.classes, seed=drawn.seed, left_out=drawn.left_out)
+    return dataset.model_copy(update={"subset": subset.model_copy(update={"left_out": left_out})})

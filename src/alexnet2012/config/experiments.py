@@ -1,35 +1,91 @@
-"""The schema of a configuration file: its datasets, its experiments and claims, and the base of every variant."""
+"""The schema of configuration files and of config/variants.yaml: experiments, claims, variants, ensembles, recipes."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from alexnet2012.config.datasets import DatasetConfig, SubsetConfig
-from alexnet2012.config.nets import kind_of_net
+from alexnet2012.config.datasets import DatasetConfig, fill_in_others
+from alexnet2012.config.nets import BASELINES, kind_of_net
 from alexnet2012.config.schema import RuntimeConfig
-from alexnet2012.config.validate import Distinct, Section, suggest
-from alexnet2012.config.variants import Ensemble, Name, Variant
+from alexnet2012.config.validate import Distinct, Name, Section, check_known, located, read_yaml, suggest, validate
+from alexnet2012.errors import ConfigError
 
+PAPER = "paper"  # the recipe of the defaults
 RESERVED_NAMES = ("reference", "benchmarks")  # folders of results/ that no configuration may write to
-SAME_IMAGES = ("kind", "folder", "class_list", "complete")  # settings that two draws of the same classes share
 
-TableName = Literal["table1", "table2", "in_text", "claims"]
-Length = Literal["here", "published"]  # of a training: the configuration's, or the one that the author published
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Distinct]
+Length = Literal["here", "published"]  # of a training: the configuration's, or the one that the author published
+Delta = dict[str, Any]  # settings to be laid over others of that section
 
 
-class ClaimExperiment(Section):
-    """Variants with their seeds on a dataset, for the ledger of claims alone: `snakemake claims` runs them."""
+class Base(Section):
+    """Deltas of the net and its training: a recipe, in every variant that names it, or what is otherwise on one dataset
+    (`per_dataset`)."""
 
-    dataset: str
-    variants: Annotated[list[str], Distinct] = Field(min_length=1)
-    seeds: Seeds = Field(min_length=1)
-    length: Length = "here"
+    net: Delta = {}
+    training: Delta = {}
 
-    def list_experiments(self) -> list["Experiment"]:
-        """One experiment for each variant."""
-        line = self.model_dump(exclude={"variants"}) | {"tables": ["claims"]}
-        return [Experiment(variant=variant, **line) for variant in self.variants]
+
+class StartsFrom(Section):
+    """Trained `layers` to begin with: those of `variant` with the same seed, trained on the experiment's
+    `pretrained_on`. `training` is a delta over that variant's."""
+
+    variant: str
+    layers: list[str] = Field(min_length=1)
+    training: Delta = {}
+
+
+class Variant(Section):
+    """One variant: its section of the paper, the claims that need it, and its deltas from the base or from its recipe.
+
+    A number may be a multiple of the base's: `kernels: x1.5`. `published` is a further delta of the training, used by
+    experiments with `length: published`.
+    """
+
+    section: str
+    claims: list[str] = []
+    recipe: str | None = None
+    starts_from: StartsFrom | None = None
+    net: Delta = {}
+    training: Delta = {}
+    published: Delta = {}
+    runtime: Delta = {}
+
+    @model_validator(mode="after")
+    def _baseline_has_no_training(self) -> "Variant":
+        own = self.departs("recipe", "training", "published", "runtime", "starts_from")
+        if self.is_baseline and own:
+            raise ValueError(f"{own[0]} is for nets, and this is a baseline; remove it")
+        return self
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is not a net but one of the systems that table 1 compares nets with."""
+        return str(kind_of_net(self.net)) in BASELINES
+
+
+class Members(Section):
+    """Nets of one variant in an ensemble, by their seeds."""
+
+    variant: str
+    seeds: list[int] = Field(min_length=1)
+
+
+class Ensemble(Section):
+    """Nets whose predictions are averaged."""
+
+    section: str
+    claims: list[str] = []
+    members: list[Members] = Field(min_length=1)
+
+
+class VariantsFile(Section):
+    """The sections of config/variants.yaml, to which a configuration may add variants and ensembles."""
+
+    recipes: dict[str, Base] = {}
+    variants: dict[Name, Variant]
+    ensembles: dict[Name, Ensemble] = {}
 
 
 class Experiment(Section):
@@ -45,9 +101,9 @@ class Experiment(Section):
     seeds: Seeds = []
     length: Length = "here"
     pretrained_on: str | None = None
-    pretraining: dict[str, Any] = {}
+    pretraining: Delta = {}
     epochs: int | None = Field(default=None, ge=1)
-    tables: list[TableName] = Field(min_length=1)
+    tables: list[Literal["table1", "table2", "in_text", "claims"]] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _one_subject(self) -> "Experiment":
@@ -57,15 +113,29 @@ class Experiment(Section):
             raise ValueError(f"variant {self.variant} needs seeds, e.g. seeds: [0]")
         if self.pretraining and self.pretrained_on is None:
             raise ValueError("pretraining changes the training that pretrained_on names; write that or remove it")
-        for name in ("seeds", "length", "pretrained_on", "pretraining", "epochs") if self.ensemble is not None else ():
-            if getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"ensemble {self.ensemble} takes its members as they are; remove {name}")
+        own = self.departs("seeds", "length", "pretrained_on", "pretraining", "epochs")
+        if self.ensemble is not None and own:
+            raise ValueError(f"ensemble {self.ensemble} takes its members as they are; remove {own[0]}")
         return self
 
     @property
     def subject(self) -> str:
         """The name of its variant, or of its ensemble."""
         return self.variant or self.ensemble or ""
+
+
+class ClaimExperiment(Section):
+    """Variants with their seeds on a dataset, for the ledger of claims alone: `snakemake claims` runs them."""
+
+    dataset: str
+    variants: Annotated[list[str], Distinct] = Field(min_length=1)
+    seeds: Seeds = Field(min_length=1)
+    length: Length = "here"
+
+    def list_experiments(self) -> list[Experiment]:
+        """One experiment for each variant."""
+        line = self.model_dump(exclude={"variants"}) | {"tables": ["claims"]}
+        return [Experiment(variant=variant, **line) for variant in self.variants]
 
 
 class CalibrationConfig(Section):
@@ -76,13 +146,6 @@ class CalibrationConfig(Section):
 
     dataset: str
     weights: str | None = None
-
-
-class DatasetBase(Section):
-    """What of the base is otherwise on one dataset; laid over the configuration's `net` and `training`."""
-
-    net: dict[str, Any] = {}
-    training: dict[str, Any] = {}
 
 
 class Config(Section):
@@ -102,10 +165,10 @@ class Config(Section):
     full: list[Experiment] = []
     variants: dict[Name, Variant] = {}
     ensembles: dict[Name, Ensemble] = {}
-    net: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    per_dataset: dict[str, DatasetBase] = {}
-    baselines: dict[str, dict[str, Any]] = {}
+    net: Delta = {}
+    training: Delta = {}
+    per_dataset: dict[str, Base] = {}
+    baselines: dict[str, Delta] = {}
     runtime: RuntimeConfig = RuntimeConfig()
     calibration: CalibrationConfig | None = None
 
@@ -118,30 +181,14 @@ class Config(Section):
 
     @field_validator("datasets")
     @classmethod
-    def _without_classes_of_others(cls, datasets: dict[str, DatasetConfig]) -> dict[str, DatasetConfig]:
-        return {name: fill_in_left_out(name, datasets) for name in datasets}
-
-    @field_validator("datasets")
-    @classmethod
-    def _rotated(cls, datasets: dict[str, DatasetConfig]) -> dict[str, DatasetConfig]:
-        """Give rotations the section of the dataset that they rotate."""
-        originals = {name: dataset for name, dataset in datasets.items() if dataset.of is None}
-        found = dict(datasets)
-        for name, dataset in datasets.items():
-            if dataset.of is not None:
-                if dataset.of not in originals:
-                    raise ValueError(
-                        f"{name}: of is {dataset.of}, which has no images; {suggest(dataset.of, originals)}"
-                    )
-                source = originals[dataset.of]
-                found[name] = dataset.model_copy(update={"source": source, "size_px": source.size_px})
-        return found
+    def _filled_in(cls, datasets: dict[str, DatasetConfig]) -> dict[str, DatasetConfig]:
+        return fill_in_others(datasets)
 
     @model_validator(mode="after")
     def _known(self) -> "Config":
-        for net in (self.net, *(each.net for each in self.per_dataset.values())):
-            if kind_of_net(net) != "alexnet":
-                raise ValueError("net.kind: the base net is the paper's; nets of layers are variants")
+        nets = [self.net, *(each.net for each in self.per_dataset.values())]
+        if any(kind_of_net(net) != "alexnet" for net in nets):
+            raise ValueError("net.kind: the base net is the paper's; nets of layers are variants")
         for name in self.per_dataset:
             if name not in self.datasets:
                 raise ValueError(f"per_dataset.{name} is not a dataset; {suggest(name, self.datasets)}")
@@ -154,29 +201,26 @@ class Config(Section):
         return self
 
 
-def fill_in_left_out(name: str, datasets: dict[str, DatasetConfig], asked_by: tuple[str, ...] = ()) -> DatasetConfig:
-    """The section `name`; a `subset.classes_not_in` in it is given the other dataset's draw as `subset.left_out`.
+def load_variants(path: Path) -> VariantsFile:
+    """The contents of a variants file; raises ConfigError for mistakes in it."""
+    file = validate(VariantsFile, read_yaml(path), str(path))
+    with located(str(path)):
+        check_references(file)
+    return file
 
-    Raises ValueError where that is no other dataset of the same images with a subset of classes.
-    """
-    dataset = datasets[name]
-    subset = dataset.subset
-    if subset is None or subset.classes_not_in is None:
-        return dataset
-    other = subset.classes_not_in
-    where = f"{name}: subset.classes_not_in is {other}"
-    if other == name or other in asked_by:
-        raise ValueError(f"{where}, whose classes depend on those of {name} itself; name another dataset")
-    if other not in datasets:
-        raise ValueError(
-            f"{where}, which is no dataset of this configuration; {suggest(other, set(datasets) - {name})}"
-        )
-    for key in SAME_IMAGES:
-        own, its = getattr(dataset, key), getattr(datasets[other], key)
-        if own != its:
-            raise ValueError(f"{where}, whose {key} is {its}, not {own}; its classes are drawn from other images")
-    drawn = fill_in_left_out(other, datasets, (*asked_by, name)).subset
-    if drawn is None or not drawn.takes_some_classes:
-        raise ValueError(f"{where}, which has all classes; give it a subset of classes, e.g. subset: {{classes: 40}}")
-    left_out = SubsetConfig(classes=drawn.classes, seed=drawn.seed, left_out=drawn.left_out)
-    return dataset.model_copy(update={"subset": subset.model_copy(update={"left_out": left_out})})
+
+def check_references(file: VariantsFile) -> None:
+    """Raises ConfigError for a reference to a recipe or variant that does not exist, and for a name used twice."""
+    for name, variant in file.variants.items():
+        if variant.recipe is not None:
+            check_known(f"variants.{name}.recipe", "recipe", variant.recipe, (PAPER, *file.recipes))
+        if variant.starts_from is not None:
+            where, first = f"variants.{name}.starts_from.variant", variant.starts_from.variant
+            check_known(where, "variant", first, file.variants)
+            if file.variants[first].starts_from is not None:
+                raise ConfigError(f"{where}: {first} starts from another training itself; name one that does not")
+    for name, ensemble in file.ensembles.items():
+        if name in file.variants:
+            raise ConfigError(f"ensembles.{name} is a variant too; rename one of them")
+        for index, group in enumerate(ensemble.members):
+            check_known(f"ensembles.{name}.members[{index}]", "variant", group.variant, file.variants)

@@ -1,18 +1,25 @@
 """The plan of a configuration: its runs and ensembles, each once, and the experiments that they belong to."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.config.experiments import Config, Experiment
+from alexnet2012.config.experiments import Config, Experiment, load_variants
 from alexnet2012.config.nets import BaselineConfig, LayeredNetConfig, NetConfig
-from alexnet2012.config.resolve import Resolver, Sections, base_on, lay_over_recipe, merge, resolve_sections
+from alexnet2012.config.resolve import (
+    Resolver,
+    Sections,
+    base_on,
+    lay_over_recipe,
+    merge,
+    read_settings,
+    resolve_sections,
+)
 from alexnet2012.config.schema import RunConfig, TrainingConfig, digest8, name_trial
-from alexnet2012.config.validate import check_known, located, read_yaml, validate
-from alexnet2012.config.variants import check_references, load_variants
+from alexnet2012.config.validate import check_known, located, read_yaml
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import list_layers
 
@@ -50,18 +57,65 @@ class EnsembleRun:
 
 
 @dataclass(frozen=True)
+class Line:
+    """An experiment in a `section` of a configuration, and what it evaluates: runs in the order of its seeds, or an
+    ensemble."""
+
+    section: str
+    experiment: Experiment
+    runs: tuple[RunConfig, ...]
+    ensemble: EnsembleRun | None
+
+    @property
+    def members(self) -> tuple[RunConfig, ...]:
+        """Its runs, or the members of its ensemble."""
+        return self.runs if self.ensemble is None else self.ensemble.members
+
+    @property
+    def predictions(self) -> list[Path]:
+        """The folders of its predictions, or of its ensemble's average."""
+        return [each.predictions for each in (self.runs if self.ensemble is None else [self.ensemble])]
+
+    def describe(self, config: Config) -> dict[str, Any]:
+        """Its entry in the list of experiments."""
+        own, dataset = self.experiment, config.datasets[self.experiment.dataset]
+        entry = {
+            "dataset": own.dataset,
+            "kind": dataset.kind,
+            "splits": list(dataset.evaluated_splits),
+            "departures": list_departures(config, own.dataset),
+            "tables": list(own.tables),
+            "predictions": [str(folder) for folder in self.predictions],
+        }
+        if self.ensemble is not None:
+            return entry | {"ensemble": self.ensemble.name}
+        runs = [str(run.folder) for run in self.runs]
+        return entry | {"variant": own.variant, "seeds": own.seeds, "length": own.length, "runs": runs}
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The experiments of a configuration, and their runs and ensembles, each once."""
+    """The lines of a configuration, with their runs and ensembles."""
 
     config: Config
-    experiments: tuple[Experiment, ...]
-    runs: tuple[RunConfig, ...]
-    ensembles: tuple[EnsembleRun, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def runs(self) -> tuple[RunConfig, ...]:
+        """The runs, each once."""
+        runs = {(run.dataset_name, run.variant, run.seed): run for line in self.lines for run in line.runs}
+        return tuple(runs.values())
+
+    @property
+    def ensembles(self) -> tuple[EnsembleRun, ...]:
+        """The ensembles, each once."""
+        ensembles = [line.ensemble for line in self.lines if line.ensemble is not None]
+        return tuple({(each.dataset_name, each.name): each for each in ensembles}.values())
 
     @property
     def datasets(self) -> list[str]:
         """The names of the datasets that are needed, including those that others are rotations of."""
-        names = [*(each.dataset for each in self.experiments), *(run.dataset_name for run in self.trainings)]
+        names = [*(line.experiment.dataset for line in self.lines), *(run.dataset_name for run in self.trainings)]
         rotated = [self.config.datasets[name].of for name in names]
         return list(dict.fromkeys([*names, *(name for name in rotated if name is not None)]))
 
@@ -69,10 +123,10 @@ class Plan:
     def searches(self) -> dict[Path, tuple[RunConfig, ...]]:
         """The trials of each run's learning-rate search, by the run's folder; all seeds of a variant share them."""
         first: dict[Path, RunConfig] = {}
-        for run in self.runs:
-            first.setdefault(run.folder.parent, run)
-        found = {run.folder: list_search_runs(first[run.folder.parent]) for run in self.runs}
-        return {folder: trials for folder, trials in found.items() if trials}
+        searching = {run.folder: run for run in self.runs if run.training.learning_rate_search is not None}
+        for folder, run in searching.items():
+            first.setdefault(folder.parent, run)
+        return {folder: list_search_runs(first[folder.parent]) for folder in searching}
 
     @property
     def trainings(self) -> tuple[RunConfig, ...]:
@@ -88,74 +142,23 @@ class Plan:
 
     def narrow(self, targets: Collection[str] = ()) -> "Plan":
         """The plan of the default target and of these."""
-        wanted = list_lines(self.config, "", ("experiments", *targets)).values()
-        return self.keep(lambda experiment: experiment in wanted)
+        return self.keep(lambda line: line.section in ("experiments", *targets))
 
-    def keep(self, wanted: Callable[[Experiment], bool]) -> "Plan":
-        """The plan of only those experiments for which `wanted` is true."""
-        kept = tuple(each for each in self.experiments if wanted(each))
-        runs = {run.folder: run for each in kept for run in self.runs_of(each)}
-        ensembles = [self.ensemble_of(each) for each in kept]
-        return replace(
-            self,
-            experiments=kept,
-            runs=tuple(runs.values()),
-            ensembles=tuple(each for each in self.ensembles if each in ensembles),
-        )
-
-    def runs_of(self, experiment: Experiment) -> tuple[RunConfig, ...]:
-        """An experiment's runs in the order of its seeds; none of an ensemble."""
-        runs = {(run.dataset_name, run.variant, run.seed): run for run in self.runs}
-        return tuple(runs[experiment.dataset, experiment.subject, seed] for seed in experiment.seeds)
-
-    def ensemble_of(self, experiment: Experiment) -> EnsembleRun | None:
-        """An experiment's ensemble; None if it has a variant."""
-        key = (experiment.dataset, experiment.ensemble)
-        return next((each for each in self.ensembles if (each.dataset_name, each.name) == key), None)
-
-    def members_of(self, experiment: Experiment) -> tuple[RunConfig, ...]:
-        """An experiment's runs, or the members of its ensemble."""
-        ensemble = self.ensemble_of(experiment)
-        return self.runs_of(experiment) if ensemble is None else ensemble.members
-
-    def predictions_of(self, experiment: Experiment) -> list[Path]:
-        """The folders of an experiment's predictions, or of its ensemble's average."""
-        ensemble = self.ensemble_of(experiment)
-        return [each.predictions for each in (self.runs_of(experiment) if ensemble is None else [ensemble])]
+    def keep(self, wanted: Callable[[Line], bool]) -> "Plan":
+        """The plan of only those lines for which `wanted` is true."""
+        return replace(self, lines=tuple(line for line in self.lines if wanted(line)))
 
     def list_experiments(self) -> dict[str, Any]:
         """The plan as plain data, for tables and figures: each experiment with the folders of its runs, the experiments
         that only `snakemake full` adds, and the folders of everything that is trained."""
-        listed = []
-        for each in self.experiments:
-            dataset = self.config.datasets[each.dataset]
-            entry: dict[str, Any] = {
-                "dataset": each.dataset,
-                "kind": dataset.kind,
-                "splits": list(dataset.evaluated_splits),
-                "departures": list_departures(self.config, each.dataset),
-                "tables": list(each.tables),
-                "predictions": [str(folder) for folder in self.predictions_of(each)],
-            }
-            if each.ensemble is not None:
-                entry |= {"ensemble": each.ensemble}
-            else:
-                entry |= {
-                    "variant": each.variant,
-                    "seeds": each.seeds,
-                    "length": each.length,
-                    "runs": [str(run.folder) for run in self.runs_of(each)],
-                }
-            listed.append(entry)
-        left = [each for each in self.config.full if each not in self.experiments]
-        in_full = [{"dataset": each.dataset, "key": each.subject} for each in left]
-        trainings = [str(run.folder) for run in self.trainings]
+        listed = [line.experiment for line in self.lines]
+        left = [each for each in self.config.full if each not in listed]
         return {
             "name": self.config.name,
             "exploratory": self.config.exploratory,
-            "experiments": listed,
-            "in_full": in_full,
-            "trainings": trainings,
+            "experiments": [line.describe(self.config) for line in self.lines],
+            "in_full": [{"dataset": each.dataset, "key": each.subject} for each in left],
+            "trainings": [str(run.folder) for run in self.trainings],
         }
 
 
@@ -192,60 +195,48 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets:
     if weights is not None and not Path(weights).expanduser().is_file():
         raise ConfigError(f"{source}: calibration.weights: {weights} is not a file; give torchvision's weights")
     runs: Runs = {}
-    lines = list_lines(config, source)
-    for line, experiment in lines.items():
-        for run in resolver.resolve_line(line, experiment):
+    found = []
+    for section, place, experiment in list_experiments(config):
+        own = resolver.resolve_line(f"{source}: {place}", experiment)
+        for run in own:
             if runs.setdefault((run.dataset_name, run.variant, run.seed), run) != run:
                 raise ConfigError(
-                    f"{line}: {run.variant} seed {run.seed} on {run.dataset_name} is asked for in two ways "
+                    f"{source}: {place}: {run.variant} seed {run.seed} on {run.dataset_name} is asked for in two ways "
                     "(length, epochs, pretrained_on or pretraining differ); keep one of them"
                 )
-    ensembles = {
-        (experiment.dataset, experiment.ensemble): resolve_ensemble(resolver, line, experiment, runs)
-        for line, experiment in lines.items()
-        if experiment.ensemble is not None
-    }
-    return Plan(config, tuple(lines.values()), tuple(runs.values()), tuple(ensembles.values())).narrow(targets)
+        found.append((section, place, experiment, tuple(own)))
+    lines = [
+        Line(section, experiment, own, resolve_ensemble(resolver, f"{source}: {place}", experiment, runs))
+        for section, place, experiment, own in found
+    ]
+    return Plan(config, tuple(lines)).narrow(targets)
 
 
-def read_settings(values: Any, source: str, variants_path: Path) -> Resolver:
-    """A configuration and its variants; raises ConfigError for mistakes in either."""
-    config, file = validate(Config, values, source), load_variants(variants_path)
-    for section in ("variants", "ensembles"):
-        for name in getattr(config, section):
-            if name in file.variants or name in file.ensembles:
-                raise ConfigError(f"{source}: {section}.{name}: {variants_path} has this name already; choose another")
-    both = {"variants": file.variants | config.variants, "ensembles": file.ensembles | config.ensembles}
-    known = file.model_copy(update=both)
-    with located(source):
-        check_references(known)
-    return Resolver(config, source, known, variants_path)
-
-
-def list_lines(
-    config: Config, source: str, sections: Collection[str] = ("experiments", *TARGETS)
-) -> dict[str, Experiment]:
-    """The experiments of these sections, by the place where they are written."""
-    lines: dict[str, Experiment] = {}
+def list_experiments(config: Config) -> Iterator[tuple[str, str, Experiment]]:
+    """The section, the place and the settings of every experiment of a configuration."""
     for section in ("experiments", "full"):
-        if section in sections:
-            lines |= {f"{source}: {section}[{index}]": each for index, each in enumerate(getattr(config, section))}
-    for index, each in enumerate(config.claims if "claims" in sections else ()):
-        lines |= {f"{source}: claims[{index}], {line.variant}": line for line in each.list_experiments()}
-    return lines
+        for index, each in enumerate(getattr(config, section)):
+            yield section, f"{section}[{index}]", each
+    for index, claim in enumerate(config.claims):
+        for each in claim.list_experiments():
+            yield "claims", f"claims[{index}], {each.variant}", each
 
 
-def resolve_ensemble(resolver: Resolver, line: str, experiment: Experiment, runs: Runs) -> EnsembleRun:
-    """The ensemble of an experiment written at `line`; raises ConfigError for a member that no experiment trains, or
-    one named twice."""
-    name, dataset = experiment.subject, experiment.dataset
+def resolve_ensemble(resolver: Resolver, place: str, experiment: Experiment, runs: Runs) -> EnsembleRun | None:
+    """The ensemble of an experiment written at `place`, None for one of a variant.
+
+    Raises ConfigError for a member that no experiment trains, or one named twice.
+    """
+    name, dataset = experiment.ensemble, experiment.dataset
+    if name is None:
+        return None
     members: list[RunConfig] = []
     for group in resolver.known.ensembles[name].members:
         for seed in group.seeds:
             run = runs.get((dataset, group.variant, seed))
             if run is None:
                 raise ConfigError(
-                    f"{line}: ensemble {name} averages {group.variant} seed {seed} on {dataset}, which no experiment "
+                    f"{place}: ensemble {name} averages {group.variant} seed {seed} on {dataset}, which no experiment "
                     f"trains; add seed {seed} to an experiment of {group.variant}"
                 )
             if run in members:
@@ -278,18 +269,15 @@ def describe_target(variant_name: str, variants_path: Path, config_path: Path | 
 
 def list_search_runs(run: RunConfig) -> tuple[RunConfig, ...]:
     """The trials of a run's learning-rate search, one short run per rate; none if it has no search."""
-    search = run.training.learning_rate_search
+    training, search = run.training, run.training.learning_rate_search
     if search is None:
         return ()
-    schedule = run.training.schedule.model_copy(update={"max_epochs": search.epochs, "diverging": "stop"})
-    return tuple(
-        run.model_copy(
-            update={
-                "variant": name_trial(run.variant, rate),
-                "training": run.training.model_copy(
-                    update={"learning_rate": rate, "learning_rate_search": None, "schedule": schedule}
-                ),
-            }
-        )
+    schedule = training.schedule.model_copy(update={"max_epochs": search.epochs, "diverging": "stop"})
+    trials = {
+        name_trial(run.variant, rate): {"learning_rate": rate, "learning_rate_search": None, "schedule": schedule}
         for rate in search.rates
+    }
+    return tuple(
+        run.model_copy(update={"variant": name, "training": training.model_copy(update=changes)})
+        for name, changes in trials.items()
     )

@@ -6,21 +6,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.config.experiments import Config, Experiment
-from alexnet2012.config.nets import (
-    BASELINES,
-    REST,
-    AnyNetConfig,
-    BaselineConfig,
-    FisherConfig,
-    LayeredNetConfig,
-    NetConfig,
-    SparseConfig,
+from alexnet2012.config.experiments import (
+    PAPER,
+    Config,
+    Experiment,
+    StartsFrom,
+    Variant,
+    VariantsFile,
+    check_references,
+    load_variants,
 )
+from alexnet2012.config.nets import BASELINES, REST, AnyNetConfig, BaselineConfig, LayeredNetConfig, NetConfig
 from alexnet2012.config.schema import RunConfig, RuntimeConfig, Start, TrainingConfig
 from alexnet2012.config.validate import Section, check_known, located, validate
-from alexnet2012.config.variants import PAPER, StartsFrom, Variant, VariantsFile
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import list_layers
 
@@ -51,10 +49,10 @@ class Resolver:
         own = name in self.config.variants or name in self.config.ensembles
         return f"{self.source if own else self.path}: {section}.{name}"
 
-    def resolve_line(self, line: str, experiment: Experiment) -> list[RunConfig]:
+    def resolve_line(self, place: str, experiment: Experiment) -> list[RunConfig]:
         """The runs of an experiment, one per seed; none of an ensemble.
 
-        `line` is where the experiment is written. Raises ConfigError for unknown names and for settings that do not go
+        `place` is where the experiment is written. Raises ConfigError for unknown names and for settings that do not go
         together, with the file, the variant and the key.
         """
         for key, what, known in (
@@ -64,26 +62,26 @@ class Resolver:
             ("pretrained_on", "dataset", self.config.datasets),
         ):
             if (name := getattr(experiment, key)) is not None:
-                check_known(f"{line}.{key}", what, name, known)
-        return [self.resolve(line, experiment, seed) for seed in experiment.seeds]
+                check_known(f"{place}.{key}", what, name, known)
+        return [self.resolve(place, experiment, seed) for seed in experiment.seeds]
 
     def resolve(
-        self, line: str, experiment: Experiment, seed: int, training_delta: dict[str, Any] | None = None
+        self, place: str, experiment: Experiment, seed: int, training_delta: dict[str, Any] | None = None
     ) -> RunConfig:
         """One run of an experiment; `training_delta` is laid over the variant's own."""
         name, dataset_name = experiment.subject, experiment.dataset
-        variant, where = lay_over_recipe(self.known, name), self.where(name)
+        variant = lay_over_recipe(self.known, name)
         training = merge(variant.training, training_delta or {})
         if experiment.length == "published":
             if not variant.published:
-                raise ConfigError(f"{line}: {name} has no training of a published length; remove `length: published`")
+                raise ConfigError(f"{place}: {name} has no training of a published length; remove `length: published`")
             training = merge(training, variant.published)
         variant = variant.model_copy(update={"training": training})
         if variant.is_baseline:
-            sections = self.resolve_baseline(name, variant, where)
+            sections = self.resolve_baseline(name, variant)
         else:
             base = base_on(self.config, dataset_name, self.source)
-            sections = resolve_sections(base, self.source, variant, where)
+            sections = resolve_sections(base, self.source, variant, self.where(name))
         run = RunConfig(
             name=self.config.name,
             variant=name,
@@ -91,41 +89,55 @@ class Resolver:
             dataset_name=dataset_name,
             dataset=self.config.datasets[dataset_name],
             net=sections.net,
-            training=stretch(sections.training, experiment, line),
+            training=stretch(sections.training, experiment, place),
             runtime=sections.runtime,
         )
         with located(f"{self.source}: variant {name} on {dataset_name}"):
             check_run(run)
         if variant.starts_from is not None:
-            start = self.resolve_start(line, experiment, seed, variant.starts_from)
-            with located(f"{where}.starts_from"):
-                check_start(run, start)
-            return run.model_copy(update={"starts_from": start})
+            return self.start_from(variant.starts_from, run, place, experiment)
         if experiment.pretrained_on is not None:
-            raise ConfigError(f"{line}: {name} starts from no other training; remove pretrained_on")
+            raise ConfigError(f"{place}: {name} starts from no other training; remove pretrained_on")
         return run
 
-    def resolve_baseline(self, name: str, variant: Variant, where: str) -> Sections:
+    def resolve_baseline(self, name: str, variant: Variant) -> Sections:
         """The variant's settings, overlaid by the configuration's own under `baselines`."""
         kind, own, place = variant.net["kind"], self.config.baselines.get(name, {}), f"{self.source}: baselines.{name}"
         if own.get("kind", kind) != kind:
             raise ConfigError(f"{place}.kind: expected {kind}; remove the line")
         with located(place):
             merged = merge(variant.net, own)
-        net = validate(BASELINES[kind], merged, where, own, place)
-        assert isinstance(net, FisherConfig | SparseConfig)
+        net = validate(BASELINES[kind], merged, self.where(name), own, place)
         return Sections(net=net, training=TrainingConfig(recipe="baseline"), runtime=self.config.runtime)
 
-    def resolve_start(self, line: str, experiment: Experiment, seed: int, start: StartsFrom) -> Start:
-        """The training that an experiment starts from."""
+    def start_from(self, start: StartsFrom, run: RunConfig, place: str, experiment: Experiment) -> RunConfig:
+        """The run with the training that it starts from."""
         if experiment.pretrained_on is None:
             raise ConfigError(
-                f"{line}: {experiment.subject} starts from a training of {start.variant}; write pretrained_on: NAME of "
-                "the dataset of that training"
+                f"{place}: {run.variant} starts from a training of {start.variant}; write pretrained_on: NAME of the "
+                "dataset of that training"
             )
-        earlier = Experiment(dataset=experiment.pretrained_on, variant=start.variant, seeds=[seed], tables=["claims"])
-        training = merge(start.training, experiment.pretraining)
-        return Start(run=self.resolve(line, earlier, seed, training), layers=start.layers)
+        earlier = Experiment(
+            dataset=experiment.pretrained_on, variant=start.variant, seeds=[run.seed], tables=["claims"]
+        )
+        first = self.resolve(place, earlier, run.seed, merge(start.training, experiment.pretraining))
+        with located(f"{self.where(run.variant)}.starts_from"):
+            check_start(run, first, start.layers)
+        return run.model_copy(update={"starts_from": Start(run=first, layers=start.layers)})
+
+
+def read_settings(values: Any, source: str, variants_path: Path) -> Resolver:
+    """A configuration and its variants; raises ConfigError for mistakes in either."""
+    config, file = validate(Config, values, source), load_variants(variants_path)
+    for section in ("variants", "ensembles"):
+        for name in getattr(config, section):
+            if name in file.variants or name in file.ensembles:
+                raise ConfigError(f"{source}: {section}.{name}: {variants_path} has this name already; choose another")
+    both = {"variants": file.variants | config.variants, "ensembles": file.ensembles | config.ensembles}
+    known = file.model_copy(update=both)
+    with located(source):
+        check_references(known)
+    return Resolver(config, source, known, variants_path)
 
 
 def base_on(config: Config, dataset_name: str | None, source: str) -> dict[str, Any]:
@@ -137,7 +149,7 @@ def base_on(config: Config, dataset_name: str | None, source: str) -> dict[str, 
     if dataset_name not in config.per_dataset:
         return base
     with located(f"{source}: per_dataset.{dataset_name}"):
-        merged: dict[str, Any] = merge(base, config.per_dataset[dataset_name].model_dump(exclude_defaults=True))
+        merged: dict[str, Any] = merge(base, config.per_dataset[dataset_name].model_dump())
     return merged
 
 
@@ -165,33 +177,33 @@ def resolve_sections(base: dict[str, Any], source: str, variant: Variant, where:
     return validate(Sections, merged, source, delta, where)
 
 
-def stretch(training: TrainingConfig, experiment: Experiment, line: str) -> TrainingConfig:
+def stretch(training: TrainingConfig, experiment: Experiment, place: str) -> TrainingConfig:
     """The training with the experiment's number of epochs, if it gives one."""
     if experiment.epochs is None:
         return training
     if training.schedule.kind != "logged":
         raise ConfigError(
-            f"{line}: epochs is the length of a logged schedule, and that of {experiment.subject} is "
+            f"{place}: epochs is the length of a logged schedule, and that of {experiment.subject} is "
             f"{training.schedule.kind}; remove epochs"
         )
     try:
         schedule = training.schedule.stretch(experiment.epochs)
     except ValueError as error:
-        raise ConfigError(f"{line}: {experiment.subject}: {error}") from None
+        raise ConfigError(f"{place}: {experiment.subject}: {error}") from None
     return training.model_copy(update={"schedule": schedule})
 
 
 def check_run(run: RunConfig) -> None:
     """Raises ConfigError if the net cannot be built, or does not fit the dataset, the training or the placement."""
-    if isinstance(run.net, BaselineConfig):
-        check_patches(run.net, run.dataset)
+    net, size_px = run.net, run.dataset.size_px
+    if isinstance(net, BaselineConfig):
+        check_patches(net, size_px)
         return
-    if run.net.crop_px > run.dataset.size_px:
+    if net.crop_px > size_px:
         raise ConfigError(
-            f"net.crop_px is {run.net.crop_px}, larger than the dataset's size_px of {run.dataset.size_px}; make it at "
-            f"most {run.dataset.size_px}"
+            f"net.crop_px is {net.crop_px}, larger than the dataset's size_px of {size_px}; make it at most {size_px}"
         )
-    layers = [REST, *(layer.name for layer in list_layers(run.net, classes=2) if layer.fan_in)]
+    layers = [REST, *(layer.name for layer in list_layers(net, classes=2) if layer.fan_in)]
     named = {"training.layer_rates": list(run.training.layer_rates)}
     if run.training.schedule.kind == "logged":
         for each in run.training.schedule.changes:
@@ -200,19 +212,19 @@ def check_run(run: RunConfig) -> None:
         for name in names:
             check_known(place, "layer", name, layers)
     if run.runtime.placement == "two-devices":
-        check_two_devices(run.net, run.training)
+        check_two_devices(net, run.training)
 
 
-def check_patches(baseline: BaselineConfig, dataset: DatasetConfig) -> None:
-    """Raises ConfigError for patches larger than the image."""
+def check_patches(baseline: BaselineConfig, size_px: int) -> None:
+    """Raises ConfigError for patches larger than the image of `size_px`."""
     for index, model in enumerate(baseline.models):
-        size_px = dataset.size_px * model.enlarged
-        for grid in model.grids:
-            if grid.side_px > size_px:
-                raise ConfigError(
-                    f"models[{index}]: patches of {grid.side_px} pixels do not fit images of {size_px}; give smaller "
-                    "ones in the configuration's section baselines"
-                )
+        enlarged_px = size_px * model.enlarged
+        side_px = max(grid.side_px for grid in model.grids)
+        if side_px > enlarged_px:
+            raise ConfigError(
+                f"models[{index}]: patches of {side_px} pixels do not fit images of {enlarged_px}; give smaller ones "
+                "in the configuration's section baselines"
+            )
 
 
 def check_two_devices(net: NetConfig | LayeredNetConfig, training: TrainingConfig) -> None:
@@ -226,17 +238,17 @@ def check_two_devices(net: NetConfig | LayeredNetConfig, training: TrainingConfi
         raise ConfigError(f"placement two-devices cannot be compiled; remove training.compile, {remedy}")
 
 
-def check_start(run: RunConfig, start: Start) -> None:
-    """Raises ConfigError unless both nets have the layers that are taken over, of the same shape."""
-    tables = [list_layers(each.architecture, classes=2) for each in (start.run, run)]
+def check_start(run: RunConfig, first: RunConfig, names: list[str]) -> None:
+    """Raises ConfigError unless both nets have the layers that `run` takes from `first`, of the same shape."""
+    tables = [list_layers(each.architecture, classes=2) for each in (first, run)]
     nets = [{layer.name: layer for layer in table if layer.fan_in} for table in tables]
-    for name in start.layers:
+    for name in names:
         for each in nets:
             check_known("layers", "layer", name, each)
         shapes = [(each[name].kernel, each[name].fan_in, each[name].output[0]) for each in nets]
         if shapes[0] != shapes[1]:
             raise ConfigError(
-                f"layers: {name} has another shape in {start.run.variant} than in {run.variant}; leave it out"
+                f"layers: {name} has another shape in {first.variant} than in {run.variant}; leave it out"
             )
 
 
@@ -254,9 +266,9 @@ def merge(base: Any, delta: Any, key: str = "") -> Any:
         if isinstance(base, float):
             return base * float(factor[1])
         product = base * Fraction(factor[1])  # as written: in floats 100 * 1.1 is not 110
-        if product != round(product):
+        if product.denominator != 1:
             raise ConfigError(
                 f"{key}: {delta} of {base} is {float(product):g}, where a whole number is needed; change it"
             )
-        return round(product)
+        return int(product)
     return delta

@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.config.introduced import dump_departures
 from alexnet2012.config.nets import AnyNetConfig, BaselineConfig, LayeredNetConfig, NetConfig
 from alexnet2012.config.schedules import AnySchedule, PlateauSchedule, Rate
-from alexnet2012.config.validate import Distinct, Section, read_yaml, validate
+from alexnet2012.config.validate import Distinct, Section, dump_departures, read_yaml, validate
 from alexnet2012.errors import ConfigError
 
 
@@ -151,8 +150,8 @@ class RunConfig(Section):
     def hash8(self) -> str:
         """Eight hex digits over everything that determines the weights, except the seed and the code.
 
-        Settings that are as they were introduced are left out (introduced.py): a setting added by a later version
-        changes no older hash, a changed default does. The dataset is represented by its identity and not by its images,
+        Settings that are as they were introduced are left out: a setting added by a later version changes no older
+        hash, a changed default does. The dataset is represented by its identity and not by its images,
         since the hash is part of paths that must be known before any image is read; the digest of the images is
         checked through the manifest.
         """

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet2012.config.datasets import EDITIONS, DatasetConfig
-from alexnet2012.config.variants import NAME_PATTERN
+from alexnet2012.config.validate import NAME_PATTERN
 from alexnet2012.data.archives_md5 import measured_beside
 from alexnet2012.data.decode import describe_decoder
 from alexnet2012.data.finish import SplitResult, describe_images, finish
