@@ -16,7 +16,7 @@ from alexnet2012.config.datasets import KINDS_IN_ARCHIVES, DatasetConfig
 from alexnet2012.config.experiments import CalibrationConfig, Config
 from alexnet2012.config.plan import Line, Plan
 from alexnet2012.config.schema import RunConfig
-from alexnet2012.data.sources.layouts import check_source, refuse_place_of_packed
+from alexnet2012.data.sources.find import check_source, refuse_place_of_packed
 from alexnet2012.errors import ConfigError, DataError
 from alexnet2012.files import read_json, write_text
 from alexnet2012.fingerprint import fingerprint

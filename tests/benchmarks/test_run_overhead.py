@@ -15,7 +15,7 @@ from judging import judge
 from sizes import CORES, TOY
 from timeline import read_jobs, split_time, sum_compute
 
-from alexnet2012.data.downloads import find_cached
+from alexnet2012.data.sources.cifar10 import find_cached
 from alexnet2012.reporting.benchmark_results import ContenderResult
 
 ROOT = Path(__file__).parents[2]

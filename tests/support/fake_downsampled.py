@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.sources.downsampled_layouts import TRAIN, VAL
+from alexnet2012.data.listing import Source
 from alexnet2012.data.sources.find import find_source
-from alexnet2012.data.sources.source import Source
+from alexnet2012.data.sources.small_layouts import TRAIN, VAL
 from alexnet2012.data.sources.verify import Expected
 
 CLASSES, EACH, LAST, TEST = 5, 9, 12, 4  # images of the first nine batches and of the tenth; of each class in val_data

@@ -14,9 +14,8 @@ import numpy as np
 from PIL import Image
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.listing import WITHHELD, Listing
+from alexnet2012.data.listing import WITHHELD, Listing, Source
 from alexnet2012.data.sources.find import find_source
-from alexnet2012.data.sources.source import Source
 from alexnet2012.data.sources.verify import Expected
 
 INNER_SYNSETS = {2010: 676, 2012: 860}  # the nodes of the hierarchy above the leaves that meta.mat lists too

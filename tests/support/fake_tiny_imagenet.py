@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.data.listing import Source
 from alexnet2012.data.sources.find import find_source
-from alexnet2012.data.sources.source import Source
 from alexnet2012.data.sources.verify import Expected
 
 CLASSES, TRAIN, VAL = 5, 12, 4  # classes, and images of each

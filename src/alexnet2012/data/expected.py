@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from alexnet2012.config.datasets import DOWNSAMPLED, RELEASES, TINY_IMAGENET, DatasetConfig
-from alexnet2012.data.sources.class_list import read_class_list
+from alexnet2012.data.sources.classes import read_class_list
 from alexnet2012.data.sources.downsampled_imagenet import EXPECTED as DOWNSAMPLED_IMAGENET
 from alexnet2012.data.sources.downsampled_imagenet import count_downsampled_imagenet
-from alexnet2012.data.sources.find import find_source
-from alexnet2012.data.sources.layouts import check_source
+from alexnet2012.data.sources.find import check_source, find_source
 from alexnet2012.data.sources.tiny_imagenet import EXPECTED as TINY
 from alexnet2012.data.sources.tiny_imagenet import count_tiny_imagenet
 from alexnet2012.data.sources.verify import ILSVRC2010, ILSVRC2012

@@ -10,7 +10,7 @@ import numpy as np
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.decode import describe_decoder
-from alexnet2012.data.listing import Arrays, Listing
+from alexnet2012.data.listing import Listing, Source
 from alexnet2012.data.packed import (
     MANIFEST_VERSION,
     SHARD_ROWS,
@@ -21,7 +21,6 @@ from alexnet2012.data.packed import (
     whole_digest,
 )
 from alexnet2012.data.packing import Found, Run
-from alexnet2012.data.sources.source import Source
 from alexnet2012.data.statistics import RunningSums, Statistics, Sums, add, derive_statistics
 
 
@@ -29,7 +28,7 @@ from alexnet2012.data.statistics import RunningSums, Statistics, Sums, add, deri
 class SplitResult:
     """A packed split: what the source listed, what was found, and the source's rows that were kept, in packed order."""
 
-    split: Listing | Arrays
+    split: Listing
     found: Found
     kept: np.ndarray
 

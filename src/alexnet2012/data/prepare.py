@@ -16,16 +16,14 @@ import numpy as np
 
 from alexnet2012.config.datasets import EDITIONS, DatasetConfig
 from alexnet2012.config.validate import NAME_PATTERN
-from alexnet2012.data.archives_md5 import measured_beside
 from alexnet2012.data.decode import describe_decoder
+from alexnet2012.data.downloads import measured_beside
 from alexnet2012.data.finish import SplitResult, describe_images, finish
 from alexnet2012.data.journal import Journal
-from alexnet2012.data.listing import Arrays, Listing
+from alexnet2012.data.listing import Source
 from alexnet2012.data.packing import Found, Progress, Run, open_pool, pack_listing
 from alexnet2012.data.reading import describe_place
-from alexnet2012.data.sources.find import find_source
-from alexnet2012.data.sources.layouts import refuse_place_of_packed
-from alexnet2012.data.sources.source import Source
+from alexnet2012.data.sources.find import find_source, refuse_place_of_packed
 from alexnet2012.data.space import refuse_full_disk
 from alexnet2012.data.statistics import compare_with_authors
 from alexnet2012.data.storage import JpegStore, RawStore, Store
@@ -130,7 +128,7 @@ def _open_work(name: str, work: Path, dataset: DatasetConfig, source: Source) ->
         "images": {
             split: describe_images(listing, source.folder)
             for split, listing in source.splits.items()
-            if isinstance(listing, Listing)
+            if listing.images is None
         },
     }
     journal = Journal(work)
@@ -148,14 +146,14 @@ def _open_work(name: str, work: Path, dataset: DatasetConfig, source: Source) ->
 def _pack(
     name: str, source: Source, dataset: DatasetConfig, work: Path, journal: Journal, run: Run
 ) -> tuple[dict[str, SplitResult], dict[str, Store]]:
-    progress = Progress(name, sum(len(split) for split in source.splits.values() if isinstance(split, Listing)))
+    progress = Progress(name, sum(len(split) for split in source.splits.values() if split.images is None))
     results: dict[str, SplitResult] = {}
     stores: dict[str, Store] = {}
     for split_name, split in source.splits.items():
         folder = work / split_name
         folder.mkdir(exist_ok=True)
         rows = np.arange(len(split))
-        if isinstance(split, Arrays):
+        if split.images is not None:
             RawStore(folder, len(split), dataset.size_px).write(split.read())
             size = np.full(len(split), dataset.size_px, np.int32)
             results[split_name] = SplitResult(split, Found(size, size, {}, {}), rows)

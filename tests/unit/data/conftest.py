@@ -5,18 +5,17 @@ from fake_images import PER_BATCH
 from fake_tiny_imagenet import DRAWN_VAL, EXPECTED, Tiny
 
 from alexnet2012.config import datasets
-from alexnet2012.data import downloads
 from alexnet2012.data.sources import cifar10 as module
 from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012, tiny_imagenet
 
 
 @pytest.fixture
-def cifar10(monkeypatch) -> downloads.Cifar10:
+def cifar10(monkeypatch) -> module.Cifar10:
     """Random pixels, labels 0 to 9 in turn; its digest takes the place of the real one, and val has 2 of each class."""
     generator = np.random.default_rng(1)
     images = generator.integers(0, 256, (6 * PER_BATCH, 32, 32, 3), dtype=np.uint8)
     labels = (np.arange(6 * PER_BATCH) % 10).astype(np.uint8)
-    fake = downloads.Cifar10(images[:60], labels[:60], images[60:], labels[60:])
+    fake = module.Cifar10(images[:60], labels[:60], images[60:], labels[60:])
     monkeypatch.setattr(datasets, "CIFAR10_DIGEST", fake.digest)
     monkeypatch.setattr(module, "CIFAR10_VAL_PER_CLASS", 2)
     return fake

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from alexnet2012.data import downloads
+from alexnet2012.data.sources.cifar10 import BATCHES, Cifar10
 
 PER_BATCH = 12
 
@@ -25,11 +25,11 @@ class Python2Pickler(pickle._Pickler):
     dispatch = pickle._Pickler.dispatch | {str: save_string, bytes: save_string}
 
 
-def write_official(archive_path: Path, cifar10: downloads.Cifar10) -> None:
+def write_official(archive_path: Path, cifar10: Cifar10) -> None:
     images = np.concatenate([cifar10.train_images, cifar10.test_images])
     labels = np.concatenate([cifar10.train_labels, cifar10.test_labels])
     members = {}
-    for k, name in enumerate(downloads.BATCHES):
+    for k, name in enumerate(BATCHES):
         rows = slice(k * PER_BATCH, (k + 1) * PER_BATCH)
         planes = np.ascontiguousarray(images[rows].transpose(0, 3, 1, 2)).reshape(PER_BATCH, 3072)
         buffer = io.BytesIO()
@@ -39,13 +39,13 @@ def write_official(archive_path: Path, cifar10: downloads.Cifar10) -> None:
     write_tar(archive_path, members)
 
 
-def write_npm(archive_path: Path, cifar10: downloads.Cifar10) -> None:
+def write_npm(archive_path: Path, cifar10: Cifar10) -> None:
     images = np.concatenate([cifar10.train_images, cifar10.test_images])
     members = {
         "package/train_lables.json": json.dumps(cifar10.train_labels.tolist()).encode(),
         "package/test_lables.json": json.dumps(cifar10.test_labels.tolist()).encode(),
     }
-    for k, name in enumerate(downloads.BATCHES):
+    for k, name in enumerate(BATCHES):
         buffer = io.BytesIO()
         rows = images[k * PER_BATCH : (k + 1) * PER_BATCH].reshape(PER_BATCH, 1024, 3)
         Image.fromarray(rows).save(buffer, "PNG")
@@ -68,3 +68,8 @@ def write_pictures(folder: Path, count: int, seed: int = 0, size: tuple[int, int
     for k in range(count):
         pixels = generator.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{k:03d}.png")
+
+
+def list_files(folder: Path) -> list[str]:
+    """What lies in a folder but for locks."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")

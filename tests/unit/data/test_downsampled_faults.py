@@ -26,8 +26,8 @@ from fake_downsampled import (
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.sources import downsampled_batches, downsampled_imagenet
-from alexnet2012.data.sources.downsampled_layouts import TRAIN, VAL
-from alexnet2012.data.sources.layouts import check_source
+from alexnet2012.data.sources.find import check_source
+from alexnet2012.data.sources.small_layouts import TRAIN, VAL
 from alexnet2012.errors import DataError
 
 BATCHES = draw_batches()

@@ -20,14 +20,13 @@ from fake_downsampled import (
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.experiments import Config
 from alexnet2012.data import space
-from alexnet2012.data.listing import Arrays
+from alexnet2012.data.listing import Listing, Source
 from alexnet2012.data.packed import open_packed
 from alexnet2012.data.prepare import check, prepare
 from alexnet2012.data.sources import downsampled_imagenet
 from alexnet2012.data.sources.downsampled_batches import read_images
 from alexnet2012.data.sources.downsampled_imagenet import count_downsampled_imagenet
-from alexnet2012.data.sources.downsampled_layouts import TRAIN, VAL
-from alexnet2012.data.sources.source import Source
+from alexnet2012.data.sources.small_layouts import TRAIN, VAL
 from alexnet2012.errors import DataError
 from alexnet2012.preflight import list_archived
 
@@ -215,13 +214,13 @@ def test_the_numbers_of_images_are_known_beforehand(monkeypatch):
 
 
 def test_arrays_taken_twice_are_the_rows_of_the_first(batches):
-    import pyarrow as pa
-
     images = batches[VAL].images
-    whole = Arrays(pa.array([str(k) for k in range(CLASSES * TEST)]), batches[VAL].labels, images)
+    rows = np.arange(CLASSES * TEST)
+    labels = batches[VAL].labels
+    whole = Listing.of([str(k) for k in rows], offset=rows, label=labels, container="pixels", images=images)
     part = whole.take(np.array([1, 4, 7, 19])).take(np.array([1, 3]))
     assert part.names.to_pylist() == ["4", "19"] and part.labels.tolist() == batches[VAL].labels[[4, 19]].tolist()
     np.testing.assert_array_equal(list(part.read()), images[[4, 19]])
     assert list(whole.take(np.array([], np.int64)).read()) == []
     with pytest.raises(AssertionError):
-        whole.take(np.array([4, 1]))
+        whole.take(np.array([4, 1])).read()

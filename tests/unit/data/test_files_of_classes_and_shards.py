@@ -7,9 +7,8 @@ from fake_imagenet import write_ilsvrc2012_parquet, write_release
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.sources import ilsvrc2012
-from alexnet2012.data.sources.class_list import read_class_list
-from alexnet2012.data.sources.find import find_source
-from alexnet2012.data.sources.layouts import check_source
+from alexnet2012.data.sources.classes import read_class_list
+from alexnet2012.data.sources.find import check_source, find_source
 from alexnet2012.data.sources.names import list_some
 from alexnet2012.errors import DataError
 

@@ -22,8 +22,8 @@ from fake_imagenet import (
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Problem
 from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012
-from alexnet2012.data.sources.layouts import check_source
-from alexnet2012.data.sources.tars import list_inner_tars, walk_tar, walk_tar_of_tars
+from alexnet2012.data.sources.find import check_source
+from alexnet2012.data.sources.tars import list_inner_tars, walk_inner_tars, walk_tar
 from alexnet2012.data.sources.verify import ILSVRC2010, ILSVRC2012
 from alexnet2012.errors import DataError
 
@@ -31,7 +31,8 @@ TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 
 
 def walk_all(archive):
-    return list(walk_tar_of_tars(archive, list_inner_tars(archive)))
+    tars, _, others = list_inner_tars(archive)
+    return list(walk_inner_tars(tars, archive.parent, archive.name, others))
 
 
 def test_the_editions_have_the_published_numbers():
@@ -46,15 +47,15 @@ def test_offsets_in_an_inner_tar_are_those_of_the_outer_file(tmp_path):
     write_tar(tmp_path / "outer.tar", {f"sub/{wnid}.tar": tar_bytes(members) for wnid, members in inner.items()})
     content = (tmp_path / "outer.tar").read_bytes()
     for wnid, walked in walk_all(tmp_path / "outer.tar"):
-        ends = zip(walked.images.offset, walked.images.size, strict=True)
+        ends = zip(walked.offset, walked.size, strict=True)
         assert [content[start : start + size] for start, size in ends] == list(inner[wnid].values())
-        assert walked.images.paths.to_pylist() == [f"sub/{wnid}.tar/{name}" for name in inner[wnid]]
+        assert walked.names.to_pylist() == [f"sub/{wnid}.tar/{name}" for name in inner[wnid]]
 
 
 def test_extensions_in_any_case_are_images_and_other_members_are_counted(tmp_path, capsys):
     names = ("a.JPEG", "b.jpg", "c.JpG", "d.png", "e.jpeg.gz", "notes.txt", "._a.JPEG", "sub/f.PNG")
     write_tar(tmp_path / "some.tar", dict.fromkeys(names, b"1"))
-    assert walk_tar(tmp_path / "some.tar").images.paths.to_pylist() == [*names[:5], "sub/f.PNG"]
+    assert walk_tar(tmp_path / "some.tar").names.to_pylist() == [*names[:5], "sub/f.PNG"]
     assert "some.tar: 6 images listed in 0 s; 2 other files ignored" in capsys.readouterr().out
 
 
@@ -78,7 +79,7 @@ def test_links_devices_and_paths_that_lead_out_are_problems_and_never_followed(t
         directory.type = tarfile.DIRTYPE
         archive.addfile(directory)
     walked = walk_tar(tmp_path / "odd.tar")
-    assert walked.images.paths.to_pylist() == ["good.JPEG"]
+    assert walked.names.to_pylist() == ["good.JPEG"]
     assert [problem.path for problem in walked.problems] == [
         f"odd.tar!{name}" for name in (*kinds, "../up.JPEG", "/root.JPEG", "a/../b.JPEG")
     ]
@@ -288,7 +289,7 @@ def test_2010_trusts_the_devkits_counts_more_than_the_total(tmp_path, monkeypatc
 
 def test_missing_files_are_found_without_numpy_or_arrow(tmp_path):
     code = (
-        "import sys; from alexnet2012.data.sources.layouts import check_source;"
+        "import sys; from alexnet2012.data.sources.find import check_source;"
         "assert not {'numpy', 'pyarrow', 'torch'} & set(sys.modules), 'heavy'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

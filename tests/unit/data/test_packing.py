@@ -402,13 +402,11 @@ def test_parquet_rows_come_in_order_whatever_the_row_groups(tmp_path, row_group,
         write_shard(tmp_path / f"train-{file}.parquet", own, row_group)
     wanted = [(file, row) for file in range(2) for row in range(25) if row % 5 != 2]
     shuffled = np.random.default_rng(0).permutation(len(wanted))
-    listing = Listing(
-        files=pa.array([b"train-0.parquet", b"train-1.parquet"]),
-        file=np.array([wanted[k][0] for k in shuffled], np.int32),
-        offset=np.array([wanted[k][1] for k in shuffled]),
-        size=np.zeros(len(wanted), np.int64),
-        names=pa.array([f"train/{k}" for k in shuffled]),
-        labels=np.zeros(len(wanted), np.int64),
+    listing = Listing.of(
+        [f"train/{k}" for k in shuffled],
+        [b"train-0.parquet", b"train-1.parquet"],
+        file=[wanted[k][0] for k in shuffled],
+        offset=[wanted[k][1] for k in shuffled],
         container="parquet",
     )
     chunks = list(cut_chunks(listing, listing.source_order, tmp_path))
@@ -421,14 +419,8 @@ def test_parquet_rows_come_in_order_whatever_the_row_groups(tmp_path, row_group,
 def test_a_file_that_went_away_or_ends_early_fails_its_images_alone(tmp_path):
     write_pictures(tmp_path / "a", 3)
     size = (tmp_path / "a" / "000.png").stat().st_size
-    listing = Listing(
-        files=pa.array([b"a/000.png", b"gone.png", b"a/002.png"]),
-        file=np.arange(3, dtype=np.int32),
-        offset=np.zeros(3, np.int64),
-        size=np.array([size, 10, 10**6]),
-        names=pa.array(["0", "1", "2"]),
-        labels=np.zeros(3, np.int64),
-    )
+    files = [b"a/000.png", b"gone.png", b"a/002.png"]
+    listing = Listing.of(["0", "1", "2"], files, file=np.arange(3), size=[size, 10, 10**6])
     (chunk,) = cut_chunks(listing, np.arange(3), tmp_path)
     first, gone, short = read_chunk(chunk, tmp_path)
     assert first == (tmp_path / "a" / "000.png").read_bytes()

@@ -8,9 +8,10 @@ import pytest
 from fake_images import write_npm, write_official, write_pictures
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data import downloads
 from alexnet2012.data.listing import Problem
-from alexnet2012.data.sources.cifar10 import draw_per_class, find_cifar10
+from alexnet2012.data.sources import cifar10 as downloads
+from alexnet2012.data.sources.cifar10 import find_cifar10
+from alexnet2012.data.sources.draw import draw_per_class
 from alexnet2012.data.sources.folders import scan_image_folder
 from alexnet2012.errors import DataError
 
@@ -51,10 +52,10 @@ def test_cifar10_is_split_by_class_in_official_order(tmp_path, cifar10):
     for name in ("train", "val"):
         rows = [int(path.removeprefix("official-train/")) for path in splits[name].names.to_pylist()]
         assert rows == sorted(rows)
-        np.testing.assert_array_equal(splits[name].images, cifar10.train_images[rows])
+        np.testing.assert_array_equal(list(splits[name].read()), cifar10.train_images[rows])
         np.testing.assert_array_equal(splits[name].labels, cifar10.train_labels[rows])
     assert set(splits["train"].names.to_pylist()).isdisjoint(splits["val"].names.to_pylist())
-    np.testing.assert_array_equal(splits["test"].images, cifar10.test_images)
+    np.testing.assert_array_equal(list(splits["test"].read()), cifar10.test_images)
 
 
 def test_500_of_each_class_are_drawn_and_the_seed_decides_which():

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from fake_images import list_files
 from fake_tiny_imagenet import write_archive
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.downloads import Archive, Way, fetch_resumably
-from alexnet2012.data.sources.tiny_download import OFFICIAL, by_address
-from alexnet2012.data.sources.tiny_imagenet import find_tiny_imagenet
+from alexnet2012.data.downloads import Archive, Way, by_address, fetch
+from alexnet2012.data.sources.tiny_imagenet import OFFICIAL, find_tiny_imagenet
 from alexnet2012.errors import DataError
 
 CONTENT = bytes(range(256)) * 40
@@ -71,44 +71,39 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def list_files(folder) -> list[str]:
-    """What lies there but for locks."""
-    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
-
-
 @pytest.mark.parametrize("hangs", [False, True])
 def test_what_was_broken_off_is_gone_on_with(hangs, server, tmp_path):
     server.cut_at, server.hangs = 3000, hangs
     words = "no byte came for 1.5 s" if hangs else "the connection ended after 3,000 of 10,240 bytes"
     with pytest.raises(DataError, match=words):
-        fetch_resumably(server.way(), tmp_path, stall_s=1.5)
+        fetch(server.way(), tmp_path, stall_s=1.5)
     assert list_files(tmp_path) == [".partial-set.zip"]
     server.cut_at, server.hangs = None, False
-    assert fetch_resumably(server.way(), tmp_path).read_bytes() == CONTENT
+    assert fetch(server.way(), tmp_path).read_bytes() == CONTENT
     assert server.asked == [0, 3000] and list_files(tmp_path) == ["set.zip"]
-    fetch_resumably(server.way(), tmp_path)
+    fetch(server.way(), tmp_path)
     assert len(server.asked) == 2
 
 
 def test_a_file_that_came_whole_before_a_kill_is_only_checked(server, tmp_path):
     (tmp_path / ".partial-set.zip").mkdir()
     (tmp_path / ".partial-set.zip" / "set.zip").write_bytes(CONTENT)
-    assert fetch_resumably(server.way(), tmp_path).read_bytes() == CONTENT
+    assert fetch(server.way(), tmp_path).read_bytes() == CONTENT
     assert server.asked == [10_240]
 
 
 def test_a_server_without_ranges_sends_it_anew(server, tmp_path):
     server.cut_at = 3000
     with pytest.raises(DataError, match="3,000"):
-        fetch_resumably(server.way(), tmp_path)
+        fetch(server.way(), tmp_path)
     server.cut_at, server.knows_ranges = None, False
-    assert fetch_resumably(server.way(), tmp_path).read_bytes() == CONTENT
+    assert fetch(server.way(), tmp_path).read_bytes() == CONTENT
 
 
 def test_another_file_is_refused_and_not_kept(server, tmp_path):
     server.content = b"<html>moved</html>"
     with pytest.raises(DataError, match=r"set.zip came with md5 [0-9a-f]{32}, not "):
-        fetch_resumably(server.way(), tmp_path)
+        fetch(server.way(), tmp_path)
     assert list_files(tmp_path) == []
 
 

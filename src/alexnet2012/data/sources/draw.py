@@ -1,16 +1,14 @@
-"""Splits drawn class by class, by the numbers of the images alone."""
+"""Images that are drawn by their numbers alone: splits, class by class, and seeded parts for trials."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from alexnet2012.config.datasets import SubsetConfig
+from alexnet2012.data.listing import WITHHELD, Listing, Source
+from alexnet2012.data.packed import SPLITS
 from alexnet2012.errors import DataError
-
-
-def count_splits(count: int, fractions: dict[str, float]) -> dict[str, int] | None:
-    """How many of `count` images each split of `fractions` takes, at least one; None if none were left for train."""
-    counts = {name: share_of(count, fraction) for name, fraction in fractions.items()}
-    return counts if sum(counts.values()) < count else None
 
 
 def share_of(count: int, fraction: float) -> int:
@@ -18,21 +16,41 @@ def share_of(count: int, fraction: float) -> int:
     return max(1, int(fraction * count + 0.5))
 
 
-def draw_splits(count: int, counts: dict[str, int], generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """Row numbers of a class's images, ascending, for each split of `counts` and for train, which takes the rest."""
-    order = generator.permutation(count)
-    splits = {}
-    for name, taken in counts.items():
-        splits[name] = np.sort(order[:taken])
-        order = order[taken:]
-    return splits | {"train": np.sort(order)}
+def find_small_classes(counts: np.ndarray, fractions: dict[str, float]) -> np.ndarray:
+    """The labels of the classes, `counts` images of each, that the splits of `fractions` would leave none for train."""
+    taken = [sum(share_of(count, fraction) for fraction in fractions.values()) for count in counts.tolist()]
+    return np.flatnonzero(counts <= np.array(taken, np.int64))
+
+
+def draw_fractions(
+    labels: np.ndarray, classes: Sequence[str], fractions: dict[str, float], seed: int
+) -> dict[str, np.ndarray]:
+    """Row numbers of the splits of `fractions`, and of train without them; at least one of each class in each.
+
+    `labels` (n,), ascending, number `classes`. Raises DataError for a class that would leave none for train.
+    """
+    counts = np.bincount(labels, minlength=len(classes))
+    for label in find_small_classes(counts, fractions)[:1]:
+        wanted = ", ".join(f"{share_of(counts[label], fraction)} for {name}" for name, fraction in fractions.items())
+        raise DataError(
+            f"Class {classes[label]} has only {counts[label]} images: with {wanted} none would be left for train. Add "
+            "images to it, remove it, or lower val_fraction and test_fraction."
+        )
+    generator = np.random.default_rng(seed)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("train", *fractions)}
+    for count, end in zip(counts.tolist(), np.cumsum(counts).tolist(), strict=True):
+        rows = end - count + generator.permutation(count)
+        for name, fraction in fractions.items():
+            taken = share_of(count, fraction)
+            parts[name].append(np.sort(rows[:taken]))
+            rows = rows[taken:]
+        parts["train"].append(np.sort(rows))
+    return {name: np.concatenate(rows) for name, rows in parts.items()}
 
 
 def draw_per_class(labels: np.ndarray, per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers (kept, drawn), each ascending: `per_class` rows of every class are drawn by PCG64(seed)."""
-    generator = np.random.default_rng(seed)
-    classes = np.unique(labels)
-    drawn = np.sort(np.concatenate([generator.permutation(np.flatnonzero(labels == c))[:per_class] for c in classes]))
+    drawn = _draw_of_each(labels, per_class, np.random.default_rng(seed))
     return np.setdiff1d(np.arange(len(labels)), drawn), drawn
 
 
@@ -49,24 +67,70 @@ def refuse_few(labels: np.ndarray, classes: Sequence[str], per_class: int, other
         )
 
 
-def draw_fractions(
-    labels: np.ndarray, classes: Sequence[str], fractions: dict[str, float], seed: int
-) -> dict[str, np.ndarray]:
-    """Row numbers of the splits of `fractions`, and of train without them; at least one of each class in each.
+def take_subset(source: Source, subset: SubsetConfig) -> Source:
+    """`classes` of the classes and at most `per_class` of the images of each in each split, in canonical order.
 
-    `labels` (n,), ascending, number `classes`. Raises DataError for a class that would leave none for train.
+    The draw knows names and seed only, so every layout of an edition gives the same subset. A split whose labels are
+    withheld is left out. Raises DataError when there are fewer classes, or none is left by `classes_not_in`.
     """
-    generator = np.random.default_rng(seed)
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("train", *fractions)}
-    counts = np.bincount(labels, minlength=len(classes))
-    for class_name, count, end in zip(classes, counts.tolist(), np.cumsum(counts).tolist(), strict=True):
-        taken = count_splits(count, fractions)
-        if taken is None:
-            wanted = ", ".join(f"{share_of(count, fraction)} for {name}" for name, fraction in fractions.items())
-            raise DataError(
-                f"Class {class_name} has only {count} images: with {wanted} none would be left for train. Add "
-                "images to it, remove it, or lower val_fraction and test_fraction."
-            )
-        for name, rows in draw_splits(count, taken, generator).items():
-            parts[name].append(end - count + rows)
-    return {name: np.concatenate(rows) for name, rows in parts.items()}
+    total = len(source.classes)
+    chosen = draw_classes(subset, total, source.description)
+    labelled = {name: images for name, images in source.splits.items() if not (images.labels == WITHHELD).all()}
+    part = keep_classes(replace(source, splits=labelled), chosen)
+    if subset.per_class is not None:
+        # A generator for each split: whether there is a test split changes nothing in the others.
+        seeds = {name: [subset.seed, SPLITS.index(name)] for name in part.splits}
+        splits = {
+            name: images.take(_draw_of_each(images.labels, subset.per_class, np.random.default_rng(seeds[name])))
+            for name, images in part.splits.items()
+        }
+        part = replace(part, splits=splits)
+    return replace(part, part="; ".join(filter(None, [source.part, _describe(subset, total)])))
+
+
+def draw_classes(subset: SubsetConfig, total: int, description: str) -> np.ndarray:
+    """The labels of the classes that a subset of `total` classes has, ascending; `description` is what has them.
+
+    Raises DataError as `take_subset` does.
+    """
+    if subset.classes_not_in is not None and subset.left_out is None:
+        raise DataError(f"subset.classes_not_in is {subset.classes_not_in}, a dataset that only a configuration knows.")
+    free = np.arange(total)
+    if subset.left_out is not None:
+        free = np.setdiff1d(free, draw_classes(subset.left_out, total, description))
+    wanted = len(free) if subset.classes is None else subset.classes
+    if wanted > len(free) or not wanted:
+        left = "" if subset.left_out is None else f", of which classes_not_in leaves {len(free):,}"
+        raise DataError(f"subset.classes is {wanted:,}, but {description} has {total:,} classes{left}; ask for fewer.")
+    return np.sort(np.random.default_rng(subset.seed).permutation(free)[:wanted])
+
+
+def keep_classes(source: Source, kept: np.ndarray) -> Source:
+    """With the classes `kept` (ascending labels) and their images alone; images of withheld labels stay."""
+    new_label = np.full(len(source.classes), -2)
+    new_label[kept] = np.arange(len(kept))
+    splits: dict[str, Listing] = {}
+    for name, images in source.splits.items():
+        labels = np.where(images.labels == WITHHELD, WITHHELD, new_label[images.labels])
+        splits[name] = images.put(label=labels).take(np.flatnonzero(labels != -2))
+    ids = source.official_ids
+    return replace(
+        source,
+        classes=tuple(source.classes[c] for c in kept),
+        splits=splits,
+        official_ids=None if ids is None else tuple(ids[c] for c in kept),
+    )
+
+
+def _draw_of_each(labels: np.ndarray, per_class: int, generator: np.random.Generator) -> np.ndarray:
+    """Row numbers of at most so many images of each class, ascending."""
+    by_class = np.argsort(labels, kind="stable")
+    bounds = np.flatnonzero(np.diff(labels[by_class])) + 1
+    drawn = [generator.permutation(rows)[:per_class] for rows in np.split(by_class, bounds)]
+    return np.sort(np.concatenate(drawn))
+
+
+def _describe(subset: SubsetConfig, total: int) -> str:
+    others = "" if subset.left_out is None else f", without those of another ({_describe(subset.left_out, total)})"
+    images = "" if subset.per_class is None else f", at most {subset.per_class} images of each per split"
+    return f"subset: {subset.count_classes(total)} of {total} classes{images}, seed {subset.seed}{others}"

@@ -1,20 +1,24 @@
-"""A folder of class folders of image files as a source."""
+"""Image files in trees of folders; a folder of class folders as a source."""
 
+import errno
 import os
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.decode import IMAGE_FORMATS
-from alexnet2012.data.listing import Listing, Problem
+from alexnet2012.data.listing import Listing, Problem, Source
 from alexnet2012.data.packed import SPLITS
+from alexnet2012.data.sources.arrange import NO_CLASS
 from alexnet2012.data.sources.draw import draw_fractions
-from alexnet2012.data.sources.names import as_text, list_some
-from alexnet2012.data.sources.rows import Files, Rows
-from alexnet2012.data.sources.source import Source, as_list
-from alexnet2012.data.sources.trees import holds, list_tree
+from alexnet2012.data.sources.names import IMAGE_NAME, as_list, as_text, list_some
+from alexnet2012.data.sources.tars import report_listed
 from alexnet2012.errors import DataError
 
 
@@ -32,69 +36,114 @@ def scan_image_folder(dataset: DatasetConfig) -> Source:
     if given and "train" not in given:
         raise DataError(f"{folder} has {given[0]}/ but no train/; name the folder of training images train/.")
     roots = {name: folder / name for name in given} or {"train": folder}
-    found = {name: _scan_classes(folder, root) for name, root in roots.items()}
-    _refuse_differing_classes(folder, {name: split.classes for name, split in found.items()})
+    classes, found = {}, {}
+    for name, root in roots.items():
+        classes[name], found[name] = _scan_classes(folder, root)
+    _refuse_differing_classes(folder, classes)
     fractions = {"val": dataset.val_fraction, "test": dataset.test_fraction}
     drawn = {name: fraction for name, fraction in fractions.items() if name not in found}
-    train = found["train"]
-    rows = {name: np.arange(len(split.images)) for name, split in found.items()}
-    rows |= draw_fractions(train.images.labels, train.classes, drawn, dataset.split_seed)
-    splits = {name: _list_rows(found.get(name, train), rows[name]) for name in SPLITS}
+    rows = draw_fractions(found["train"].labels, classes["train"], drawn, dataset.split_seed)
+    splits = found | {name: found["train"].take(rows[name]) for name in rows}
     how = ", ".join(f"{name} {'drawn from train' if name in drawn else 'as given'}" for name in ("val", "test"))
     return Source(
         description=f"image files of {dataset.folder} ({how})",
         folder=folder,
-        classes=train.classes,
-        splits=splits,
-        problems=tuple(problem for split in found.values() for problem in split.problems),
+        classes=classes["train"],
+        splits={name: splits[name] for name in SPLITS},
+        problems=tuple(problem for images in found.values() for problem in images.problems),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Folder:
-    """The images of `train/`, `val/` or `test/`, class by class and by name; labels number `classes`."""
+def list_tree(folder: Path, root: Path, is_image: Callable[[str], object] = IMAGE_NAME.search) -> Listing:
+    """The files below `root` that are images by their names, folder by folder and by name; each the whole of its file.
 
-    classes: tuple[str, ...]
-    images: Rows
-    files: Files
-    problems: tuple[Problem, ...]
+    Names are paths relative to `folder`. A broken link is a Problem.
+    """
+    began = time.monotonic()
+    paths, sizes, problems, others, other = [], [], [], 0, ""
+    for entry in _walk(root):
+        path = os.path.relpath(entry.path, folder)
+        if not is_image(path):
+            others, other = others + 1, other or as_text(os.fsencode(path))
+        elif not _holds(entry.is_file):
+            problems.append(Problem(as_text(os.fsencode(path)), "it is no file, or a link to one that does not exist"))
+        else:
+            paths.append(os.fsencode(path))
+            sizes.append(entry.stat().st_size)
+    report_listed(f"{folder if root == folder else root.relative_to(folder)}/", len(paths), others, began, other)
+    names, file = [as_text(path) for path in paths], np.arange(len(paths))
+    return Listing.of(names, paths, file=file, size=sizes, problems=tuple(problems))
 
 
-def _scan_classes(folder: Path, root: Path) -> _Folder:
+def label_by_folder(images: Listing, below: str, classes: Sequence[str], split: str) -> Listing:
+    """The images in the folders of `classes`, labelled; a difference for those that lie elsewhere.
+
+    Names are `below`, as in "train/", the folder of a class, and more.
+    """
+    wnids = pc.replace_substring_regex(pc.utf8_slice_codeunits(images.names, len(below)), "/.*$", "")
+    labels = pc.fill_null(pc.index_in(wnids, pa.array(classes, pa.string())), NO_CLASS).to_numpy()
+    labelled = images.put(label=labels).take(np.flatnonzero(labels != NO_CLASS))
+    strangers = wnids.take(np.flatnonzero(labels == NO_CLASS)).to_pylist()
+    if not strangers:
+        return labelled
+    named = list_some(sorted(set(strangers)))
+    difference = f"{split}: {len(strangers):,} images do not lie in a class of the edition: {named}"
+    return replace(labelled, differences=(*images.differences, difference))
+
+
+def _walk(root: Path) -> Iterator[os.DirEntry]:
     with os.scandir(root) as entries:
-        names = sorted(entry.name for entry in entries if holds(entry.is_dir) and not entry.name.startswith("."))
-    if not names:
+        ordered = sorted(entries, key=lambda entry: entry.name)
+    for entry in ordered:
+        if entry.name.startswith("."):
+            continue
+        if _holds(entry.is_dir):
+            yield from _walk(Path(entry.path))
+        else:
+            yield entry
+
+
+def _holds(test: Callable[[], bool]) -> bool:
+    """Whether an entry's is_dir or is_file says so; a link that leads to itself is neither."""
+    try:
+        return test()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise
+
+
+def _scan_classes(folder: Path, root: Path) -> tuple[tuple[str, ...], Listing]:
+    """The class folders of `root` and their images, class by class and by name."""
+    with os.scandir(root) as entries:
+        folders = sorted(entry.name for entry in entries if _holds(entry.is_dir) and not entry.name.startswith("."))
+    if not folders:
         raise DataError(f"{root} holds no class folders; put the images of each class into a folder of its own there.")
-    classes = tuple(as_text(os.fsencode(name)) for name in names)
-    tree = list_tree(folder, root, _is_image)
+    classes = tuple(as_text(os.fsencode(name)) for name in folders)
+    images = list_tree(folder, root, _is_image)
     below = "" if root == folder else f"{root.name}/"
-    parts = [path.removeprefix(below).split("/") for path in tree.rows.paths.to_pylist()]
-    _refuse_deep_images(root, ["/".join(part) for part in parts if len(part) > 2])
-    if loose := [part[0] for part in parts if len(part) == 1]:
-        named = list_some(loose)
-        print(f"{root}: {len(loose):,} images lie beside the class folders and are left out: {named}", flush=True)
-    label_of = {name: label for label, name in enumerate(classes)}
-    rows = np.array([k for k, part in enumerate(parts) if len(part) == 2], np.int64)
-    labels = np.array([label_of[part[0]] for part in parts if len(part) == 2], np.int64)
-    counts = np.bincount(labels, minlength=len(classes))
-    if empty := [classes[label] for label in np.flatnonzero(counts == 0).tolist()]:
-        raise DataError(
-            f"{root}: these classes have no image ({', '.join(IMAGE_FORMATS)}): {', '.join(empty)}. "
-            "Add images to them or remove their folders."
-        )
-    return _Folder(classes, replace(tree.rows.take(rows), labels=labels), tree.files, tree.problems)
-
-
-def _is_image(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in IMAGE_FORMATS  # noqa: PTH122 (a Path for each of millions is slow)
-
-
-def _refuse_deep_images(root: Path, deep: list[str]) -> None:
-    if deep:
+    parts = [name.removeprefix(below).split("/") for name in images.names.to_pylist()]
+    if deep := ["/".join(part) for part in parts if len(part) > 2]:
         raise DataError(
             f"{root}: {len(deep):,} images lie in sub-folders of class folders: {list_some(deep)}. The folder of a "
             "class must hold its images directly; move them there or remove the sub-folders."
         )
+    if loose := [part[0] for part in parts if len(part) == 1]:
+        named = list_some(loose)
+        print(f"{root}: {len(loose):,} images lie beside the class folders and are left out: {named}", flush=True)
+    images = images.take(np.array([row for row, part in enumerate(parts) if len(part) == 2], np.int64))
+    images = label_by_folder(images, below, classes, root.name)
+    counts = np.bincount(images.labels, minlength=len(classes))
+    if empty := [classes[label] for label in np.flatnonzero(counts == 0)]:
+        raise DataError(
+            f"{root}: these classes have no image ({', '.join(IMAGE_FORMATS)}): {', '.join(empty)}. "
+            "Add images to them or remove their folders."
+        )
+    return classes, images
+
+
+def _is_image(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in IMAGE_FORMATS  # noqa: PTH122 (a Path for each of millions is slow)
 
 
 def _refuse_differing_classes(folder: Path, found: dict[str, tuple[str, ...]]) -> None:
@@ -110,16 +159,3 @@ def _refuse_differing_classes(folder: Path, found: dict[str, tuple[str, ...]]) -
             f"{folder}: every split must have the classes of train/, but\n{as_list(differences)}\n"
             "Make the class folders the same in every split."
         )
-
-
-def _list_rows(split: _Folder, rows: np.ndarray) -> Listing:
-    """Each image is a file of its own, and the listing knows no other files."""
-    images = split.images.take(rows)
-    return Listing(
-        files=split.files.paths.take(images.file),
-        file=np.arange(len(rows), dtype=np.int32),
-        offset=images.offset,
-        size=images.size,
-        names=images.paths,
-        labels=images.labels,
-    )

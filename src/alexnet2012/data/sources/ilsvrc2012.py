@@ -1,28 +1,47 @@
-"""ILSVRC-2012 from its official tars or class folders; Kaggle's tree and the parquet shards have their own modules."""
+"""ILSVRC-2012 from its official tars or class folders; Kaggle's tree and the parquet shards have their own modules.
 
-from collections.abc import Callable
+The tars of ILSVRC-2010 are alike: a tar of tars for training, flat numbered tars for the rest.
+"""
+
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.sources import layouts
-from alexnet2012.data.sources.devkit import Devkit, read_devkit
-from alexnet2012.data.sources.ilsvrc import list_numbered_tar, list_train_tar, list_withheld_tar, list_withheld_tree
+from alexnet2012.data.listing import Checksum, Listing, Source, join
+from alexnet2012.data.sources.arrange import (
+    NAMED,
+    arrange_numbered,
+    arrange_train,
+    arrange_withheld,
+    label_by_number,
+    refuse_contradictions,
+    take_numbered,
+)
+from alexnet2012.data.sources.classes import Devkit, read_devkit
+from alexnet2012.data.sources.folders import label_by_folder, list_tree
 from alexnet2012.data.sources.kaggle import list_kaggle
-from alexnet2012.data.sources.labels import Truth, refuse_other_truth
-from alexnet2012.data.sources.names import WNID, list_some
+from alexnet2012.data.sources.layouts import (
+    DEVKIT_2012,
+    EDITION_2012,
+    TESTS_2012,
+    TRAIN_2012,
+    VAL_2012,
+    choose_layout,
+    source_folder,
+)
+from alexnet2012.data.sources.names import WNID, list_some, numbers_of, stems_of
 from alexnet2012.data.sources.parquet import list_parquet
-from alexnet2012.data.sources.rows import arrange_numbered, arrange_train, refuse_added_wnids
-from alexnet2012.data.sources.source import Checksum, Source
-from alexnet2012.data.sources.trees import label_by_folder, list_tree
-from alexnet2012.data.sources.verify import ILSVRC2012, Inventory, verify
+from alexnet2012.data.sources.tars import list_inner_tars, walk_inner_tars, walk_tar
+from alexnet2012.data.sources.verify import ILSVRC2012, verify
 from alexnet2012.errors import DataError
 
 MD5 = {
-    layouts.TRAIN_2012: "1d675b47d978889d74fa0da5fadfb00e",
-    layouts.VAL_2012: "29b22e2961454d5413ddabcf34fc5622",
-    layouts.DEVKIT_2012: "fa75699e90414af021442c21a62c3abf",
-    layouts.TESTS_2012[0]: "e1b8681fff3d63731c599df9b4b6fc02",
+    TRAIN_2012: "1d675b47d978889d74fa0da5fadfb00e",
+    VAL_2012: "29b22e2961454d5413ddabcf34fc5622",
+    DEVKIT_2012: "fa75699e90414af021442c21a62c3abf",
+    TESTS_2012[0]: "e1b8681fff3d63731c599df9b4b6fc02",
 }
 
 
@@ -31,104 +50,126 @@ def find_ilsvrc2012(dataset: DatasetConfig) -> Source:
 
     Raises DataError when images are missing (unless `complete` is false) or labels contradict each other.
     """
-    folder = layouts.source_folder(dataset)
-    readers: dict[str, Callable[[Path], Inventory]] = {
-        "tars": _list_tars,
-        "kaggle": list_kaggle,
-        "parquet": list_parquet,
-        "folder": _list_folders,
-    }
-    layout = layouts.choose_layout(folder, dataset.layout)
-    found = readers[layout](folder)
-    if layout != "tars":
-        found = _with_devkit(found)
-    return verify(found, ILSVRC2012, dataset.complete)
+    folder = source_folder(dataset)
+    layout, archives = choose_layout(folder, dataset.layout), [DEVKIT_2012]
+    if layout == "tars":
+        devkit, archives = read_devkit(folder / DEVKIT_2012, EDITION_2012), [*MD5]
+        source = _with_devkit(_list_tars(folder, devkit), devkit)
+    else:
+        source = {"kaggle": list_kaggle, "parquet": list_parquet, "folder": _list_folders}[layout](folder)
+        if (folder / DEVKIT_2012).is_file():
+            source = _with_devkit(source, read_devkit(folder / DEVKIT_2012, EDITION_2012))
+    there = [name for name in archives if (folder / name).is_file()]
+    source = replace(source, checksums=tuple(Checksum(folder / name, MD5[name]) for name in there))
+    return verify(source, ILSVRC2012, dataset.complete)
 
 
-def _list_tars(folder: Path) -> Inventory:
-    devkit = read_devkit(folder / layouts.DEVKIT_2012, layouts.EDITION_2012)
-    truth = _truth_of(devkit)
-    val, val_problems = list_numbered_tar(folder / layouts.VAL_2012, "val", layouts.EDITION_2012, truth)
-    train, train_problems, strangers = list_train_tar(folder / layouts.TRAIN_2012, devkit.classes)
-    splits, problems = {"train": train, "val": val}, (*train_problems, *val_problems)
-    test = layouts.first_file(folder, layouts.TESTS_2012)
-    if test is not None:
-        splits["test"], test_problems = list_withheld_tar(test, layouts.EDITION_2012)
-        problems += test_problems
-    return Inventory(
-        description=f"ILSVRC-2012 from the official tars in {folder}",
-        folder=folder,
-        classes=devkit.classes,
-        splits=splits,
-        problems=problems,
-        differences=(*strangers, *truth.compare_length(ILSVRC2012.counts["val"])),
-        checksums=tuple(Checksum(folder / name, md5) for name, md5 in MD5.items() if (folder / name).is_file()),
-        official_ids=devkit.official_ids,
-        train_counts=devkit.train_counts,
-    )
+def list_train_tar(archive: Path, classes: tuple[str, ...]) -> Listing:
+    """The training images of a tar of tars; those of no class and the inner tars that are unusable are differences."""
+    tars, problems, others = list_inner_tars(archive)
+    pieces, differences = [], []
+    if unusable := [f"{tar.name} ({tar.fault})" for tar in tars if tar.fault]:
+        differences.append(
+            f"train: {len(unusable):,} members of {archive.name} are named like the tars of classes and cannot be "
+            f"read: {list_some(unusable)}"
+        )
+    usable = [tar for tar in tars if not tar.fault]
+    if not usable:
+        raise DataError(
+            f"{archive} holds no nXXXXXXXX.tar, though a tar of them, one for each class, was expected. "
+            f"{''.join(f'{line}. ' for line in differences)}Use the official archive."
+        )
+    label_of = {wnid: label for label, wnid in enumerate(classes)}
+    for wnid, images in walk_inner_tars(usable, archive.parent, archive.name, others):
+        if wnid in label_of:
+            pieces.append(images.put(label=label_of[wnid]))
+        else:
+            pieces.append(images.take(np.arange(0)))  # for its problems
+            differences.append(f"train: {wnid}.tar, {len(images):,} images, is of no class of the edition")
+    train = join(pieces)
+    return arrange_train(replace(train, problems=(*problems, *train.problems), differences=tuple(differences)), classes)
 
 
-def _list_folders(folder: Path) -> Inventory:
-    classes, differences = _read_class_folders(folder / "train")
-    tree = list_tree(folder, folder / "train")
-    rows, strangers = label_by_folder(tree, folder / "train", folder, classes, "train")
-    train, train_problems = arrange_train(rows, classes, tree.files)
-    problems, differences = [*tree.problems, *train_problems], differences + strangers
-    tree = list_tree(folder, folder / "val")
-    rows, strangers = label_by_folder(tree, folder / "val", folder, classes, "val")
-    val, val_problems = arrange_numbered(rows, "val", layouts.EDITION_2012, tree.files)
-    refuse_added_wnids(rows, val, classes, "val", tree.files)
-    problems, differences = [*problems, *tree.problems, *val_problems], differences + strangers
-    splits = {"train": train, "val": val}
-    if (folder / "test").is_dir():
-        splits["test"], test_problems = list_withheld_tree(folder, folder / "test", layouts.EDITION_2012)
-        problems += test_problems
-    return Inventory(
-        description=f"ILSVRC-2012 from the class folders in {folder}",
-        folder=folder,
-        classes=classes,
-        splits=splits,
-        problems=tuple(problems),
-        differences=differences,
-    )
+def list_numbered_tar(
+    archive: Path, split: str, edition: str, classes: tuple[str, ...], truth: np.ndarray, where: str
+) -> Listing:
+    """The images of a flat tar by their numbers; `truth`, called `where`, has the label of number n at n - 1.
+
+    Raises DataError when there is an image beyond the truth's last line, or one whose name contradicts its label.
+    """
+    images = take_numbered(walk_tar(archive), split, edition)
+    highest = numbers_of(stems_of(images.names)).max(initial=0)
+    if highest > len(truth):
+        raise DataError(
+            f"{where} has {len(truth):,} lines, but {archive} holds image number {highest:,}; line n is the label of "
+            "image n. Fetch both again."
+        )
+    return arrange_numbered(label_by_number(images, truth, where), split, classes)
 
 
-def _read_class_folders(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The classes, and a sentence on the folders that are none."""
-    names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+def compare_length(truth: np.ndarray, where: str, expected: int) -> list[str]:
+    """A sentence when a truth has another number of lines than the edition has images."""
+    return [] if len(truth) == expected else [f"{where} has {len(truth):,} lines; {expected:,} were expected"]
+
+
+def _list_tars(folder: Path, devkit: Devkit) -> Source:
+    truth, where = devkit.val_truth, devkit.truth_name
+    # Val first, for the training images take minutes.
+    val = list_numbered_tar(folder / VAL_2012, "val", EDITION_2012, devkit.classes, truth, where)
+    splits = {"train": list_train_tar(folder / TRAIN_2012, devkit.classes), "val": val}
+    for archive in [folder / name for name in TESTS_2012 if (folder / name).is_file()][:1]:
+        splits["test"] = arrange_withheld(walk_tar(archive), EDITION_2012)
+    return Source(f"ILSVRC-2012 from the official tars in {folder}", folder, devkit.classes, splits)
+
+
+def _list_folders(folder: Path) -> Source:
+    names = sorted(path.name for path in (folder / "train").iterdir() if path.is_dir() and path.name[0] != ".")
     classes = tuple(name for name in names if WNID.fullmatch(name))
-    strangers = [name for name in names if not WNID.fullmatch(name)]
-    if not strangers:
-        return classes, ()
-    return classes, (f"train: these folders are not named nXXXXXXXX as classes are: {list_some(strangers)}",)
+    train, val = (
+        label_by_folder(list_tree(folder, folder / split), f"{split}/", classes, split) for split in ("train", "val")
+    )
+    if strangers := [name for name in names if name not in classes]:
+        difference = f"train: these folders are not named nXXXXXXXX as classes are: {list_some(strangers)}"
+        train = replace(train, differences=(difference, *train.differences))
+    splits = {
+        "train": arrange_train(train, classes),
+        "val": arrange_numbered(take_numbered(val, "val", EDITION_2012), "val", classes),
+    }
+    if (folder / "test").is_dir():
+        splits["test"] = arrange_withheld(list_tree(folder, folder / "test"), EDITION_2012)
+    return Source(f"ILSVRC-2012 from the class folders in {folder}", folder, classes, splits)
 
 
-def _truth_of(devkit: Devkit) -> Truth:
-    return Truth(devkit.val_truth, devkit.classes, f"the validation ground truth of {layouts.DEVKIT_2012}")
-
-
-def _with_devkit(found: Inventory) -> Inventory:
-    """With what the devkit says of the classes, if it lies beside the images.
+def _with_devkit(source: Source, devkit: Devkit) -> Source:
+    """With what the devkit that lies beside the images says of the classes.
 
     Raises DataError when it does not know a class or gives a validation image another label.
     """
-    archive = found.folder / layouts.DEVKIT_2012
-    if not archive.is_file():
-        return found
-    devkit = read_devkit(archive, layouts.EDITION_2012)
     label_of = {wnid: label for label, wnid in enumerate(devkit.classes)}
-    if strangers := [name for name in found.classes if name not in label_of]:
+    if strangers := [name for name in source.classes if name not in label_of]:
         raise DataError(
-            f"{found.description}: {archive.name} does not know the classes {list_some(strangers)}; they are no "
+            f"{source.description}: {DEVKIT_2012} does not know the classes {list_some(strangers)}; they are no "
             "synsets of this edition. Remove them, or use kind: imagefolder."
         )
-    truth = _truth_of(devkit)
-    refuse_other_truth(found.splits["val"], found.classes, truth)
-    labels = [label_of[wnid] for wnid in found.classes]
+    labels = [label_of[wnid] for wnid in source.classes]
+    _refuse_other_truth(source.splits["val"], source.classes, np.array(labels, np.int64), devkit)
     return replace(
-        found,
+        source,
         official_ids=tuple(devkit.official_ids[label] for label in labels),
         train_counts=devkit.train_counts[labels],
-        differences=(*found.differences, *truth.compare_length(ILSVRC2012.counts["val"])),
-        checksums=(*found.checksums, Checksum(archive, MD5[archive.name])),
+        differences=tuple(compare_length(devkit.val_truth, devkit.truth_name, ILSVRC2012.counts["val"])),
     )
+
+
+def _refuse_other_truth(val: Listing, classes: tuple[str, ...], labels: np.ndarray, devkit: Devkit) -> None:
+    """Raises DataError if a validation image is of another class than the devkit says; `labels`: its of `classes`."""
+    numbers = numbers_of(val.names)
+    known = np.flatnonzero((numbers >= 1) & (numbers <= len(devkit.val_truth)))
+    truth = devkit.val_truth[numbers[known] - 1]
+    odd = np.flatnonzero(labels[val.labels[known]] != truth)
+    lines = [
+        f"{val.names[row]} is labelled {classes[val.labels[row]]}, but {devkit.classes[truth[k]]} by the devkit"
+        for k, row in zip(odd[:NAMED], known[odd], strict=False)
+    ]
+    heading = f"{len(odd):,} validation images have other labels than {devkit.truth_name} gives them"
+    refuse_contradictions(heading, lines, len(odd), "One of the two is wrong; fetch them again.")

@@ -1,13 +1,11 @@
-"""Where the files of each source lie, and which of them are missing: names only, in milliseconds, nothing is opened."""
+"""Where the files of ILSVRC's editions and releases lie, and which are missing: names only, nothing is opened."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from alexnet2012.config.datasets import DOWNSAMPLED, RELEASES, TINY_IMAGENET, DatasetConfig
-from alexnet2012.data.sources.downsampled_layouts import check_downsampled
-from alexnet2012.data.sources.shards import find_shards
-from alexnet2012.data.sources.tiny_layouts import check_tiny_imagenet
-from alexnet2012.errors import ConfigError
+from alexnet2012.config.datasets import DatasetConfig
 
 EDITION_2010, EDITION_2012 = "ILSVRC2010", "ILSVRC2012"  # as their files and images are named
 TRAIN_2012 = "ILSVRC2012_img_train.tar"
@@ -36,85 +34,46 @@ TARS_2010 = {
     DEVKIT_2010: "the classes and the validation labels",
     TEST_TRUTH_2010: "the test labels, a download of its own",
 }
+SHARD = re.compile(r".*-(\d+)-of-(\d+)(?:-\w+)?\.parquet")  # some copies add a hash: train-00000-of-00294-a1b2
+LISTED = 20
 
 
 @dataclass(frozen=True)
-class Found:
-    """What of one layout lies in a folder: the files that mark it, and a sentence for each that is missing.
-
-    `parts`: sentences on what a whole edition would need besides, but complete: false does not.
+class Shards:
+    """The parquet shards of a split in `folder`, by name; `wrong` if they are of several sets, `missing` if some are
+    not there: sentences.
     """
 
-    marks: tuple[str, ...]
-    missing: tuple[str, ...]
-    parts: tuple[str, ...] = ()
-
-    def lacks(self, complete: bool) -> list[str]:
-        return [*self.missing, *(self.parts if complete else ())]
+    paths: tuple[Path, ...]
+    wrong: str = ""
+    missing: str = ""
 
 
-def check_source(dataset: DatasetConfig) -> list[str]:
-    """A sentence for each file or folder that the dataset needs and that is not there; empty when all are."""
-    if dataset.folder is None:
-        return []
-    folder = source_folder(dataset)
-    if dataset.kind == "cifar10":
-        return [] if folder.exists() else [f"{folder} does not exist; CIFAR-10 was to be read from it"]
-    if dataset.kind == TINY_IMAGENET:
-        return check_tiny_imagenet(folder, dataset.complete)
-    if not folder.is_dir():
-        return [f"the folder {folder} does not exist; name an existing one as the dataset's folder"]
-    if dataset.kind == "ilsvrc2010":
-        return list(_find_files(folder, TARS_2010).missing)
-    if dataset.kind == DOWNSAMPLED:
-        return check_downsampled(folder, dataset.complete)
-    if dataset.kind == "ilsvrc2012":
-        return _check_2012(folder, dataset.layout, dataset.complete)
-    if dataset.kind in RELEASES:
-        return _check_release(folder, Path(str(dataset.class_list)).expanduser())
-    return []
+class Layout(NamedTuple):
+    """What of one layout lies in a folder: the files that mark it, and a sentence for each that is missing."""
 
-
-def refuse_place_of_packed(where: str, dataset: DatasetConfig, target: Path) -> None:
-    """Raises ConfigError when the dataset's own images lie in `target`, a folder that packing replaces."""
-    if dataset.folder is not None and source_folder(dataset).resolve().is_relative_to(target.resolve()):
-        raise ConfigError(
-            f"{where}: folder {dataset.folder} is where packed images go, and {target} is replaced; move the images to "
-            "another place, and name that as the dataset's folder"
-        )
+    marks: list[str]
+    missing: list[str]
 
 
 def source_folder(dataset: DatasetConfig) -> Path:
+    """The folder that a configuration names."""
     return Path(str(dataset.folder)).expanduser()
 
 
-def choose_layout(folder: Path, layout: str) -> str:
-    """The layout that the configuration names or, for auto, the one that is there, as check_source has found."""
-    return layout if layout != "auto" else next(name for name, look in LAYOUTS_2012.items() if look(folder).marks)
+def check_ilsvrc2010(folder: Path) -> list[str]:
+    """A sentence for each file that is missing."""
+    return _find_files(folder, TARS_2010).missing
 
 
-def kaggle_root(folder: Path) -> Path:
-    """The folder that holds Data/CLS-LOC: `folder`, or the ILSVRC/ in it."""
-    return folder if (folder / KAGGLE_IMAGES).is_dir() else folder / "ILSVRC"
-
-
-def kaggle_table(folder: Path, name: str) -> Path | None:
-    """Kaggle's file `name`, which lies beside ILSVRC/ and that some copies move into it."""
-    root = kaggle_root(folder)
-    return next((place / name for place in (root.parent, root) if (place / name).is_file()), None)
-
-
-def first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
-    return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def _check_2012(folder: Path, layout: str, complete: bool) -> list[str]:
+def check_ilsvrc2012(folder: Path, layout: str, complete: bool) -> list[str]:
+    """A sentence for each file that `layout` lacks or, for auto, the only layout that lies there."""
     if layout != "auto":
-        return LAYOUTS_2012[layout](folder).lacks(complete)
-    looked = {name: look(folder) for name, look in LAYOUTS_2012.items()}
+        return LAYOUTS_2012[layout](folder, complete).missing
+    looked = {name: look(folder, complete) for name, look in LAYOUTS_2012.items()}
     present = [name for name, found in looked.items() if found.marks]
     if len(present) == 1:
-        return looked[present[0]].lacks(complete)
+        return looked[present[0]].missing
     if present:
         found = "; ".join(f"{name} ({', '.join(looked[name].marks)})" for name in present)
         return [f"{folder} holds ILSVRC-2012 in several layouts: {found}; set layout: to the one that is to be read"]
@@ -124,7 +83,8 @@ def _check_2012(folder: Path, layout: str, complete: bool) -> list[str]:
     ]
 
 
-def _check_release(folder: Path, class_list: Path) -> list[str]:
+def check_release(folder: Path, class_list: Path) -> list[str]:
+    """A sentence if there is no list of classes, and if there is no tar."""
     missing = []
     if class_list.is_dir():
         missing.append(f"the class list {class_list} is a folder; name a file with a WordNet id on each of its lines")
@@ -135,45 +95,95 @@ def _check_release(folder: Path, class_list: Path) -> list[str]:
     return missing
 
 
-def _find_files(folder: Path, needed: dict[str, str]) -> Found:
-    marks = tuple(name for name in needed if (folder / name).is_file())
-    missing = (f"{folder / name} is missing: {what}" for name, what in needed.items() if name not in marks)
-    return Found(marks, tuple(missing))
+def choose_layout(folder: Path, layout: str) -> str:
+    """The layout that the configuration names or, for auto, the one that is there, as check_source has found."""
+    return (
+        layout if layout != "auto" else next(name for name, look in LAYOUTS_2012.items() if look(folder, False).marks)
+    )
 
 
-def _find_tars(folder: Path) -> Found:
-    found = _find_files(folder, TARS_2012)
+def kaggle_root(folder: Path) -> Path:
+    """The folder that holds Data/CLS-LOC: `folder`, or the ILSVRC/ in it."""
+    return folder if (folder / KAGGLE_IMAGES).is_dir() else folder / "ILSVRC"
+
+
+def kaggle_table(folder: Path, name: str) -> Path:
+    """Kaggle's file `name`, which lies beside ILSVRC/ and that some copies move into it."""
+    root = kaggle_root(folder)
+    return next((place / name for place in (root.parent, root) if (place / name).is_file()), root.parent / name)
+
+
+def find_shards(folder: Path, split: str) -> Shards:
+    """The split's shards, from data/ or from the folder itself."""
+    within, beside = (tuple(sorted(place.glob(f"{split}-*.parquet"))) for place in (folder / "data", folder))
+    if within and beside:
+        return Shards(within, f"{split}-*.parquet lie in {folder} as well as in its data/; remove one of the two sets")
+    paths = within or beside
+    path_of: dict[tuple[int | str, int | None], Path] = {}  # by number and how many there are
+    for path in paths:
+        match = SHARD.fullmatch(path.name)
+        key = (int(match[1]), int(match[2])) if match else (path.name, None)
+        of_same_number = path_of.setdefault(key, path)
+        other = next((other for (_, total), other in path_of.items() if total != key[1]), of_same_number)
+        if other != path:
+            both = f"{other.name} and {path.name}"
+            return Shards(paths, f"{path.parent} holds shards of two sets, such as {both}; remove those of one set")
+    total = next((total for _, total in path_of), None)
+    missing = [number for number in range(total or 0) if (number, total) not in path_of]
+    if not missing:
+        return Shards(paths)
+    more = f" and {len(missing) - LISTED:,} more" if len(missing) > LISTED else ""
+    named = ", ".join(map(str, missing[:LISTED])) + more
+    place = f"{paths[0].parent}/{split}-*-of-{total:05d}.parquet"
+    return Shards(paths, missing=f"{place}: {len(missing):,} of {total:,} shards are missing: {named}")
+
+
+def lack_shards(folder: Path, split: str, shards: Shards, complete: bool) -> list[str]:
+    """Sentences on what keeps the shards of a split from being read."""
+    lacking = [] if shards.paths else [f"{folder / 'data' / split}-*.parquet are missing"]
+    if shards.wrong:
+        lacking.append(shards.wrong)
+    if shards.missing and complete:
+        lacking.append(f"{shards.missing}; fetch them, or set complete: false to accept the images that are there")
+    return lacking
+
+
+def _find_files(folder: Path, needed: dict[str, str]) -> Layout:
+    marks = [name for name in needed if (folder / name).is_file()]
+    return Layout(marks, [f"{folder / name} is missing: {needed[name]}" for name in needed if name not in marks])
+
+
+def _find_tars(folder: Path, complete: bool) -> Layout:
+    marks, missing = _find_files(folder, TARS_2012)
     # The devkit alone may lie beside any layout, to give the official ids.
-    return Found(tuple(mark for mark in found.marks if mark != DEVKIT_2012), found.missing)
+    return Layout([mark for mark in marks if mark != DEVKIT_2012], missing)
 
 
-def _find_kaggle(folder: Path) -> Found:
+def _find_kaggle(folder: Path, complete: bool) -> Layout:
     images = kaggle_root(folder) / KAGGLE_IMAGES
     missing = [f"{images / name}/ is missing" for name in ("train", "val") if not (images / name).is_dir()]
     for name, what in ((KAGGLE_MAPPING, "the classes"), (KAGGLE_VAL, "the validation labels")):
-        if kaggle_table(folder, name) is None:
-            missing.append(f"{kaggle_root(folder).parent / name} is missing: {what}")
-    return Found((str(images.relative_to(folder)),) if images.is_dir() else (), tuple(missing))
+        if not (table := kaggle_table(folder, name)).is_file():
+            missing.append(f"{table} is missing: {what}")
+    return Layout([str(images.relative_to(folder))] if images.is_dir() else [], missing)
 
 
-def _find_parquet(folder: Path) -> Found:
-    needed = ("train", "validation")
-    shards = {split: find_shards(folder, split) for split in PARQUET_SPLITS}
-    missing = [f"{folder / 'data' / split}-*.parquet are missing" for split in needed if not shards[split].paths]
-    mixed = (found.mixed for found in shards.values() if found.mixed)
-    marks = (f"{shards[split].paths[0].relative_to(folder)}, ..." for split in needed if shards[split].paths)
-    parts = (
-        f"{found.missing}; fetch them, or set complete: false to accept the images that are there"
-        for found in shards.values()
-        if found.missing
-    )
-    return Found(tuple(marks), (*missing, *mixed), tuple(parts))
+def _find_parquet(folder: Path, complete: bool) -> Layout:
+    marks, missing = [], []
+    for split in PARQUET_SPLITS:
+        shards = find_shards(folder, split)
+        if split == "test" and not shards.paths:
+            continue
+        if split != "test" and shards.paths:
+            marks.append(f"{shards.paths[0].relative_to(folder)}, ...")
+        missing += lack_shards(folder, split, shards, complete)
+    return Layout(marks, missing)
 
 
-def _find_folders(folder: Path) -> Found:
+def _find_folders(folder: Path, complete: bool) -> Layout:
     there = [name for name in ("train", "val") if (folder / name).is_dir()]
-    missing = (f"{folder / name}/ is missing" for name in ("train", "val") if name not in there)
-    return Found(tuple(f"{name}/" for name in there), tuple(missing))
+    missing = [f"{folder / name}/ is missing" for name in ("train", "val") if name not in there]
+    return Layout([f"{name}/" for name in there], missing)
 
 
 LAYOUTS_2012 = {"tars": _find_tars, "kaggle": _find_kaggle, "parquet": _find_parquet, "folder": _find_folders}

@@ -1,12 +1,11 @@
 """What the names of images tell, and how names are written into a line."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 # .JPEG in any case, and what gzip makes of it; a name that starts with a dot is some system's own.
@@ -26,18 +25,13 @@ def stems_of(paths: "pa.Array") -> "pa.Array":
     return pc.replace_substring_regex(_without_extension(paths), ADDED_WNID, "")
 
 
-def own_wnids_of(paths: "pa.Array") -> "pa.Array":
-    """The WordNet id that each image's name begins with; null where it does with none."""
+def find_wnids(paths: "pa.Array", pattern: str) -> "pa.Array":
+    """The WordNet id that each image's name begins with (OWN_WNID), or that a copy has added to it (ADDED_WNID); null
+    where there is none.
+    """
     import pyarrow.compute as pc
 
-    return pc.struct_field(pc.extract_regex(_without_extension(paths), OWN_WNID), "wnid")
-
-
-def added_wnids_of(paths: "pa.Array") -> "pa.Array":
-    """The WordNet id that a copy has added to each image's name; null where it has added none."""
-    import pyarrow.compute as pc
-
-    return pc.struct_field(pc.extract_regex(_without_extension(paths), ADDED_WNID), "wnid")
+    return pc.struct_field(pc.extract_regex(_without_extension(paths), pattern), "wnid")
 
 
 def _without_extension(paths: "pa.Array") -> "pa.Array":
@@ -46,7 +40,7 @@ def _without_extension(paths: "pa.Array") -> "pa.Array":
     return pc.replace_substring_regex(pc.replace_substring_regex(paths, "^.*/", ""), EXTENSION, "")
 
 
-def numbers_of(names: "pa.Array") -> np.ndarray:
+def numbers_of(names: "pa.Array") -> "np.ndarray":
     """The eight digits that each name ends with, int64."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -67,3 +61,8 @@ def list_some(items: Sequence[str], limit: int = LISTED) -> str:
     """The first of them in a line, and how many more there are."""
     more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
     return ", ".join(as_text(item) for item in items[:limit]) + more
+
+
+def as_list(lines: Iterable[str]) -> str:
+    """A line for each of them, below a heading."""
+    return "\n".join(f"  - {line}" for line in lines)

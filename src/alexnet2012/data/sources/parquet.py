@@ -1,67 +1,98 @@
-"""Parquet shards as Hugging Face has them, columns image{bytes, path} and label; those of ILSVRC-2012."""
+"""Parquet shards as Hugging Face has them, columns image{bytes, path} and label: ILSVRC-2012 and Tiny ImageNet.
 
+Most copies of Tiny ImageNet lack the names of the images.
+"""
+
+import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from alexnet2012.data.sources import layouts
-from alexnet2012.data.sources.ilsvrc import arrange_withheld
-from alexnet2012.data.sources.names import IMAGE_NAME, as_text, list_some, own_wnids_of
-from alexnet2012.data.sources.rows import Files, Rows, arrange_numbered, arrange_train, join_rows, refuse_added_wnids
-from alexnet2012.data.sources.shards import find_shards
+from alexnet2012.data.listing import Listing, Source, join
+from alexnet2012.data.sources.arrange import (
+    OFFICIAL_STEM,
+    arrange_numbered,
+    arrange_train,
+    arrange_withheld,
+    take_numbered,
+)
+from alexnet2012.data.sources.classes import read_text, read_wnids
+from alexnet2012.data.sources.layouts import EDITION_2012, find_shards
+from alexnet2012.data.sources.names import IMAGE_NAME, OWN_WNID, WNID, find_wnids, list_some, stems_of
+from alexnet2012.data.sources.small_layouts import CLASSES, find_val_shards
 from alexnet2012.data.sources.tars import report_listed
-from alexnet2012.data.sources.verify import Inventory
 from alexnet2012.errors import DataError
 
 NO_LABEL = -1
+STEMS = {"train": OFFICIAL_STEM, "val": r"^val_\d+$"}
 
 
-def list_parquet(folder: Path) -> Inventory:
-    """Only names and labels are read.
+def list_parquet(folder: Path) -> Source:
+    """ILSVRC-2012; only names and labels are read.
 
     Raises DataError when the labels do not number the sorted WordNet ids or contradict the names.
     """
-    train, train_files = read_split(folder, "train")
-    classes, numbers = _read_classes(train, folder)
-    train = replace(train, labels=np.searchsorted(numbers, train.labels))
-    train_listing, train_problems = arrange_train(train, classes, train_files)
-    val, val_files = read_split(folder, "validation")
-    known = np.isin(val.labels, numbers)
-    lacking = (find_shards(folder, split).missing for split in layouts.PARQUET_SPLITS)
-    differences = (*filter(None, lacking), *_describe_unknown(val.labels[~known]))
-    val = val.take(np.flatnonzero(known))
-    val = replace(val, labels=np.searchsorted(numbers, val.labels))
-    val_listing, val_problems = arrange_numbered(val, "val", layouts.EDITION_2012, val_files)
-    refuse_added_wnids(val, val_listing, classes, "val", val_files)
-    splits, problems = {"train": train_listing, "val": val_listing}, (*train_problems, *val_problems)
+    train = read_shards(folder, "train")
+    classes, numbers = _number_classes(train, folder)
+    train = train.put(label=np.searchsorted(numbers, train.labels))
+    val = read_shards(folder, "validation")
+    if len(odd := val.labels[~np.isin(val.labels, numbers)]):
+        named = list_some([str(label) for label in np.unique(odd)])
+        difference = f"val: {len(odd):,} images have labels of which there is no training image: {named}"
+        val = replace(val, differences=(*val.differences, difference))
+    val = val.take(np.flatnonzero(np.isin(val.labels, numbers)))
+    val = take_numbered(val.put(label=np.searchsorted(numbers, val.labels)), "val", EDITION_2012)
+    splits = {"train": arrange_train(train, classes), "val": arrange_numbered(val, "val", classes)}
     if find_shards(folder, "test").paths:
-        test, test_files = read_split(folder, "test")
-        splits["test"], test_problems = arrange_withheld(test, layouts.EDITION_2012, test_files)
-        problems += test_problems
-    return Inventory(f"ILSVRC-2012 from the parquet shards in {folder}", folder, classes, splits, problems, differences)
+        splits["test"] = arrange_withheld(read_shards(folder, "test"), EDITION_2012)
+    return Source(f"ILSVRC-2012 from the parquet shards in {folder}", folder, classes, splits)
 
 
-def read_split(folder: Path, split: str, names: bool = True) -> tuple[Rows, Files]:
+def list_tiny_parquet(folder: Path) -> Source:
+    """Tiny ImageNet: train and val by class and name or, where the shards have no names, by class and row.
+
+    Raises DataError for damaged shards, other columns, and labels that are of no class.
+    """
+    written = {"train": "train", "val": find_val_shards(folder)[0]}
+    splits = {split: read_shards(folder, name, names=False) for split, name in written.items()}
+    numbered = _read_class_names(folder, find_shards(folder, "train").paths[0])
+    classes = tuple(sorted(numbered))
+    label_of = np.array([classes.index(name) for name in numbered], np.int64)
+    for split, images in splits.items():
+        if len(odd := np.flatnonzero((images.labels < 0) | (images.labels >= len(classes)))):
+            raise DataError(
+                f"{folder}: {written[split]}-*.parquet: row {odd[0]:,} has label {images.labels[odd[0]]}, and "
+                f"{len(odd) - 1:,} more are of no class; 0 to {len(classes) - 1} were expected. Use the shards of "
+                "another copy."
+            )
+        images = images.put(label=label_of[images.labels])
+        if not pc.all(pc.fill_null(pc.match_substring_regex(stems_of(images.names), STEMS[split]), False)).as_py():
+            images = images.put(name=_name_by_place(images.labels, classes))
+        splits[split] = arrange_train(images, classes, prefix=f"{split}/", official_names=False)
+    return Source(f"Tiny ImageNet from the parquet shards in {folder}", folder, classes, splits)
+
+
+def read_shards(folder: Path, split: str, names: bool = True) -> Listing:
     """The rows of a split's shards in their order; labels as they are written, NO_LABEL where there is none.
 
-    Raises DataError for damaged shards and other columns, and with `names` for a row without an image's name; without,
-    paths may be null.
+    Shards that are missing are a difference. Raises DataError for damaged shards and other columns, and with `names`
+    for a row without an image's name; without, names may be null.
     """
     began = time.monotonic()
-    shards = find_shards(folder, split).paths
-    rows = join_rows([_read_shard(shard, names).in_file(number) for number, shard in enumerate(shards)])
-    report_listed(f"{len(shards)} shards {split}-*.parquet", len(rows), 0, began)
-    return rows, Files.of([os.fsencode(shard.relative_to(folder)) for shard in shards], "parquet")
+    shards = find_shards(folder, split)
+    images = join([_read_shard(folder, path, names) for path in shards.paths])
+    report_listed(f"{len(shards.paths)} shards {split}-*.parquet", len(images), 0, began)
+    return replace(images, differences=(shards.missing,) if shards.missing else ())
 
 
-def _read_shard(shard: Path, names: bool) -> Rows:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
+def _read_shard(folder: Path, shard: Path, names: bool) -> Listing:
     try:
         with pq.ParquetFile(shard) as file:
             _refuse_other_columns(shard, file.schema_arrow)
@@ -80,13 +111,11 @@ def _read_shard(shard: Path, names: bool) -> Rows:
                 f"{shard}, row {row}: its image.path is {path!r}, though an image's name was expected, which tells its "
                 "place in the edition. Use shards that keep the names, such as those of ILSVRC/imagenet-1k."
             )
-    count = len(labels)
-    return Rows(paths, np.zeros(count, np.int32), np.arange(count), np.zeros(count, np.int64), labels)
+    files = [os.fsencode(shard.relative_to(folder))]
+    return Listing.of(paths, files, offset=np.arange(len(labels)), label=labels, container="parquet")
 
 
-def _refuse_other_columns(shard: Path, schema) -> None:
-    import pyarrow as pa
-
+def _refuse_other_columns(shard: Path, schema: pa.Schema) -> None:
     found = {field.name: field.type for field in schema}
     image, label = found.get("image"), found.get("label")
     inner = {field.name for field in image} if image is not None and pa.types.is_struct(image) else set()
@@ -98,16 +127,12 @@ def _refuse_other_columns(shard: Path, schema) -> None:
         )
 
 
-def _read_classes(train: Rows, folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
+def _number_classes(train: Listing, folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
     """The sorted WordNet ids in the names of the training images, and the number that the label column gives each."""
-    import pyarrow as pa
-
-    wnids = own_wnids_of(train.paths)
+    wnids = find_wnids(train.names, OWN_WNID)
     if wnids.null_count:
-        k = int(np.flatnonzero(wnids.is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(
-            f"{folder}: the training image {as_text(train.paths[k].as_py())} was expected to be named nXXXXXXXX_..."
-        )
+        odd = train.names[int(np.flatnonzero(wnids.is_null())[0])]
+        raise DataError(f"{folder}: the training image {odd} was expected to be named nXXXXXXXX_...")
     pairs = pa.table({"wnid": wnids, "label": train.labels}).group_by(["wnid", "label"]).aggregate([]).sort_by("wnid")
     classes, numbers = pairs["wnid"].to_pylist(), pairs["label"].to_numpy()
     odd = [k for k in range(1, len(classes)) if classes[k] == classes[k - 1] or numbers[k] <= numbers[k - 1]]
@@ -121,8 +146,31 @@ def _read_classes(train: Rows, folder: Path) -> tuple[tuple[str, ...], np.ndarra
     return tuple(classes), numbers
 
 
-def _describe_unknown(labels: np.ndarray) -> tuple[str, ...]:
-    if not len(labels):
-        return ()
-    named = list_some([str(label) for label in np.unique(labels).tolist()])
-    return (f"val: {len(labels):,} images have labels of which there is no training image: {named}",)
+def _name_by_place(labels: np.ndarray, classes: Sequence[str]) -> pa.Array:
+    """Each image's place among the rows of its class, five digits."""
+    place = np.empty(len(labels), np.int64)
+    for label in range(len(classes)):
+        rows = np.flatnonzero(labels == label)
+        place[rows] = np.arange(len(rows))
+    return pa.array([f"{k:05d}" for k in place], pa.string())
+
+
+def _read_class_names(folder: Path, shard: Path) -> list[str]:
+    """The WordNet ids in the order in which labels number them: by the shard's own metadata, else sorted in wnids.txt.
+
+    Raises DataError where neither tells them.
+    """
+    try:
+        metadata = pq.read_schema(shard).metadata or {}
+        names = json.loads(metadata[b"huggingface"])["info"]["features"]["label"]["names"]
+    except (pa.ArrowException, ValueError, KeyError, TypeError):
+        names = []
+    if names and all(WNID.fullmatch(str(name)) for name in names):
+        return list(names)
+    if (beside := folder / CLASSES).is_file():
+        return list(read_wnids(read_text(beside), str(folder)))
+    found = f"names the classes {list_some([str(name) for name in names], 3)}" if names else "does not name the classes"
+    raise DataError(
+        f"{shard} {found}, where WordNet ids were expected; put the official {CLASSES} into {folder}, whose classes, "
+        "sorted, the labels then number."
+    )

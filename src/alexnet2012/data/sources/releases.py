@@ -1,39 +1,27 @@
 """The Fall 2009 and Fall 2011 releases of ImageNet: a tar for each synset, read by a class list."""
 
-import os
 import re
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.listing import Listing, Problem
+from alexnet2012.data.listing import Listing, Source, join
 from alexnet2012.data.packed import SPLITS
-from alexnet2012.data.sources import layouts
-from alexnet2012.data.sources.class_list import read_class_list
-from alexnet2012.data.sources.draw import count_splits, draw_splits
+from alexnet2012.data.sources.arrange import arrange_train
+from alexnet2012.data.sources.classes import read_class_list
+from alexnet2012.data.sources.draw import draw_fractions, find_small_classes
+from alexnet2012.data.sources.layouts import source_folder
 from alexnet2012.data.sources.names import as_text, list_some
-from alexnet2012.data.sources.rows import Files, arrange_train
-from alexnet2012.data.sources.source import Source
 from alexnet2012.data.sources.tars import (
     LIKE_SYNSET_TAR,
     NO_TAR_NAME,
-    PROGRESS_EVERY_S,
     SYNSET_TAR,
     InnerTar,
-    InnerTars,
     list_inner_tars,
-    report_listed,
-    walk_inner_tar,
+    walk_inner_tars,
 )
 from alexnet2012.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 FALL_2009_CLASSES = 10_184  # §6, with 8.9 million images
 TITLES = {"fall2009": "the Fall 2009 release", "fall2011": "the Fall 2011 release"}
@@ -46,32 +34,25 @@ def find_release(dataset: DatasetConfig) -> Source:
 
     Raises DataError when a listed class has no tar or too few images; tars of other classes are ignored.
     """
-    folder = layouts.source_folder(dataset)
+    folder = source_folder(dataset)
     classes = read_class_list(Path(str(dataset.class_list)).expanduser())
-    archives, tar_of = _find_tars(folder, classes)
+    images = _list_classes(folder, classes, _find_tars(folder, classes))
     fractions = {"val": dataset.val_fraction, "test": dataset.test_fraction}
-    generator = np.random.default_rng(dataset.split_seed)
-    parts = {name: _Part() for name in SPLITS}
-    problems, too_few = [], []
-    for label, (listing, found) in enumerate(_list_classes(folder, classes, archives, tar_of)):
-        problems += found
-        counts = count_splits(len(listing), fractions)
-        if counts is None:
-            too_few.append(f"{classes[label]} ({len(listing)})")
-            continue
-        for name, rows in draw_splits(len(listing), counts, generator).items():
-            parts[name].add(listing.take(rows), label)
-    if too_few:
+    counts = np.bincount(images.labels, minlength=len(classes))
+    if len(small := find_small_classes(counts, fractions)):
+        named = list_some([f"{classes[label]} ({counts[label]})" for label in small])
         raise DataError(
-            f"{folder}: {len(too_few):,} classes have too few images to be split into train, val and test: "
-            f"{list_some(too_few)}. Remove them from {dataset.class_list}."
+            f"{folder}: {len(small):,} classes have too few images to be split into train, val and test: {named}. "
+            f"Remove them from {dataset.class_list}."
         )
-    files = _files_of(archives, folder)
-    # One split after another: what one is made of is freed before the next, which counts with 15 million images.
-    splits = {name: parts.pop(name).join(files) for name in SPLITS}
-    description = f"{TITLES[dataset.kind]}, {len(classes):,} classes from {folder}"
+    rows = draw_fractions(images.labels, classes, fractions, dataset.split_seed)
     return Source(
-        description, folder, classes, splits, tuple(problems), part=_describe_part(dataset.kind, len(classes))
+        description=f"{TITLES[dataset.kind]}, {len(classes):,} classes from {folder}",
+        folder=folder,
+        classes=classes,
+        splits={name: images.take(rows[name]) for name in SPLITS},
+        problems=images.problems,
+        part=_describe_part(dataset.kind, len(classes)),
     )
 
 
@@ -82,30 +63,19 @@ def _describe_part(kind: str, classes: int) -> str:
     return f"{classes:,} of {FALL_2009_CLASSES:,} classes"
 
 
-def _find_tars(folder: Path, classes: tuple[str, ...]) -> tuple[list[Path], dict[str, tuple[int, InnerTar]]]:
-    """The archives, and for each class the number of its archive and where in it the class lies.
-
-    A tar of the class's own goes before one inside a tar of the whole release.
-    """
-    archives, tar_of, wanted, ignored, unusable = [], {}, set(classes), set(), {}
+def _find_tars(folder: Path, classes: tuple[str, ...]) -> list[InnerTar]:
+    """The tar of each class, one of the class's own before one inside a tar of the whole release."""
+    wanted, tar_of, ignored, unusable = set(classes), {}, set(), {}
     for path in _find_archives(folder):
-        found = _look_into(path)
-        place = as_text(os.fsencode(path.relative_to(folder)))
-        for wnid, name, reason in found.unusable:
-            unusable[wnid] = f"{place}!{name} ({reason})" if name else f"{place} ({reason})"
-        if found.problems:
-            named = list_some([problem.path for problem in found.problems])
-            count = len(found.problems)
-            print(f"{place}: {count:,} images lie beside the tars of the classes and are left out: {named}", flush=True)
-        archives += [path] if found.tars else []
-        for inner in found.tars:
-            if inner.wnid not in wanted:
-                ignored.add(inner.wnid)
-            elif inner.wnid not in tar_of:
-                tar_of[inner.wnid] = (len(archives) - 1, inner)
-            elif inner.name == "":
-                first = archives[tar_of[inner.wnid][0]]
-                raise DataError(f"{folder} holds two tars of {inner.wnid}, {first} and {path}; remove one of them.")
+        place = as_text(str(path.relative_to(folder)))
+        for tar in _look_into(path, folder):
+            if tar.fault:
+                unusable[tar.wnid] = f"{place}!{tar.name} ({tar.fault})" if tar.name else f"{place} ({tar.fault})"
+            elif tar.wnid not in wanted:
+                ignored.add(tar.wnid)
+            elif tar_of.setdefault(tar.wnid, tar) is not tar and not tar.name:
+                first = tar_of[tar.wnid].archive
+                raise DataError(f"{folder} holds two tars of {tar.wnid}, {first} and {path}; remove one of them.")
     if missing := [wnid for wnid in classes if wnid not in tar_of]:
         seen = [unusable[wnid] for wnid in missing if wnid in unusable]
         raise DataError(
@@ -115,7 +85,7 @@ def _find_tars(folder: Path, classes: tuple[str, ...]) -> tuple[list[Path], dict
         )
     if ignored:
         print(f"{folder}: {len(ignored):,} tars of classes that are not listed are ignored", flush=True)
-    return archives, tar_of
+    return [tar_of[wnid] for wnid in classes]
 
 
 def _find_archives(folder: Path) -> list[Path]:
@@ -125,76 +95,31 @@ def _find_archives(folder: Path) -> list[Path]:
     return sorted(named, key=lambda path: (bool(WHOLE.fullmatch(path.name)), path))
 
 
-def _look_into(path: Path) -> InnerTars:
+def _look_into(path: Path, folder: Path) -> list[InnerTar]:
+    """The tars that a file is or holds; it prints which images lie beside them."""
     match = LIKE_SYNSET_TAR.fullmatch(path.name)
     if match is None:
-        return list_inner_tars(path)
+        tars, problems, _ = list_inner_tars(path)
+        if problems:
+            named = list_some([problem.path for problem in problems])
+            place, count = as_text(str(path.relative_to(folder))), len(problems)
+            print(f"{place}: {count:,} images lie beside the tars of the classes and are left out: {named}", flush=True)
+        return tars
     if not SYNSET_TAR.fullmatch(path.name):
-        return InnerTars(unusable=((match[1].lower(), "", NO_TAR_NAME),))
+        return [InnerTar(path, match[1].lower(), "", fault=NO_TAR_NAME)]
     if not path.is_file():
-        return InnerTars(unusable=((match[1], "", "it is no file, or a link to one that does not exist"),))
-    return InnerTars(tars=(InnerTar(match[1], "", 0, path.stat().st_size),))
+        return [InnerTar(path, match[1], "", fault="it is no file, or a link to one that does not exist")]
+    return [InnerTar(path, match[1], "", 0, path.stat().st_size)]
 
 
-def _list_classes(
-    folder: Path, classes: tuple[str, ...], archives: list[Path], tar_of: dict[str, tuple[int, InnerTar]]
-) -> Iterator[tuple[Listing, tuple[Problem, ...]]]:
-    """Each class's images in canonical order, under labels 0, and its problems."""
-    began = said = time.monotonic()
-    images = others = 0
-    files = _files_of(archives, folder)
-    for wnid in classes:
-        number, inner = tar_of[wnid]
-        walked = walk_inner_tar(archives[number], inner, str(archives[number].relative_to(folder)))
-        listing, duplicates = arrange_train(
-            walked.images.in_file(number), (wnid,), files, prefix="", official_names=False
-        )
-        images, others = images + len(listing), others + walked.others
-        yield listing, (*walked.problems, *duplicates)
-        if time.monotonic() - said >= PROGRESS_EVERY_S:
-            said = time.monotonic()
-            print(f"{folder}: {images:,} images listed so far, at {wnid}", flush=True)
-    report_listed(f"{folder}, {len(classes):,} classes", images, others, began)
-
-
-def _files_of(archives: list[Path], folder: Path) -> Files:
-    return Files.of([os.fsencode(path.relative_to(folder)) for path in archives])
-
-
-@dataclass
-class _Part:
-    """One split, class by class, as columns alone.
-
-    The small pieces are joined into chunks on the way: thousands of them at once would leave the heap in shreds.
-    """
-
-    pieces: list[Listing] = field(default_factory=list)
-    names: list["pa.Array"] = field(default_factory=list)
-    columns: dict[str, list[np.ndarray]] = field(default_factory=lambda: {"file": [], "offset": [], "size": []})
-    counts: list[tuple[int, int]] = field(default_factory=list)
-
-    def add(self, listing: Listing, label: int) -> None:
-        self.pieces.append(listing)
-        self.counts.append((label, len(listing)))
-        if len(self.pieces) >= CHUNK_CLASSES:
-            self._join_pieces()
-
-    def _join_pieces(self) -> None:
-        import pyarrow as pa
-
-        self.names.append(pa.concat_arrays([piece.names for piece in self.pieces]))
-        for name, chunks in self.columns.items():
-            chunks.append(np.concatenate([getattr(piece, name) for piece in self.pieces]))
-        self.pieces.clear()
-
-    def join(self, files: Files) -> Listing:
-        """All of them; the chunks are given up, column by column."""
-        import pyarrow as pa
-
-        if self.pieces:
-            self._join_pieces()
-        names = pa.concat_arrays(self.names)
-        self.names.clear()
-        joined = {name: np.concatenate(self.columns.pop(name)) for name in list(self.columns)}
-        labels, counts = np.array(self.counts, np.int64).T
-        return Listing(files.paths, names=names, labels=np.repeat(labels, counts), **joined)
+def _list_classes(folder: Path, classes: tuple[str, ...], tars: list[InnerTar]) -> Listing:
+    """The images of all classes in canonical order."""
+    chunks, pieces = [], []
+    for label, (wnid, found) in enumerate(walk_inner_tars(tars, folder, f"{folder}, {len(classes):,} classes")):
+        images = arrange_train(found, (wnid,), prefix="", official_names=False)
+        pieces.append(images.put(label=label))
+        # Thousands of small tables at once would leave the heap in shreds.
+        if len(pieces) == CHUNK_CLASSES or wnid == classes[-1]:
+            chunks.append(join(pieces))
+            pieces = []
+    return join(chunks)

@@ -3,17 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.listing import Arrays, Listing
+from alexnet2012.data.listing import Listing, Source
 from alexnet2012.data.packed import JpegImages, open_packed
-from alexnet2012.data.sources.source import Source
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 ORIENTATIONS = 4  # quarter turns, counter-clockwise
 
@@ -21,21 +18,28 @@ ORIENTATIONS = 4  # quarter turns, counter-clockwise
 def find_rotations(dataset: DatasetConfig, data_folder: Path) -> Source:
     """Every image of `dataset.of`, split by split: row 4k + r is image k after r quarter turns, of class 4c + r.
 
-    Raises DataError where that dataset is not packed.
+    Named `<split>/<k, seven digits>-<degrees>`. Raises DataError where that dataset is not packed.
     """
     packed = open_packed(data_folder / str(dataset.of))
-    classes = tuple(
-        f"{name}, turned by {90 * turns:03} degrees" for name in packed.classes for turns in range(ORIENTATIONS)
-    )
-    splits: dict[str, Listing | Arrays] = {}
+    degrees = [f"{90 * turns:03}" for turns in range(ORIENTATIONS)]
+    splits = {}
     for name in packed.counts:
         split = packed.split(name)
-        known = np.repeat(split.labels, ORIENTATIONS)
-        turns = np.tile(np.arange(ORIENTATIONS), len(split))
-        labels = np.where(known < 0, known, ORIENTATIONS * known + turns)
-        splits[name] = Arrays(_name_images(name, len(split)), labels, Rotations(split.images))
+        known, turns = np.repeat(split.labels, ORIENTATIONS), np.tile(np.arange(ORIENTATIONS), len(split))
+        numbers = pa.array(np.repeat(np.arange(len(split)), ORIENTATIONS)).cast(pa.string())
+        images = pc.binary_join_element_wise(name, pc.utf8_lpad(numbers, 7, "0"), "/")
+        splits[name] = Listing.of(
+            pc.binary_join_element_wise(images, pa.array(degrees * len(split), pa.string()), "-"),
+            offset=np.arange(len(turns)),
+            label=np.where(known < 0, known, ORIENTATIONS * known + turns),
+            container="pixels",
+            images=Rotations(split.images),
+        )
     return Source(
-        f"{dataset.of}, digest {packed.digest}, in {ORIENTATIONS} orientations", packed.folder, classes, splits
+        description=f"{dataset.of}, digest {packed.digest}, in {ORIENTATIONS} orientations",
+        folder=packed.folder,
+        classes=tuple(f"{name}, turned by {each} degrees" for name in packed.classes for each in degrees),
+        splits=splits,
     )
 
 
@@ -50,13 +54,3 @@ class Rotations:
             image = self.images[k]
             for turns in range(ORIENTATIONS):
                 yield np.rot90(image, turns)
-
-
-def _name_images(split: str, images: int) -> "pa.Array":
-    """`<split>/<row of the image, seven digits>-<degrees>` of each orientation of each image."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    rows = pc.utf8_lpad(pa.array(np.repeat(np.arange(images), ORIENTATIONS)).cast(pa.string()), 7, "0")
-    degrees = pa.array([f"{90 * turns:03}" for turns in range(ORIENTATIONS)] * images, pa.string())
-    return pc.binary_join_element_wise(pc.binary_join_element_wise(split, rows, "/"), degrees, "-")

@@ -1,18 +1,15 @@
 """The images inside tars and tars of tars, found by walking their headers; nothing is extracted, nothing written."""
 
+import os
 import re
 import tarfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
-import numpy as np
-
-from alexnet2012.data.listing import Problem
+from alexnet2012.data.listing import Listing, Problem
 from alexnet2012.data.sources.names import IMAGE_NAME, as_text
-from alexnet2012.data.sources.rows import Rows
 from alexnet2012.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -23,89 +20,67 @@ NO_TAR_NAME = "its name does not end with .tar; an uncompressed tar was expected
 PROGRESS_EVERY_S = 10.0
 
 
-@dataclass(frozen=True, eq=False)
-class Walked:
-    """The images of one tar in its order, at offsets of the file on disk; `others` counts the members that are none."""
+class InnerTar(NamedTuple):
+    """What is named like a synset's nXXXXXXXX.tar: bytes [start, end) of `archive`, where it is called `name`.
 
-    images: Rows
-    problems: tuple[Problem, ...]
-    others: int
-
-
-@dataclass(frozen=True)
-class InnerTar:
-    """A synset's nXXXXXXXX.tar in bytes [start, end) of a file; `name` as the file calls it, empty for all of it."""
-
-    wnid: str
-    name: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
-class InnerTars:
-    """What lies in a tar of tars. `unusable`: (WordNet id, member, why) of what is named like a synset's tar only.
-
-    `problems`: images beside the tars. `others` counts the members that are none of these.
+    The name is empty where the tar is all of the file. `fault`: why it cannot be read; empty where it can.
     """
 
-    tars: tuple[InnerTar, ...] = ()
-    unusable: tuple[tuple[str, str, str], ...] = ()
-    problems: tuple[Problem, ...] = ()
-    others: int = 0
+    archive: Path
+    wnid: str
+    name: str
+    start: int = 0
+    end: int = 0
+    fault: str = ""
 
 
-def walk_tar(archive: Path) -> Walked:
-    """The images of a flat tar. Raises DataError when it is compressed, cut short or damaged."""
+def walk_tar(archive: Path) -> Listing:
+    """The images of a flat tar, in its order. Raises DataError when it is compressed, cut short or damaged."""
     began = time.monotonic()
-    with _open(archive) as file:
-        walked = _collect(file, 0, archive.stat().st_size, archive, archive.name)
-    report_listed(archive.name, len(walked.images), walked.others, began)
-    return walked
+    images, others = _walk_images(InnerTar(archive, "", "", 0, archive.stat().st_size), archive.parent)
+    report_listed(archive.name, len(images), others, began)
+    return images
 
 
-def walk_tar_of_tars(archive: Path, found: InnerTars) -> Iterator[tuple[str, Walked]]:
-    """(WordNet id, images) of each of the tars `found` in `archive`; offsets are those of `archive` itself.
+def walk_inner_tars(
+    tars: Iterable[InnerTar], folder: Path, title: str, others: int = 0
+) -> Iterator[tuple[str, Listing]]:
+    """(WordNet id, images) of each of `tars`, which lie in `folder`; offsets are those of the file on disk.
 
+    Prints the progress under `title`, and at last how many images there are, and files that are none besides `others`.
     Raises DataError as walk_tar does.
     """
     began = said = time.monotonic()
-    images, others = 0, found.others
-    for inner in found.tars:
-        walked = walk_inner_tar(archive, inner, archive.name)
-        images, others = images + len(walked.images), others + walked.others
-        yield inner.wnid, walked
+    count = 0
+    for tar in tars:
+        images, ignored = _walk_images(tar, folder)
+        count, others = count + len(images), others + ignored
+        yield tar.wnid, images
         if time.monotonic() - said >= PROGRESS_EVERY_S:
             said = time.monotonic()
-            print(f"{archive.name}: {images:,} images listed so far, at {inner.wnid}", flush=True)
-    report_listed(archive.name, images, others, began)
+            print(f"{title}: {count:,} images listed so far, at {tar.wnid}", flush=True)
+    report_listed(title, count, others, began)
 
 
-def list_inner_tars(archive: Path) -> InnerTars:
-    """The synsets' tars inside a tar, in its order. Raises DataError as walk_tar does."""
-    tars, unusable, problems, others = [], [], [], 0
+def list_inner_tars(archive: Path) -> tuple[list[InnerTar], list[Problem], int]:
+    """The synsets' tars inside a tar, in its order; images that lie beside them; the number of its other members.
+
+    Raises DataError as walk_tar does.
+    """
+    tars, problems, others = [], [], 0
     with _open(archive) as file:
         for member in _walk(file, 0, archive.stat().st_size, archive):
             name, start = as_text(member.name), member.offset_data
             if match := LIKE_SYNSET_TAR.fullmatch(member.name):
-                reason = _why_unreadable(member) if SYNSET_TAR.fullmatch(member.name) else NO_TAR_NAME
-                if reason:
-                    unusable.append((match[1].lower(), name, reason))
-                else:
-                    tars.append(InnerTar(match[1], name, start, start + member.size))
+                fault = _why_unreadable(member) if SYNSET_TAR.fullmatch(member.name) else NO_TAR_NAME
+                wnid = match[1].lower() if fault else match[1]
+                tars.append(InnerTar(archive, wnid, name, start, start + member.size, fault))
             elif IMAGE_NAME.search(member.name) and not member.isdir():
                 reason = _why_not(member) or "it lies beside the tars of the classes, not in one of them"
                 problems.append(Problem(f"{archive.name}!{name}", reason))
             elif not member.isdir():
                 others += 1
-    return InnerTars(tuple(tars), tuple(unusable), tuple(problems), others)
-
-
-def walk_inner_tar(archive: Path, inner: InnerTar, archive_name: str) -> Walked:
-    """The images of one synset; `archive_name` is what problems call the file. Raises DataError as walk_tar does."""
-    place, prefix = (f"{archive}!{inner.name}", f"{inner.name}/") if inner.name else (archive, "")
-    with _open(archive) as file:
-        return _collect(file, inner.start, inner.end, place, archive_name, prefix)
+    return tars, problems, others
 
 
 def report_listed(name: str, images: int, others: int, began: float, such_as: str = "") -> None:
@@ -113,25 +88,29 @@ def report_listed(name: str, images: int, others: int, began: float, such_as: st
     print(f"{name}: {images:,} images listed in {time.monotonic() - began:.0f} s{ignored}", flush=True)
 
 
+def _walk_images(tar: InnerTar, folder: Path) -> tuple[Listing, int]:
+    """The images of a tar in `folder`, and how many of its files are none."""
+    archive = tar.archive.relative_to(folder)
+    place, prefix = (f"{tar.archive}!{tar.name}", f"{tar.name}/") if tar.name else (tar.archive, "")
+    names, offsets, sizes, problems, others = [], [], [], [], 0
+    with _open(tar.archive) as file:
+        for member in _walk(file, tar.start, tar.end, place):
+            if member.isdir():
+                continue
+            if not IMAGE_NAME.search(member.name):
+                others += 1
+            elif reason := _why_not(member):
+                problems.append(Problem(as_text(f"{archive}!{prefix}{member.name}"), reason))
+            else:
+                names.append(prefix + as_text(member.name))
+                offsets.append(member.offset_data)
+                sizes.append(member.size)
+    return Listing.of(names, [os.fsencode(archive)], offset=offsets, size=sizes, problems=tuple(problems)), others
+
+
 def _open(archive: Path) -> IO[bytes]:
     # Unbuffered: a header is 512 bytes, and the next one lies behind an image.
     return archive.open("rb", buffering=0)
-
-
-def _collect(file: IO[bytes], start: int, end: int, place: Path | str, archive_name: str, prefix: str = "") -> Walked:
-    names, offsets, sizes, problems, others = [], [], [], [], 0
-    for member in _walk(file, start, end, place):
-        if member.isdir():
-            continue
-        if not IMAGE_NAME.search(member.name):
-            others += 1
-        elif reason := _why_not(member):
-            problems.append(Problem(f"{archive_name}!{prefix}{as_text(member.name)}", reason))
-        else:
-            names.append(prefix + as_text(member.name))
-            offsets.append(member.offset_data)
-            sizes.append(member.size)
-    return Walked(Rows.of(names, np.array(offsets, np.int64), np.array(sizes, np.int64)), tuple(problems), others)
 
 
 def _why_not(member: tarfile.TarInfo) -> str:
@@ -147,16 +126,19 @@ def _why_unreadable(member: tarfile.TarInfo) -> str:
         return f"it is a link (to {as_text(member.linkname)}), and links in archives are not followed"
     if member.issparse():
         return "it is stored as a sparse file, which cannot be read at an offset"
-    if not member.isreg():
-        return "it is no regular file but a device or a pipe"
-    return ""
+    return "" if member.isreg() else "it is no regular file but a device or a pipe"
 
 
 def _walk(file: IO[bytes], start: int, end: int, place: Path | str) -> Iterator[tarfile.TarInfo]:
     """The members of the tar in bytes [start, end) of `file`, with offsets of `file`."""
     if start == end:
         return
-    _refuse_compressed(file, start, place)
+    file.seek(start)
+    if file.read(2) == GZIP_MAGIC:
+        raise DataError(
+            f"{place} is compressed with gzip; images are read at their offsets, which only an uncompressed tar has. "
+            "Gunzip it and keep its name."
+        )
     file.seek(start)
     try:
         # A TarFile that starts in the middle of a file counts its offsets from the file's beginning.
@@ -164,7 +146,11 @@ def _walk(file: IO[bytes], start: int, end: int, place: Path | str) -> Iterator[
             while member := tar.next():
                 tar.members.clear()  # TarFile would keep every one of them
                 if member.offset_data + member.size > end:
-                    raise _cut_short(place, member, start, end)
+                    raise DataError(
+                        f"{place} is cut short: its member {as_text(member.name)} reaches to byte "
+                        f"{member.offset_data + member.size - start:,}, but there are only {end - start:,}. Download "
+                        "it again."
+                    )
                 yield member
             _refuse_early_end(file, tar.offset, start, end, place)
     except tarfile.TarError as error:
@@ -172,22 +158,6 @@ def _walk(file: IO[bytes], start: int, end: int, place: Path | str) -> Iterator[
             f"{place} cannot be read as a tar of {end - start:,} bytes: {error}. It is damaged or cut short; "
             "compare its size with the publisher's and download it again."
         ) from None
-
-
-def _refuse_compressed(file: IO[bytes], start: int, place: Path | str) -> None:
-    file.seek(start)
-    if file.read(2) == GZIP_MAGIC:
-        raise DataError(
-            f"{place} is compressed with gzip; images are read at their offsets, which only an uncompressed tar has. "
-            "Gunzip it and keep its name."
-        )
-
-
-def _cut_short(place: Path | str, member: tarfile.TarInfo, start: int, end: int) -> DataError:
-    return DataError(
-        f"{place} is cut short: its member {as_text(member.name)} reaches to byte "
-        f"{member.offset_data + member.size - start:,}, but there are only {end - start:,}. Download it again."
-    )
 
 
 def _refuse_early_end(file: IO[bytes], offset: int, start: int, end: int, place: Path | str) -> None:

@@ -7,15 +7,12 @@ import numpy as np
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import downloads
-from alexnet2012.data.listing import Arrays, Listing
-from alexnet2012.data.sources import layouts
+from alexnet2012.data.listing import Listing, Source, join
 from alexnet2012.data.sources.draw import draw_fractions, draw_per_class, refuse_few, share_of
-from alexnet2012.data.sources.source import Source
-from alexnet2012.data.sources.tiny_download import OFFICIAL, fetch_tiny_imagenet
-from alexnet2012.data.sources.tiny_layouts import find_place
-from alexnet2012.data.sources.tiny_listing import list_folder
-from alexnet2012.data.sources.tiny_parquet import list_shards
-from alexnet2012.data.sources.tiny_zip import list_zip
+from alexnet2012.data.sources.layouts import source_folder
+from alexnet2012.data.sources.parquet import list_tiny_parquet
+from alexnet2012.data.sources.small_layouts import ACCEPTED, ADDRESS, Place, find_tiny_imagenet_in
+from alexnet2012.data.sources.tiny_tree import PUBLISHED, list_folder, list_zip
 from alexnet2012.data.sources.verify import Expected, verify
 from alexnet2012.errors import DataError
 
@@ -29,7 +26,8 @@ EXPECTED = Expected(
     classes=200,
 )
 VAL_PER_CLASS = 50
-READERS = {"zip": list_zip, "folder": list_folder, "parquet": list_shards}
+READERS = {"zip": list_zip, "folder": list_folder, "parquet": list_tiny_parquet}
+OFFICIAL = downloads.by_address(ADDRESS, PUBLISHED)
 
 
 def find_tiny_imagenet(
@@ -44,12 +42,11 @@ def find_tiny_imagenet(
     looked for in `downloads_folder`, and fetched. Raises DataError when images are missing (unless `complete` is false)
     or labels contradict each other.
     """
-    place = find_place(layouts.source_folder(dataset) if dataset.folder is not None else downloads_folder)
+    place = find_tiny_imagenet_in(source_folder(dataset) if dataset.folder is not None else downloads_folder)
     if place is None and dataset.folder is not None:  # removed since check_source
         raise DataError(f"{dataset.folder} holds no Tiny ImageNet any more; put it back, or name another folder.")
-    if place is None:
-        place = fetch_tiny_imagenet(downloads_folder, way, stall_s)
-    source = verify(READERS[place.layout](place.path), EXPECTED, dataset.complete)
+    layout, path = place or Place("zip", _fetch(way, downloads_folder, stall_s))
+    source = verify(READERS[layout](path), EXPECTED, dataset.complete)
     splits = split_officially(source, dataset) if dataset.splits == "official" else split_merged(source, dataset)
     return replace(source, splits=splits, part="; ".join(filter(None, [describe_splits(dataset), source.part])))
 
@@ -73,18 +70,17 @@ def describe_splits(dataset: DatasetConfig) -> str:
     return f"merged splits: all labelled images, {shares}, seed {seed}"
 
 
-def split_officially(source: Source, dataset: DatasetConfig) -> dict[str, Listing | Arrays]:
+def split_officially(source: Source, dataset: DatasetConfig) -> dict[str, Listing]:
     """Test is the official val; val is VAL_PER_CLASS images of each class drawn from train with `split_seed`."""
-    train, test = _labelled(source)
+    train = source.splits["train"]
     refuse_few(train.labels, source.classes, VAL_PER_CLASS, "set splits: merged")
     kept, drawn = draw_per_class(train.labels, VAL_PER_CLASS, dataset.split_seed)
-    return {"train": train.take(kept), "val": train.take(drawn), "test": test}
+    return {"train": train.take(kept), "val": train.take(drawn), "test": source.splits["val"]}
 
 
-def split_merged(source: Source, dataset: DatasetConfig) -> dict[str, Listing | Arrays]:
+def split_merged(source: Source, dataset: DatasetConfig) -> dict[str, Listing]:
     """Val and test are fractions of all labelled images of each class, drawn with `split_seed`; train is the rest."""
-    train, val = _labelled(source)
-    merged = _join(train, val)
+    merged = join([source.splits["train"], source.splits["val"]])
     merged = merged.take(np.argsort(merged.labels, kind="stable"))
     rows = draw_fractions(merged.labels, source.classes, _fractions(dataset), dataset.split_seed)
     return {name: merged.take(rows[name]) for name in ("train", "val", "test")}
@@ -94,22 +90,13 @@ def _fractions(dataset: DatasetConfig) -> dict[str, float]:
     return {"val": dataset.val_fraction, "test": dataset.test_fraction}
 
 
-def _labelled(source: Source) -> tuple[Listing, Listing]:
-    train, val = source.splits["train"], source.splits["val"]
-    assert isinstance(train, Listing) and isinstance(val, Listing)
-    return train, val
-
-
-def _join(first: Listing, second: Listing) -> Listing:
-    """The images of both, whose files lie in one folder and hold images in one way."""
-    import pyarrow as pa
-
-    return Listing(
-        files=pa.concat_arrays([first.files, second.files]),
-        file=np.concatenate([first.file, second.file + np.int32(len(first.files))]),
-        offset=np.concatenate([first.offset, second.offset]),
-        size=np.concatenate([first.size, second.size]),
-        names=pa.concat_arrays([first.names, second.names]),
-        labels=np.concatenate([first.labels, second.labels]),
-        container=first.container,
-    )
+def _fetch(way: downloads.Way, downloads_folder: Path, stall_s: float) -> Path:
+    """The archive. Raises DataError with the reason why it could not be fetched, and other ways."""
+    print(f"Tiny ImageNet: fetching {way.name} ...", flush=True)
+    try:
+        return downloads.fetch(way, downloads_folder, stall_s)
+    except DataError as error:
+        raise DataError(
+            f"Tiny ImageNet could not be fetched from {way.name}: {error}. The next run goes on where a download "
+            f"was broken off; or put {ACCEPTED} into {downloads_folder}, or name it as the dataset's folder."
+        ) from None

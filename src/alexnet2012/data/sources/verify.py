@@ -1,15 +1,13 @@
 """Whether what was listed is the whole edition; if not, what is missing, before a GPU-day is spent on it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from alexnet2012.data.listing import WITHHELD, Arrays, Listing, Problem
+from alexnet2012.data.listing import WITHHELD, Source
+from alexnet2012.data.sources.draw import keep_classes
 from alexnet2012.data.sources.layouts import EDITION_2010, EDITION_2012
-from alexnet2012.data.sources.names import LISTED, list_some, numbers_of
-from alexnet2012.data.sources.source import Checksum, Source, as_list
+from alexnet2012.data.sources.names import LISTED, as_list, list_some, numbers_of
 from alexnet2012.errors import DataError
 
 
@@ -50,106 +48,61 @@ ILSVRC2010 = Expected(
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Inventory:
-    """All that was listed of an edition. `classes`: those that it defines, sorted, be there images of them or not.
-
-    `train_counts`: the published number of training images of each class, where known. `differences`: sentences on what
-    the reader of the layout found missing or did not expect.
-    """
-
-    description: str
-    folder: Path
-    classes: tuple[str, ...]
-    splits: dict[str, Listing | Arrays]
-    problems: tuple[Problem, ...] = ()
-    differences: tuple[str, ...] = ()
-    checksums: tuple[Checksum, ...] = ()
-    official_ids: tuple[int, ...] | None = None
-    train_counts: np.ndarray | None = None
-
-
-def verify(found: Inventory, expected: Expected, complete: bool) -> Source:
+def verify(source: Source, expected: Expected, complete: bool) -> Source:
     """The source, which is the whole edition if `complete`; else what there is of it, with `part` saying what.
 
-    Raises DataError that lists every difference if the edition was to be complete, and when a split has no image.
+    Its `classes` are those that the edition defines, be there images of them or not. Problems and differences of the
+    splits become its own. Raises DataError that lists every difference if the edition was to be complete, and when a
+    split has no image.
     """
-    differences = _compare(found, expected)
+    problems = tuple(problem for images in source.splits.values() for problem in images.problems)
+    differences = _compare(source, expected)
     if differences and complete:
         raise DataError(
-            f"{found.description} is not the whole of {expected.title}:\n{as_list(differences)}\n"
+            f"{source.description} is not the whole of {expected.title}:\n{as_list(differences)}\n"
             "Fetch what is missing again, or set complete: false to accept the images as they are, for trials."
         )
     if differences:
         print(f"{expected.title} is not complete, which complete: false accepts:\n{as_list(differences)}", flush=True)
-    source = Source(
-        description=found.description,
-        folder=found.folder,
-        classes=found.classes,
-        splits=found.splits,
-        problems=found.problems,
-        checksums=found.checksums,
-        official_ids=found.official_ids,
-    )
-    source = drop_empty_classes(source)
+    source = drop_empty_classes(replace(source, problems=problems, differences=tuple(differences)))
     for split in ("train", "val"):
         if not len(source.splits[split]):
-            raise DataError(f"{found.description}: there is no {split} image that could be taken. Fetch them again.")
+            raise DataError(f"{source.description}: there is no {split} image that could be taken. Fetch them again.")
     return replace(source, part=_describe_part(source, expected)) if differences else source
 
 
 def drop_empty_classes(source: Source) -> Source:
     """Without the classes that have no training image and without their val and test images; it prints which."""
-    counts = _count_by_class(source.splits["train"], source.classes)
+    counts = source.count_images("train")
     if counts.all():
         return source
-    kept = np.flatnonzero(counts)
-    empty = [source.classes[c] for c in np.flatnonzero(counts == 0).tolist()]
+    empty = [source.classes[label] for label in np.flatnonzero(counts == 0)]
     print(f"{len(empty):,} classes have no training image and are left out: {list_some(empty)}", flush=True)
-    return keep_classes(source, kept)
+    return keep_classes(source, np.flatnonzero(counts))
 
 
-def keep_classes(source: Source, kept: np.ndarray) -> Source:
-    """With the classes `kept` (ascending labels) and their images alone; images of withheld labels stay."""
-    new_label = np.full(len(source.classes), -2)
-    new_label[kept] = np.arange(len(kept))
-    splits = {}
-    for name, listing in source.splits.items():
-        labels = np.where(listing.labels == WITHHELD, WITHHELD, new_label[listing.labels])
-        rows = np.flatnonzero(labels != -2)
-        splits[name] = replace(listing.take(rows), labels=labels[rows])
-    ids = source.official_ids
-    return replace(
-        source,
-        classes=tuple(source.classes[c] for c in kept.tolist()),
-        splits=splits,
-        official_ids=None if ids is None else tuple(ids[c] for c in kept.tolist()),
-    )
-
-
-def _compare(found: Inventory, expected: Expected) -> list[str]:
-    differences = list(found.differences)
-    if len(found.classes) != expected.classes:
-        differences.append(f"{len(found.classes):,} of {expected.classes:,} classes are known")
-    differences += _compare_train(found, expected)
+def _compare(source: Source, expected: Expected) -> list[str]:
+    differences = [sentence for images in source.splits.values() for sentence in images.differences]
+    differences += source.differences
+    if len(source.classes) != expected.classes:
+        differences.append(f"{len(source.classes):,} of {expected.classes:,} classes are known")
+    differences += _compare_train(source, expected)
     for split in ("val", "test"):
-        if split in found.splits:
-            differences += _compare_split(found, split, expected)
+        if split in source.splits:
+            differences += _compare_split(source, split, expected)
         elif split not in expected.optional:
             differences.append(f"{split}: none of {expected.counts[split]:,} images")
     return differences
 
 
-def _compare_train(found: Inventory, expected: Expected) -> list[str]:
-    train, total = found.splits["train"], expected.counts["train"]
-    low, high = (np.full(len(found.classes), bound) for bound in expected.train_per_class)
-    if found.train_counts is not None:
-        low = high = found.train_counts
-    differing = _compare_classes("train", train, found.classes, low, high)
-    differing_total = f"train: {len(train):,} of {total:,} images"
-    if len(train) == total:
+def _compare_train(source: Source, expected: Expected) -> list[str]:
+    count, total = len(source.splits["train"]), expected.counts["train"]
+    low, high = expected.train_per_class if source.train_counts is None else [source.train_counts] * 2
+    differing = _compare_classes(source, "train", low, high)
+    if count == total:
         return differing
-    if found.train_counts is not None and not differing and not expected.sure_of_train:
+    differing_total = f"train: {count:,} of {total:,} images"
+    if source.train_counts is not None and not differing and not expected.sure_of_train:
         print(
             f"{differing_total}; every class has as many as the devkit says, and that total is from secondary sources, "
             "so all of them count as there",
@@ -159,54 +112,38 @@ def _compare_train(found: Inventory, expected: Expected) -> list[str]:
     return [differing_total, *differing]
 
 
-def _compare_split(found: Inventory, split: str, expected: Expected) -> list[str]:
-    listing, total = found.splits[split], expected.counts[split]
-    differences = [f"{split}: {len(listing):,} of {total:,} images"] if len(listing) != total else []
+def _compare_split(source: Source, split: str, expected: Expected) -> list[str]:
+    images, total = source.splits[split], expected.counts[split]
+    differences = [f"{split}: {len(images):,} of {total:,} images"] if len(images) != total else []
     if expected.edition:
-        differences += _compare_numbers(listing, split, expected)
-    if split in expected.per_class and not (listing.labels == WITHHELD).all():
-        each = np.full(len(found.classes), expected.per_class[split])
-        differences += _compare_classes(split, listing, found.classes, each, each)
+        numbers = numbers_of(images.names)
+        missing = np.setdiff1d(np.arange(1, total + 1), numbers)
+        beyond = numbers[(numbers > total) | (numbers < 1)]
+        for what, odd in (("missing", missing), ("not expected", beyond)):
+            if len(odd):
+                names = [f"{expected.edition}_{split}_{number:08d}" for number in odd]
+                differences.append(f"{split}: {what}: {list_some(names, LISTED)}")
+    if split in expected.per_class and not (images.labels == WITHHELD).all():
+        differences += _compare_classes(source, split, expected.per_class[split], expected.per_class[split])
     return differences
 
 
-def _compare_numbers(listing: Listing, split: str, expected: Expected) -> list[str]:
-    total, differences = expected.counts[split], []
-    there = np.zeros(total + 1, bool)
-    numbers = numbers_of(listing.names)
-    there[numbers[numbers <= total]] = True
-    missing = np.flatnonzero(~there[1:]) + 1
-    beyond = numbers[(numbers > total) | (numbers < 1)]
-    for what, odd in (("missing", missing), ("not expected", beyond)):
-        if len(odd):
-            names = [f"{expected.edition}_{split}_{n:08d}" for n in odd[:LISTED].tolist()]
-            more = f" and {len(odd) - LISTED:,} more" if len(odd) > LISTED else ""
-            differences.append(f"{split}: {what}: {', '.join(names)}{more}")
-    return differences
-
-
-def _compare_classes(
-    split: str, listing: Listing | Arrays, classes: Sequence[str], low: np.ndarray, high: np.ndarray
-) -> list[str]:
-    counts = _count_by_class(listing, classes)
+def _compare_classes(source: Source, split: str, low: np.ndarray | int, high: np.ndarray | int) -> list[str]:
+    """A sentence on the classes that have fewer images than `low` or more than `high`, numbers for each or for all."""
+    counts = source.count_images(split)
+    low, high = np.broadcast_to(low, counts.shape), np.broadcast_to(high, counts.shape)
     lines = []
-    for c in np.flatnonzero((counts < low) | (counts > high)).tolist():
-        at_least = "at least " if low[c] < high[c] else ""
-        if counts[c] < low[c]:
-            lines.append(f"{classes[c]} lacks {at_least}{low[c] - counts[c]:,} of {low[c]:,}")
+    for label in np.flatnonzero((counts < low) | (counts > high)):
+        name, count, least, most = source.classes[label], counts[label], low[label], high[label]
+        at_least = "at least " if least < most else ""
+        if count < least:
+            lines.append(f"{name} lacks {at_least}{least - count:,} of {least:,}")
         else:
-            lines.append(f"{classes[c]} has {at_least}{counts[c] - high[c]:,} too many, {counts[c]:,}")
-    return [f"{split}, {len(lines):,} classes: {'; '.join(lines[:LISTED])}{_more(lines)}"] if lines else []
-
-
-def _more(lines: list[str]) -> str:
-    return f"; and {len(lines) - LISTED:,} more classes" if len(lines) > LISTED else ""
-
-
-def _count_by_class(listing: Listing | Arrays, classes: Sequence[str]) -> np.ndarray:
-    return np.bincount(listing.labels[listing.labels >= 0], minlength=len(classes))
+            lines.append(f"{name} has {at_least}{count - most:,} too many, {count:,}")
+    more = f"; and {len(lines) - LISTED:,} more classes" if len(lines) > LISTED else ""
+    return [f"{split}, {len(lines):,} classes: {'; '.join(lines[:LISTED])}{more}"] if lines else []
 
 
 def _describe_part(source: Source, expected: Expected) -> str:
-    images = [f"{len(listing):,} of {expected.counts[split]:,} {split}" for split, listing in source.splits.items()]
+    images = [f"{len(images):,} of {expected.counts[split]:,} {split}" for split, images in source.splits.items()]
     return f"incomplete: {', '.join(images)} images, {len(source.classes)} of {expected.classes} classes"

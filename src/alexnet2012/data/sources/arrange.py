@@ -1,0 +1,125 @@
+"""Images as they lie in a source become a split: canonical names, canonical order, each name once, one class for each.
+
+A wrong label would be trained in silence, so that names, folders and truths must tell the same class of an image.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from alexnet2012.data.listing import WITHHELD, Listing, Problem
+from alexnet2012.data.sources.names import ADDED_WNID, OWN_WNID, as_text, find_wnids, numbers_of, stems_of
+from alexnet2012.errors import DataError
+
+OFFICIAL_STEM = r"^n\d{8}_\d+$"
+NO_CLASS = -2
+NAMED = 5
+
+
+def arrange_train(
+    images: Listing, classes: Sequence[str], prefix: str = "train/", official_names: bool = True
+) -> Listing:
+    """Named train/<wnid>/<stem> and ordered by (wnid, stem); of several with one name, the source's first is taken.
+
+    Raises DataError for a WordNet id in a name that is not the image's class. With `official_names` every stem is to be
+    a WordNet id and a number, and any other is a Problem.
+    """
+    for pattern in (OWN_WNID, ADDED_WNID):
+        refuse_other_classes(images, pattern, classes, "training images")
+    if official_names:
+        reason = "its name is not nXXXXXXXX_ and a number, as every training image of the edition is named"
+        images = _take_named(images, OFFICIAL_STEM, reason)
+    keys = pa.table({"label": images.labels, "stem": stems_of(images.names), "row": np.arange(len(images))})
+    keys = keys.sort_by([(name, "ascending") for name in keys.column_names]).combine_chunks()
+    folders = pa.array([prefix + wnid for wnid in classes], pa.string()).take(keys["label"])
+    names = pc.binary_join_element_wise(folders, keys["stem"], "/")
+    return _take_firsts(images.take(keys["row"]), names)
+
+
+def take_numbered(images: Listing, split: str, edition: str) -> Listing:
+    """Those named as numbered images of an edition are, ILSVRC2012_val_00000001; a Problem for each of the others."""
+    reason = f"its name is not {edition}_{split}_ and eight digits, so nothing tells its label or its place"
+    return _take_named(images, rf"^{edition}_{split}_\d{{8}}$", reason)
+
+
+def label_by_number(images: Listing, truth: np.ndarray, where: str) -> Listing:
+    """The numbered images that have a label in `truth` (number n at n - 1; negative: none); Problems for the others."""
+    numbers = numbers_of(stems_of(images.names))
+    known = (numbers >= 1) & (numbers <= len(truth))
+    known[known] = truth[numbers[known] - 1] >= 0
+    labelled = _take_known(images, known, f"{where} has no label for it")
+    return labelled.put(label=truth[numbers[known] - 1])
+
+
+def arrange_numbered(images: Listing, split: str, classes: Sequence[str]) -> Listing:
+    """Numbered images, named <split>/<stem> and ordered by number; of several with one number the first is taken.
+
+    Raises DataError for one number under two labels, and for a WordNet id in a name that is not the image's class.
+    """
+    refuse_other_classes(images, ADDED_WNID, classes, "validation images" if split == "val" else "test images")
+    order = np.argsort(numbers_of(stems_of(images.names)), kind="stable")
+    images = images.take(order)
+    stems = stems_of(images.names)
+    again = pc.equal(stems[1:], stems[:-1]).to_numpy(zero_copy_only=False)
+    if len(odd := np.flatnonzero(again & (images.labels[1:] != images.labels[:-1]))):
+        first, second = (images.find_place(odd[0] + k) for k in (0, 1))
+        raise DataError(
+            f"{len(odd):,} images come again with other labels, such as {first} and {second}; only one of them can be "
+            "right. Fetch them again."
+        )
+    return _take_firsts(images, pc.binary_join_element_wise(pa.scalar(split), stems, "/"))
+
+
+def arrange_withheld(images: Listing, edition: str) -> Listing:
+    """The numbered test images, whatever labels they have: the true ones are not public."""
+    return arrange_numbered(take_numbered(images, "test", edition).put(label=WITHHELD), "test", ())
+
+
+def refuse_other_classes(images: Listing, pattern: str, classes: Sequence[str], what: str) -> None:
+    """Raises DataError if the WordNet id that `pattern` finds in an image's name is not the one that it is labelled.
+
+    A negative label is none; `what` they are, as in "training images".
+    """
+    told = find_wnids(images.names, pattern)
+    labelled = pa.array(classes, pa.string()).take(pa.array(images.labels, mask=images.labels < 0))
+    odd = np.flatnonzero(pc.fill_null(pc.not_equal(told, labelled), False))
+    refuse_contradictions(
+        f"{len(odd):,} {what} are of another class by their names than they are listed under",
+        [f"{images.find_place(k)} is of {told[k]} by its name, but listed under {labelled[k]}" for k in odd[:NAMED]],
+        len(odd),
+        "One of the two is wrong, and so would be what is trained on them; fetch them again.",
+    )
+
+
+def refuse_contradictions(heading: str, lines: list[str], count: int, advice: str) -> None:
+    """Raises DataError with the first NAMED of `count` contradictions, if there is any."""
+    if count:
+        more = f"; and {count - NAMED:,} more" if count > NAMED else ""
+        raise DataError(f"{heading}: {'; '.join(lines[:NAMED])}{more}. {advice}")
+
+
+def _take_named(images: Listing, pattern: str, reason: str) -> Listing:
+    """The images whose stems match; a Problem for each of the others."""
+    known = pc.match_substring_regex(stems_of(images.names), pattern)
+    return _take_known(images, known.to_numpy(zero_copy_only=False), reason)
+
+
+def _take_known(images: Listing, known: np.ndarray, reason: str) -> Listing:
+    problems = (Problem(images.find_place(row), reason) for row in np.flatnonzero(~known))
+    return replace(images.take(np.flatnonzero(known)), problems=(*images.problems, *problems))
+
+
+def _take_firsts(images: Listing, names: pa.Array) -> Listing:
+    """The images, which are in order, by their canonical names; a Problem for each that comes again."""
+    names = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+    again = np.zeros(len(images), bool)
+    again[1:] = pc.equal(names[1:], names[:-1])
+    firsts, problems = np.flatnonzero(~again), []
+    for row in np.flatnonzero(again):
+        first = images.find_place(firsts[np.searchsorted(firsts, row) - 1])
+        reason = f"{first} is {as_text(names[row].as_py())} already; only that one is taken"
+        problems.append(Problem(images.find_place(row), reason))
+    return replace(images.take(firsts).put(name=names.take(firsts)), problems=(*images.problems, *problems))

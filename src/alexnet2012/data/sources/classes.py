@@ -1,0 +1,171 @@
+"""Which classes there are: the development kits of ILSVRC-2010 and -2012, and files that name classes.
+
+The kits number the classes by an id of their own (ILSVRC2012_ID), which is not the order of the WordNet ids. A class's
+label here is its rank among the sorted WordNet ids of the leaf synsets. The kits list the inner nodes of the hierarchy
+as well (676 in 2010, 860 in 2012), which have no images.
+"""
+
+import io
+import re
+import tarfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from alexnet2012.data.sources.names import WNID, as_text, list_some
+from alexnet2012.data.sources.small_layouts import CLASSES
+from alexnet2012.errors import DataError
+
+SYNSETS = "data/meta.mat"
+NUMBERED = re.compile(r"(n\d{8})\s+(\d{1,6})(?:\s|$)", re.ASCII)
+
+
+@dataclass(frozen=True, eq=False)
+class Devkit:
+    """Classes in the order of their labels: WordNet ids, the edition's own ids, published numbers of training images.
+
+    `val_truth`: labels int64 of the validation images, number n at n - 1; `truth_name`: what messages call it.
+    """
+
+    classes: tuple[str, ...]
+    official_ids: tuple[int, ...]
+    train_counts: np.ndarray
+    truth_name: str
+    val_truth: np.ndarray
+
+    def read_truth(self, text: str, where: str) -> np.ndarray:
+        """Labels from a file with an id of the edition on each line. Raises DataError with the number of a bad line."""
+        lines = [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
+        label_of = {str(number): label for label, number in enumerate(self.official_ids)}
+        for number, line in enumerate(lines, 1):
+            if line not in label_of:
+                raise DataError(
+                    f"{where}, line {number}: {line!r} is not the id of a class; a number from "
+                    f"{min(self.official_ids)} to {max(self.official_ids)} was expected. Fetch the file again."
+                )
+        return np.array([label_of[line] for line in lines], np.int64)
+
+
+def read_devkit(archive: Path, edition: str) -> Devkit:
+    """From the official .tar.gz, in memory. Raises DataError when it is damaged or not of `edition` (ILSVRC2012)."""
+    truth = f"data/{edition}_validation_ground_truth.txt"
+    members = _read_members(archive, (SYNSETS, truth))
+    wnids, ids, counts = _read_synsets(members[SYNSETS], f"{archive}!{SYNSETS}", f"{edition}_ID")
+    name = f"the validation ground truth of {archive.name}"
+    devkit = Devkit(wnids, ids, np.array(counts, np.int64), name, np.empty(0, np.int64))
+    labels = devkit.read_truth(members[truth].decode("ascii", "replace"), f"{archive}!{truth}")
+    return replace(devkit, val_truth=labels)
+
+
+def read_class_list(path: Path) -> tuple[str, ...]:
+    """The WordNet ids that begin the lines of a file, sorted; # begins a comment.
+
+    Raises DataError for another word, an id that comes twice, and fewer than two ids.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder; a file with a WordNet id on each line was expected.") from None
+    line_of: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        wnid = next(iter(line.partition("#")[0].split()), None)
+        if wnid is None:
+            continue
+        if not WNID.fullmatch(wnid):
+            raise DataError(f"{path}, line {number}: {wnid!r} is no WordNet id; n and eight digits were expected.")
+        if wnid in line_of:
+            raise DataError(
+                f"{path} names {wnid} twice, in lines {line_of[wnid]} and {number}; each class was expected once. "
+                "Remove one of the lines."
+            )
+        line_of[wnid] = number
+    if len(line_of) < 2:
+        raise DataError(f"{path} names {len(line_of)} classes; two or more were expected, each on a line of its own.")
+    return tuple(sorted(line_of))
+
+
+def read_class_numbers(path: Path, classes: int) -> tuple[str, ...]:
+    """The WordNet id of class 1, of class 2, ...: lines of an id, its number and a word, as in map_clsloc.txt.
+
+    Raises DataError for another line, an id or a number that comes twice, and a number from 1 to `classes` without id.
+    """
+    wnid_of: dict[int, str] = {}
+    for place, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        match = NUMBERED.match(line)
+        if match and 1 <= int(match[2]) <= classes and int(match[2]) not in wnid_of:
+            wnid_of[int(match[2])] = match[1]
+        elif line.strip():
+            raise DataError(
+                f"{path}, line {place}: {as_text(line)!r} was expected to be a WordNet id and a number from 1 to "
+                f"{classes:,} that no line before it has. Fetch it again, or remove it."
+            )
+    if len(set(wnid_of.values())) < classes:
+        raise DataError(
+            f"{path} has {len(set(wnid_of.values())):,} WordNet ids for {len(wnid_of):,} numbers; {classes:,} of both "
+            "were expected. Fetch it again, or remove it."
+        )
+    return tuple(wnid_of[number] for number in range(1, classes + 1))
+
+
+def read_wnids(text: str, where: str) -> tuple[str, ...]:
+    """The WordNet ids of Tiny ImageNet's wnids.txt, sorted.
+
+    Raises DataError for a line that is none, or one that comes twice.
+    """
+    lines = text.split()
+    odd = [line for line in lines if not WNID.fullmatch(line)]
+    twice = sorted({line for line in lines if lines.count(line) > 1})
+    for what, names in (("lines that are no WordNet ids", odd), ("classes that come twice", twice)):
+        if names:
+            raise DataError(f"{where}: {CLASSES} has {what}: {list_some(names)}. Fetch it again.")
+    return tuple(sorted(lines))
+
+
+def read_text(path: Path) -> str:
+    """The file's text; raises DataError where it is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not text in UTF-8; it is damaged. Fetch it again.") from None
+
+
+def _read_members(archive: Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
+    found = {}
+    try:
+        with tarfile.open(archive, "r:*") as tar:
+            for member in tar:
+                name = next((name for name in wanted if f"/{member.name}".endswith(f"/{name}")), None)
+                if name and member.isreg() and (content := tar.extractfile(member)):
+                    found[name] = content.read()
+    except (OSError, EOFError, tarfile.TarError, ValueError) as error:
+        raise DataError(f"{archive} cannot be read: {error}. It is damaged or cut short; download it again.") from None
+    if missing := [name for name in wanted if name not in found]:
+        raise DataError(f"{archive} lacks {' and '.join(missing)}; it is not the edition's devkit. Download it again.")
+    return found
+
+
+def _read_synsets(content: bytes, where: str, id_field: str) -> tuple[tuple, ...]:
+    """WordNet ids, the edition's ids and numbers of training images of the leaves, by WordNet id."""
+    from scipy.io import loadmat
+
+    # A damaged file can raise anything from within the reader.
+    try:
+        synsets = np.atleast_1d(loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
+    except Exception as error:
+        raise DataError(f"{where} cannot be read: {error}. Download the devkit again.") from None
+    fields = (id_field, "WNID", "num_children", "num_train_images")
+    if missing := [name for name in fields if name not in (synsets.dtype.names or ())]:
+        raise DataError(f"{where} has no {' and '.join(missing)} in its synsets; it is not the devkit of this edition.")
+    leaves = sorted(
+        (str(synset["WNID"]), int(synset[id_field]), int(synset["num_train_images"]))
+        for synset in synsets
+        if int(synset["num_children"]) == 0
+    )
+    wnids, ids, counts = zip(*leaves, strict=True) if leaves else ((), (), ())
+    if len(set(wnids)) != len(leaves) or sorted(ids) != list(range(1, len(leaves) + 1)):
+        raise DataError(
+            f"{where}: the {len(leaves)} synsets without children were expected to have different WordNet ids and the "
+            f"ids 1 to {len(leaves)}, and have not. Download the devkit again."
+        )
+    return wnids, ids, counts

@@ -1,0 +1,180 @@
+"""Tiny ImageNet's official tree: train/<wnid>/images/, and val/ in any of its forms.
+
+It is a folder, or in the zip that was published, which is read where it lies.
+"""
+
+import time
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+
+from alexnet2012.data.downloads import Archive
+from alexnet2012.data.listing import Checksum, Listing, Source
+from alexnet2012.data.sources.arrange import NO_CLASS, arrange_train, refuse_contradictions
+from alexnet2012.data.sources.classes import read_text, read_wnids
+from alexnet2012.data.sources.folders import label_by_folder, list_tree
+from alexnet2012.data.sources.names import IMAGE_NAME, WNID, as_text, list_some, stems_of
+from alexnet2012.data.sources.small_layouts import ANNOTATIONS, ARCHIVE, CLASSES
+from alexnet2012.data.sources.tars import report_listed
+from alexnet2012.errors import DataError
+
+PUBLISHED = Archive(ARCHIVE, "md5", "90528d7ca1a48142e341f4ef8d21d0de")
+PUBLISHED_BYTES = 248_100_043
+ADVICE = f"The official {ARCHIVE} has {PUBLISHED_BYTES:,} bytes; compare, and download it again"
+
+
+def list_folder(root: Path) -> Source:
+    """The official tree as a folder. Raises DataError as list_official does."""
+    annotations = read_text(root / ANNOTATIONS) if (root / ANNOTATIONS).is_file() else None
+    train, val = (list_tree(root, root / split) for split in ("train", "val"))
+    classes, splits = list_official(train, val, read_text(root / CLASSES), annotations, str(root))
+    return Source(f"Tiny ImageNet from {root}", root, classes, splits)
+
+
+def list_zip(archive: Path) -> Source:
+    """The official tree inside a zip; members may be stored or deflated.
+
+    Raises DataError for what is no whole zip or holds another tree, and as list_official does.
+    """
+    began = time.monotonic()
+    try:
+        with zipfile.ZipFile(archive) as file:
+            members = file.infolist()
+            root = _find_root(archive, [member.filename for member in members])
+            train, val = (_list_members(archive, members, root, split) for split in ("train", "val"))
+            wnids, annotations = (_read_member(archive, file, f"{root}{name}") for name in (CLASSES, ANNOTATIONS))
+    except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+        size = archive.stat().st_size
+        raise DataError(f"{archive} ({size:,} bytes) cannot be read as a zip: {error}. {ADVICE}.") from None
+    listed = len(train) + len(val)
+    report_listed(archive.name, listed, len(members) - listed, began)
+    classes, splits = list_official(train, val, wnids or "", annotations, str(archive))
+    checksums = (Checksum(archive, PUBLISHED.checksum),)
+    return Source(f"Tiny ImageNet from {archive}", archive.parent, classes, splits, checksums=checksums)
+
+
+def list_official(
+    train: Listing, val: Listing, wnids: str, annotations: str | None, where: str
+) -> tuple[tuple[str, ...], dict[str, Listing]]:
+    """Classes, and the images of train and val by class and name; their names begin with train/ and val/.
+
+    `wnids`, `annotations`: the texts of wnids.txt and val_annotations.txt; `where`: what messages call the tree. Raises
+    DataError for texts that are not what they should be, and for an image that is of two classes.
+    """
+    classes = read_wnids(wnids, where)
+    train = label_by_folder(train, "train/", classes, "train")
+    val = _label_val(val, classes, annotations, where)
+    return classes, {
+        "train": arrange_train(train, classes),
+        "val": arrange_train(val, classes, prefix="val/", official_names=False),
+    }
+
+
+def read_annotations(text: str, classes: tuple[str, ...], where: str) -> dict[str, int]:
+    """The label of each file of val/images/. Raises DataError for a line that gives none, and for a file's second."""
+    label_of = {wnid: label for label, wnid in enumerate(classes)}
+    labels: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        name, _, rest = line.partition("\t")
+        wnid = rest.partition("\t")[0].strip()
+        if not line.strip():
+            continue
+        if not WNID.fullmatch(wnid):
+            why = f"{as_text(line)!r} was expected to be the name of a file, a tab, and a WordNet id"
+        elif wnid not in label_of:
+            why = f"{as_text(name)} is of {wnid}, which is no class of {CLASSES}"
+        elif name in labels:
+            why = f"{as_text(name)} has a line already, as {classes[labels[name]]}"
+        else:
+            labels[name] = label_of[wnid]
+            continue
+        raise DataError(f"{where}: {ANNOTATIONS}, line {number}: {why}. Fetch it again.")
+    return labels
+
+
+def _label_val(val: Listing, classes: tuple[str, ...], annotations: str | None, where: str) -> Listing:
+    """val/images/ by its annotations, or val/<wnid>/ by its folders, which the annotations must not contradict."""
+    flat = pc.starts_with(val.names, "val/images/").to_numpy(zero_copy_only=False)
+    if flat.any() and not flat.all():
+        raise DataError(
+            f"{where}: {flat.sum():,} images lie in val/images/ and {(~flat).sum():,} in other folders of val/, such "
+            f"as {val.names[np.argmin(flat)]}. Move all of them into the one or into folders of classes."
+        )
+    if flat.any() and annotations is None:
+        raise DataError(f"{where}: {ANNOTATIONS} is missing: the labels of val/images/. Fetch it again.")
+    label_of = read_annotations(annotations or "", classes, where)
+    if flat.any():
+        return _label_by_annotations(val, label_of)
+    val = label_by_folder(val, "val/", classes, "val")
+    first: dict[str, int] = {}
+    for stem, label in zip(stems_of(val.names).to_pylist(), val.labels, strict=True):
+        if first.setdefault(stem, label) != label:
+            raise DataError(
+                f"{where}: {stem} lies in val/{classes[first[stem]]}/ as well as in val/{classes[label]}/; only one of "
+                "them can be right. Fetch the images again."
+            )
+    odd = [
+        f"{name} lies in val/{classes[label]}/ and is {classes[label_of[name]]}"
+        for name, label in zip(_file_names(val), val.labels, strict=True)
+        if label_of.get(name, label) != label
+    ]
+    heading = f"{where}: {len(odd):,} validation images lie in other classes than {ANNOTATIONS} says"
+    refuse_contradictions(heading, odd, len(odd), "One of the two is wrong; fetch them again.")
+    return val
+
+
+def _label_by_annotations(val: Listing, label_of: dict[str, int]) -> Listing:
+    """The images that have a line, labelled; differences for those without one and for lines without an image."""
+    names = _file_names(val)
+    labels = np.array([label_of.get(name, NO_CLASS) for name in names], np.int64)
+    without = [name for name in names if name not in label_of]
+    missing = sorted(set(label_of) - set(names))
+    differences = []
+    if without:
+        differences.append(f"val: {len(without):,} images have no line in {ANNOTATIONS}: {list_some(without)}")
+    if missing:
+        differences.append(f"val: {len(missing):,} images of {ANNOTATIONS} are missing: {list_some(missing)}")
+    labelled = val.put(label=labels).take(np.flatnonzero(labels != NO_CLASS))
+    return replace(labelled, differences=tuple(differences))
+
+
+def _file_names(images: Listing) -> list[str]:
+    return [path.rpartition("/")[2] for path in images.names.to_pylist()]
+
+
+def _find_root(archive: Path, names: Sequence[str]) -> str:
+    """What the paths of the tree begin with, as in "tiny-imagenet-200/"."""
+    roots = [name.removesuffix(CLASSES) for name in names if f"/{name}".endswith(f"/{CLASSES}")]
+    if len(roots) != 1:
+        found = f"holds several {CLASSES}: {list_some(roots)}" if roots else f"holds no {CLASSES}"
+        raise DataError(
+            f"{archive} {found}; tiny-imagenet-200/{CLASSES} beside train/ and val/ was expected. {ADVICE}."
+        )
+    return roots[0]
+
+
+def _list_members(archive: Path, members: Sequence[zipfile.ZipInfo], root: str, split: str) -> Listing:
+    """The images of a split, their paths relative to `root`."""
+    numbers = [
+        number
+        for number, member in enumerate(members)
+        if member.filename.startswith(f"{root}{split}/") and IMAGE_NAME.search(member.filename)
+    ]
+    names = [as_text(members[number].filename.removeprefix(root)) for number in numbers]
+    sizes = [members[number].file_size for number in numbers]
+    file = archive.name.encode("utf-8", "surrogateescape")
+    return Listing.of(names, [file], offset=numbers, size=sizes, container="zip")
+
+
+def _read_member(archive: Path, file: zipfile.ZipFile, name: str) -> str | None:
+    """The text of a member; None where there is none of that name."""
+    if name not in file.NameToInfo:
+        return None
+    try:
+        return file.read(name).decode()
+    except UnicodeDecodeError:
+        raise DataError(f"{archive}: {name} is not text in UTF-8; it is damaged. {ADVICE}.") from None
