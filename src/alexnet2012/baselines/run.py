@@ -27,8 +27,7 @@ from alexnet2012.config.schema import RunConfig, digest8, read_run
 from alexnet2012.cpu import count_usable_cores
 from alexnet2012.data.augment import stream
 from alexnet2012.data.packed import PackedDataset, open_packed
-from alexnet2012.evaluation.learned import measure_chance
-from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth
+from alexnet2012.evaluation.metrics import CROPS, are_kept, measure_chance, rank_truth
 from alexnet2012.evaluation.predict import check_labels_public
 from alexnet2012.evaluation.trained import open_run, write_record
 from alexnet2012.files import SCHEMA, file_digest, read_json, replacing, write_json

@@ -172,24 +172,19 @@ def nearest(queries: np.ndarray, gallery: Iterator[np.ndarray], k: int) -> np.nd
 
     `queries`: float32 (queries, dimensions); `gallery` yields its rows, float32 (n, dimensions), a block at a time.
     """
-    distances = np.empty((len(queries), 0), dtype=np.float32)
-    places = np.empty((len(queries), 0), dtype=np.int64)
+    distances: np.ndarray = np.empty((len(queries), 0), dtype=np.float32)
+    places: np.ndarray = np.empty((len(queries), 0), dtype=np.int64)
     start = 0
     for block in gallery:
         own = np.broadcast_to(np.arange(start, start + len(block)), (len(queries), len(block)))
         distances = np.hstack([distances, euclidean_distances(queries, block, squared=True)])
-        distances, places = keep_nearest(distances, np.hstack([places, own]), k)
+        places = np.hstack([places, own])
+        few = np.argpartition(distances, min(k, distances.shape[1]) - 1, axis=1)[:, :k]
+        distances, places = (np.take_along_axis(each, few, axis=1) for each in (distances, places))
+        order = np.lexsort((places, distances), axis=1)
+        distances, places = (np.take_along_axis(each, order, axis=1) for each in (distances, places))
         start += len(block)
     return places
-
-
-def keep_nearest(distances: np.ndarray, places: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k smallest distances of each row, smallest first, and their places."""
-    if distances.shape[1] > k:
-        few = np.argpartition(distances, k - 1, axis=1)[:, :k]
-        distances, places = (np.take_along_axis(each, few, axis=1) for each in (distances, places))
-    order = np.lexsort((places, distances), axis=1)
-    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(places, order, axis=1)
 
 
 def pixel_blocks(images: np.ndarray | JpegImages, rows: np.ndarray) -> Iterator[np.ndarray]:

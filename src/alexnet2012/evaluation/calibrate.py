@@ -1,8 +1,9 @@
 """Calibration: evaluate a net of known accuracy on the packed val split, to find mistakes in the data early."""
 
+import pickle
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -35,29 +36,14 @@ CAUSES = """The usual causes:
 Nothing was written; mend the data, prepare them again and calibrate again."""
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Measured and known errors (fractions, by "top1" and "top5"), and the number of images."""
-
-    errors: dict[str, float]
-    known: dict[str, float]
-    images: int
-
-    @property
-    def difference(self) -> dict[str, float]:
-        """Measured minus known."""
-        return {k: self.errors[k] - self.known[k] for k in self.known}
-
-
 def calibrate_torchvision(folder: Path, output: Path, weights: Path | None, download: bool) -> None:
     """Evaluate torchvision's AlexNet on the packed val split in `folder` and write the record `output`.
 
     `weights` is a file, or None for the one in torch hub's cache, which is fetched there only if `download`. Raises
-    DataError, and writes nothing, when there are no weights, the data are not torchvision's edition, or `calibrate`
-    raises it.
+    DataError, and writes nothing, when there are no weights, the data are not torchvision's edition, or the errors are
+    not the known ones.
     """
     dataset = open_packed(folder)
-    check_whole(dataset)
     check_edition(dataset)
     path = find_weights(weights, download)
     digest = file_digest(path)
@@ -66,7 +52,7 @@ def calibrate_torchvision(folder: Path, output: Path, weights: Path | None, down
     threads = count_usable_cores()
     device = devices.open_device("auto", threads, deterministic=True)
     made_by = provenance.collect(threads, device.type)
-    found = calibrate(load_torchvision(path).to(device), preprocess, dataset, KNOWN, TOLERANCE)
+    errors = calibrate(load_torchvision(path).to(device), preprocess, dataset, KNOWN, TOLERANCE)
     write_json(
         output,
         {
@@ -74,11 +60,11 @@ def calibrate_torchvision(folder: Path, output: Path, weights: Path | None, down
             "kind": "calibration",
             "net": "torchvision's AlexNet",
             "split": "val",
-            "images": found.images,
+            "images": len(dataset.split("val")),
             "dataset": dataset.describe(),
-            "errors": found.errors,
-            "known": found.known,
-            "difference": found.difference,
+            "errors": errors,
+            "known": KNOWN,
+            "difference": {k: errors[k] - KNOWN[k] for k in KNOWN},
             "weights_sha256": digest,
             "provenance": asdict(made_by),
         },
@@ -92,47 +78,44 @@ def calibrate(
     known: dict[str, float],
     tolerance: float,
     batch: int = 100,
-) -> Calibration:
-    """The errors of `net` on val, if they differ from the `known` ones by at most `tolerance` (a fraction).
+) -> dict[str, float]:
+    """The errors of `net` on val (fractions, by "top1" and "top5"), each within `tolerance` of the `known` one.
 
     `preprocess` makes the net's inputs from uint8 (n, s, s, 3) in RGB; the net's outputs are scores (n, classes).
-    Raises DataError for a part of an edition, on which no errors are known, and for a larger difference, with the usual
-    causes.
+    Raises DataError for a larger difference, with the usual causes.
     """
-    check_whole(dataset)
-    wrong = measure_wrong(net, preprocess, dataset, batch)
-    found = Calibration({k: float(each.mean()) for k, each in wrong.items()}, known, len(wrong["top1"]))
+    ranks = rank_val(net, preprocess, dataset, batch)
+    errors = {f"top{k}": float((ranks >= k).mean()) for k in (1, 5)}
+    difference = {k: errors[k] - known[k] for k in known}
     # Errors are whole numbers of images: a millionth of a point is rounding.
-    if max(abs(each) for each in found.difference.values()) > tolerance + 1e-8:
-        measured, stated = (" / ".join(f"{100 * each[k]:.3f}" for k in known) for each in (found.errors, known))
-        points = " / ".join(f"{100 * each:+.3f}" for each in found.difference.values())
+    if max(abs(each) for each in difference.values()) > tolerance + 1e-8:
+        measured, stated = (" / ".join(f"{100 * each[k]:.3f}" for k in known) for each in (errors, known))
+        points = " / ".join(f"{100 * each:+.3f}" for each in difference.values())
         raise DataError(
-            f"{dataset.folder}: on {found.images:,} val images the net errs on {measured} % (top-1 / top-5), but is "
+            f"{dataset.folder}: on {len(ranks):,} val images the net errs on {measured} % (top-1 / top-5), but is "
             f"known to err on {stated} %: a difference of {points} points, where {100 * tolerance:g} are allowed. "
             f"{CAUSES}"
         )
-    return found
+    return errors
 
 
-def measure_wrong(
+def rank_val(
     net: nn.Module, preprocess: Callable[[np.ndarray], Tensor], dataset: PackedDataset, batch: int
-) -> dict[str, np.ndarray]:
-    """Whether the net gets each image of val wrong, bool (n,), by "top1" and "top5"; one crop each."""
+) -> np.ndarray:
+    """The rank of each true class of val (see rank_truth), int64 (n,); one crop each."""
     data, device = dataset.split("val"), next(net.parameters()).device
-    wrong: dict[str, list[np.ndarray]] = {"top1": [], "top5": []}
+    ranks = []
     reported = time.monotonic()
     net.eval()
     for start in range(0, len(data), batch):
         rows = slice(start, start + batch)
         with torch.inference_mode():
             scores = net(preprocess(data.images[rows]).to(device)).float().cpu().numpy()
-        ranks = rank_truth(scores, data.labels[rows])
-        for k in (1, 5):
-            wrong[f"top{k}"].append(ranks >= k)
+        ranks.append(rank_truth(scores, data.labels[rows]))
         if time.monotonic() - reported > PROGRESS_EVERY_S:
             reported = time.monotonic()
             print(f"calibrating: {start + len(scores):,} of {len(data):,} images", flush=True)
-    return {k: np.concatenate(parts) for k, parts in wrong.items()}
+    return np.concatenate(ranks)
 
 
 def preprocess(images: np.ndarray) -> Tensor:
@@ -144,22 +127,18 @@ def preprocess(images: np.ndarray) -> Tensor:
 
 
 def check_edition(dataset: PackedDataset) -> None:
-    """Raise DataError unless the data are of the edition and the size that torchvision's net was trained on."""
+    """Raise DataError unless the data are all of the edition, at the size, that torchvision's net was trained on."""
+    if dataset.part:
+        raise DataError(
+            f"{dataset.folder} is a part of its edition ({dataset.part}), on which no net's errors are known; "
+            "calibrate the whole edition"
+        )
     found = (dataset.kind, len(dataset.classes), dataset.size_px)
     if found != (KIND, CLASSES, SIZE_PX):
         raise DataError(
             f"{dataset.folder} is of kind {dataset.kind or 'unknown'} with {len(dataset.classes)} classes at "
             f"{dataset.size_px} px, but the errors of torchvision's AlexNet are known only for {KIND} with {CLASSES} "
             f"classes at {SIZE_PX} px; calibrate that dataset"
-        )
-
-
-def check_whole(dataset: PackedDataset) -> None:
-    """Raise DataError for a part of an edition."""
-    if dataset.part:
-        raise DataError(
-            f"{dataset.folder} is a part of its edition ({dataset.part}), on which no net's errors are known; "
-            "calibrate the whole edition"
         )
 
 
@@ -186,8 +165,6 @@ def find_weights(given: Path | None, download: bool) -> Path:
 
 def load_torchvision(path: Path) -> nn.Module:
     """torchvision's AlexNet with the weights in `path`; raises DataError when they are not this net's."""
-    import pickle
-
     from torchvision.models import alexnet
 
     net: nn.Module = alexnet()

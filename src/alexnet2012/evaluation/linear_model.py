@@ -58,17 +58,17 @@ def part_of_seeds(values: Sequence[float]) -> Part:
     return Part(float(np.var(values, ddof=1)) / len(values), len(values) - 1)
 
 
-def welch_part_of_seeds(worse: Sequence[float], better: Sequence[float]) -> Part:
-    """The variance of the difference between the means of two groups of seeds, degrees by Welch and Satterthwaite."""
+def part_of_contrast(worse: Sequence[float], better: Sequence[float], spread: Spread | None = None) -> tuple[Part, str]:
+    """The variance of the difference between the means of two groups of seeds, and what it is called: of one spread, or
+    with degrees by Welch and Satterthwaite where there is none."""
+    if spread is not None and spread.pooled:
+        variance = spread.deviation**2 * (1 / len(worse) + 1 / len(better))
+        return Part(variance, spread.freedom), f"t, one spread of {spread.groups} variants,"
     first, second = part_of_seeds(worse), part_of_seeds(better)
     variance = first.variance + second.variance
     uncertainty = first.variance**2 / first.freedom + second.variance**2 / second.freedom
-    return Part(variance, variance**2 / uncertainty if uncertainty > 0 else min(first.freedom, second.freedom))
-
-
-def pooled_part_of_seeds(spread: Spread, first: int, second: int) -> Part:
-    """The variance of the difference between the means of `first` and `second` seeds that have this spread."""
-    return Part(spread.deviation**2 * (1 / first + 1 / second), spread.freedom)
+    freedom = variance**2 / uncertainty if uncertainty > 0 else min(first.freedom, second.freedom)
+    return Part(variance, freedom), "Welch's t"
 
 
 def part_of_images(worse: Sequence[np.ndarray], better: Sequence[np.ndarray] = ()) -> Part:
@@ -82,8 +82,8 @@ def part_of_images(worse: Sequence[np.ndarray], better: Sequence[np.ndarray] = (
     images = groups[0].shape[1]
     if images == 1:
         return Part(0.0, math.inf)
-    means = [nets.mean(axis=0) for nets in groups]
-    total = float(np.var(means[0] - means[1] if len(groups) > 1 else means[0], ddof=1))
+    first, *others = (nets.mean(axis=0) for nets in groups)
+    total = float(np.var(first - others[0] if others else first, ddof=1))
     interaction = sum(_interaction(nets) / len(nets) for nets in groups)
     return Part(max(0.0, total - interaction) / images, images - 1)
 

@@ -11,19 +11,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special, stats
+from statsmodels.stats.contingency_tables import mcnemar
 
 from alexnet2012.evaluation.linear_model import (
     ROUNDING,
     Part,
     Spread,
     add_parts,
+    part_of_contrast,
     part_of_images,
     part_of_seeds,
-    pooled_part_of_seeds,
-    welch_part_of_seeds,
 )
-from alexnet2012.evaluation.over_images import CONFIDENCE, bootstrap, difference_of_means, p_of_disagreements
 
+CONFIDENCE = 0.95
+RESAMPLES = 2000  # of a bootstrap
+FEW_DISAGREEMENTS = 25  # below this McNemar's test is the exact binomial one
 POWER = 0.8  # with which a design finds its detectable difference
 MANY_SEEDS = 3  # with as many the interval holds for the method, with fewer only for these nets
 THESE_NETS = "these nets, not the method"
@@ -55,14 +57,13 @@ def estimate_error(wrong: Nets) -> Estimate:
     Three seeds or more: for other seeds and other images. One: Wilson over images. Two: bootstrap over images.
     """
     if len(wrong) >= MANY_SEEDS:
-        found = _estimate_mean(wrong, "images")
+        found = _estimate_crossed(wrong, "images")
         return replace(found, low=max(0.0, found.low), high=min(1.0, found.high), p=None)
-    images = len(wrong[0])
     if len(wrong) == 1:
-        low, high = stats.binomtest(int(wrong[0].sum()), images).proportion_ci(CONFIDENCE, method="wilson")
-        return Estimate(float(wrong[0].mean()), float(low), float(high), f"Wilson over {images:,} images")
-    mean = np.mean(wrong, axis=0)
-    return Estimate(float(mean.mean()), *bootstrap((mean,), np.mean), f"bootstrap over {images:,} images: {THESE_NETS}")
+        low, high = stats.binomtest(int(wrong[0].sum()), len(wrong[0])).proportion_ci(CONFIDENCE, method="wilson")
+        return Estimate(float(wrong[0].mean()), float(low), float(high), f"Wilson over {len(wrong[0]):,} images")
+    method = f"bootstrap over {len(wrong[0]):,} images: {THESE_NETS}"
+    return replace(estimate_over_images(_mean_of_nets(wrong)), method=method, p=None)
 
 
 def estimate_difference(worse: Nets, better: Nets, what: str = "images") -> Estimate:
@@ -71,7 +72,7 @@ def estimate_difference(worse: Nets, better: Nets, what: str = "images") -> Esti
     Three pairs or more: for other seeds and other images (or `what` they are). Fewer: over images.
     """
     if len(worse) >= MANY_SEEDS:
-        return _estimate_mean([a.astype(np.float64) - b for a, b in zip(worse, better, strict=True)], what)
+        return _estimate_crossed([a.astype(np.float64) - b for a, b in zip(worse, better, strict=True)], what)
     if len(worse) != len(better):
         raise ValueError(f"{len(worse)} and {len(better)} nets are no pairs")
     return _compare_over_images(worse, better, what)
@@ -86,7 +87,7 @@ def estimate_contrast(worse: Nets, better: Nets, spread: Spread | None = None) -
     if min(len(worse), len(better)) < MANY_SEEDS:
         return _compare_over_images(worse, better, "images")
     images = f" and {len(worse[0]):,} images"
-    return _contrast(_means(worse), _means(better), spread, [part_of_images(worse, better)], images)
+    return _contrast(_errors(worse), _errors(better), spread, [part_of_images(worse, better)], images)
 
 
 def estimate_gap(val: Nets, train: Nets) -> Estimate:
@@ -98,9 +99,8 @@ def estimate_gap(val: Nets, train: Nets) -> Estimate:
     if len(val) < MANY_SEEDS:
         return _compare_samples(_mean_of_nets(val), _mean_of_nets(train))
     gaps = [float(a.mean() - b.mean()) for a, b in zip(val, train, strict=True)]
-    parts = [part_of_seeds(gaps), part_of_images(val), part_of_images(train)]
-    method = f"t over {len(gaps)} seeds, {len(val[0]):,} and {len(train[0]):,} images"
-    return _student(float(np.mean(gaps)), parts, method, _p_of_signs(len(gaps)))
+    images = f", {len(val[0]):,} and {len(train[0]):,} images"
+    return _estimate_mean(gaps, [part_of_images(val), part_of_images(train)], images)
 
 
 def estimate_gap_contrast(worse: Sequence[Split], better: Sequence[Split], spread: Spread | None = None) -> Estimate:
@@ -128,18 +128,15 @@ def estimate_over_seeds(values: Sequence[float]) -> Estimate:
 
     Equal values have an interval of zero width and the p of a sign test.
     """
-    return _student(
-        float(np.mean(values)), [part_of_seeds(values)], f"t over {len(values)} seeds", _p_of_signs(len(values))
-    )
+    return _estimate_mean(values, [], "")
 
 
 def estimate_over_images(values: np.ndarray, what: str = "images") -> Estimate:
     """The mean of one value per image, float (n,): percentile bootstrap, t test over images (or `what` they are)."""
     value, method = float(values.mean()), f"bootstrap over {len(values):,} {what}, t test over them: {THESE_NETS}"
     if np.ptp(values) == 0:
-        return Estimate(value, value, value, method, _p_without_variance(value, _p_of_signs(len(values))))
-    p = float(stats.ttest_1samp(values, 0.0).pvalue)
-    return Estimate(value, *bootstrap((values,), np.mean), method, p)
+        return _without_variance(value, method, _p_of_signs(len(values)))
+    return Estimate(value, *bootstrap(values), method, float(stats.ttest_1samp(values, 0.0).pvalue))
 
 
 def predict_one(errors: Sequence[float]) -> Estimate:
@@ -175,13 +172,38 @@ def _students(estimate: Estimate) -> tuple[float, float]:
     return estimate.standard_error, estimate.freedom
 
 
-def _estimate_mean(nets: Nets, what: str) -> Estimate:
+def bootstrap(*samples: np.ndarray) -> tuple[float, float]:
+    """The percentile bootstrap interval of a mean over images, or of the difference between the means of two
+    independent samples of them, with a fixed seed."""
+
+    def statistic(*drawn: np.ndarray, axis: int) -> np.ndarray:
+        first, *others = (np.mean(each, axis=axis) for each in drawn)
+        return np.asarray(first - others[0] if others else first)
+
+    interval = stats.bootstrap(
+        samples, statistic, n_resamples=RESAMPLES, batch=50, confidence_level=CONFIDENCE, method="percentile", rng=2012
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def p_of_disagreements(worse: np.ndarray, better: np.ndarray) -> float:
+    """McNemar's p for two nets' wrong answers to the same images, bool (n,): exact below FEW_DISAGREEMENTS."""
+    only_worse, only_better = int((worse & ~better).sum()), int((better & ~worse).sum())
+    if only_worse + only_better == 0:
+        return 1.0
+    exact = only_worse + only_better < FEW_DISAGREEMENTS
+    return float(mcnemar([[0, only_worse], [only_better, 0]], exact=exact).pvalue)
+
+
+def _estimate_crossed(nets: Nets, what: str) -> Estimate:
     """The mean over nets and images, and a test of 0: crossed random effects of seeds and images."""
-    means = _means(nets)
-    method = f"t over {len(nets)} seeds and {len(nets[0]):,} {what}"
-    return _student(
-        float(np.mean(means)), [part_of_seeds(means), part_of_images(nets)], method, _p_of_signs(len(means))
-    )
+    return _estimate_mean(_errors(nets), [part_of_images(nets)], f" and {len(nets[0]):,} {what}")
+
+
+def _estimate_mean(values: Sequence[float], images: list[Part], words: str) -> Estimate:
+    """The mean of one value per seed, with what images add to its variance; `words` name them."""
+    parts, method = [part_of_seeds(values), *images], f"t over {len(values)} seeds{words}"
+    return _student(float(np.mean(values)), parts, method, _p_of_signs(len(values)))
 
 
 def _contrast(
@@ -189,21 +211,18 @@ def _contrast(
 ) -> Estimate:
     """The difference of two means of one value per seed, with what images add to its variance; `words` name them."""
     first, second = len(worse), len(better)
-    if spread is not None and spread.pooled:
-        seeds, name = pooled_part_of_seeds(spread, first, second), f"t, one spread of {spread.groups} variants,"
-    else:
-        seeds, name = welch_part_of_seeds(worse, better), "Welch's t"
-    value = float(np.mean(worse) - np.mean(better))
+    seeds, name = part_of_contrast(worse, better, spread)
     method = f"{name} over {first} and {second} seeds{words}"
-    return _student(value, [seeds, *images], method, min(1.0, 2 / math.comb(first + second, first)))
+    p_of_ranks = min(1.0, 2 / math.comb(first + second, first))
+    return _student(float(np.mean(worse) - np.mean(better)), [seeds, *images], method, p_of_ranks)
 
 
 def _student(value: float, parts: Sequence[Part], method: str, p_of_equals: float) -> Estimate:
     """Student's t interval and test of 0; without variance an interval of zero width, and `p_of_equals` unless 0."""
-    variance = add_parts(parts)
-    error, freedom = math.sqrt(variance.variance), variance.freedom
+    total = add_parts(parts)
+    error, freedom = math.sqrt(total.variance), total.freedom
     if error <= ROUNDING:
-        return Estimate(value, value, value, method, _p_without_variance(value, p_of_equals), 0.0, freedom)
+        return replace(_without_variance(value, method, p_of_equals), standard_error=0.0, freedom=freedom)
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
     p = float(2 * stats.t.sf(abs(value) / error, freedom))
     return Estimate(value, value - half, value + half, method, p, error, freedom)
@@ -221,14 +240,14 @@ def _compare_over_images(worse: Nets, better: Nets, what: str) -> Estimate:
 def _compare_samples(first: np.ndarray, second: np.ndarray) -> Estimate:
     """The difference between the means of two independent samples of images: bootstrap and Welch's t test."""
     method = f"bootstrap over {len(first):,} and {len(second):,} images, Welch's t test: {THESE_NETS}"
-    value = float(difference_of_means(first, second))
+    value = float(np.mean(first) - np.mean(second))
     if max(np.ptp(first), np.ptp(second)) == 0:
-        return Estimate(value, value, value, method, _p_without_variance(value, _p_of_signs(len(first))))
+        return _without_variance(value, method, _p_of_signs(len(first)))
     p = float(stats.ttest_ind(first, second, equal_var=False).pvalue)
-    return Estimate(value, *bootstrap((first, second), difference_of_means), method, p)
+    return Estimate(value, *bootstrap(first, second), method, p)
 
 
-def _means(nets: Nets) -> list[float]:
+def _errors(nets: Nets) -> list[float]:
     return [float(net.mean()) for net in nets]
 
 
@@ -236,9 +255,10 @@ def _mean_of_nets(nets: Nets) -> np.ndarray:
     return np.asarray(np.mean(nets, axis=0, dtype=np.float64))
 
 
-def _p_without_variance(value: float, p: float) -> float:
-    """The p for equal values, of which t would divide by 0: 1 for zeros, else `p`, of as many signs or ranks."""
-    return 1.0 if abs(value) <= ROUNDING else p
+def _without_variance(value: float, method: str, p: float) -> Estimate:
+    """The estimate of equal values, of which t would divide by 0: its p is 1 for zeros, else `p`, of as many signs or
+    ranks."""
+    return Estimate(value, value, value, method, 1.0 if abs(value) <= ROUNDING else p)
 
 
 def _p_of_signs(count: int) -> float:

@@ -11,8 +11,7 @@ import pandas as pd
 
 from alexnet2012.config.validate import read_yaml
 from alexnet2012.errors import RecordError
-from alexnet2012.evaluation.learned import has_learned
-from alexnet2012.evaluation.metrics import CROPS
+from alexnet2012.evaluation.metrics import CROPS, has_learned
 from alexnet2012.files import read_json
 
 # The two errors are of two evaluations: on another machine an image in a thousand may stand on the edge.

@@ -13,7 +13,7 @@ from torch import Tensor
 from alexnet2012 import provenance
 from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.config.schema import RunConfig
-from alexnet2012.evaluation.learned import Chance, has_learned, is_chance_loss, measure_chance
+from alexnet2012.evaluation.metrics import Chance, has_learned, is_chance_loss, measure_chance
 from alexnet2012.files import SCHEMA, file_digest, replacing, write_arrays, write_json
 from alexnet2012.tracking import RunLog
 from alexnet2012.training.loop import Training

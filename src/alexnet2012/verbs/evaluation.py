@@ -77,7 +77,7 @@ def run_analyse(options: Namespace) -> None:
 def run_classify(options: Namespace) -> None:
     run = read_settings(options.net)
     with lease_for(run, f"classify {options.net.resolve()}", None):
-        from alexnet2012.evaluation.classify import classify
+        from alexnet2012.evaluation.predict import classify
 
         found = classify(options.net, options.images, options.crops)
     if options.json:

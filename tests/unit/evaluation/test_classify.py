@@ -12,8 +12,7 @@ from alexnet2012.cli import main
 from alexnet2012.config.schema import read_run
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import DataError, RecordError
-from alexnet2012.evaluation.classify import classify
-from alexnet2012.evaluation.predict import predict_ten_crops
+from alexnet2012.evaluation.predict import classify, predict_ten_crops
 from alexnet2012.evaluation.trained import load_net, write_inputs
 
 pytestmark = pytest.mark.usefixtures("offline")
@@ -57,7 +56,7 @@ def test_a_photograph_of_any_size_is_cut_to_the_nets(stored, tmp_path):
 
 def test_every_image_that_cannot_be_read_is_named_before_the_net_is_loaded(stored, tmp_path, monkeypatch):
     (tmp_path / "text.jpg").write_text("no image", encoding="utf-8")
-    monkeypatch.setattr("alexnet2012.evaluation.classify.load_net", lambda *_: 1 / 0)
+    monkeypatch.setattr("alexnet2012.evaluation.predict.load_net", lambda *_: 1 / 0)
     with pytest.raises(DataError) as refused:
         classify(stored, [tmp_path / "text.jpg", tmp_path / "none.png", tmp_path])
     lines = str(refused.value).splitlines()

@@ -19,7 +19,7 @@ from simulated_nets import (
     pool,
 )
 
-from alexnet2012.evaluation import over_images
+from alexnet2012.evaluation import statistics
 from alexnet2012.evaluation.statistics import (
     Estimate,
     estimate_contrast,
@@ -48,7 +48,7 @@ def draw() -> np.random.Generator:
 
 @pytest.fixture
 def few_resamples(monkeypatch):
-    monkeypatch.setattr(over_images, "RESAMPLES", 400)
+    monkeypatch.setattr(statistics, "RESAMPLES", 400)
 
 
 def covered(estimates: list[Estimate], truths: float | np.ndarray) -> float:

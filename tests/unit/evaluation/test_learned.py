@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alexnet2012.evaluation.learned import (
+from alexnet2012.evaluation.metrics import (
     Chance,
     chance_of,
     has_learned,

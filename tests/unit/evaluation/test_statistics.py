@@ -5,13 +5,13 @@ import pytest
 from scipy import stats
 
 from alexnet2012.evaluation.linear_model import part_of_images, part_of_seeds
-from alexnet2012.evaluation.over_images import bootstrap, p_of_disagreements
 from alexnet2012.evaluation.statistics import (
     estimate_difference,
     estimate_error,
     estimate_gap,
     estimate_over_images,
     estimate_over_seeds,
+    p_of_disagreements,
 )
 
 THESE_NETS = "these nets, not the method"
@@ -243,4 +243,5 @@ def test_a_gap_between_a_constant_and_a_sample_is_no_nan():
 
 
 def test_a_bootstrap_of_equal_values_has_no_width():
-    assert bootstrap((np.full(10, 0.25),), np.mean) == (0.25, 0.25)
+    found = estimate_over_images(np.full(10, 0.25))
+    assert (found.value, found.low, found.high) == (0.25, 0.25, 0.25)
