@@ -19,6 +19,7 @@ from alexnet2012.data.listing import Listing, Source
 from alexnet2012.data.pickles import load_arrays
 from alexnet2012.data.sources.draw import draw_per_class
 from alexnet2012.data.sources.names import as_list
+from alexnet2012.data.sources.tars import read_members
 from alexnet2012.errors import DataError
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -156,10 +157,7 @@ def _list_images(prefix: str, images: np.ndarray, labels: np.ndarray) -> Listing
 
 def _read_official(path: Path) -> Cifar10:
     """The official batches: rows of 3072 bytes, three planes of 32x32."""
-    if path.is_dir():
-        members = {name: (path / name).read_bytes() for name in BATCHES}
-    else:
-        members = _read_members(path, OFFICIAL_FOLDER, BATCHES)
+    members = {name: (path / name).read_bytes() for name in BATCHES} if path.is_dir() else read_members(path, BATCHES)
     batches = [load_arrays(io.BytesIO(members[name]), encoding="bytes") for name in BATCHES]
     images = [np.asarray(batch[b"data"]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1) for batch in batches]
     labels = [np.asarray(batch[b"labels"], dtype=np.uint8) for batch in batches]
@@ -169,20 +167,7 @@ def _read_official(path: Path) -> Cifar10:
 def _read_npm(path: Path) -> Cifar10:
     """The npm copy: PNGs 1024 pixels wide, each row the 3072 bytes of one image, pixel by pixel."""
     label_names = ("train_lables.json", "test_lables.json")
-    members = _read_members(path, "package", (*(f"{batch}.png" for batch in BATCHES), *label_names))
+    members = read_members(path, [*(f"{batch}.png" for batch in BATCHES), *label_names])
     images = [np.asarray(Image.open(io.BytesIO(members[f"{batch}.png"]))).reshape(-1, 32, 32, 3) for batch in BATCHES]
     train_labels, test_labels = (np.array(json.loads(members[name]), dtype=np.uint8) for name in label_names)
     return Cifar10(np.concatenate(images[:5]), train_labels, images[5], test_labels)
-
-
-def _read_members(path: Path, folder: str, names: tuple[str, ...]) -> dict[str, bytes]:
-    wanted = {f"{folder}/{name}": name for name in names}
-    members = {}
-    # Read as a stream, once: a gzipped tar cannot seek.
-    with tarfile.open(path, "r|gz") as archive:
-        for member in archive:
-            if member.name in wanted and (file := archive.extractfile(member)):
-                members[wanted[member.name]] = file.read()
-    if missing := [name for name in names if name not in members]:
-        raise ValueError(f"{folder}/{missing[0]} is missing from it")
-    return members

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet2012.data.sources.names import WNID, as_text, list_some
-from alexnet2012.data.sources.small_layouts import CLASSES
+from alexnet2012.data.sources.names import WNID, as_text
+from alexnet2012.data.sources.tars import read_members
 from alexnet2012.errors import DataError
 
 SYNSETS = "data/meta.mat"
@@ -50,7 +50,12 @@ class Devkit:
 def read_devkit(archive: Path, edition: str) -> Devkit:
     """From the official .tar.gz, in memory. Raises DataError when it is damaged or not of `edition` (ILSVRC2012)."""
     truth = f"data/{edition}_validation_ground_truth.txt"
-    members = _read_members(archive, (SYNSETS, truth))
+    try:
+        members = read_members(archive, (SYNSETS, truth))
+    except (OSError, EOFError, tarfile.TarError, ValueError) as error:
+        raise DataError(
+            f"{archive} cannot be read: {error}. It is damaged or cut short, or another edition's; download it again."
+        ) from None
     wnids, ids, counts = _read_synsets(members[SYNSETS], f"{archive}!{SYNSETS}", f"{edition}_ID")
     name = f"the validation ground truth of {archive.name}"
     devkit = Devkit(wnids, ids, np.array(counts, np.int64), name, np.empty(0, np.int64))
@@ -59,29 +64,33 @@ def read_devkit(archive: Path, edition: str) -> Devkit:
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:
-    """The WordNet ids that begin the lines of a file, sorted; # begins a comment.
+    """The WordNet ids that a file lists. Raises DataError as `list_wnids` does, and for a folder."""
+    try:
+        return list_wnids(path.read_text(encoding="utf-8-sig", errors="replace"), str(path))
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder; a file with a WordNet id on each line was expected.") from None
+
+
+def list_wnids(text: str, where: str) -> tuple[str, ...]:
+    """The WordNet ids that begin the lines of a text, sorted; # begins a comment.
 
     Raises DataError for another word, an id that comes twice, and fewer than two ids.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except IsADirectoryError:
-        raise DataError(f"{path} is a folder; a file with a WordNet id on each line was expected.") from None
     line_of: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         wnid = next(iter(line.partition("#")[0].split()), None)
         if wnid is None:
             continue
         if not WNID.fullmatch(wnid):
-            raise DataError(f"{path}, line {number}: {wnid!r} is no WordNet id; n and eight digits were expected.")
+            raise DataError(f"{where}, line {number}: {wnid!r} is no WordNet id; n and eight digits were expected.")
         if wnid in line_of:
             raise DataError(
-                f"{path} names {wnid} twice, in lines {line_of[wnid]} and {number}; each class was expected once. "
+                f"{where} names {wnid} twice, in lines {line_of[wnid]} and {number}; each class was expected once. "
                 "Remove one of the lines."
             )
         line_of[wnid] = number
     if len(line_of) < 2:
-        raise DataError(f"{path} names {len(line_of)} classes; two or more were expected, each on a line of its own.")
+        raise DataError(f"{where} names {len(line_of)} classes; two or more were expected, each on a line of its own.")
     return tuple(sorted(line_of))
 
 
@@ -106,43 +115,6 @@ def read_class_numbers(path: Path, classes: int) -> tuple[str, ...]:
             "were expected. Fetch it again, or remove it."
         )
     return tuple(wnid_of[number] for number in range(1, classes + 1))
-
-
-def read_wnids(text: str, where: str) -> tuple[str, ...]:
-    """The WordNet ids of Tiny ImageNet's wnids.txt, sorted.
-
-    Raises DataError for a line that is none, or one that comes twice.
-    """
-    lines = text.split()
-    odd = [line for line in lines if not WNID.fullmatch(line)]
-    twice = sorted({line for line in lines if lines.count(line) > 1})
-    for what, names in (("lines that are no WordNet ids", odd), ("classes that come twice", twice)):
-        if names:
-            raise DataError(f"{where}: {CLASSES} has {what}: {list_some(names)}. Fetch it again.")
-    return tuple(sorted(lines))
-
-
-def read_text(path: Path) -> str:
-    """The file's text; raises DataError where it is not UTF-8."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not text in UTF-8; it is damaged. Fetch it again.") from None
-
-
-def _read_members(archive: Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
-    found = {}
-    try:
-        with tarfile.open(archive, "r:*") as tar:
-            for member in tar:
-                name = next((name for name in wanted if f"/{member.name}".endswith(f"/{name}")), None)
-                if name and member.isreg() and (content := tar.extractfile(member)):
-                    found[name] = content.read()
-    except (OSError, EOFError, tarfile.TarError, ValueError) as error:
-        raise DataError(f"{archive} cannot be read: {error}. It is damaged or cut short; download it again.") from None
-    if missing := [name for name in wanted if name not in found]:
-        raise DataError(f"{archive} lacks {' and '.join(missing)}; it is not the edition's devkit. Download it again.")
-    return found
 
 
 def _read_synsets(content: bytes, where: str, id_field: str) -> tuple[tuple, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Checksum, Listing, Source, join
+from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.arrange import (
     NAMED,
     arrange_numbered,
@@ -22,15 +23,6 @@ from alexnet2012.data.sources.arrange import (
 from alexnet2012.data.sources.classes import Devkit, read_devkit
 from alexnet2012.data.sources.folders import label_by_folder, list_tree
 from alexnet2012.data.sources.kaggle import list_kaggle
-from alexnet2012.data.sources.layouts import (
-    DEVKIT_2012,
-    EDITION_2012,
-    TESTS_2012,
-    TRAIN_2012,
-    VAL_2012,
-    choose_layout,
-    source_folder,
-)
 from alexnet2012.data.sources.names import WNID, list_some, numbers_of, stems_of
 from alexnet2012.data.sources.parquet import list_parquet
 from alexnet2012.data.sources.tars import list_inner_tars, walk_inner_tars, walk_tar
@@ -38,10 +30,10 @@ from alexnet2012.data.sources.verify import ILSVRC2012, verify
 from alexnet2012.errors import DataError
 
 MD5 = {
-    TRAIN_2012: "1d675b47d978889d74fa0da5fadfb00e",
-    VAL_2012: "29b22e2961454d5413ddabcf34fc5622",
-    DEVKIT_2012: "fa75699e90414af021442c21a62c3abf",
-    TESTS_2012[0]: "e1b8681fff3d63731c599df9b4b6fc02",
+    layouts.TRAIN_2012: "1d675b47d978889d74fa0da5fadfb00e",
+    layouts.VAL_2012: "29b22e2961454d5413ddabcf34fc5622",
+    layouts.DEVKIT_2012: "fa75699e90414af021442c21a62c3abf",
+    layouts.TESTS_2012[0]: "e1b8681fff3d63731c599df9b4b6fc02",
 }
 
 
@@ -50,15 +42,15 @@ def find_ilsvrc2012(dataset: DatasetConfig) -> Source:
 
     Raises DataError when images are missing (unless `complete` is false) or labels contradict each other.
     """
-    folder = source_folder(dataset)
-    layout, archives = choose_layout(folder, dataset.layout), [DEVKIT_2012]
+    folder = layouts.source_folder(dataset)
+    layout, archives = layouts.choose_layout(folder, dataset.layout), [layouts.DEVKIT_2012]
     if layout == "tars":
-        devkit, archives = read_devkit(folder / DEVKIT_2012, EDITION_2012), [*MD5]
+        devkit, archives = read_devkit(folder / layouts.DEVKIT_2012, layouts.EDITION_2012), [*MD5]
         source = _with_devkit(_list_tars(folder, devkit), devkit)
     else:
         source = {"kaggle": list_kaggle, "parquet": list_parquet, "folder": _list_folders}[layout](folder)
-        if (folder / DEVKIT_2012).is_file():
-            source = _with_devkit(source, read_devkit(folder / DEVKIT_2012, EDITION_2012))
+        if (folder / layouts.DEVKIT_2012).is_file():
+            source = _with_devkit(source, read_devkit(folder / layouts.DEVKIT_2012, layouts.EDITION_2012))
     there = [name for name in archives if (folder / name).is_file()]
     source = replace(source, checksums=tuple(Checksum(folder / name, MD5[name]) for name in there))
     return verify(source, ILSVRC2012, dataset.complete)
@@ -115,10 +107,10 @@ def compare_length(truth: np.ndarray, where: str, expected: int) -> list[str]:
 def _list_tars(folder: Path, devkit: Devkit) -> Source:
     truth, where = devkit.val_truth, devkit.truth_name
     # Val first, for the training images take minutes.
-    val = list_numbered_tar(folder / VAL_2012, "val", EDITION_2012, devkit.classes, truth, where)
-    splits = {"train": list_train_tar(folder / TRAIN_2012, devkit.classes), "val": val}
-    for archive in [folder / name for name in TESTS_2012 if (folder / name).is_file()][:1]:
-        splits["test"] = arrange_withheld(walk_tar(archive), EDITION_2012)
+    val = list_numbered_tar(folder / layouts.VAL_2012, "val", layouts.EDITION_2012, devkit.classes, truth, where)
+    splits = {"train": list_train_tar(folder / layouts.TRAIN_2012, devkit.classes), "val": val}
+    for archive in [folder / name for name in layouts.TESTS_2012 if (folder / name).is_file()][:1]:
+        splits["test"] = arrange_withheld(walk_tar(archive), layouts.EDITION_2012)
     return Source(f"ILSVRC-2012 from the official tars in {folder}", folder, devkit.classes, splits)
 
 
@@ -133,10 +125,10 @@ def _list_folders(folder: Path) -> Source:
         train = replace(train, differences=(difference, *train.differences))
     splits = {
         "train": arrange_train(train, classes),
-        "val": arrange_numbered(take_numbered(val, "val", EDITION_2012), "val", classes),
+        "val": arrange_numbered(take_numbered(val, "val", layouts.EDITION_2012), "val", classes),
     }
     if (folder / "test").is_dir():
-        splits["test"] = arrange_withheld(list_tree(folder, folder / "test"), EDITION_2012)
+        splits["test"] = arrange_withheld(list_tree(folder, folder / "test"), layouts.EDITION_2012)
     return Source(f"ILSVRC-2012 from the class folders in {folder}", folder, classes, splits)
 
 
@@ -148,8 +140,8 @@ def _with_devkit(source: Source, devkit: Devkit) -> Source:
     label_of = {wnid: label for label, wnid in enumerate(devkit.classes)}
     if strangers := [name for name in source.classes if name not in label_of]:
         raise DataError(
-            f"{source.description}: {DEVKIT_2012} does not know the classes {list_some(strangers)}; they are no "
-            "synsets of this edition. Remove them, or use kind: imagefolder."
+            f"{source.description}: {layouts.DEVKIT_2012} does not know the classes {list_some(strangers)}; they are "
+            "no synsets of this edition. Remove them, or use kind: imagefolder."
         )
     labels = [label_of[wnid] for wnid in source.classes]
     _refuse_other_truth(source.splits["val"], source.classes, np.array(labels, np.int64), devkit)

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from alexnet2012.data.listing import Listing, Source
+from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.arrange import (
     NO_CLASS,
     arrange_numbered,
@@ -19,15 +20,6 @@ from alexnet2012.data.sources.arrange import (
 )
 from alexnet2012.data.sources.classes import read_class_list
 from alexnet2012.data.sources.folders import label_by_folder, list_tree
-from alexnet2012.data.sources.layouts import (
-    EDITION_2012,
-    KAGGLE_IMAGES,
-    KAGGLE_MAPPING,
-    KAGGLE_TRAIN,
-    KAGGLE_VAL,
-    kaggle_root,
-    kaggle_table,
-)
 from alexnet2012.data.sources.names import list_some, numbers_of, stems_of
 from alexnet2012.errors import DataError
 
@@ -36,17 +28,18 @@ COLUMNS = ["ImageId", "PredictionString"]
 
 def list_kaggle(folder: Path) -> Source:
     """Raises DataError when a CSV is not what it should be or contradicts the images' folders or names."""
-    root = kaggle_root(folder) / KAGGLE_IMAGES
-    classes = read_class_list(kaggle_table(folder, KAGGLE_MAPPING))
+    root = layouts.kaggle_root(folder) / layouts.KAGGLE_IMAGES
+    classes = read_class_list(layouts.kaggle_table(folder, layouts.KAGGLE_MAPPING))
     train = label_by_folder(list_tree(folder, root / "train"), f"{root.relative_to(folder)}/train/", classes, "train")
     train = arrange_train(train, classes)
-    if (train_csv := kaggle_table(folder, KAGGLE_TRAIN)).is_file():
+    if (train_csv := layouts.kaggle_table(folder, layouts.KAGGLE_TRAIN)).is_file():
         train = _compare_train(train, classes, train_csv)
-    val = take_numbered(list_tree(folder, root / "val"), "val", EDITION_2012)
-    val = label_by_number(val, _read_val_truth(kaggle_table(folder, KAGGLE_VAL), classes), KAGGLE_VAL)
+    val = take_numbered(list_tree(folder, root / "val"), "val", layouts.EDITION_2012)
+    val_csv = layouts.kaggle_table(folder, layouts.KAGGLE_VAL)
+    val = label_by_number(val, _read_val_truth(val_csv, classes), val_csv.name)
     splits = {"train": train, "val": arrange_numbered(val, "val", classes)}
     if (root / "test").is_dir():
-        splits["test"] = arrange_withheld(list_tree(folder, root / "test"), EDITION_2012)
+        splits["test"] = arrange_withheld(list_tree(folder, root / "test"), layouts.EDITION_2012)
     return Source(f"ILSVRC-2012 from Kaggle's tree in {folder}", folder, classes, splits)
 
 
@@ -64,8 +57,8 @@ def _read_solution(path: Path, classes: tuple[str, ...]) -> tuple[pa.Array, np.n
     labels = pc.fill_null(pc.index_in(wnids, pa.array(classes, pa.string())), NO_CLASS).to_numpy().astype(np.int64)
     for row in np.flatnonzero(labels == NO_CLASS)[:1]:
         raise DataError(
-            f"{path}, line {row + 2}: {predictions[row].as_py()!r} does not begin with a class of {KAGGLE_MAPPING}. "
-            "Fetch both files again."
+            f"{path}, line {row + 2}: {predictions[row].as_py()!r} does not begin with a class of "
+            f"{layouts.KAGGLE_MAPPING}. Fetch both files again."
         )
     return ids, labels
 
@@ -73,11 +66,11 @@ def _read_solution(path: Path, classes: tuple[str, ...]) -> tuple[pa.Array, np.n
 def _read_val_truth(path: Path, classes: tuple[str, ...]) -> np.ndarray:
     """Labels by the number in the image's name, number n at n - 1; NO_CLASS where there is none."""
     ids, labels = _read_solution(path, classes)
-    numbered = pc.match_substring_regex(ids, rf"^{EDITION_2012}_val_\d{{8}}$")
+    numbered = pc.match_substring_regex(ids, rf"^{layouts.EDITION_2012}_val_\d{{8}}$")
     for row in np.flatnonzero(pc.or_(pc.invert(numbered), pc.ends_with(ids, "_00000000")))[:1]:
         raise DataError(
             f"{path}, line {row + 2}: {ids[row].as_py()!r} is not the name of a validation image, such as "
-            f"{EDITION_2012}_val_00000001. Fetch the file again."
+            f"{layouts.EDITION_2012}_val_00000001. Fetch the file again."
         )
     numbers = numbers_of(ids)
     truth = np.full(numbers.max(initial=0), NO_CLASS)

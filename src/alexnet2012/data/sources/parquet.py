@@ -23,7 +23,7 @@ from alexnet2012.data.sources.arrange import (
     arrange_withheld,
     take_numbered,
 )
-from alexnet2012.data.sources.classes import read_text, read_wnids
+from alexnet2012.data.sources.classes import read_class_list
 from alexnet2012.data.sources.layouts import EDITION_2012, find_shards
 from alexnet2012.data.sources.names import IMAGE_NAME, OWN_WNID, WNID, find_wnids, list_some, stems_of
 from alexnet2012.data.sources.small_layouts import CLASSES, find_val_shards
@@ -168,7 +168,7 @@ def _read_class_names(folder: Path, shard: Path) -> list[str]:
     if names and all(WNID.fullmatch(str(name)) for name in names):
         return list(names)
     if (beside := folder / CLASSES).is_file():
-        return list(read_wnids(read_text(beside), str(folder)))
+        return list(read_class_list(beside))
     found = f"names the classes {list_some([str(name) for name in names], 3)}" if names else "does not name the classes"
     raise DataError(
         f"{shard} {found}, where WordNet ids were expected; put the official {CLASSES} into {folder}, whose classes, "

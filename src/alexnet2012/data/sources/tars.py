@@ -4,7 +4,7 @@ import os
 import re
 import tarfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -81,6 +81,23 @@ def list_inner_tars(archive: Path) -> tuple[list[InnerTar], list[Problem], int]:
             elif not member.isdir():
                 others += 1
     return tars, problems, others
+
+
+def read_members(archive: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """The files of a small tar, compressed or not, whose paths are or end with `names`, by those; in memory.
+
+    Raises ValueError when some are missing, and what tarfile raises for a damaged or another file.
+    """
+    found = {}
+    # Read as a stream, once: a gzipped tar cannot seek.
+    with tarfile.open(archive, "r|*") as tar:
+        for member in tar:
+            name = next((name for name in names if f"/{member.name}".endswith(f"/{name}")), None)
+            if name and member.isreg() and (content := tar.extractfile(member)):
+                found[name] = content.read()
+    if missing := [name for name in names if name not in found]:
+        raise ValueError(f"it lacks {' and '.join(missing)}")
+    return found
 
 
 def report_listed(name: str, images: int, others: int, began: float, such_as: str = "") -> None:

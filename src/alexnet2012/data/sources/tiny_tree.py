@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from alexnet2012.data.downloads import Archive
 from alexnet2012.data.listing import Checksum, Listing, Source
 from alexnet2012.data.sources.arrange import NO_CLASS, arrange_train, refuse_contradictions
-from alexnet2012.data.sources.classes import read_text, read_wnids
+from alexnet2012.data.sources.classes import list_wnids
 from alexnet2012.data.sources.folders import label_by_folder, list_tree
 from alexnet2012.data.sources.names import IMAGE_NAME, WNID, as_text, list_some, stems_of
 from alexnet2012.data.sources.small_layouts import ANNOTATIONS, ARCHIVE, CLASSES
@@ -29,9 +29,9 @@ ADVICE = f"The official {ARCHIVE} has {PUBLISHED_BYTES:,} bytes; compare, and do
 
 def list_folder(root: Path) -> Source:
     """The official tree as a folder. Raises DataError as list_official does."""
-    annotations = read_text(root / ANNOTATIONS) if (root / ANNOTATIONS).is_file() else None
+    annotations = _read_text(root / ANNOTATIONS) if (root / ANNOTATIONS).is_file() else None
     train, val = (list_tree(root, root / split) for split in ("train", "val"))
-    classes, splits = list_official(train, val, read_text(root / CLASSES), annotations, str(root))
+    classes, splits = list_official(train, val, _read_text(root / CLASSES), annotations, str(root))
     return Source(f"Tiny ImageNet from {root}", root, classes, splits)
 
 
@@ -65,7 +65,7 @@ def list_official(
     `wnids`, `annotations`: the texts of wnids.txt and val_annotations.txt; `where`: what messages call the tree. Raises
     DataError for texts that are not what they should be, and for an image that is of two classes.
     """
-    classes = read_wnids(wnids, where)
+    classes = list_wnids(wnids, f"{where}: {CLASSES}")
     train = label_by_folder(train, "train/", classes, "train")
     val = _label_val(val, classes, annotations, where)
     return classes, {
@@ -168,6 +168,14 @@ def _list_members(archive: Path, members: Sequence[zipfile.ZipInfo], root: str, 
     sizes = [members[number].file_size for number in numbers]
     file = archive.name.encode("utf-8", "surrogateescape")
     return Listing.of(names, [file], offset=numbers, size=sizes, container="zip")
+
+
+def _read_text(path: Path) -> str:
+    """The file's text; raises DataError where it is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not text in UTF-8; it is damaged. Fetch it again.") from None
 
 
 def _read_member(archive: Path, file: zipfile.ZipFile, name: str) -> str | None:

@@ -51,11 +51,11 @@ ILSVRC2010 = Expected(
 def verify(source: Source, expected: Expected, complete: bool) -> Source:
     """The source, which is the whole edition if `complete`; else what there is of it, with `part` saying what.
 
-    Its `classes` are those that the edition defines, be there images of them or not. Problems and differences of the
-    splits become its own. Raises DataError that lists every difference if the edition was to be complete, and when a
+    Its `classes` are those that the edition defines, be there images of them or not. The splits' problems become
+    its own. Raises DataError that lists every difference if the edition was to be complete, and when a
     split has no image.
     """
-    problems = tuple(problem for images in source.splits.values() for problem in images.problems)
+    problems = [problem for images in source.splits.values() for problem in images.problems]
     differences = _compare(source, expected)
     if differences and complete:
         raise DataError(
@@ -64,7 +64,7 @@ def verify(source: Source, expected: Expected, complete: bool) -> Source:
         )
     if differences:
         print(f"{expected.title} is not complete, which complete: false accepts:\n{as_list(differences)}", flush=True)
-    source = drop_empty_classes(replace(source, problems=problems, differences=tuple(differences)))
+    source = drop_empty_classes(replace(source, problems=(*problems, *source.problems)))
     for split in ("train", "val"):
         if not len(source.splits[split]):
             raise DataError(f"{source.description}: there is no {split} image that could be taken. Fetch them again.")
