@@ -1,14 +1,13 @@
 """What makes packed images a dataset: statistics, digests, the index of each split, and the manifest."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alexnet2012.data.decode import describe_decoder
-from alexnet2012.data.listing import Listing, Source
+from alexnet2012.data.listing import Source
 from alexnet2012.data.packed import (
     MANIFEST_VERSION,
     SHARD_ROWS,
@@ -18,50 +17,34 @@ from alexnet2012.data.packed import (
     shard_digests,
     whole_digest,
 )
-from alexnet2012.data.packing import in_parallel
+from alexnet2012.data.packing import SplitPacking, in_parallel
 from alexnet2012.data.statistics import RunningSums, Statistics, Sums, add, derive_statistics
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from alexnet2012.config.datasets import DatasetConfig
 
 
-@dataclass(frozen=True, eq=False)
-class SplitResult:
-    """A packed split: what the source listed, what was found (see packing.make_record), and the source's rows that were
-    kept, in packed order."""
-
-    split: Listing
-    found: "pa.Table"
-    kept: np.ndarray
-
-    @property
-    def labels(self) -> np.ndarray:
-        return np.asarray(self.split.labels[self.kept], np.int64)
-
-
 def finish(
-    folder: Path, name: str, source: Source, dataset: "DatasetConfig", results: dict[str, SplitResult], workers: int
+    folder: Path, name: str, source: Source, dataset: "DatasetConfig", splits: dict[str, SplitPacking], workers: int
 ) -> tuple[Statistics, str]:
     """Write labels, indices, statistics and manifest into `folder`; returns the statistics and the whole digest."""
     blocks = [
-        (folder / split, len(result.kept), dataset.size_px, dataset.storage, first, split == "train")
-        for split, result in results.items()
-        for first in range(0, len(result.kept), SHARD_ROWS)
+        (folder / split_name, len(split.kept), dataset.size_px, dataset.storage, first, split_name == "train")
+        for split_name, split in splits.items()
+        for first in range(0, len(split.kept), SHARD_ROWS)
     ]
-    digests: dict[str, dict[str, list[str]]] = {split: {"images": []} for split in results}
+    digests: dict[str, dict[str, list[str]]] = {split_name: {"images": []} for split_name in splits}
     sums: list[Sums] = []
     for (split_folder, *_), (digest, block_sums) in zip(blocks, in_parallel(_measure, blocks, workers), strict=True):
         digests[split_folder.name]["images"].append(digest)
         sums += [block_sums] if block_sums is not None else []
-    for split, result in results.items():
-        np.save(folder / split / "labels.npy", result.labels)
-        _write_index(folder / split / "index.parquet", source.classes, result)
-        digests[split]["labels"] = shard_digests(result.labels)
+    for split_name, split in splits.items():
+        np.save(folder / split_name / "labels.npy", split.labels)
+        _write_index(folder / split_name / "index.parquet", source.classes, split)
+        digests[split_name]["labels"] = shard_digests(split.labels)
     statistics = derive_statistics(add(sums))
     np.savez(folder / "statistics.npz", **vars(statistics))
-    return statistics, _write_manifest(folder, name, source, dataset, results, digests)
+    return statistics, _write_manifest(folder, name, source, dataset, splits, digests)
 
 
 def _measure(task: tuple[Path, int, int, str, int, bool]) -> tuple[str, Sums | None]:
@@ -73,16 +56,15 @@ def _measure(task: tuple[Path, int, int, str, int, bool]) -> tuple[str, Sums | N
     return digest, running.sums if summed else None
 
 
-def _write_index(path: Path, classes: tuple[str, ...], result: SplitResult) -> None:
+def _write_index(path: Path, classes: tuple[str, ...], split: SplitPacking) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    labels = result.split.labels[result.kept]
     columns = {
-        "path": result.split.names.take(pa.array(result.kept)),
-        "class": pa.array(classes, pa.string()).take(pa.array(labels, mask=labels < 0)),
+        "path": split.listing.names.take(split.kept),
+        "class": pa.array(classes, pa.string()).take(pa.array(split.labels, mask=split.labels < 0)),
     }
-    found = result.found.select(["width", "height", "notes"]).take(pa.array(result.kept))
+    found = split.found.select(["width", "height", "notes"]).take(split.kept)
     columns |= {name: found[name] for name in found.column_names}
     pq.write_table(pa.table(columns), path, row_group_size=SHARD_ROWS)
 
@@ -92,7 +74,7 @@ def _write_manifest(
     name: str,
     source: Source,
     dataset: "DatasetConfig",
-    results: dict[str, SplitResult],
+    splits: dict[str, SplitPacking],
     digests: dict[str, dict[str, list[str]]],
 ) -> str:
     manifest = {
@@ -101,7 +83,7 @@ def _write_manifest(
         "kind": dataset.kind,
         "part": source.part,
         "digest": whole_digest(digests),
-        "counts": {split: len(results[split].kept) for split in SPLITS if split in results},
+        "counts": {split: len(splits[split].kept) for split in SPLITS if split in splits},
         "size_px": dataset.size_px,
         "storage": dataset.storage,
         "jpeg_quality": dataset.jpeg_quality if dataset.storage == "jpeg" else None,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Generator, Iterable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,56 +42,53 @@ Answer = TypeVar("Answer")
 
 
 class Progress:
-    """Images done of all splits: a bar on a terminal, elsewhere a line every ten seconds with rate and time left."""
+    """Images done of all splits, rate and time left: at a bar on a terminal, elsewhere in a line every ten seconds."""
 
     def __init__(self, name: str, images: int, done: int = 0) -> None:
         # Not above: the processes that decode need no rich.
-        from rich import progress as rich
         from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
 
         self.name, self.images, self.done, self.bad = name, images, done, 0
         self.counted, self.began = 0, time.monotonic()
         self.said = self.began
         # Left to itself, rich takes a log file for a terminal if FORCE_COLOR is set.
-        self.console = Console(file=sys.stdout, force_terminal=sys.stdout.isatty(), soft_wrap=True)
-        columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn())
-        self.bar = rich.Progress(
-            *(*columns, rich.TimeRemainingColumn()),
-            console=self.console,
-            disable=not self.console.is_interactive,
-            transient=True,
-        )
+        console = Console(file=sys.stdout, force_terminal=sys.stdout.isatty(), soft_wrap=True)
+        self.on_terminal = console.is_interactive
+        columns = BarColumn(), TextColumn("{task.description}", markup=False)
+        self.bar = Bar(*columns, console=console, disable=not self.on_terminal, transient=True)
         self.task = self.bar.add_task(name, total=images, completed=done)
 
     def add(self, images: int, bad: int) -> None:
+        """Count images that were packed just now, and those of them that could not be read."""
         self.done, self.counted, self.bad = self.done + images, self.counted + images, self.bad + bad
-        self.bar.update(self.task, completed=self.done)
         now = time.monotonic()
-        finished = self.done >= self.images >= POOL_FROM_IMAGES
-        if not finished and (self.console.is_interactive or now - self.said < PROGRESS_EVERY_S):
-            return
-        self.said = now
         rate = self.counted / max(now - self.began, 1e-9)
         left = timedelta(seconds=round((self.images - self.done) / rate))
         unreadable = f", {self.bad:,} unreadable" if self.bad else ""
         text = f"{self.done:,} of {self.images:,} images, {rate:,.0f} images/s, {left} left{unreadable}"
-        print(f"{self.name}: {text}", flush=True)
+        self.bar.update(self.task, completed=self.done, description=f"{self.name}: {text}")
+        due = not self.on_terminal and now - self.said >= PROGRESS_EVERY_S
+        if due or self.done >= self.images >= POOL_FROM_IMAGES:
+            self.said = now
+            print(f"{self.name}: {text}", flush=True)
 
 
 class SplitPacking:
-    """A listed split on its way to disk: its shards, and the records of those that are packed.
+    """A split on its way to disk: its shards, and the records of those that are packed.
 
     `images`: the folder that the listing's files lie in. `settings`: what a stored image depends on besides its file.
     """
 
     def __init__(self, listing: Listing, images: Path, store: Store, settings: object) -> None:
         self.listing, self.images, self.store = listing, images, store
-        self.order = listing.source_order
+        self.order = listing.source_order if listing.images is None else np.empty(0, int)
         folder = store.folder / "shards"
         folder.mkdir(exist_ok=True)
         self.paths = [
             folder / f"{number:06d}-{_describe_shard(self.shard(number), images, settings)}.arrow"
-            for number in range(-(-len(listing) // SHARD_IMAGES))
+            for number in range(-(-len(self.order) // SHARD_IMAGES))
         ]
         self.records = [self._take_over(number) for number in range(len(self.paths))]
         taken = {path for path, record in zip(self.paths, self.records, strict=True) if record is not None}
@@ -117,16 +115,40 @@ class SplitPacking:
         first_byte = self.store.commit(number)
         width, height, notes, failed, length = zip(*images, strict=True)
         first_bytes = first_byte + np.cumsum((0, *length))[:-1]
-        record = make_record(width, height, notes, failed, first_bytes, length)
+        record = _make_record(width, height, notes, failed, first_bytes, length)
         with replacing(self.paths[number]) as temporary, pa.ipc.new_file(temporary, record.schema) as writer:
             writer.write(record)
         self.records[number] = record
 
-    def join(self) -> "pa.Table":
-        """One record of all images, by row."""
+    def store_pixels(self) -> None:
+        """Store the images of a listing that are not to be decoded."""
+        with self.store.writing(0) as write:
+            for row, image in zip(range(len(self.listing)), self.listing.read(), strict=True):
+                write(row, image)
+
+    @cached_property
+    def found(self) -> "pa.Table":
+        """One record of all images, by row, once they are stored."""
         import pyarrow as pa
 
-        return pa.concat_tables(self.records).combine_chunks().take(pa.array(np.argsort(self.order)))
+        if self.listing.images is not None:
+            size_px = self.store.size_px
+            return _make_record(*(np.full(len(self.listing), value) for value in (size_px, size_px, "", None, 0, 0)))
+        return pa.concat_tables(self.records).combine_chunks().take(np.argsort(self.order))
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """The rows that were read, in packed order: the last ones take the places of those that were not, so that few
+        have to move."""
+        good = self.found["failed"].is_null().to_numpy()
+        kept, behind = np.arange(good.sum()), good[good.sum() :]
+        kept[~good[: len(kept)]] = len(kept) + np.flatnonzero(behind)  # as many behind the end as gaps before it
+        return kept
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64, by packed row."""
+        return np.asarray(self.listing.labels[self.kept], np.int64)
 
     def _take_over(self, number: int) -> "pa.Table | None":
         """The record of a shard that an earlier attempt packed, unless an image failed, which may be read now."""
@@ -141,8 +163,8 @@ class SplitPacking:
 
 
 def pack_splits(name: str, splits: Collection[SplitPacking], workers: int) -> None:
-    """Store all images that are still missing; afterwards there is a record of every shard."""
-    images = sum(len(split.listing) for split in splits)
+    """Store all images that are still missing."""
+    images = sum(len(split.order) for split in splits)
     missing = [(split, number) for split in splits for number in split.missing]
     if stale := sum(split.stale for split in splits):
         print(f"{name}: {stale:,} shards were packed from other images or settings, or lack images, and are removed")
@@ -154,9 +176,12 @@ def pack_splits(name: str, splits: Collection[SplitPacking], workers: int) -> No
         for (split, number), found in zip(missing, answers, strict=True):
             split.add(number, found)
             progress.add(len(found), sum(failed is not None for *_, failed, _ in found))
+    for split in splits:
+        if split.listing.images is not None:
+            split.store_pixels()
 
 
-def make_record(*columns: Iterable[Any]) -> "pa.Table":
+def _make_record(*columns: Iterable[Any]) -> "pa.Table":
     """What was found of some images, in columns.
 
     Original sizes in pixels, 0 where unreadable; what is odd; why it cannot be read, or null; the first byte and the
@@ -195,14 +220,13 @@ def in_parallel(function: Callable[[Task], Answer], tasks: Iterable[Task], worke
 def _describe_shard(shard: Shard, folder: Path, settings: object) -> str:
     """Sixteen hex digits of all that the stored images depend on, with size and time of each file."""
     states = []
-    for name in dict.fromkeys(shard.files):
+    for name in dict.fromkeys(shard.file):
         try:
             state = (folder / name).stat()
         except OSError:  # its images will say so
             continue
         states.append((name, state.st_size, state.st_mtime_ns))
-    content = settings, states, shard.rows.tolist(), shard.files, shard.offsets, shard.sizes, shard.names
-    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((settings, states, shard)).encode()).hexdigest()[:16]
 
 
 def _pack_shard(task: tuple[Shard, int, Path, Store]) -> list[tuple[Any, ...]]:
@@ -210,7 +234,7 @@ def _pack_shard(task: tuple[Shard, int, Path, Store]) -> list[tuple[Any, ...]]:
     shard, number, folder, store = task
     found: list[tuple[Any, ...]] = []
     with store.writing(number) as write:
-        for row, name, content in zip(shard.rows.tolist(), shard.names, read_images(shard, folder), strict=True):
+        for row, name, content in zip(shard.rows, shard.name, read_images(shard, folder), strict=True):
             try:
                 if isinstance(content, OSError):
                     _refuse_lost_source(folder)

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,18 +19,15 @@ from alexnet2012.config.datasets import EDITIONS, DatasetConfig
 from alexnet2012.config.validate import NAME_PATTERN
 from alexnet2012.data.decode import describe_decoder
 from alexnet2012.data.downloads import measured_beside
-from alexnet2012.data.finish import SplitResult, finish
+from alexnet2012.data.finish import finish
 from alexnet2012.data.listing import Source
-from alexnet2012.data.packing import SplitPacking, count_workers, make_record, pack_splits
+from alexnet2012.data.packing import SplitPacking, count_workers, pack_splits
 from alexnet2012.data.reading import describe_place
 from alexnet2012.data.sources.find import find_source, refuse_place_of_packed
 from alexnet2012.data.statistics import compare_with_authors
 from alexnet2012.data.storage import Store, open_store, refuse_full_disk
 from alexnet2012.errors import DataError
 from alexnet2012.files import LockTaken, in_bytes, locked, write_json
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 LISTED_UNREADABLE = 20
 PREPARATION = "preparation.json"  # how the images were packed; no packed dataset is without
@@ -97,16 +94,16 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     refuse_full_disk(images, dataset, data_folder, _size_of(work))
     workers = count_workers(images)
     with measured_beside(source.checksums) as measured:
-        results = _pack(name, source, dataset, work, workers)
+        splits = _pack(name, source, dataset, work, workers)
         print(f"{name}: measuring the mean image, the colour statistics and the digests", flush=True)
-        source = replace(source, part=_describe_part(source, dataset, results))
-        statistics, digest = finish(work, name, source, dataset, results, workers)
+        source = replace(source, part=_describe_part(source, dataset, splits))
+        statistics, digest = finish(work, name, source, dataset, splits, workers)
     if dataset.digest not in (None, digest):
         raise DataError(
             f"{name}: the images of {source.folder} have digest {digest}, but the configuration expects "
             f"{dataset.digest}. Use the images it was written for, or set digest to the measured one."
         )
-    preparation = _describe(source, dataset, results) | {"md5": measured.md5, "warnings": measured.warnings}
+    preparation = _describe(source, dataset, splits) | {"md5": measured.md5, "warnings": measured.warnings}
     if dataset.kind in EDITIONS:
         preparation["colours"] = compare_with_authors(statistics)
         print(f"{name}: {preparation['colours']}", flush=True)
@@ -117,32 +114,19 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     return target / "manifest.json"
 
 
-def _pack(name: str, source: Source, dataset: DatasetConfig, work: Path, workers: int) -> dict[str, SplitResult]:
+def _pack(name: str, source: Source, dataset: DatasetConfig, work: Path, workers: int) -> dict[str, SplitPacking]:
     """Store all images in `work`, going on after the shards that an earlier attempt has packed there."""
-    stores = {split: open_store(work / split, len(rows), dataset) for split, rows in source.splits.items()}
+    stores = {split: open_store(work / split, len(listing), dataset) for split, listing in source.splits.items()}
     _remove_others(work, stores)
     settings = dataset.packing, describe_decoder()
-    packings = {
-        split: SplitPacking(rows, source.folder, stores[split], settings)
-        for split, rows in source.splits.items()
-        if rows.images is None
+    splits = {
+        split: SplitPacking(listing, source.folder, stores[split], settings) for split, listing in source.splits.items()
     }
-    pack_splits(name, packings.values(), workers)
-    results = {}
-    for split, rows in source.splits.items():
-        if rows.images is not None:
-            with stores[split].writing(0) as write:
-                for row, image in zip(range(len(rows)), rows.read(), strict=True):
-                    write(row, image)
-            size, zeros = np.full(len(rows), dataset.size_px), np.zeros(len(rows), int)
-            found = make_record(size, size, [""] * len(rows), [None] * len(rows), zeros, zeros)
-        else:
-            found = packings[split].join()
-        results[split] = SplitResult(rows, found, _fill_gaps(found["failed"]))
-    _refuse_unreadable(name, source, dataset, results, work.with_name(f"{name}.unreadable.txt"))
-    for split, result in results.items():
-        stores[split].arrange(result.kept, result.found)
-    return results
+    pack_splits(name, splits.values(), workers)
+    _refuse_unreadable(name, source, dataset, splits, work.with_name(f"{name}.unreadable.txt"))
+    for split in splits.values():
+        split.store.arrange(split.kept, split.found)
+    return splits
 
 
 def _remove_others(work: Path, stores: dict[str, Store]) -> None:
@@ -157,23 +141,15 @@ def _remove_others(work: Path, stores: dict[str, Store]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _fill_gaps(failed: "pa.ChunkedArray") -> np.ndarray:
-    """The rows that were read; the last ones take the places of those that were not, so that few have to move."""
-    good = failed.is_null().to_numpy()
-    kept, behind = np.arange(good.sum()), good[good.sum() :]
-    kept[~good[: len(kept)]] = len(kept) + np.flatnonzero(behind)  # as many good ones behind the end as gaps before it
-    return kept
-
-
 def _refuse_unreadable(
-    name: str, source: Source, dataset: DatasetConfig, results: dict[str, SplitResult], report: Path
+    name: str, source: Source, dataset: DatasetConfig, splits: dict[str, SplitPacking], report: Path
 ) -> None:
     """Write every image that cannot be taken into one report; raises DataError unless so many may be left out."""
     lines = [f"{problem.path}: {problem.reason}" for problem in source.problems]
-    for result in results.values():
-        failed = result.found["failed"]
+    for split in splits.values():
+        failed = split.found["failed"]
         lines += [
-            f"{source.folder / describe_place(result.split, row)}: {failed[row].as_py()}"
+            f"{source.folder / describe_place(split.listing, row)}: {failed[row].as_py()}"
             for row in np.flatnonzero(failed.is_valid()).tolist()
         ]
     report.unlink(missing_ok=True)
@@ -194,26 +170,26 @@ def _refuse_unreadable(
     )
 
 
-def _describe(source: Source, dataset: DatasetConfig, results: dict[str, SplitResult]) -> dict[str, Any]:
+def _describe(source: Source, dataset: DatasetConfig, splits: dict[str, SplitPacking]) -> dict[str, Any]:
     """From where, when and how, which the manifest leaves out so that the same images make the same manifest."""
     return {
         "source": source.description,
         "folder": str(source.folder),
         "dataset": dataset.model_dump(),
-        "oddities": {split: _count_oddities(result) for split, result in results.items()},
-        "left_out": {split: len(result.split) - len(result.kept) for split, result in results.items()},
+        "oddities": {name: _count_oddities(split) for name, split in splits.items()},
+        "left_out": {name: len(split.listing) - len(split.kept) for name, split in splits.items()},
         "not_taken": [f"{problem.path}: {problem.reason}" for problem in source.problems],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "numpy": np.__version__,
     }
 
 
-def _describe_part(source: Source, dataset: DatasetConfig, results: dict[str, SplitResult]) -> str:
+def _describe_part(source: Source, dataset: DatasetConfig, splits: dict[str, SplitPacking]) -> str:
     """What keeps the packed images from being the whole of their source."""
     left_out = [
-        f"{len(result.split) - len(result.kept):,} of {split}"
-        for split, result in results.items()
-        if len(result.kept) < len(result.split)
+        f"{len(split.listing) - len(split.kept):,} of {name}"
+        for name, split in splits.items()
+        if len(split.kept) < len(split.listing)
     ]
     parts = [source.part, f"unreadable and left out: {', '.join(left_out)}" if left_out else ""]
     # Of an edition every image is counted: its problems are second copies, or are missing in the counts.
@@ -222,9 +198,9 @@ def _describe_part(source: Source, dataset: DatasetConfig, results: dict[str, Sp
     return "; ".join(filter(None, parts))
 
 
-def _count_oddities(result: SplitResult) -> dict[str, int]:
+def _count_oddities(split: SplitPacking) -> dict[str, int]:
     counts: Counter[str] = Counter()
-    for each in result.found["notes"].value_counts().to_pylist():
+    for each in split.found["notes"].value_counts().to_pylist():
         counts.update(dict.fromkeys(filter(None, each["values"].split("; ")), each["counts"]))
     return dict(counts)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet2012.data.listing import Listing
+from alexnet2012.data.listing import Container, Listing
 
 PARQUET_BATCH, PARQUET_BUFFER = 16, 2**20  # rows and bytes held at once, however large the row groups are
 
@@ -24,24 +24,18 @@ class Shard:
     The other columns are those of a Listing, as lists, so that the processes that decode need no pyarrow.
     """
 
-    rows: np.ndarray
-    files: list[str]
-    offsets: list[int]
-    sizes: list[int]
-    names: list[str]
-    container: str
+    container: Container
+    rows: list[int]
+    name: list[str]
+    file: list[str]
+    offset: list[int]
+    size: list[int]
 
 
 def cut_shard(listing: Listing, rows: np.ndarray) -> Shard:
     """The images `rows` of a listing, which are in source order."""
-    return Shard(
-        rows,
-        [os.fsdecode(path) for path in listing.files.take(listing.file[rows]).to_pylist()],
-        listing.offset[rows].tolist(),
-        listing.size[rows].tolist(),
-        listing.names.take(rows).to_pylist(),
-        listing.container,
-    )
+    columns = listing.table.select(["name", "file", "offset", "size"]).take(rows).to_pydict()
+    return Shard(listing.container, rows.tolist(), **columns | {"file": [*map(os.fsdecode, columns["file"])]})
 
 
 def read_images(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
@@ -61,7 +55,7 @@ def describe_place(listing: Listing, row: int) -> str:
 def _read_bytes(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
     files: dict[str, int] = {}  # the descriptor of the file that is open
     with ExitStack() as stack:
-        for path, offset, size in zip(shard.files, shard.offsets, shard.sizes, strict=True):
+        for path, offset, size in zip(shard.file, shard.offset, shard.size, strict=True):
             try:
                 if path not in files:
                     stack.close()
@@ -76,7 +70,7 @@ def _read_bytes(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
 
 
 def _read_zip(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
-    for path, number in zip(shard.files, shard.offsets, strict=True):
+    for path, number in zip(shard.file, shard.offset, strict=True):
         try:
             archive = _open_zip(folder / path)
             yield archive.read(archive.infolist()[number])
@@ -94,7 +88,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def _read_parquet(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
-    for path, places in groupby(zip(shard.files, shard.offsets, strict=True), key=lambda place: place[0]):
+    for path, places in groupby(zip(shard.file, shard.offset, strict=True), key=lambda place: place[0]):
         yield from _read_rows(folder, path, [row for _, row in places])
 
 
