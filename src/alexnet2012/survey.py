@@ -15,7 +15,7 @@ from alexnet2012.config.validate import read_yaml
 from alexnet2012.data.expected import expect_images
 from alexnet2012.data.packed import SPLITS, open_packed
 from alexnet2012.data.sources.rotations import ORIENTATIONS
-from alexnet2012.data.space import bytes_per_image
+from alexnet2012.data.storage import bytes_per_image
 from alexnet2012.evaluation.metrics import are_kept
 from alexnet2012.model.geometry import describe
 from alexnet2012.preflight import is_other, is_packed, list_missing, settings_file

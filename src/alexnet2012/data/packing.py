@@ -1,270 +1,253 @@
-"""Pass 2: listed images, in the order in which they lie in the source, decoded by all cores to their final rows."""
+"""Pass 2: listed images, decoded by all cores and stored, shard by shard.
+
+A shard is 128 images that lie one after another in the source. Once they are on disk, the shard's record is written
+beside and renamed: a shard that has a record is packed. Records are named by the settings and by the shard's part of
+the source, with size and time of its files; a record of anything else is removed.
+"""
 
 import hashlib
 import os
+import sys
 import threading
 import time
-import zipfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Generator, Iterable
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing
 from datetime import timedelta
-from multiprocessing import get_context, parent_process
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from alexnet2012.cpu import KEEP_LARGE_BUFFERS, count_usable_cores
 from alexnet2012.data.decode import ImageError, decode
-from alexnet2012.data.journal import Journal, PackedShard
 from alexnet2012.data.listing import Listing
-from alexnet2012.data.packed import SHARD_ROWS
-from alexnet2012.data.reading import Chunk, cut_chunks, read_chunk
-from alexnet2012.data.storage import Store, Target, encode, write_at
+from alexnet2012.data.reading import Shard, cut_shard, read_images
+from alexnet2012.data.storage import Store
 from alexnet2012.errors import DataError
+from alexnet2012.files import replacing
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHARD_IMAGES = 128  # of 256 pixels: 25 MB, or a second of a core
 POOL_FROM_IMAGES = 256  # below this, starting processes takes longer than reading the images
-TASKS_AHEAD = 4  # per process: enough to keep it busy, few enough to keep memory small
 PROGRESS_EVERY_S = 10.0
+IDLE_WORKER_S = 20
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
-Run = Callable[[Callable[[Task], Answer], Iterable[Task]], Iterator[Answer]]
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What was found of each image of a split: original sizes int32 (n,), 0 where unreadable; the rest by row."""
-
-    width: np.ndarray
-    height: np.ndarray
-    odd: dict[int, str]
-    failed: dict[int, str]
-
-
-@dataclass(frozen=True, eq=False)
-class PackedChunk:
-    """A chunk's answer. `digests`: the sha256 of what was stored of each image; `encoded`: the images where the parent
-    stores them."""
-
-    digests: bytes
-    width: list[int]
-    height: list[int]
-    odd: dict[int, str]
-    failed: dict[int, str]
-    encoded: list[bytes] | None
 
 
 class Progress:
-    """Images done of all splits, the rate since this process began, and the time left, said every ten seconds."""
+    """Images done of all splits, rate and time left: at a bar on a terminal, elsewhere in a line every ten seconds."""
 
-    def __init__(self, name: str, images: int) -> None:
-        self.name, self.images, self.done, self.bad = name, images, 0, 0
+    def __init__(self, name: str, images: int, done: int = 0) -> None:
+        # Not above: the processes that decode need no rich.
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        self.name, self.images, self.done, self.bad = name, images, done, 0
         self.counted, self.began = 0, time.monotonic()
         self.said = self.began
-
-    def skip(self, images: int) -> None:
-        """Images that an earlier run has packed: done, but no measure of the rate."""
-        self.done += images
+        # Left to itself, rich takes a log file for a terminal if FORCE_COLOR is set.
+        console = Console(file=sys.stdout, force_terminal=sys.stdout.isatty(), soft_wrap=True)
+        self.on_terminal = console.is_interactive
+        columns = BarColumn(), TextColumn("{task.description}", markup=False)
+        self.bar = Bar(*columns, console=console, disable=not self.on_terminal, transient=True)
+        self.task = self.bar.add_task(name, total=images, completed=done)
 
     def add(self, images: int, bad: int) -> None:
+        """Count images that were packed just now, and those of them that could not be read."""
         self.done, self.counted, self.bad = self.done + images, self.counted + images, self.bad + bad
         now = time.monotonic()
-        if now - self.said < PROGRESS_EVERY_S and (self.done < self.images or self.images < POOL_FROM_IMAGES):
-            return
-        self.said = now
         rate = self.counted / max(now - self.began, 1e-9)
         left = timedelta(seconds=round((self.images - self.done) / rate))
         unreadable = f", {self.bad:,} unreadable" if self.bad else ""
-        print(
-            f"{self.name}: {self.done:,} of {self.images:,} images, {rate:,.0f} images/s, {left} left{unreadable}",
-            flush=True,
-        )
+        text = f"{self.done:,} of {self.images:,} images, {rate:,.0f} images/s, {left} left{unreadable}"
+        self.bar.update(self.task, completed=self.done, description=f"{self.name}: {text}")
+        due = not self.on_terminal and now - self.said >= PROGRESS_EVERY_S
+        if due or self.done >= self.images >= POOL_FROM_IMAGES:
+            self.said = now
+            print(f"{self.name}: {text}", flush=True)
 
 
-@contextmanager
-def open_pool(images: int) -> Iterator[Run]:
-    """A way to run a function over tasks, in order: by one process for each usable core, or here when they are few."""
-    workers = count_usable_cores()
-    if workers == 1 or images < POOL_FROM_IMAGES:
-        yield lambda function, tasks: map(function, tasks)
-        return
+class SplitPacking:
+    """A split on its way to disk: its shards, and the records of those that are packed.
+
+    `images`: the folder that the listing's files lie in. `settings`: what a stored image depends on besides its file.
+    """
+
+    def __init__(self, listing: Listing, images: Path, store: Store, settings: object) -> None:
+        self.listing, self.images, self.store = listing, images, store
+        self.order = listing.source_order if listing.images is None else np.empty(0, int)
+        folder = store.folder / "shards"
+        folder.mkdir(exist_ok=True)
+        self.paths = [
+            folder / f"{number:06d}-{_describe_shard(self.shard(number), images, settings)}.arrow"
+            for number in range(-(-len(self.order) // SHARD_IMAGES))
+        ]
+        self.records = [self._take_over(number) for number in range(len(self.paths))]
+        taken = {path for path, record in zip(self.paths, self.records, strict=True) if record is not None}
+        left_over = [path for path in folder.iterdir() if path not in taken]
+        for path in left_over:
+            path.unlink()
+        self.stale = sum(path.suffix == ".arrow" for path in left_over)
+
+    @property
+    def missing(self) -> list[int]:
+        """The numbers of the shards that are still to be packed."""
+        return [number for number, record in enumerate(self.records) if record is None]
+
+    def rows(self, number: int) -> np.ndarray:
+        return self.order[number * SHARD_IMAGES : (number + 1) * SHARD_IMAGES]
+
+    def shard(self, number: int) -> Shard:
+        return cut_shard(self.listing, self.rows(number))
+
+    def add(self, number: int, images: list[tuple[Any, ...]]) -> None:
+        """Record a shard whose images a process has stored."""
+        import pyarrow as pa
+
+        first_byte = self.store.commit(number)
+        width, height, notes, failed, length = zip(*images, strict=True)
+        first_bytes = first_byte + np.cumsum((0, *length))[:-1]
+        record = _make_record(width, height, notes, failed, first_bytes, length)
+        with replacing(self.paths[number]) as temporary, pa.ipc.new_file(temporary, record.schema) as writer:
+            writer.write(record)
+        self.records[number] = record
+
+    def store_pixels(self) -> None:
+        """Store the images of a listing that are not to be decoded."""
+        with self.store.writing(0) as write:
+            for row, image in zip(range(len(self.listing)), self.listing.read(), strict=True):
+                write(row, image)
+
+    @cached_property
+    def found(self) -> "pa.Table":
+        """One record of all images, by row, once they are stored."""
+        import pyarrow as pa
+
+        if self.listing.images is not None:
+            size_px = self.store.size_px
+            return _make_record(*(np.full(len(self.listing), value) for value in (size_px, size_px, "", None, 0, 0)))
+        return pa.concat_tables(self.records).combine_chunks().take(np.argsort(self.order))
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """The rows that were read, in packed order: the last ones take the places of those that were not, so that few
+        have to move."""
+        good = self.found["failed"].is_null().to_numpy()
+        kept, behind = np.arange(good.sum()), good[good.sum() :]
+        kept[~good[: len(kept)]] = len(kept) + np.flatnonzero(behind)  # as many behind the end as gaps before it
+        return kept
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64, by packed row."""
+        return np.asarray(self.listing.labels[self.kept], np.int64)
+
+    def _take_over(self, number: int) -> "pa.Table | None":
+        """The record of a shard that an earlier attempt packed, unless an image failed, which may be read now."""
+        import pyarrow as pa
+
+        try:
+            record = pa.ipc.open_file(self.paths[number].read_bytes()).read_all()
+        except (OSError, pa.ArrowException):
+            return None
+        whole = record["failed"].null_count == len(record)
+        return record if whole and self.store.take_over(self.rows(number), record) else None
+
+
+def pack_splits(name: str, splits: Collection[SplitPacking], workers: int) -> None:
+    """Store all images that are still missing."""
+    images = sum(len(split.order) for split in splits)
+    missing = [(split, number) for split in splits for number in split.missing]
+    if stale := sum(split.stale for split in splits):
+        print(f"{name}: {stale:,} shards were packed from other images or settings, or lack images, and are removed")
+    if done := sum(len(split.paths) for split in splits) - len(missing):
+        print(f"{name}: going on after {done:,} finished shards", flush=True)
+    progress = Progress(name, images, images - sum(len(split.rows(number)) for split, number in missing))
+    tasks = ((split.shard(number), number, split.images, split.store) for split, number in missing)
+    with progress.bar, closing(in_parallel(_pack_shard, tasks, workers)) as answers:
+        for (split, number), found in zip(missing, answers, strict=True):
+            split.add(number, found)
+            progress.add(len(found), sum(failed is not None for *_, failed, _ in found))
+    for split in splits:
+        if split.listing.images is not None:
+            split.store_pixels()
+
+
+def _make_record(*columns: Iterable[Any]) -> "pa.Table":
+    """What was found of some images, in columns.
+
+    Original sizes in pixels, 0 where unreadable; what is odd; why it cannot be read, or null; the first byte and the
+    number of bytes in images.bin.
+    """
+    import pyarrow as pa
+
+    names = ("width", "height", "notes", "failed", "first_byte", "length")
+    types = (pa.int32(), pa.int32(), pa.string(), pa.string(), pa.int64(), pa.int64())
+    return pa.table([pa.array(column, kind) for column, kind in zip(columns, types, strict=True)], names)
+
+
+def count_workers(images: int) -> int:
+    """How many processes are to decode so many images."""
+    return 1 if images < POOL_FROM_IMAGES else count_usable_cores()
+
+
+def in_parallel(function: Callable[[Task], Answer], tasks: Iterable[Task], workers: int) -> Generator[Answer]:
+    """What `function` returns for each of `tasks`, in their order, by so many processes.
+
+    Raises DataError when one of them was killed.
+    """
     for name, value in KEEP_LARGE_BUFFERS.items():
         os.environ.setdefault(name, value)  # read by the processes that are about to start
-    # Spawned, not forked: the caller may have started threads.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+    start = {"idle_worker_timeout": IDLE_WORKER_S, "initializer": _end_with_parent, "initargs": (os.getpid(),)}
+    pool = Parallel(workers, return_as="generator", **start)
+    try:
+        yield from pool(delayed(function)(task) for task in tasks)
+    except BrokenProcessPool:
+        raise DataError(
+            "a process that decoded images was killed, perhaps for want of memory; the finished shards are kept: "
+            "run the same command again, with fewer cores if memory is short"
+        ) from None
+
+
+def _describe_shard(shard: Shard, folder: Path, settings: object) -> str:
+    """Sixteen hex digits of all that the stored images depend on, with size and time of each file."""
+    states = []
+    for name in dict.fromkeys(shard.file):
         try:
-            yield lambda function, tasks: _in_order(pool, function, tasks, TASKS_AHEAD * workers)
-        except BrokenProcessPool:
-            raise DataError(
-                "a process that decoded images was killed, perhaps for want of memory; the finished shards are kept: "
-                "run the same command again, with fewer cores if memory is short"
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
+            state = (folder / name).stat()
+        except OSError:  # its images will say so
+            continue
+        states.append((name, state.st_size, state.st_mtime_ns))
+    return hashlib.sha256(repr((settings, states, shard)).encode()).hexdigest()[:16]
 
 
-def pack_listing(
-    split: str, listing: Listing, folder: Path, store: Store, journal: Journal, run: Run, progress: Progress
-) -> Found:
-    """Store every image of a split, whose files lie in `folder`, going on after the shards that the journal has.
-
-    What was found is known of every row when this returns; `failed` says why some hold no image.
-    """
-    found = Found(np.zeros(len(listing), np.int32), np.zeros(len(listing), np.int32), {}, {})
-    shards = list_shards(listing)
-    done = _take_over(split, listing, shards, folder, store, journal, found)
-    progress.skip(sum(len(rows) for rows in shards[:done]))
-    tasks = ((chunk, folder, store.target) for rows in shards[done:] for chunk in cut_chunks(listing, rows, folder))
-    answers = run(_pack_chunk, tasks)
-    # Writing a shard to the disk takes as long as reading a part of the next; neither waits for the other.
-    with ThreadPoolExecutor(1) as committer:
-        commits: deque = deque()
-        for number, rows in enumerate(shards[done:], start=done):
-            shard = _gather_shard(split, number, rows, answers, store, found, progress)
-            if len(commits) == 2:
-                commits.popleft().result()
-            commits.append(committer.submit(_commit, shard, rows, store, found, journal))
-        for commit in commits:
-            commit.result()
+def _pack_shard(task: tuple[Shard, int, Path, Store]) -> list[tuple[Any, ...]]:
+    """Store a shard's images; returns width, height, notes, why it failed, and number of bytes of each."""
+    shard, number, folder, store = task
+    found: list[tuple[Any, ...]] = []
+    with store.writing(number) as write:
+        for row, name, content in zip(shard.rows, shard.name, read_images(shard, folder), strict=True):
+            try:
+                if isinstance(content, OSError):
+                    _refuse_lost_source(folder)
+                    raise ImageError(content.strerror or str(content))
+                image = decode(content, name, store.size_px)
+            except ImageError as error:
+                found.append((0, 0, "", str(error), 0))
+            else:
+                found.append((image.width, image.height, image.notes, None, write(row, image.pixels)))
     return found
 
 
-def list_shards(listing: Listing) -> list[np.ndarray]:
-    """The rows of each shard: 4,096 images as they follow one another in the source."""
-    order = listing.source_order
-    return [order[first : first + SHARD_ROWS] for first in range(0, len(order), SHARD_ROWS)]
-
-
-def _take_over(
-    split: str,
-    listing: Listing,
-    shards: list[np.ndarray],
-    folder: Path,
-    store: Store,
-    journal: Journal,
-    found: Found,
-) -> int:
-    """How many shards are packed already; the first whose bytes are not as the journal says, and all after it, do not
-    count."""
-    claimed = journal.of_split(split)
-    for number, shard in enumerate(claimed):
-        rows, end_before = shards[number], store.end
-        try:
-            numbers = journal.numbers(shard)
-            store.restore(rows, numbers["places"], shard.end)
-            intact = _digest_stored(rows, store, shard.failed) == shard.sha256
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            intact = False
-        why = None if intact else "is not as the journal says"
-        if intact and shard.failed and _some_can_be_read(listing, shard, folder, store.target.size_px):
-            why = "has images that could not be read before and now can"
-        if why:
-            print(f"shard {number} of {split} {why}; it is read again", flush=True)
-            journal.drop(split, number)
-            store.end = end_before
-            return number
-        found.width[rows], found.height[rows] = numbers["width"], numbers["height"]
-        found.odd.update(shard.odd)
-        found.failed.update(shard.failed)
-    return len(claimed)
-
-
-def _some_can_be_read(listing: Listing, shard: PackedShard, folder: Path, size_px: int) -> bool:
-    """Whether a fault has passed: a disk that was away, an archive that was fetched again."""
-    failed = np.array(sorted(shard.failed))
-    in_source_order = failed[listing.take(failed).source_order]
-    for chunk in cut_chunks(listing, in_source_order, folder):
-        for name, content in zip(chunk.names, read_chunk(chunk, folder), strict=True):
-            with suppress(ImageError):
-                if not isinstance(content, OSError):
-                    decode(content, name, size_px)
-                    return True
-    return False
-
-
-def _digest_stored(rows: np.ndarray, store: Store, failed: dict[int, str]) -> str:
-    """The sha256 that a finished shard's journal line must have, from what is on disk."""
-    whole = hashlib.sha256()
-    for row in rows.tolist():
-        if row not in failed:
-            whole.update(hashlib.sha256(store.stored(row)).digest())
-    return whole.hexdigest()
-
-
-def _gather_shard(
-    split: str,
-    number: int,
-    rows: np.ndarray,
-    answers: Iterator[PackedChunk],
-    store: Store,
-    found: Found,
-    progress: Progress,
-) -> PackedShard:
-    whole, odd, failed, first = hashlib.sha256(), {}, {}, 0
-    while first < len(rows):
-        answer = next(answers)
-        own = rows[first : first + len(answer.width)]
-        first += len(own)
-        found.width[own], found.height[own] = answer.width, answer.height
-        if answer.encoded is not None:
-            store.append(own, answer.encoded)
-        whole.update(answer.digests)
-        odd |= answer.odd
-        failed |= answer.failed
-        progress.add(len(own), len(answer.failed))
-    found.odd.update(odd)
-    found.failed.update(failed)
-    return PackedShard(split, number, whole.hexdigest(), store.end, odd, failed)
-
-
-def _commit(shard: PackedShard, rows: np.ndarray, store: Store, found: Found, journal: Journal) -> None:
-    store.sync()
-    journal.add(shard, width=found.width[rows], height=found.height[rows], places=store.places(rows))
-
-
-def _pack_chunk(task: tuple[Chunk, Path, Target]) -> PackedChunk:
-    chunk, folder, target = task
-    digests, width, height = bytearray(), [], []
-    odd: dict[int, str] = {}
-    failed: dict[int, str] = {}
-    encoded: list[bytes] | None = None if target.images_file else []
-    descriptor = os.open(target.images_file, os.O_WRONLY) if target.images_file else None
-    try:
-        for row, name, content in zip(chunk.rows.tolist(), chunk.names, read_chunk(chunk, folder), strict=True):
-            try:
-                if isinstance(content, OSError):
-                    refuse_lost_source(folder)
-                    raise ImageError(content.strerror or str(content))
-                image = decode(content, name, target.size_px)
-            except ImageError as error:
-                failed[row] = str(error)
-                width.append(0)
-                height.append(0)
-                if encoded is not None:
-                    encoded.append(b"")
-                continue
-            width.append(image.width)
-            height.append(image.height)
-            if image.notes:
-                odd[row] = image.notes
-            stored = image.pixels.data if encoded is None else encode(image.pixels, target.jpeg_quality)
-            digests += hashlib.sha256(stored).digest()
-            if encoded is None:
-                write_at(descriptor, stored, target.first_byte + row * image.pixels.nbytes)
-            else:
-                encoded.append(stored)
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
-    return PackedChunk(bytes(digests), width, height, odd, failed, encoded)
-
-
-def refuse_lost_source(folder: Path) -> None:
+def _refuse_lost_source(folder: Path) -> None:
     """A folder that is not there any more makes no image unreadable: it stops the run, to go on when it is back."""
     if not folder.is_dir():
         raise DataError(
@@ -273,25 +256,12 @@ def refuse_lost_source(folder: Path) -> None:
         )
 
 
-def _in_order(
-    pool: ProcessPoolExecutor, function: Callable[[Task], Answer], tasks: Iterable[Task], ahead: int
-) -> Iterator[Answer]:
-    """The answers in the order of the tasks, of which no more than `ahead` are made before they are needed."""
-    waiting: deque = deque()
-    for task in tasks:
-        waiting.append(pool.submit(function, task))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+def _end_with_parent(parent: int) -> None:
+    """End this process soon after its parent, which would otherwise be waited for, or whose tasks would go on."""
 
-
-def _end_with_parent() -> None:
-    """A process of a pool whose parent is killed would wait for work for ever."""
-    parent = parent_process()
-
-    def wait() -> None:
-        parent.join()
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
         os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,15 +19,13 @@ from alexnet2012.config.datasets import EDITIONS, DatasetConfig
 from alexnet2012.config.validate import NAME_PATTERN
 from alexnet2012.data.decode import describe_decoder
 from alexnet2012.data.downloads import measured_beside
-from alexnet2012.data.finish import SplitResult, describe_images, finish
-from alexnet2012.data.journal import Journal
+from alexnet2012.data.finish import finish
 from alexnet2012.data.listing import Source
-from alexnet2012.data.packing import Found, Progress, Run, open_pool, pack_listing
+from alexnet2012.data.packing import SplitPacking, count_workers, pack_splits
 from alexnet2012.data.reading import describe_place
 from alexnet2012.data.sources.find import find_source, refuse_place_of_packed
-from alexnet2012.data.space import refuse_full_disk
 from alexnet2012.data.statistics import compare_with_authors
-from alexnet2012.data.storage import JpegStore, RawStore, Store
+from alexnet2012.data.storage import Store, open_store, refuse_full_disk
 from alexnet2012.errors import DataError
 from alexnet2012.files import LockTaken, in_bytes, locked, write_json
 
@@ -82,7 +81,7 @@ def check(name: str, dataset: DatasetConfig, data_folder: Path = Path("data")) -
 def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     began = time.monotonic()
     work, target = data_folder / f".{name}.partial", data_folder / name
-    _take_back(target)
+    _restore(target)
     refuse_place_of_packed(name, dataset, target)
     # Not by its manifest: Snakemake removes that before it has it made anew.
     if not _is_vacant(target) and not (target / PREPARATION).exists():
@@ -93,111 +92,70 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     source = find_source(dataset, data_folder)
     images = sum(len(split) for split in source.splits.values())
     refuse_full_disk(images, dataset, data_folder, _size_of(work))
-    journal = _open_work(name, work, dataset, source)
-    with measured_beside(source.checksums) as measured, open_pool(images) as run:
-        results, stores = _pack(name, source, dataset, work, journal, run)
-        _refuse_unreadable(name, source, dataset, results, data_folder / f"{name}.unreadable.txt")
-        for split, store in stores.items():
-            store.fill(results[split].kept)
+    workers = count_workers(images)
+    with measured_beside(source.checksums) as measured:
+        splits = _pack(name, source, dataset, work, workers)
         print(f"{name}: measuring the mean image, the colour statistics and the digests", flush=True)
-        source = replace(source, part=_describe_part(source, dataset, results))
-        statistics, digest = finish(work, name, source, dataset, results, run)
+        source = replace(source, part=_describe_part(source, dataset, splits))
+        statistics, digest = finish(work, name, source, dataset, splits, workers)
     if dataset.digest not in (None, digest):
         raise DataError(
             f"{name}: the images of {source.folder} have digest {digest}, but the configuration expects "
             f"{dataset.digest}. Use the images it was written for, or set digest to the measured one."
         )
-    preparation = _describe(source, dataset, results) | {"md5": measured.md5, "warnings": measured.warnings}
+    preparation = _describe(source, dataset, splits) | {"md5": measured.md5, "warnings": measured.warnings}
     if dataset.kind in EDITIONS:
         preparation["colours"] = compare_with_authors(statistics)
         print(f"{name}: {preparation['colours']}", flush=True)
     preparation["seconds_of_last_run"] = round(time.monotonic() - began, 1)
     write_json(work / PREPARATION, preparation)
-    for split, store in stores.items():
-        store.cut(len(results[split].kept))
     _publish(work, target)
     print(f"{name}: packed in {target}, digest {digest}", flush=True)
     return target / "manifest.json"
 
 
-def _open_work(name: str, work: Path, dataset: DatasetConfig, source: Source) -> Journal:
-    """The folder to work in: that of an earlier run, if it was of the same work, else a new one."""
-    identity = {
-        "dataset": dataset.packing,
-        "decoder": describe_decoder(),
-        "images": {
-            split: describe_images(listing, source.folder)
-            for split, listing in source.splits.items()
-            if listing.images is None
-        },
+def _pack(name: str, source: Source, dataset: DatasetConfig, work: Path, workers: int) -> dict[str, SplitPacking]:
+    """Store all images in `work`, going on after the shards that an earlier attempt has packed there."""
+    stores = {split: open_store(work / split, len(listing), dataset) for split, listing in source.splits.items()}
+    _remove_others(work, stores)
+    settings = dataset.packing, describe_decoder()
+    splits = {
+        split: SplitPacking(listing, source.folder, stores[split], settings) for split, listing in source.splits.items()
     }
-    journal = Journal(work)
-    if journal.identity == identity:
-        print(f"{name}: going on after {len(journal.finished):,} finished shards in {work}", flush=True)
-        return journal
-    if work.exists():
-        print(f"{name}: {work} was begun for other images or settings and is removed", flush=True)
-        shutil.rmtree(work)
-    work.mkdir(parents=True)
-    journal.begin(identity, [])
-    return journal
+    pack_splits(name, splits.values(), workers)
+    _refuse_unreadable(name, source, dataset, splits, work.with_name(f"{name}.unreadable.txt"))
+    for split in splits.values():
+        split.store.arrange(split.kept, split.found)
+    return splits
 
 
-def _pack(
-    name: str, source: Source, dataset: DatasetConfig, work: Path, journal: Journal, run: Run
-) -> tuple[dict[str, SplitResult], dict[str, Store]]:
-    progress = Progress(name, sum(len(split) for split in source.splits.values() if split.images is None))
-    results: dict[str, SplitResult] = {}
-    stores: dict[str, Store] = {}
-    for split_name, split in source.splits.items():
-        folder = work / split_name
-        folder.mkdir(exist_ok=True)
-        rows = np.arange(len(split))
-        if split.images is not None:
-            RawStore(folder, len(split), dataset.size_px).write(split.read())
-            size = np.full(len(split), dataset.size_px, np.int32)
-            results[split_name] = SplitResult(split, Found(size, size, {}, {}), rows)
+def _remove_others(work: Path, stores: dict[str, Store]) -> None:
+    """Remove what an attempt for other splits or another storage, or the end of an attempt, left in `work`."""
+    kept = {path for store in stores.values() for path in (store.folder, store.path, store.folder / "shards")}
+    for path in (*work.iterdir(), *work.glob("*/*")):
+        if path in kept:
             continue
-        store = stores[split_name] = _open_store(folder, len(split), dataset)
-        found = pack_listing(split_name, split, source.folder, store, journal, run, progress)
-        results[split_name] = SplitResult(split, found, _fill_gaps(rows, found.failed))
-    return results, stores
-
-
-def _open_store(folder: Path, images: int, dataset: DatasetConfig) -> Store:
-    if dataset.storage == "raw":
-        return RawStore(folder, images, dataset.size_px)
-    return JpegStore(folder, images, dataset.size_px, dataset.jpeg_quality)
-
-
-def _fill_gaps(rows: np.ndarray, failed: dict[int, str]) -> np.ndarray:
-    """The rows that were read; the last ones take the places of those that were not, so that few have to move."""
-    good = np.ones(len(rows), bool)
-    good[list(failed)] = False
-    count = int(good.sum())
-    if count == len(rows):
-        return rows
-    kept = rows[:count].copy()
-    kept[~good[:count]] = rows[count:][good[count:]]  # as many good ones behind the end as gaps before it
-    return kept
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _refuse_unreadable(
-    name: str, source: Source, dataset: DatasetConfig, results: dict[str, SplitResult], report: Path
+    name: str, source: Source, dataset: DatasetConfig, splits: dict[str, SplitPacking], report: Path
 ) -> None:
     """Write every image that cannot be taken into one report; raises DataError unless so many may be left out."""
-    lines = [
-        f"{problem.path}: {problem.reason}" for problem in source.problems
-    ]  # one line each, whatever a reason holds
-    for result in results.values():
+    lines = [f"{problem.path}: {problem.reason}" for problem in source.problems]
+    for split in splits.values():
+        failed = split.found["failed"]
         lines += [
-            f"{source.folder / describe_place(result.split, row)}: {reason}"
-            for row, reason in sorted(result.found.failed.items())
+            f"{source.folder / describe_place(split.listing, row)}: {failed[row].as_py()}"
+            for row in np.flatnonzero(failed.is_valid()).tolist()
         ]
     report.unlink(missing_ok=True)
     if not lines:
         return
-    lines = [" ".join(line.split()) for line in lines]
+    lines = [" ".join(line.split()) for line in lines]  # one line each, whatever a reason holds
     report.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     listed = "\n".join(f"  - {line}" for line in lines[:LISTED_UNREADABLE])
     more = "\n  - ..." if len(lines) > LISTED_UNREADABLE else ""
@@ -212,26 +170,26 @@ def _refuse_unreadable(
     )
 
 
-def _describe(source: Source, dataset: DatasetConfig, results: dict[str, SplitResult]) -> dict:
+def _describe(source: Source, dataset: DatasetConfig, splits: dict[str, SplitPacking]) -> dict[str, Any]:
     """From where, when and how, which the manifest leaves out so that the same images make the same manifest."""
     return {
         "source": source.description,
         "folder": str(source.folder),
         "dataset": dataset.model_dump(),
-        "oddities": {split: _count_oddities(result) for split, result in results.items()},
-        "left_out": {split: len(result.split) - len(result.kept) for split, result in results.items()},
+        "oddities": {name: _count_oddities(split) for name, split in splits.items()},
+        "left_out": {name: len(split.listing) - len(split.kept) for name, split in splits.items()},
         "not_taken": [f"{problem.path}: {problem.reason}" for problem in source.problems],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "numpy": np.__version__,
     }
 
 
-def _describe_part(source: Source, dataset: DatasetConfig, results: dict[str, SplitResult]) -> str:
+def _describe_part(source: Source, dataset: DatasetConfig, splits: dict[str, SplitPacking]) -> str:
     """What keeps the packed images from being the whole of their source."""
     left_out = [
-        f"{len(result.split) - len(result.kept):,} of {split}"
-        for split, result in results.items()
-        if len(result.kept) < len(result.split)
+        f"{len(split.listing) - len(split.kept):,} of {name}"
+        for name, split in splits.items()
+        if len(split.kept) < len(split.listing)
     ]
     parts = [source.part, f"unreadable and left out: {', '.join(left_out)}" if left_out else ""]
     # Of an edition every image is counted: its problems are second copies, or are missing in the counts.
@@ -240,8 +198,11 @@ def _describe_part(source: Source, dataset: DatasetConfig, results: dict[str, Sp
     return "; ".join(filter(None, parts))
 
 
-def _count_oddities(result: SplitResult) -> dict[str, int]:
-    return dict(Counter(note for notes in result.found.odd.values() for note in notes.split("; ")))
+def _count_oddities(split: SplitPacking) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for each in split.found["notes"].value_counts().to_pylist():
+        counts.update(dict.fromkeys(filter(None, each["values"].split("; ")), each["counts"]))
+    return dict(counts)
 
 
 def _size_of(folder: Path) -> int:
@@ -249,8 +210,8 @@ def _size_of(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
-def _take_back(target: Path) -> None:
-    """The old dataset, if a kill came between its two renamings."""
+def _restore(target: Path) -> None:
+    """Restore the previous dataset if a kill interrupted `_publish`."""
     if _is_vacant(target) and _old(target).exists():
         _old(target).rename(target)
 
@@ -261,13 +222,18 @@ def _is_vacant(target: Path) -> bool:
 
 
 def _publish(work: Path, target: Path) -> None:
-    """Give the finished folder its name, in place of what bore it; the journal goes last, for a kill costs it all."""
+    """Give the finished folder its name, in place of what bore it; the records go last, for the images need them."""
     shutil.rmtree(_old(target), ignore_errors=True)
     if target.exists():
         target.rename(_old(target))
     work.rename(target)
-    Journal.remove_from(target)
+    _remove_records(target)
     shutil.rmtree(_old(target), ignore_errors=True)
+
+
+def _remove_records(folder: Path) -> None:
+    for records in folder.glob("*/shards"):
+        shutil.rmtree(records)
 
 
 def _old(target: Path) -> Path:

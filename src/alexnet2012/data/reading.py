@@ -4,75 +4,44 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from alexnet2012.data.listing import Listing
+from alexnet2012.data.listing import Container, Listing
 
-CHUNK_IMAGES = 64
-MAX_CHUNK_IMAGES = 512  # of a large row group, whose beginning is then read again for each chunk
 PARQUET_BATCH, PARQUET_BUFFER = 16, 2**20  # rows and bytes held at once, however large the row groups are
 
 
 @dataclass(frozen=True, eq=False)
-class Chunk:
-    """A few images that lie one after another in the source: `rows` are their places in the packed split."""
+class Shard:
+    """Images that lie one after another in the source: `rows` are their places in the packed split.
 
-    rows: np.ndarray
-    files: list[str]
-    offsets: list[int]
-    sizes: list[int]
-    names: list[str]
-    container: str
+    The other columns are those of a Listing, as lists, so that the processes that decode need no pyarrow.
+    """
 
-
-def cut_chunks(listing: Listing, rows: np.ndarray, folder: Path) -> Iterator[Chunk]:
-    """The images `rows`, which are in source order, in chunks; those of parquet shards end where a row group does."""
-    cuts = np.arange(0, len(rows), CHUNK_IMAGES)
-    if listing.container == "parquet" and len(rows):
-        cuts = _cut_row_groups(listing, rows, folder)
-    for first, end in zip(cuts, [*cuts[1:], len(rows)], strict=True):
-        part = rows[first:end]
-        yield Chunk(
-            part,
-            [os.fsdecode(path) for path in listing.files.take(listing.file[part]).to_pylist()],
-            listing.offset[part].tolist(),
-            listing.size[part].tolist(),
-            listing.names.take(part).to_pylist(),
-            listing.container,
-        )
+    container: Container
+    rows: list[int]
+    name: list[str]
+    file: list[str]
+    offset: list[int]
+    size: list[int]
 
 
-def read_chunk(chunk: Chunk, folder: Path) -> Iterator[bytes | OSError]:
+def cut_shard(listing: Listing, rows: np.ndarray) -> Shard:
+    """The images `rows` of a listing, which are in source order."""
+    columns = listing.table.select(["name", "file", "offset", "size"]).take(rows).to_pydict()
+    return Shard(listing.container, rows.tolist(), **columns | {"file": [*map(os.fsdecode, columns["file"])]})
+
+
+def read_images(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
     """The bytes of each image, or why they cannot be had."""
-    if chunk.container == "parquet":
-        yield from _read_parquet(chunk, folder)
-        return
-    if chunk.container == "zip":
-        yield from _read_zip(chunk, folder)
-        return
-    opened, file = None, None
-    try:
-        for path, offset, size in zip(chunk.files, chunk.offsets, chunk.sizes, strict=True):
-            try:
-                if path != opened:
-                    if file is not None:
-                        file.close()
-                    opened, file = None, None
-                    file = (folder / path).open("rb", buffering=0)
-                    opened = path
-                content = os.pread(file.fileno(), size, offset)
-                if len(content) < size:
-                    raise OSError(f"{path} ends {size - len(content):,} bytes before the image does")
-                yield content
-            except OSError as error:
-                yield error
-    finally:
-        if file is not None:
-            file.close()
+    read = {"bytes": _read_bytes, "zip": _read_zip, "parquet": _read_parquet}[shard.container]
+    return read(shard, folder)
 
 
 def describe_place(listing: Listing, row: int) -> str:
@@ -83,8 +52,25 @@ def describe_place(listing: Listing, row: int) -> str:
     return path if not path.endswith((".tar", ".zip")) else f"{path}!{listing.names[row].as_py()}"
 
 
-def _read_zip(chunk: Chunk, folder: Path) -> Iterator[bytes | OSError]:
-    for path, number in zip(chunk.files, chunk.offsets, strict=True):
+def _read_bytes(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
+    files: dict[str, int] = {}  # the descriptor of the file that is open
+    with ExitStack() as stack:
+        for path, offset, size in zip(shard.file, shard.offset, shard.size, strict=True):
+            try:
+                if path not in files:
+                    stack.close()
+                    files.clear()
+                    files[path] = stack.enter_context((folder / path).open("rb", buffering=0)).fileno()
+                content = os.pread(files[path], size, offset)
+                if len(content) < size:
+                    raise OSError(f"{path} ends {size - len(content):,} bytes before the image does")
+                yield content
+            except OSError as error:
+                yield error
+
+
+def _read_zip(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
+    for path, number in zip(shard.file, shard.offset, strict=True):
         try:
             archive = _open_zip(folder / path)
             yield archive.read(archive.infolist()[number])
@@ -101,18 +87,24 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def _read_parquet(chunk: Chunk, folder: Path) -> Iterator[bytes | OSError]:
+def _read_parquet(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
+    for path, places in groupby(zip(shard.file, shard.offset, strict=True), key=lambda place: place[0]):
+        yield from _read_rows(folder, path, [row for _, row in places])
+
+
+def _read_rows(folder: Path, path: str, wanted: list[int]) -> Iterator[bytes | OSError]:
+    """The images of some rows of one parquet file, ascending, from the row groups that hold them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path, wanted, given = chunk.files[0], chunk.offsets, 0
+    given = 0
     try:
         with pq.ParquetFile(folder / path, pre_buffer=False, buffer_size=PARQUET_BUFFER) as file:
-            ends = _row_group_ends(file)
+            metadata = file.metadata
+            ends = np.cumsum([metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)])
             first, last = np.searchsorted(ends, [wanted[0], wanted[-1]], side="right")
             row = int(ends[first - 1]) if first else 0
-            batches = file.iter_batches(PARQUET_BATCH, row_groups=range(first, last + 1), columns=["image.bytes"])
-            for batch in batches:
+            for batch in file.iter_batches(PARQUET_BATCH, row_groups=range(first, last + 1), columns=["image.bytes"]):
                 images = batch.column(0).field("bytes")
                 while given < len(wanted) and wanted[given] < row + len(batch):
                     yield images[wanted[given] - row].as_py() or b""
@@ -121,31 +113,3 @@ def _read_parquet(chunk: Chunk, folder: Path) -> Iterator[bytes | OSError]:
     except (pa.ArrowException, OSError) as error:
         for _ in wanted[given:]:
             yield OSError(f"{path} cannot be read: {error}")
-
-
-def _cut_row_groups(listing: Listing, rows: np.ndarray, folder: Path) -> list[int]:
-    """Places in `rows` where a chunk begins: at the first row of each file, and of each row group after enough rows."""
-    import pyarrow.parquet as pq
-
-    group = np.empty(len(rows), dtype=np.int64)
-    for number in np.unique(listing.file[rows]):
-        own = listing.file[rows] == number
-        with pq.ParquetFile(folder / os.fsdecode(listing.files[int(number)].as_py())) as file:
-            group[own] = np.searchsorted(_row_group_ends(file), listing.offset[rows][own], side="right")
-    new_file = set((np.flatnonzero(np.diff(listing.file[rows])) + 1).tolist())
-    new_group = set((np.flatnonzero(np.diff(group)) + 1).tolist())
-    cuts = [0]
-    for place in sorted(new_file | new_group):
-        if place in new_file or place - cuts[-1] >= CHUNK_IMAGES:
-            cuts.append(place)
-    return [
-        place
-        for first, end in zip(cuts, [*cuts[1:], len(rows)], strict=True)
-        for place in range(first, end, MAX_CHUNK_IMAGES)
-    ]
-
-
-def _row_group_ends(file) -> np.ndarray:
-    """For each row group of a parquet file the number of rows up to its end."""
-    metadata = file.metadata
-    return np.cumsum([metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)])

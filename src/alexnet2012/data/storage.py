@@ -2,76 +2,86 @@
 
 import io
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from alexnet2012.errors import DataError
+from alexnet2012.files import in_bytes
 
-@dataclass(frozen=True)
-class Target:
-    """Where a process puts an image: at `first_byte` + row x bytes of an image of `images_file`, or, when that is None,
-    back to its parent as a JPEG of `jpeg_quality`."""
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-    size_px: int
-    images_file: str | None = None
-    first_byte: int = 0
-    jpeg_quality: int = 0
+    from alexnet2012.config.datasets import DatasetConfig
+
+JPEG_SHARE = 0.2  # of raw pixels: photographs at 256x256, quality 95, full colour resolution
+
+Write = Callable[[int, np.ndarray], int]
 
 
 class RawStore:
-    """uint8 (n, s, s, 3) in images.npy: 196,608 bytes an image at 256 pixels, ready to be cropped."""
+    """uint8 (n, s, s, 3) in images.npy: 196,608 bytes an image at 256 pixels, ready to be cropped.
+
+    Every process writes its images at their final rows.
+    """
 
     def __init__(self, folder: Path, images: int, size_px: int) -> None:
-        self.path, self.shape = folder / "images.npy", (images, size_px, size_px, 3)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.path, self.size_px = folder, folder / "images.npy", size_px
         self.image_bytes = size_px * size_px * 3
         self.path.touch()
+        self.held = self.path.stat().st_size
         # Whatever a kill left of header and length: numpy pads every header of this kind to one length.
         self.first_byte = self._write_header(images)
-        self.target = Target(size_px, str(self.path), self.first_byte)
-        self.end = 0
 
-    def write(self, images: Iterable[np.ndarray]) -> None:
-        """Store all images, each uint8 (s, s, 3), in the order of the rows and as they come."""
+    def take_over(self, rows: np.ndarray, record: "pa.Table") -> bool:
+        """Whether the file held the images `rows`, which an earlier attempt packed."""
+        return self._place(int(rows.max()) + 1) <= self.held
+
+    @contextmanager
+    def writing(self, shard: int) -> Iterator[Write]:
+        """A function that stores an image at its row, and returns the number of bytes that its place has to note."""
         with self.path.open("r+b") as file:
-            file.seek(self.first_byte)
-            for _, image in zip(range(self.shape[0]), images, strict=True):
-                file.write(np.ascontiguousarray(image))
 
-    def places(self, rows: np.ndarray) -> np.ndarray:
-        """Nothing to be kept: a row is its place."""
-        return np.empty((0, 2), np.int64)
+            def write(row: int, pixels: np.ndarray) -> int:
+                file.seek(self._place(row))
+                file.write(np.ascontiguousarray(pixels).data)
+                return 0
 
-    def restore(self, rows: np.ndarray, places: np.ndarray, end: int) -> None:
-        """Nothing to be restored."""
+            yield write
 
-    def stored(self, row: int) -> bytes:
-        """What is on disk for a row."""
-        with self.path.open("rb", buffering=0) as file:
-            return os.pread(file.fileno(), self.image_bytes, self.first_byte + row * self.image_bytes)
-
-    def sync(self) -> None:
-        """Return when all that was stored is on disk."""
-        _sync(self.path)
-
-    def fill(self, kept: np.ndarray) -> None:
-        """Make row k what row kept[k] was; only rows from behind the end move, so that a kill can repeat it."""
-        moved = np.flatnonzero(kept != np.arange(len(kept)))
-        with self.path.open("r+b", buffering=0) as file:
-            for row in moved.tolist():
-                write_at(file.fileno(), self.stored(int(kept[row])), self.first_byte + row * self.image_bytes)
+    def commit(self, shard: int) -> int:
+        """Return when a shard's images are on disk, with the byte where they begin if places are noted."""
+        with self.path.open("rb") as file:
             os.fsync(file.fileno())
+        return 0
 
-    def cut(self, images: int) -> None:
-        """Keep so many images; a resumed preparation would miss the others."""
-        self._write_header(images)
+    def arrange(self, kept: np.ndarray, record: "pa.Table") -> None:
+        """Make row k what row kept[k] was, and cut the rest off.
+
+        Only rows from behind the end move. A resumed preparation packs those anew that it finds cut off.
+        """
+        with self.path.open("r+b") as file:
+            for row in np.flatnonzero(kept != np.arange(len(kept))).tolist():
+                file.seek(self._place(int(kept[row])))
+                image = file.read(self.image_bytes)
+                file.seek(self._place(row))
+                file.write(image)
+        self._write_header(len(kept))
+        self.commit(0)
+
+    def _place(self, row: int) -> int:
+        return self.first_byte + row * self.image_bytes
 
     def _write_header(self, images: int) -> int:
         """Make the file an array of so many images, whose bytes begin where this returns."""
         with self.path.open("r+b") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (images, *self.shape[1:])}
+            header = {"descr": "|u1", "fortran_order": False, "shape": (images, self.size_px, self.size_px, 3)}
             np.lib.format.write_array_header_1_0(file, header)
             first_byte = file.tell()
             file.truncate(first_byte + images * self.image_bytes)
@@ -79,60 +89,61 @@ class RawStore:
 
 
 class JpegStore:
-    """JPEGs one after another in images.bin; `offsets.npy` int64 (n, 2) holds each one's first byte and length."""
+    """JPEGs one after another in images.bin; offsets.npy, int64 (n, 2), holds each one's first byte and length.
 
-    def __init__(self, folder: Path, images: int, size_px: int, quality: int) -> None:
-        self.path, self.offsets_path = folder / "images.bin", folder / "offsets.npy"
+    A process writes the JPEGs of a shard to a file, which is appended to images.bin when the shards before it are.
+    """
+
+    def __init__(self, folder: Path, size_px: int, quality: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.path, self.size_px, self.quality = folder, folder / "images.bin", size_px, quality
         self.path.touch()
-        self.offsets = np.zeros((images, 2), np.int64)
-        self.target = Target(size_px, jpeg_quality=quality)
-        self.end = 0
+        self.held, self.end = self.path.stat().st_size, 0
 
-    def places(self, rows: np.ndarray) -> np.ndarray:
-        """Where the images `rows` lie, (rows, 2), to be kept with their shard."""
-        return self.offsets[rows]
-
-    def restore(self, rows: np.ndarray, places: np.ndarray, end: int) -> None:
-        """Take over a shard that an earlier run stored, whose last byte came before `end`; all after it is dropped."""
-        self.offsets[rows] = places
+    def take_over(self, rows: np.ndarray, record: "pa.Table") -> bool:
+        """Whether the file holds a shard of an earlier attempt, right behind those that were taken over before."""
+        first, end = record["first_byte"][0].as_py(), self.end + sum(record["length"].to_pylist())
+        if first != self.end or end > self.held:
+            return False
         self.end = end
+        return True
 
-    def append(self, rows: np.ndarray, encoded: list[bytes]) -> None:
+    @contextmanager
+    def writing(self, shard: int) -> Iterator[Write]:
+        """A function that stores an image in the shard's file, and returns the number of its bytes."""
+        with self._shard_file(shard).open("wb") as file:
+            yield lambda row, pixels: file.write(encode(pixels, self.quality))
+
+    def commit(self, shard: int) -> int:
+        """Append a shard to images.bin; returns its first byte when all is on disk."""
+        first = self.end
         with self.path.open("r+b") as file:
-            file.seek(self.end)
-            for row, content in zip(rows, encoded, strict=True):
-                file.write(content)
-                self.offsets[row] = (self.end, len(content))
-                self.end += len(content)
+            file.seek(first)
+            with self._shard_file(shard).open("rb") as own:
+                shutil.copyfileobj(own, file)
+            self.end = file.tell()
+            file.flush()
+            os.fsync(file.fileno())
+        self._shard_file(shard).unlink()
+        return first
 
-    def stored(self, row: int) -> bytes:
-        """What is on disk for a row."""
-        first, length = self.offsets[row].tolist()
-        with self.path.open("rb", buffering=0) as file:
-            return os.pread(file.fileno(), length, first)
-
-    def sync(self) -> None:
-        """Return when all that was stored is on disk."""
-        _sync(self.path)
-
-    def fill(self, kept: np.ndarray) -> None:
+    def arrange(self, kept: np.ndarray, record: "pa.Table") -> None:
         """Make row k what row kept[k] was, and write the places."""
         os.truncate(self.path, self.end)
-        np.save(self.offsets_path, self.offsets[kept])
+        np.save(self.folder / "offsets.npy", np.column_stack([record["first_byte"], record["length"]])[kept])
 
-    def cut(self, images: int) -> None:
-        """Nothing to be cut: the places are as many as the images."""
+    def _shard_file(self, shard: int) -> Path:
+        return self.folder / "shards" / f"{shard:06d}.jpegs"
 
 
 Store = RawStore | JpegStore
 
 
-def write_at(descriptor: int, content: bytes | memoryview, first_byte: int) -> None:
-    """Write all of `content`: the system may take a part of it, when a disk is full for a moment."""
-    rest = memoryview(content).cast("B")
-    while len(rest):
-        written = os.pwrite(descriptor, rest, first_byte)
-        rest, first_byte = rest[written:], first_byte + written
+def open_store(folder: Path, images: int, dataset: "DatasetConfig") -> Store:
+    """The store of a split that its dataset asks for; what `folder` holds of an earlier attempt stays."""
+    if dataset.storage == "raw":
+        return RawStore(folder, images, dataset.size_px)
+    return JpegStore(folder, dataset.size_px, dataset.jpeg_quality)
 
 
 def encode(pixels: np.ndarray, quality: int) -> bytes:
@@ -142,6 +153,34 @@ def encode(pixels: np.ndarray, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def bytes_per_image(dataset: "DatasetConfig") -> float:
+    """What one packed image takes: exact for raw pixels and its label, about a fifth for JPEGs."""
+    raw = dataset.size_px**2 * 3
+    return raw + 8 if dataset.storage == "raw" else raw * JPEG_SHARE + 24
+
+
+def refuse_full_disk(images: int, dataset: "DatasetConfig", folder: Path, already_bytes: int) -> None:
+    """Raises DataError when `folder` lacks the room, and explains both kinds of storage, as it does for large data."""
+    from alexnet2012.config.datasets import KINDS_AS_THEY_ARE  # not above: the processes that decode need no pydantic
+
+    needed, free = max(0.0, images * bytes_per_image(dataset) - already_bytes), shutil.disk_usage(folder).free
+    choice = "" if dataset.kind in KINDS_AS_THEY_ARE else f"{_describe_choice(images, dataset)}."
+    if free < needed:
+        instead = f", or choose another storage: {choice}" if choice else "."
+        raise DataError(
+            f"The packed images need {in_bytes(needed)} more, but {folder.resolve()} has {in_bytes(free)} free. Make "
+            f"room, or link that folder to a larger disk{instead}"
+        )
+    if needed > 1e9:
+        print(f"{images:,} images as {dataset.storage}; {in_bytes(free)} are free. {choice}", flush=True)
+
+
+def _describe_choice(images: int, dataset: "DatasetConfig") -> str:
+    raw, jpeg = (
+        in_bytes(images * bytes_per_image(dataset.model_copy(update={"storage": storage})))
+        for storage in ("raw", "jpeg")
+    )
+    return (
+        f"storage: raw takes {raw} and is read without decoding; storage: jpeg takes about {jpeg}, re-encodes each "
+        f"image (quality {dataset.jpeg_quality}) and decodes it at every use"
+    )

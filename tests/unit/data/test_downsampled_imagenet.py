@@ -19,7 +19,7 @@ from fake_downsampled import (
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.experiments import Config
-from alexnet2012.data import space
+from alexnet2012.data import storage
 from alexnet2012.data.listing import Listing, Source
 from alexnet2012.data.packed import open_packed
 from alexnet2012.data.prepare import check, prepare
@@ -201,7 +201,7 @@ def test_a_full_disk_is_told_before_anything_is_packed_without_a_storage_that_it
     tmp_path, batches, monkeypatch
 ):
     write_npz(tmp_path, batches)
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda _: space.shutil._ntuple_diskusage(10, 9, 1))
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda _: storage.shutil._ntuple_diskusage(10, 9, 1))
     dataset = DatasetConfig(kind="downsampled_imagenet", folder=str(tmp_path), size_px=SIDE)
     with pytest.raises(DataError, match="1 free|0.0 kB free") as raised:
         prepare("small", dataset, tmp_path / "data")

@@ -42,7 +42,7 @@ def check_images(edition: Edition, folder, size_px: int) -> None:
 
 
 def test_every_layout_of_2012_makes_the_same_dataset(edition, tmp_path, monkeypatch):
-    monkeypatch.setattr(packing, "SHARD_ROWS", 7)
+    monkeypatch.setattr(packing, "SHARD_IMAGES", 7)
     manifests = {}
     for layout, write in LAYOUTS_2012.items():
         write(tmp_path / layout, edition)

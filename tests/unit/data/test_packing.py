@@ -4,14 +4,14 @@ import io
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -25,31 +25,34 @@ from alexnet2012.data.augment import draw_views, make_batch
 from alexnet2012.data.listing import Listing
 from alexnet2012.data.packed import open_packed, verify_digests
 from alexnet2012.data.prepare import prepare
-from alexnet2012.data.reading import cut_chunks, read_chunk
+from alexnet2012.data.reading import cut_shard, read_images
 from alexnet2012.errors import DataError
 
 SHARD = 10
 
-# A preparation in a process of its own, to be killed: shards of ten images, two of each chunk's and a pause at each.
+# A preparation in a process of its own, to be killed: shards of ten images, and a pause at each shard or image.
 SLOW = """
 import sys, time
 from pathlib import Path
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data import packing, reading
+from alexnet2012.data import packing
 from alexnet2012.data.prepare import prepare
-packing.SHARD_ROWS, reading.CHUNK_IMAGES = 10, 2
-quick = packing.decode
+folder, kind, data, workers = sys.argv[1:]
+packing.SHARD_IMAGES = 10
+packing.count_workers = lambda images: int(workers)
+slowed = "decode" if workers == "1" else "_pack_shard"
+quick = getattr(packing, slowed)
 def slow(*arguments):
-    time.sleep(0.02)
+    time.sleep(0.02 if workers == "1" else 0.2)
     return quick(*arguments)
-packing.decode = slow
-prepare("set", DatasetConfig(kind="imagefolder", folder=sys.argv[1], size_px=8, storage=sys.argv[2]), Path(sys.argv[3]))
+setattr(packing, slowed, slow)
+prepare("set", DatasetConfig(kind="imagefolder", folder=folder, size_px=8, storage=kind), Path(data))
 """
 
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(packing, "SHARD_ROWS", SHARD)
+    monkeypatch.setattr(packing, "SHARD_IMAGES", SHARD)
 
 
 @pytest.fixture
@@ -69,10 +72,13 @@ def digest_of(manifest: Path) -> str:
     return json.loads(manifest.read_text(encoding="utf-8"))["digest"]
 
 
-def count_decoded(monkeypatch) -> list[str]:
+def count_decoded(monkeypatch, at: int | None = None, then: Callable[[], None] = lambda: None) -> list[str]:
+    """The names of the images that are decoded from now on; calls `then` when there are `at` of them."""
     decoded: list[str] = []
 
     def decode(content, name, size_px):
+        if len(decoded) == at:
+            then()
         decoded.append(name)
         return quick(content, name, size_px)
 
@@ -81,31 +87,45 @@ def count_decoded(monkeypatch) -> list[str]:
     return decoded
 
 
-def interrupt_after(images: int, monkeypatch) -> None:
-    """Ctrl-C in the middle of a shard."""
-    decoded = count_decoded(monkeypatch)
-    counting = packing.decode
-
-    def decode(*arguments):
-        if len(decoded) == images:
-            raise KeyboardInterrupt
-        return counting(*arguments)
-
-    monkeypatch.setattr(packing, "decode", decode)
+def stop(*_, **__):
+    raise KeyboardInterrupt
 
 
+def interrupt(images: int, config: DatasetConfig, data: Path, monkeypatch) -> list[str]:
+    """Ctrl-C in the middle of a shard; returns the names of the images that were decoded before."""
+    with monkeypatch.context() as patch:
+        decoded = count_decoded(patch, images, stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare("set", config, data)
+    return decoded
+
+
+def list_records(data: Path) -> list[Path]:
+    return sorted((data / ".set.partial").glob("*/shards/*.arrow"), key=lambda path: (path.parts[-3] != "train", path))
+
+
+def list_sizes(folder: Path) -> dict[str, int]:
+    """The size of each file of a packed dataset but for preparation.json, where times stand."""
+    files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*.*")}
+    return {name: size for name, size in files.items() if name != "preparation.json"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("kind", ["raw", "jpeg"])
-def test_a_preparation_killed_in_the_middle_goes_on_at_its_last_shard(tmp_path, pictures, kind, monkeypatch, capfd):
+def test_a_preparation_killed_in_the_middle_goes_on_at_its_last_shard(
+    tmp_path, pictures, kind, workers, monkeypatch, capfd
+):
     data = tmp_path / "data"
-    process = subprocess.Popen([sys.executable, "-c", SLOW, str(pictures), kind, str(data)], start_new_session=True)
-    journal = data / ".set.partial" / "journal.jsonl"
+    process = psutil.Popen([sys.executable, "-c", SLOW, str(pictures), kind, str(data), str(workers)])
     deadline = time.monotonic() + 60
-    while not (journal.is_file() and journal.read_text(encoding="utf-8").count("\n") >= 4):
+    while len(list_records(data)) < 3:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
+    children = process.children(recursive=True)
+    process.kill()
     process.wait()
-    finished = journal.read_text(encoding="utf-8").count("\n") - 1
+    assert psutil.wait_procs(children, timeout=10)[1] == []  # none outlives its parent
+    finished = len(list_records(data))
     assert 3 <= finished < 10 and not (data / "set").exists()
 
     decoded = count_decoded(monkeypatch)
@@ -113,57 +133,48 @@ def test_a_preparation_killed_in_the_middle_goes_on_at_its_last_shard(tmp_path, 
 
     assert len(decoded) == 100 - 10 * finished
     assert f"going on after {finished} finished shards" in capfd.readouterr().out
-    assert resumed == digest_of(prepare("set", folder_config(pictures, storage=kind), tmp_path / "other"))
+    other = prepare("set", folder_config(pictures, storage=kind), tmp_path / "other")
+    assert resumed == digest_of(other)
     index = pd.read_parquet(data / "set" / "train" / "index.parquet")
     assert (index[["width", "height"]] == [20, 16]).all().all() and index.path.is_monotonic_increasing
-    left = sorted(path.name for path in (data / "set").iterdir())
-    assert left == ["manifest.json", "preparation.json", "statistics.npz", "test", "train", "val"]
+    assert list_sizes(data / "set") == list_sizes(other.parent)  # nothing of an unfinished shard stays
+    assert not (data / ".set.partial").exists()
 
 
-def test_a_torn_line_of_the_journal_does_not_count(tmp_path, pictures, monkeypatch):
-    with monkeypatch.context() as patch:
-        interrupt_after(35, patch)
-        with pytest.raises(KeyboardInterrupt):
-            prepare("set", folder_config(pictures), tmp_path / "data")
-    journal = tmp_path / "data" / ".set.partial" / "journal.jsonl"
-    content = journal.read_text(encoding="utf-8")
-    assert content.count("\n") == 4
-    journal.write_text(content[:-30], encoding="utf-8")
+@pytest.mark.parametrize(("kind", "expected"), [("raw", 70), ("jpeg", 90)])
+@pytest.mark.parametrize("change", ["time", "size"])
+def test_a_source_file_that_changed_is_read_again(tmp_path, pictures, kind, expected, change, monkeypatch):
+    """And those behind it in images.bin, so that it has no gaps."""
+    config, data = folder_config(pictures, storage=kind), tmp_path / "data"
+    changed = pictures / interrupt(45, config, data, monkeypatch)[15]
+    time_ns = changed.stat().st_mtime_ns
+    if change == "size":
+        Image.new("RGB", (20, 16), (200, 100, 50)).save(changed)
+    os.utime(changed, ns=(0, time_ns + (change == "time")))
     decoded = count_decoded(monkeypatch)
-    prepare("set", folder_config(pictures), tmp_path / "data")
+    manifest = prepare("set", config, data)
+    assert changed.relative_to(pictures).as_posix() in decoded and len(decoded) == expected
+    other = prepare("set", config, tmp_path / "other")
+    assert digest_of(manifest) == digest_of(other) and list_sizes(manifest.parent) == list_sizes(other.parent)
+
+
+@pytest.mark.parametrize("content", [b"", b"ARROW1\0\0"])
+def test_a_record_that_a_power_cut_left_torn_does_not_count(tmp_path, pictures, content, monkeypatch):
+    interrupt(35, folder_config(pictures), tmp_path / "data", monkeypatch)
+    list_records(tmp_path / "data")[1].write_bytes(content)
+    decoded = count_decoded(monkeypatch)
+    assert digest_of(prepare("set", folder_config(pictures), tmp_path / "data"))
     assert len(decoded) == 80
 
 
-@pytest.mark.parametrize("kind", ["raw", "jpeg"])
-def test_a_shard_whose_bytes_changed_is_read_again(tmp_path, pictures, kind, monkeypatch, capsys):
-    config = folder_config(pictures, storage=kind)
-    with monkeypatch.context() as patch:
-        interrupt_after(45, patch)
-        with pytest.raises(KeyboardInterrupt):
-            prepare("set", config, tmp_path / "data")
-    file = tmp_path / "data" / ".set.partial" / "train" / ("images.npy" if kind == "raw" else "images.bin")
-    content = bytearray(file.read_bytes())
-    content[128 + 15 * 192 + 7 if kind == "raw" else len(content) * 15 // 45] ^= 1  # of image 15, of about 45
-    file.write_bytes(content)
+@pytest.mark.parametrize("settings", [{"size_px": 16}, {"storage": "jpeg"}])
+def test_work_of_other_settings_is_begun_anew(tmp_path, pictures, settings, monkeypatch):
+    interrupt(35, folder_config(pictures), tmp_path / "data", monkeypatch)
     decoded = count_decoded(monkeypatch)
-    manifest = prepare("set", config, tmp_path / "data")
-    assert "shard 1 of train is not as the journal says" in capsys.readouterr().out
-    assert len(decoded) == 90
-    other = prepare("set", config, tmp_path / "other")
-    assert digest_of(manifest) == digest_of(other)
-    sizes = [(each.parent / "train" / file.name).stat().st_size for each in (manifest, other)]
-    assert sizes[0] == sizes[1]  # nothing of the damaged shard stays
-
-
-def test_work_of_other_settings_is_begun_anew(tmp_path, pictures, monkeypatch, capsys):
-    with monkeypatch.context() as patch:
-        interrupt_after(35, patch)
-        with pytest.raises(KeyboardInterrupt):
-            prepare("set", folder_config(pictures), tmp_path / "data")
-    decoded = count_decoded(monkeypatch)
-    manifest = prepare("set", folder_config(pictures, size_px=16), tmp_path / "data")
-    assert "was begun for other images or settings and is removed" in capsys.readouterr().out
-    assert len(decoded) == 100 and open_packed(manifest.parent).size_px == 16
+    manifest = prepare("set", folder_config(pictures, **settings), tmp_path / "data")
+    assert len(decoded) == 100 and open_packed(manifest.parent).size_px == settings.get("size_px", 8)
+    assert digest_of(manifest) == digest_of(prepare("set", folder_config(pictures, **settings), tmp_path / "other"))
+    assert list_sizes(manifest.parent) == list_sizes(tmp_path / "other" / "set")
 
 
 def test_only_one_process_prepares_a_dataset(tmp_path, pictures):
@@ -231,7 +242,7 @@ def test_bad_images_are_left_out_up_to_the_stated_number(tmp_path, pictures, kin
     with pytest.raises(DataError, match="more than max_bad_images: 1"):
         prepare("set", folder_config(pictures, max_bad_images=1, **settings), data)
     manifest = prepare("set", folder_config(pictures, max_bad_images=2, **settings), data)
-    assert decoded == ["a/007.png", "b/020.png"] * 2  # once more, in case they can be read now; the others were kept
+    assert kind == "jpeg" or len(decoded) == 2 * 2 * SHARD  # their shards, in case they can be read now
     assert digest_of(manifest) == digest_of(
         prepare("set", folder_config(pictures, max_bad_images=2, **settings), tmp_path / "other")
     )
@@ -250,40 +261,33 @@ def test_bad_images_are_left_out_up_to_the_stated_number(tmp_path, pictures, kin
             assert np.abs(images[row].astype(int) - pixels).max() <= limit
 
 
-FINISHING = ("measure_and_sum", "write_manifest", "publish", "remove_journal")
-
-
-def kill_at(moment: str, monkeypatch) -> None:
-    """An interruption in the last minutes of a preparation: nothing after it runs, as after kill -9."""
-
-    def stop(*_, **__):
-        raise KeyboardInterrupt
-
-    places = {
-        "measure_and_sum": "alexnet2012.data.finish.derive_statistics",
-        "write_manifest": "alexnet2012.data.finish._write_manifest",
-        "publish": "alexnet2012.data.prepare._publish",
-        "remove_journal": "alexnet2012.data.journal.Journal.remove_from",
-    }
-    monkeypatch.setattr(places[moment], stop)
+FINISHING = {
+    "arrange": "storage.RawStore.arrange",
+    "measure_and_sum": "finish.derive_statistics",
+    "write_manifest": "finish._write_manifest",
+    "publish": "prepare._publish",
+    "remove_records": "prepare._remove_records",
+}
 
 
 @pytest.mark.parametrize("kind", ["raw", "jpeg"])
 @pytest.mark.parametrize("moment", FINISHING)
-def test_a_kill_in_the_last_minutes_costs_no_image(tmp_path, pictures, moment, kind, monkeypatch):
+def test_a_kill_in_the_last_minutes_costs_few_images(tmp_path, pictures, moment, kind, monkeypatch):
     """With gaps that were filled and a file that was shortened."""
     (pictures / "a" / "007.png").write_text("not an image", encoding="utf-8")
     config = folder_config(pictures, storage=kind, bad_images="skip", max_bad_images=1)
     with monkeypatch.context() as patch:
-        kill_at(moment, patch)
+        place = FINISHING[moment].replace("RawStore", "RawStore" if kind == "raw" else "JpegStore")
+        patch.setattr(f"alexnet2012.data.{place}", stop)
         with pytest.raises(KeyboardInterrupt):
             prepare("set", config, tmp_path / "data")
     decoded = count_decoded(monkeypatch)
-    resumed = digest_of(prepare("set", config, tmp_path / "data"))
-    if moment != "remove_journal":  # after that the dataset is published, and only a new call prepares it again
-        # Once cut to its length, just before it gets its name, a raw split lacks the rows that filled the gaps.
-        assert set(decoded) == {"a/007.png"} or (moment, kind) == ("publish", "raw") and len(decoded) < 2 * SHARD
-    assert resumed == digest_of(prepare("set", config, tmp_path / "other"))
+    resumed = prepare("set", config, tmp_path / "data")
+    if moment != "remove_records":  # after that the dataset is published, and only a new call prepares it again
+        # The shard whose image failed, and the last one, which filled the gap; of JPEGs, those behind the former.
+        assert len(decoded) <= (2 * SHARD if kind == "raw" else 70)
+    other = prepare("set", config, tmp_path / "other")
+    assert digest_of(resumed) == digest_of(other) and list_sizes(resumed.parent) == list_sizes(other.parent)
 
 
 def test_a_kill_between_the_two_renamings_leaves_the_old_dataset(tmp_path, pictures, monkeypatch):
@@ -295,44 +299,40 @@ def test_a_kill_between_the_two_renamings_leaves_the_old_dataset(tmp_path, pictu
     assert digest_of(tmp_path / "data" / "set" / "manifest.json")
 
 
-@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00"])
-def test_an_array_that_a_kill_left_without_its_header_is_made_anew(tmp_path, pictures, content, monkeypatch):
-    with monkeypatch.context() as patch:
-        interrupt_after(5, patch)
-        with pytest.raises(KeyboardInterrupt):
-            prepare("set", folder_config(pictures), tmp_path / "data")
-    (tmp_path / "data" / ".set.partial" / "train" / "images.npy").write_bytes(content)
-    assert digest_of(prepare("set", folder_config(pictures), tmp_path / "data"))
+@pytest.mark.parametrize("kind", ["raw", "jpeg"])
+@pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY\x01\x00"])
+def test_records_without_their_images_do_not_count(tmp_path, pictures, kind, content, monkeypatch):
+    config = folder_config(pictures, storage=kind)
+    interrupt(25, config, tmp_path / "data", monkeypatch)
+    (images,) = (tmp_path / "data" / ".set.partial" / "train").glob("images.*")
+    images.unlink() if content is None else images.write_bytes(content)
+    decoded = count_decoded(monkeypatch)
+    assert digest_of(prepare("set", config, tmp_path / "data")) and len(decoded) == 100
 
 
 @pytest.mark.parametrize("kind", ["raw", "jpeg"])
-def test_what_could_not_be_read_is_tried_again(tmp_path, pictures, kind, capsys):
-    good = (pictures / "b" / "020.png").read_bytes()
-    (pictures / "b" / "020.png").write_bytes(bytes(len(good)))
+def test_what_could_not_be_read_is_tried_again(tmp_path, pictures, kind):
+    """Though its file looks the same: a disk may have been away."""
+    picture = pictures / "b" / "020.png"
+    good, state = picture.read_bytes(), picture.stat()
+    picture.write_bytes(bytes(len(good)))
+    os.utime(picture, ns=(0, state.st_mtime_ns))
     config = folder_config(pictures, storage=kind)
     with pytest.raises(DataError, match="1 images cannot be read"):
         prepare("set", config, tmp_path / "data")
-    (pictures / "b" / "020.png").write_bytes(good)
+    picture.write_bytes(good)
+    os.utime(picture, ns=(0, state.st_mtime_ns))
     manifest = prepare("set", config, tmp_path / "data")
-    assert "could not be read before and now can" in capsys.readouterr().out
     assert digest_of(manifest) == digest_of(prepare("set", config, tmp_path / "other"))
 
 
 def test_a_source_that_goes_away_makes_no_image_unreadable(tmp_path, pictures, monkeypatch):
-    decoded = count_decoded(monkeypatch)
-    counting = packing.decode
-
-    def decode(*arguments):
-        if len(decoded) == 25 and pictures.is_dir():
-            pictures.rename(tmp_path / "unmounted")
-        return counting(*arguments)
-
-    monkeypatch.setattr(packing, "decode", decode)
-    with pytest.raises(DataError, match="is not there any more.*finished shards are kept"):
-        prepare("set", folder_config(pictures), tmp_path / "data")
+    with monkeypatch.context() as patch:
+        count_decoded(patch, 25, lambda: pictures.rename(tmp_path / "unmounted"))
+        with pytest.raises(DataError, match="is not there any more.*finished shards are kept"):
+            prepare("set", folder_config(pictures), tmp_path / "data")
     (tmp_path / "unmounted").rename(pictures)
-    monkeypatch.setattr(packing, "decode", counting)
-    decoded.clear()
+    decoded = count_decoded(monkeypatch)
     assert digest_of(prepare("set", folder_config(pictures), tmp_path / "data")) and len(decoded) == 80
 
 
@@ -345,23 +345,13 @@ def test_an_image_that_is_too_large_for_the_memory_stops_the_run(tmp_path, pictu
         prepare("set", folder_config(pictures), tmp_path / "data")
 
 
-def test_a_part_that_the_system_did_not_take_is_written_again(tmp_path, monkeypatch):
-    whole = os.pwrite
-    monkeypatch.setattr(storage.os, "pwrite", lambda file, content, place: whole(file, content[:7], place))
-    with (tmp_path / "x").open("w+b") as file:
-        storage.write_at(file.fileno(), bytes(range(40)), 3)
-        assert (tmp_path / "x").read_bytes() == bytes(3) + bytes(range(40))
-
-
 def test_a_disk_that_fills_up_is_named_and_what_was_packed_kept(tmp_path, pictures, monkeypatch):
-    def sync(path):
-        raise OSError(28, "No space left on device", str(path))
+    def fsync(descriptor):
+        raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "_sync", sync)
-        with pytest.raises(
-            DataError, match=r"images.npy: No space left on device. .* free there.* run the same command again"
-        ):
+        patch.setattr(storage.os, "fsync", fsync)
+        with pytest.raises(DataError, match=r"data: No space left on device. .* free there.* run the same command"):
             prepare("set", folder_config(pictures), tmp_path / "data")
     assert digest_of(prepare("set", folder_config(pictures), tmp_path / "data"))
 
@@ -389,14 +379,18 @@ def test_the_time_left_may_be_days(capsys):
     assert "set: 12,000 of 15,000,000 images, 120 images/s, 1 day, 10:41:4" in capsys.readouterr().out
 
 
+def test_a_process_that_is_killed_is_told(monkeypatch):
+    with pytest.raises(DataError, match="was killed, perhaps for want of memory"):
+        list(packing.in_parallel(os._exit, [1, 1, 1], 2))
+
+
 def write_shard(path: Path, contents: list[bytes], row_group: int) -> None:
     images = pa.array([{"bytes": content, "path": f"{k}.JPEG"} for k, content in enumerate(contents)])
     pq.write_table(pa.table({"image": images, "label": pa.array(range(len(contents)))}), path, row_group_size=row_group)
 
 
 @pytest.mark.parametrize("row_group", [1, 3, 7, 100])
-def test_parquet_rows_come_in_order_whatever_the_row_groups(tmp_path, row_group, monkeypatch):
-    monkeypatch.setattr("alexnet2012.data.reading.CHUNK_IMAGES", 4)
+def test_parquet_rows_come_in_order_whatever_the_row_groups(tmp_path, row_group):
     contents = [[f"{file}-{row}".encode() for row in range(25)] for file in range(2)]
     for file, own in enumerate(contents):
         write_shard(tmp_path / f"train-{file}.parquet", own, row_group)
@@ -409,10 +403,9 @@ def test_parquet_rows_come_in_order_whatever_the_row_groups(tmp_path, row_group,
         offset=[wanted[k][1] for k in shuffled],
         container="parquet",
     )
-    chunks = list(cut_chunks(listing, listing.source_order, tmp_path))
-    assert np.concatenate([chunk.rows for chunk in chunks]).tolist() == np.argsort(shuffled).tolist()
-    assert all(len(set(chunk.files)) == 1 for chunk in chunks)
-    read = [content for chunk in chunks for content in read_chunk(chunk, tmp_path)]
+    order = listing.source_order
+    shards = [cut_shard(listing, order[first : first + 7]) for first in range(0, len(order), 7)]
+    read = [content for shard in shards for content in read_images(shard, tmp_path)]
     assert read == [contents[file][row] for file, row in wanted]
 
 
@@ -421,7 +414,6 @@ def test_a_file_that_went_away_or_ends_early_fails_its_images_alone(tmp_path):
     size = (tmp_path / "a" / "000.png").stat().st_size
     files = [b"a/000.png", b"gone.png", b"a/002.png"]
     listing = Listing.of(["0", "1", "2"], files, file=np.arange(3), size=[size, 10, 10**6])
-    (chunk,) = cut_chunks(listing, np.arange(3), tmp_path)
-    first, gone, short = read_chunk(chunk, tmp_path)
+    first, gone, short = read_images(cut_shard(listing, np.arange(3)), tmp_path)
     assert first == (tmp_path / "a" / "000.png").read_bytes()
     assert isinstance(gone, FileNotFoundError) and "ends" in str(short)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import prepare as module
-from alexnet2012.data import space
+from alexnet2012.data import storage
 from alexnet2012.data.decode import fit_square
 from alexnet2012.data.packed import open_packed, verify_digests
 from alexnet2012.data.prepare import prepare
@@ -206,7 +206,7 @@ def test_cifar10_is_packed_as_it_is(tmp_path, cifar10):
 
 
 def test_a_full_disk_is_refused_with_numbers(tmp_path, pictures, monkeypatch):
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda _: space.shutil._ntuple_diskusage(10, 9, 1))
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda _: storage.shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(DataError, match="need 15.7 MB more, but .* has 0.0 kB free.*raw takes 15.7 MB.*about 3.1 MB"):
         prepare("set", folder_config(pictures, size_px=512), tmp_path / "data")
     assert list_visible(tmp_path / "data") == []

@@ -10,7 +10,7 @@ from tiny_training import describe_dataset, pack
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.experiments import Config
-from alexnet2012.data import space
+from alexnet2012.data import storage
 from alexnet2012.data.packed import open_packed, verify_digests
 from alexnet2012.data.prepare import prepare
 from alexnet2012.errors import DataError
@@ -106,7 +106,7 @@ def test_a_full_disk_is_refused_before_any_image_is_read(tmp_path, monkeypatch):
         content.write_bytes(bytes(content.stat().st_size))  # whoever decodes one of these fails
     with pytest.raises(DataError, match="cannot identify image file"):
         prepare("turned", rotations_of(tmp_path), tmp_path / "data")
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda _: space.shutil._ntuple_diskusage(10, 9, 1))
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda _: storage.shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(DataError, match="need .* more, but .* free"):
         prepare("turned", rotations_of(tmp_path), tmp_path / "data")
 
