@@ -85,10 +85,14 @@ def test_a_configuration_may_hold_variants_and_ensembles_of_its_own():
     assert [run.variant for run in found.ensembles[0].members] == ["wide", "wide"]
 
 
-def test_recipe_paper_is_the_defaults():
-    lines = [LINE | {"variant": "mine"}, LINE]
-    named, plain = plan(experiments=lines, variants={"mine": {"section": "6", "recipe": "paper"}}).runs
+def test_a_variant_is_laid_over_its_recipe_and_recipe_paper_is_the_defaults():
+    own = {"recipe": "code2012", "training": {"augmentation": {"chunk": 8}}, "net": {"mean_crop": "moving"}}
+    variants = {name: {"section": "6", **delta} for name, delta in {"mine": {"recipe": "paper"}, "own": own}.items()}
+    lines = [LINE, *(LINE | {"variant": name} for name in variants)]
+    plain, named, changed = plan(experiments=lines, variants=variants).runs
     assert named.training == plain.training and named.net == plain.net
+    assert (changed.training.recipe, changed.training.decay_biases) == ("code2012", False)
+    assert (changed.training.augmentation.chunk, changed.net.mean_crop) == (8, "moving")
 
 
 def test_the_nets_of_layers_are_the_same_whatever_the_base_net_is():
