@@ -10,13 +10,13 @@ from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.experiments import Config, Experiment, load_variants
 from alexnet2012.config.nets import BaselineConfig, LayeredNetConfig, NetConfig
 from alexnet2012.config.resolve import (
+    SECTIONS,
     Resolver,
     Sections,
     base_on,
+    lay_over,
     lay_over_recipe,
-    merge,
     read_settings,
-    resolve_sections,
 )
 from alexnet2012.config.schema import RunConfig, TrainingConfig, digest8, name_trial
 from alexnet2012.config.validate import check_known, located, read_yaml
@@ -165,8 +165,7 @@ class Plan:
 def list_departures(config: Config, dataset_name: str) -> list[str]:
     """The settings of the images, the base net and its training that differ from the paper's, so that errors do not
     compare; variants' own deltas are not listed."""
-    papers = Sections()
-    own = Sections.model_validate(merge(papers.model_dump(), base_on(config, dataset_name, config.name)))
+    papers, own = Sections(), base_on(config, dataset_name, config.name)
     pairs = {
         "datasets": (config.datasets[dataset_name], DatasetConfig.model_construct(), ("size_px", "storage")),
         "net": (own.net, papers.net, NetConfig.model_fields),
@@ -251,7 +250,7 @@ def describe_target(variant_name: str, variants_path: Path, config_path: Path | 
     Raises ConfigError for mistakes in either file, an unknown variant, or one that is a baseline.
     """
     if config_path is None:
-        known, base, source = load_variants(variants_path), {}, str(variants_path)
+        known, base, source = load_variants(variants_path), Sections(), str(variants_path)
         where = f"{source}: variants.{variant_name}"
     else:
         resolver = read_settings(read_yaml(config_path), str(config_path), variants_path)
@@ -259,7 +258,7 @@ def describe_target(variant_name: str, variants_path: Path, config_path: Path | 
         where = resolver.where(variant_name)
     check_known(source, "variant", variant_name, known.variants)
     variant = lay_over_recipe(known, variant_name)
-    net = resolve_sections(base, source, variant, where).net
+    net = lay_over(base, variant.model_dump(include=SECTIONS), where).net
     if isinstance(net, BaselineConfig):
         raise ConfigError(f"{where} is a baseline and has no layers; name a variant of a net")
     with located(where):

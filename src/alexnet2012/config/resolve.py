@@ -18,7 +18,7 @@ from alexnet2012.config.experiments import (
 )
 from alexnet2012.config.nets import BASELINES, REST, AnyNetConfig, BaselineConfig, LayeredNetConfig, NetConfig
 from alexnet2012.config.schema import RunConfig, RuntimeConfig, Start, TrainingConfig
-from alexnet2012.config.validate import Section, check_known, located, validate
+from alexnet2012.config.validate import Model, Section, check_known, located, validate
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import list_layers
 
@@ -81,7 +81,7 @@ class Resolver:
             sections = self.resolve_baseline(name, variant)
         else:
             base = base_on(self.config, dataset_name, self.source)
-            sections = resolve_sections(base, self.source, variant, self.where(name))
+            sections = lay_over(base, variant.model_dump(include=SECTIONS), self.where(name))
         run = RunConfig(
             name=self.config.name,
             variant=name,
@@ -105,9 +105,7 @@ class Resolver:
         kind, own, place = variant.net["kind"], self.config.baselines.get(name, {}), f"{self.source}: baselines.{name}"
         if own.get("kind", kind) != kind:
             raise ConfigError(f"{place}.kind: expected {kind}; remove the line")
-        with located(place):
-            merged = merge(variant.net, own)
-        net = validate(BASELINES[kind], merged, self.where(name), own, place)
+        net = lay_over(validate(BASELINES[kind], variant.net, self.where(name)), own, place)
         return Sections(net=net, training=TrainingConfig(recipe="baseline"), runtime=self.config.runtime)
 
     def start_from(self, start: StartsFrom, run: RunConfig, place: str, experiment: Experiment) -> RunConfig:
@@ -140,17 +138,20 @@ def read_settings(values: Any, source: str, variants_path: Path) -> Resolver:
     return Resolver(config, source, known, variants_path)
 
 
-def base_on(config: Config, dataset_name: str | None, source: str) -> dict[str, Any]:
-    """What a configuration writes of the base of the runs on a dataset; without one, of all runs.
-
-    Raises ConfigError if a multiple of a whole number is not whole.
-    """
-    base = config.model_dump(include=SECTIONS)
+def base_on(config: Config, dataset_name: str | None, source: str) -> Sections:
+    """The paper's settings with a configuration's base laid over them, for the runs on a dataset, or for all."""
+    base = lay_over(Sections(), config.model_dump(include=SECTIONS), source)
     if dataset_name not in config.per_dataset:
         return base
-    with located(f"{source}: per_dataset.{dataset_name}"):
-        merged: dict[str, Any] = merge(base, config.per_dataset[dataset_name].model_dump())
-    return merged
+    return lay_over(base, config.per_dataset[dataset_name].model_dump(), f"{source}: per_dataset.{dataset_name}")
+
+
+def lay_over(base: Model, delta: dict[str, Any], where: str) -> Model:
+    """A section with a delta laid over it; raises ConfigError for every mistake, of which each is in the delta, and so
+    `where` that is written."""
+    with located(where):
+        merged = merge(base.model_dump(), delta)
+    return validate(type(base), merged, where)
 
 
 def lay_over_recipe(known: VariantsFile, name: str) -> Variant:
@@ -161,20 +162,6 @@ def lay_over_recipe(known: VariantsFile, name: str) -> Variant:
     recipe = known.recipes[variant.recipe]
     training = merge({**recipe.training, "recipe": variant.recipe}, variant.training)
     return variant.model_copy(update={"net": merge(recipe.net, variant.net), "training": training})
-
-
-def resolve_sections(base: dict[str, Any], source: str, variant: Variant, where: str) -> Sections:
-    """The paper's settings, overlaid by a configuration's `base` from `source`, overlaid by the deltas of a variant
-    written at `where`; raises ConfigError for every mistake, each with the file that wrote it.
-
-    A net of another kind than the base's replaces it.
-    """
-    delta = variant.model_dump(include=SECTIONS)
-    with located(source):
-        merged = merge(Sections().model_dump(), base)
-    with located(where):
-        merged = merge(merged, delta)
-    return validate(Sections, merged, source, delta, where)
 
 
 def stretch(training: TrainingConfig, experiment: Experiment, place: str) -> TrainingConfig:

@@ -97,21 +97,12 @@ class UniqueKeyLoader(yaml.SafeLoader):
         return node
 
 
-def validate(
-    model: type[Model], values: Any, source: str, delta: dict[str, Any] | None = None, delta_source: str = ""
-) -> Model:
-    """`values` as `model`; raises ConfigError with one line per mistake.
-
-    A mistake is reported as one in `source`, or in `delta_source` if `delta`, which was merged into the values, wrote
-    that setting.
-    """
+def validate(model: type[Model], values: Any, source: str) -> Model:
+    """`values` as `model`; raises ConfigError with one line per mistake, each with their `source`."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = []
-        for item in error.errors():
-            *_, place = walk(model, item["loc"])
-            lines.append(f"{delta_source if wrote(delta or {}, place) else source}: {describe_error(model, item)}")
+        lines = [f"{source}: {describe_error(model, item)}" for item in error.errors()]
         raise ConfigError("\n".join(lines)) from None
 
 
@@ -209,17 +200,6 @@ def sections_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
         return [annotation] if issubclass(annotation, BaseModel) else []
     return [section for argument in typing.get_args(annotation) for section in sections_in(argument)]
-
-
-def wrote(delta: Any, place: list[int | str]) -> bool:
-    """Whether `delta` wrote the setting at `place`, or anything of a whole section."""
-    for part in place:
-        if not isinstance(delta, dict):  # a list or a number: it replaced whatever the base had below
-            return True
-        if part not in delta:
-            return False
-        delta = delta[part]
-    return bool(delta != {})
 
 
 def dotted(place: Iterable[int | str]) -> str:

@@ -13,9 +13,11 @@ ROOT = Path(__file__).parents[3]
 VARIANTS = ROOT / "config" / "variants.yaml"
 LINE = {"dataset": "cifar10", "variant": "cnn", "seeds": [0], "tables": ["table1"]}
 CLAIM = {"dataset": "cifar10", "variants": ["no-lrn", "cnn"], "seeds": [0, 1]}
+ENSEMBLE = {"dataset": "cifar10", "ensemble": "5-cnns", "tables": ["table2"]}
+STAR = LINE | {"variant": "1-cnn-star", "seeds": [0, 1], "pretrained_on": "turned", "tables": ["table2"]}
 MINIMAL = {
     "name": "some",
-    "datasets": {"cifar10": {"kind": "cifar10", "size_px": 32}},
+    "datasets": {"cifar10": {"kind": "cifar10", "size_px": 32}, "turned": {"kind": "rotations", "of": "cifar10"}},
     "experiments": [LINE],
     "net": {"crop_px": 28, "conv1": {"kernel_px": 5, "stride": 1}},
 }

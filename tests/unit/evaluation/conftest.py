@@ -8,3 +8,10 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def commit(monkeypatch) -> str:
+    """The commit that records of this test name."""
+    monkeypatch.setenv("ALEXNET2012_COMMIT", "0123456789abcdef0123456789abcdef01234567")
+    return "0123456789abcdef0123456789abcdef01234567"

@@ -3,11 +3,16 @@
 The standard error of a coverage is 0.6 points with LEDGERS, 0.7 with the fewer of the bootstraps.
 """
 
+import math
+from functools import cache
+
 import numpy as np
 import pytest
+from scipy.stats import norm
 from simulated_nets import (
     IMAGES,
     LEDGERS,
+    OF_IMAGES,
     OF_THE_SEED,
     OTHERS,
     draw_clumsiness,
@@ -22,6 +27,8 @@ from simulated_nets import (
 from alexnet2012.evaluation import statistics
 from alexnet2012.evaluation.statistics import (
     Estimate,
+    detectable_difference,
+    equivalence_p,
     estimate_contrast,
     estimate_contrast_of_values,
     estimate_difference,
@@ -159,3 +166,36 @@ def test_a_contrast_of_few_nets_gaps_over_both_samples(draw, seeds, few_resample
         gaps.append((error_of_nets(nets) - error_of_nets(nets + learnt)).mean(axis=1))
     found = [estimate_gap_contrast(*each) for each in zip(*variants, strict=True)]
     assert is_sound(covered(found, gaps[0] - gaps[1]))
+
+
+@cache
+def contrasts(worse_by: float, seeds: int, base_seeds: int, seed: int = 2012) -> list[Estimate]:
+    ledgers = draw_ledgers(np.random.default_rng(seed), worse_by, seeds, base_seeds)
+    return [estimate_contrast(*each) for each in ledgers]
+
+
+@pytest.mark.parametrize(("seeds", "base_seeds"), [(5, 10), (3, 3)])
+def test_equal_variants_differ_in_five_of_a_hundred(seeds, base_seeds):
+    found = contrasts(0.0, seeds, base_seeds)
+    assert 0.03 <= np.mean([each.p < 0.05 for each in found]) <= 0.06
+    assert all((each.p < 0.05) == (each.low > 0 or each.high < 0) for each in found)
+
+
+def test_variants_at_the_margin_are_equivalent_in_five_of_a_hundred():
+    worse_by = 0.4
+    margin = error_of_the_method(worse_by) - error_of_the_method(0.0)
+    found = contrasts(worse_by, 5, 10)
+    assert 0.03 <= np.mean([equivalence_p(each, margin) < 0.05 for each in found]) <= 0.06
+    assert np.mean([equivalence_p(each, margin) < 0.05 for each in contrasts(0.0, 5, 10)]) > 0.8
+
+
+@pytest.mark.parametrize("level", [0.05, 0.05 / 16])
+@pytest.mark.parametrize(("seeds", "base_seeds"), [(5, 10), (3, 3)])
+def test_the_detectable_difference_is_found_four_times_in_five(seeds, base_seeds, level):
+    """Of a design whose standard error is known: the estimates' deviation, which is known to 2 points of power."""
+    none = contrasts(0.0, seeds, base_seeds)
+    error, freedom = np.std([each.value for each in none]), np.median([each.freedom for each in none])
+    difference = detectable_difference(Estimate(0.0, 0.0, 0.0, "t", None, float(error), float(freedom)), level)
+    worse_by = norm.ppf(0.5 + difference) * math.hypot(OF_IMAGES, OF_THE_SEED)
+    found = contrasts(worse_by, seeds, base_seeds, seed=2013)
+    assert 0.75 <= np.mean([each.p < level and each.value > 0 for each in found]) <= 0.85

@@ -2,13 +2,12 @@
 
 import pytest
 import yaml
-from minimal import CLAIM, LINE, MINIMAL, ROOT, VARIANTS, committed, complaint, plan
+from minimal import CLAIM, ENSEMBLE, LINE, MINIMAL, ROOT, STAR, VARIANTS, committed, complaint, plan
 
 from alexnet2012.config.nets import NetConfig
 from alexnet2012.config.plan import TARGETS, describe_target, make_plan
+from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.config.schema import TrainingConfig
-
-ENSEMBLE = {"dataset": "cifar10", "ensemble": "5-cnns", "tables": ["table2"]}
 
 
 def planned(found) -> list[tuple[str, int]]:
@@ -138,7 +137,6 @@ def test_a_published_length_lays_its_training_over_the_variants():
     assert (here.training.schedule.epochs, published.training.schedule.epochs) == ([20, 5, 3], [140, 10, 10])
     assert published.training.learning_rate == here.training.learning_rate == 0.001
     assert published.hash8 != here.hash8
-    assert "no-lrn" in complaint(claims=[CLAIM | {"length": "published"}])  # has none
     assert "cifar-13pct seed 0 on cifar10" in complaint(claims=[line, line | {"length": "published"}])
 
 
@@ -177,15 +175,110 @@ def test_one_dataset_may_have_another_base_than_the_others():
     assert ["training.learning_rate" in each for each in departures] == [False, True]
 
 
+# As config/cifar10.yaml has it: the nets of both trainings of 1-cnn-star fit.
+SMALL = {
+    "net": yaml.safe_load((ROOT / "config" / "cifar10.yaml").read_text(encoding="utf-8"))["net"],
+    "training": {"schedule": {"kind": "fixed", "epochs": [3, 1]}},
+}
+
+
+def test_each_seed_is_pretrained_first_on_the_other_dataset():
+    made = plan(experiments=[STAR], **SMALL)
+    assert [(run.variant, run.dataset_name, run.seed) for run in made.trainings] == [
+        ("cnn-sixth-layer", "turned", 0),
+        ("cnn-sixth-layer", "turned", 1),
+        ("1-cnn-star", "cifar10", 0),
+        ("1-cnn-star", "cifar10", 1),
+    ]
+    assert made.datasets == ["cifar10", "turned"]
+    first, _, tuned, _ = made.trainings
+    assert tuned.starts_from.run == first and "fc8" not in tuned.starts_from.layers
+    assert first.training.schedule.epochs == [6, 2] and tuned.training.schedule.epochs == [3, 1]
+    assert (tuned.training.learning_rate, tuned.training.layer_rates) == (0.001, {"conv1": 0.1, "fc8": 10.0})
+    assert first.net == tuned.net and first.net.sixth_layer and "conv6" in first.net.bias_one
+    assert made.runs == (made.trainings[2], made.trainings[3])  # only these are evaluated
+
+
+def test_another_length_or_dataset_of_the_pretraining_makes_another_run():
+    longer = {**STAR, "pretraining": {"schedule": {"kind": "fixed", "epochs": [5, 2, 1]}}}
+    first, _, tuned, _ = plan(experiments=[longer], **SMALL).trainings
+    assert first.training.schedule.epochs == [5, 2, 1] and tuned.training.schedule.epochs == [3, 1]
+    others = {**MINIMAL["datasets"], "other": {"kind": "imagefolder", "folder": "x", "size_px": 32}}
+    lines = [longer, *(STAR | {"pretrained_on": name} for name in others)]
+    assert len({plan(experiments=[line], datasets=others, **SMALL).runs[0].hash8 for line in lines}) == 4
+
+
+def test_nets_of_the_source_have_their_recipe_below_their_own_settings():
+    lines = [LINE | {"variant": name, "epochs": 20} for name in ("net145", "net148")]
+    net145, net148 = plan(experiments=lines, **SMALL).runs
+    assert {run.training.recipe for run in (net145, net148)} == {"code2012"}
+    assert (net145.net.lrn.alpha, net145.net.mean_crop, net145.net.conv1.kernels) == (2e-5, "central", 16)
+    assert net145.net.layer_init_std["conv4"] == 0.03 and net145.net.map_norm is not None
+    assert (net148.net.lrn, net148.net.map_norm, net148.net.mean_crop) == (None, None, "central")
+    assert net145.training.augmentation.chunk == 32 and not net145.training.decay_biases
+
+
+def test_full_and_claims_are_planned_for_their_targets_alone():
+    values = {"full": [STAR], "claims": [CLAIM | {"variants": ["no-lrn"], "seeds": [0]}], **SMALL}
+    plans = {targets: plan(targets=targets, **values) for targets in ((), ("full",), ("claims",))}
+    names = {targets: [run.variant for run in each.runs] for targets, each in plans.items()}
+    assert names == {(): ["cnn"], ("full",): ["cnn", "1-cnn-star", "1-cnn-star"], ("claims",): ["cnn", "no-lrn"]}
+    assert plans[()].list_experiments()["in_full"] == [{"dataset": "cifar10", "key": "1-cnn-star"}]
+    assert plans["full",].list_experiments()["in_full"] == []
+
+
 @pytest.mark.parametrize(
-    ("other", "place"),
+    ("steps_per_epoch", "epochs", "numbers"),
     [
-        ({"nowhere": {"net": {}}}, "per_dataset.nowhere"),
-        ({"cifar10": {"nett": {}}}, "nett"),
-        ({"cifar10": {"net": {"fc_neurones": 3}}}, "fc_neurones"),
-        ({"cifar10": {"net": {"kind": "layers"}}}, "net.kind"),
-        ({"cifar10": {"net": {"conv1": {"kernels": "x0.3"}}}}, "per_dataset.cifar10"),
+        (1, 90, "90 in all, 1 an epoch"),  # 168 photographs in batches of 128
+        (10, 99, "990 in all, 10 an epoch"),
+        (10, 100, ""),
+        (9, 1000, "9,000 in all, 9 an epoch"),
+        (1000, 1, ""),
+        (0, 90, "0 in all, 0 an epoch"),
     ],
 )
-def test_a_mistake_in_the_base_of_a_dataset_is_named(other, place):
-    assert place in complaint(per_dataset=other, net=MINIMAL["net"] | {"conv1": {"kernels": 5, "kernel_px": 5}})
+def test_fewer_than_a_thousand_steps_or_ten_an_epoch_are_warned_of(steps_per_epoch, epochs, numbers):
+    warning = warn_of_few_steps(steps_per_epoch, epochs)
+    assert bool(warning) == bool(numbers)
+    assert numbers in warning
+
+
+def classes_of(**subsets) -> dict:
+    """Datasets of these subsets; one that is a whole section stands as it is."""
+    tiny = {"kind": "tiny_imagenet", "folder": "images"}
+    sections = {name: each if "kind" in each else tiny | {"subset": each} for name, each in subsets.items()}
+    return plan(datasets=sections, experiments=[LINE | {"dataset": "ours"}]).config.datasets
+
+
+def test_the_others_draw_is_what_identifies_the_classes_and_not_its_name():
+    first, renamed, reseeded = (
+        classes_of(ours={"classes_not_in": name}, **{name: {"classes": 40, "per_class": 9, "seed": seed}})["ours"]
+        for name, seed in (("tiny40", 1), ("small", 1), ("tiny40", 2))
+    )
+    assert first.subset.left_out.classes == 40 and first.subset.left_out.per_class is None
+    assert first.identity == renamed.identity and first.packing == renamed.packing
+    assert first.identity != reseeded.identity and first.packing != reseeded.packing
+    assert first.identity["subset"] == {"left_out": {"classes": 40, "seed": 1}}
+    assert type(first).model_validate_json(first.model_dump_json()).identity == first.identity
+
+
+def test_keys_of_a_subset_combine_chains_are_followed_and_rotations_know_the_classes():
+    found = classes_of(
+        ours={"classes_not_in": "second", "classes": 3, "per_class": 7, "seed": 4},
+        second={"classes_not_in": "first", "classes": 20},
+        first={"classes": 40},
+        turned={"kind": "rotations", "of": "ours"},
+    )
+    assert found["ours"].identity["subset"] == {
+        "classes": 3,
+        "per_class": 7,
+        "seed": 4,
+        "left_out": {"classes": 20, "left_out": {"classes": 40}},
+    }
+    assert found["turned"].source == found["ours"]
+
+
+@pytest.mark.parametrize(("size", "stored"), [({}, 64), ({"size_px": 32}, 32)])
+def test_tiny_imagenet_is_stored_at_its_own_size_unless_another_is_written(size, stored):
+    assert classes_of(ours={"kind": "tiny_imagenet", **size})["ours"].size_px == stored
