@@ -86,9 +86,9 @@ def stated(claim: paper.Claim) -> str:
         return claim.size
     if claim.stated.top1 is None:
         return "sign"
-    absolute = claim.needs in (paper.ILSVRC2010, paper.ILSVRC2012, paper.FALL2009) and claim.id != "C26"
-    pair = (claim.stated.top1, claim.stated.top5)
-    return " / ".join(percent(each) for each in pair) if absolute else points_pair(claim.stated)
+    if claim.unit == "%":
+        return f"{percent(claim.stated.top1)} / {percent(claim.stated.top5)}"
+    return points_pair(claim.stated)
 
 
 def outcome_cells(outcome: Outcome) -> list[str]:

@@ -22,7 +22,7 @@ from alexnet2012.reporting.measures_errors import (
 from alexnet2012.reporting.measures_speed import measure_two_gpus
 from alexnet2012.reporting.measures_training import measure_dropout, measure_overfitting, measure_training_error
 from alexnet2012.reporting.outcomes import Measurement, NotMeasured, Outcome, Unmeasurable
-from alexnet2012.reporting.results import EDITIONS, Results
+from alexnet2012.reporting.results import Results
 from alexnet2012.reporting.verdicts import Verdict, judge
 
 # Each claim's one declared test, or its number.
@@ -77,16 +77,16 @@ def settle_all(results: Results, dataset: str) -> list[Entry]:
 def settle(claim: paper.Claim, results: Results, dataset: str) -> Outcome:
     """The ledger's entry: a claim about a dataset of the paper is measured on the whole of it, and on no other."""
     edition = edition_of(results, dataset)
-    if claim.needs in EDITIONS.values() and claim.needs != edition:
+    if isinstance(claim.needs, paper.Edition) and claim.needs != edition:
         return NotMeasured(f"needs {claim.needs}; {dataset} is {edition or 'a rehearsal'}")
     return measure_number(claim, results, dataset)
 
 
 def measure_number(claim: paper.Claim, results: Results, dataset: str) -> Outcome:
     """The claim's number on `dataset`, whatever the dataset is (in_text.md prints its conditions)."""
-    if claim.needs == paper.GPUS:
-        return NotMeasured("needs GPUs; this configuration was run for its errors, not for its speed")
-    if claim.id not in MEASURES or claim.needs == paper.FALL2009 != edition_of(results, dataset):
+    if isinstance(claim.needs, paper.Hardware):
+        return NotMeasured(f"needs {claim.needs}; this configuration was run for its errors, not for its speed")
+    if claim.needs == paper.FALL2009 != edition_of(results, dataset):
         return NotMeasured(f"needs {claim.needs}")
     try:
         return limit_size(claim, MEASURES[claim.id](claim, results, dataset), edition_of(results, dataset))
@@ -96,7 +96,7 @@ def measure_number(claim: paper.Claim, results: Results, dataset: str) -> Outcom
         return lack.outcome
 
 
-def limit_size(claim: paper.Claim, outcome: Measurement, edition: str | None) -> Measurement:
+def limit_size(claim: paper.Claim, outcome: Measurement, edition: paper.Edition | None) -> Measurement:
     """A size that the paper measured on one edition is not judged on another."""
     if outcome.scope is None or not claim.edition or claim.edition == edition:
         return outcome
@@ -111,6 +111,6 @@ def try_measure(measure: Callable[[Results, str], Measurement], results: Results
         return lack.outcome
 
 
-def edition_of(results: Results, dataset: str) -> str | None:
+def edition_of(results: Results, dataset: str) -> paper.Edition | None:
     """The paper's dataset that `dataset` is as a whole, if any."""
     return results.on(dataset)[0].edition

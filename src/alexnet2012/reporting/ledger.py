@@ -2,10 +2,12 @@
 
 from dataclasses import asdict, dataclass
 
+from alexnet2012 import paper
 from alexnet2012.files import SCHEMA
 from alexnet2012.reporting.cells import interval_cell, outcome_cells, place, probability_cell, stated
 from alexnet2012.reporting.claims import Entry, settle_all
-from alexnet2012.reporting.ledger_row import Row
+from alexnet2012.reporting.families import Adjusted
+from alexnet2012.reporting.ledger_row import Numbers, Row
 from alexnet2012.reporting.outcomes import Measurement
 from alexnet2012.reporting.pages import grid, heading, page, rehearsal_note, title
 from alexnet2012.reporting.provenance_note import describe_origin
@@ -43,8 +45,9 @@ def make_ledger(results: Results, dataset: str) -> Ledger:
 
 
 def make_row(entry: Entry) -> Row:
-    claim, outcome, tested = entry.claim, entry.outcome, entry.tested
-    measured, conditions = outcome_cells(outcome)
+    claim, tested = entry.claim, entry.tested
+    measured, conditions = outcome_cells(entry.outcome)
+    found = entry.outcome if isinstance(entry.outcome, Measurement) else Measurement()
     return Row(
         id=claim.id,
         text=claim.words,
@@ -56,11 +59,31 @@ def make_row(entry: Entry) -> Row:
         colour=entry.verdict.colour,
         note=entry.verdict.note,
         conditions=conditions,
-        interval=interval_cell(outcome) if isinstance(outcome, Measurement) else "",
+        interval=interval_cell(found),
         family="" if tested is None else tested.family,
         p=None if tested is None else tested.p,
         p_holm=None if tested is None else tested.p_holm,
         p_equivalence=None if tested is None else tested.p_equivalence,
+        numbers=list_numbers(claim, found, tested),
+    )
+
+
+def list_numbers(claim: paper.Claim, found: Measurement, tested: Adjusted | None) -> Numbers:
+    test = found.top1
+    value, low, high = (
+        (None, None, None)
+        if test is None
+        else (paper.in_unit(each, claim.unit) for each in (test.value, test.low, test.high))
+    )
+    return Numbers(
+        estimate=value,
+        low=low,
+        high=high,
+        p=None if tested is None else tested.p,
+        p_adjusted=None if tested is None else tested.p_holm,
+        n=None if found.scope is None else found.scope.nets,
+        paper=claim.number,
+        unit=claim.unit or None,
     )
 
 

@@ -4,8 +4,26 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """A claim's numbers, None where there is none.
+
+    `estimate`, its 95 % interval from `low` to `high`, and `paper`, what the paper states, are in `unit`: "%", "points"
+    or "x". `p_adjusted`: by Holm, over the family. `n`: how many nets were measured, averages of nets among them.
+    """
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_adjusted: float | None
+    n: int | None
+    paper: float | None
+    unit: str | None
+
+
+@dataclass(frozen=True)
 class Row:
-    """A claim's line of the ledger, in words.
+    """A claim's line of the ledger, in words and in numbers.
 
     `reading`: of the paper's text, where a claim has a row for each. `note` goes with the verdict. `family`: of its
     test, "seeds", "images" or "". `p`, `p_holm` (adjusted over the family) and `p_equivalence` (adjusted likewise) are
@@ -27,6 +45,7 @@ class Row:
     p: float | None
     p_holm: float | None
     p_equivalence: float | None
+    numbers: Numbers
 
     @property
     def tests(self) -> str:

@@ -12,16 +12,13 @@ from alexnet2012.reporting.results import Experiment, Results, learned_of, membe
 
 Sign = Literal["supported", "contradicted", "no effect", "inconclusive"]
 
-# What the default run trains, and what `snakemake full` does; `snakemake claims` runs all others.
-OF_THE_DEFAULT_RUN = ("cnn", "5-cnns")
-OF_FULL = ("1-cnn-star", "7-cnns-star", "cnn-sixth-layer", "sparse-coding", "sift-fv")
-
 
 @dataclass(frozen=True)
 class Scope:
     """What a verdict holds for, in words; `few`: these nets alone; `sized`: data and recipe are the paper's.
 
-    `learned`: how many of its nets learned ("no-dropout: 1 of 3 seeds learned"), empty where all did.
+    `nets`: how many were measured, averages of nets among them. `learned`: how many of them learned ("no-dropout: 1 of
+    3 seeds learned"), empty where all did.
     """
 
     dataset: str
@@ -30,6 +27,7 @@ class Scope:
     sample: str
     few: bool
     sized: bool
+    nets: int
     learned: str = ""
 
     @property
@@ -115,9 +113,12 @@ def remedy(results: Results, dataset: str, missing: list[str]) -> str:
         return f"{'it is' if len(missing) == 1 else 'they are'} not in yet"
     if any((dataset, key) in results.in_full for key in missing):
         return f"`snakemake full` runs {'it' if len(missing) == 1 else 'them'}"
-    if any(key in OF_THE_DEFAULT_RUN for key in missing):
+    # What no table shows is in a configuration's section `claims`.
+    shown = {row.key: row.section for row in (*paper.TABLE1, *paper.TABLE2, paper.FALL_2009)}
+    sections = {shown.get(key) for key in missing}
+    if "experiments" in sections:
         return "add it to the configuration's experiments"
-    if any(key in OF_FULL for key in missing):
+    if "full" in sections:
         return f"add {'it' if len(missing) == 1 else 'them'} to the configuration's section full"
     return f"`snakemake claims` runs {'it' if len(missing) == 1 else 'them'}"
 
@@ -170,6 +171,7 @@ def scope_of(results: Results, experiments: Iterable[Experiment], seeds: list[in
         sample=oppose_counts(counts) if counts else f"average of {len(first.members)}",
         few=not counts or min(counts) < MANY_SEEDS,
         sized=sized,
+        nets=sum(len(each.nets if seeds is None else seeds) for each in experiments),
         learned=describe_learned(results, experiments, seeds),
     )
 

@@ -57,7 +57,7 @@ class Experiment:
         return self._record["dataset"].get("part", "")
 
     @property
-    def edition(self) -> str | None:
+    def edition(self) -> paper.Edition | None:
         """The paper's dataset that this one is, as a whole and with the paper's net and training; None for others."""
         return None if self.part or self.departures else EDITIONS.get(self.kind)
 

@@ -5,7 +5,10 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
+import pandas as pd
+
 from alexnet2012 import paper
+from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.files import write_json, write_text
 from alexnet2012.reporting.cells import (
     ABSENT,
@@ -35,7 +38,7 @@ INTERVALS = "in brackets the 95 % interval: over seeds where there are three or 
 
 
 def render_tables(folder: Path, data_folder: Path) -> list[Path]:
-    """Write tables/{table1,table2,in_text,claims}.md and claims.json below `folder` and return their paths.
+    """Write tables/{table1,table2,in_text,claims}.md, claims.json and results.csv below `folder`; their paths.
 
     Raises RecordError when a record may not stand in a table.
     """
@@ -50,9 +53,42 @@ def render_tables(folder: Path, data_folder: Path) -> list[Path]:
     paths = [folder / "tables" / f"{name}.md" for name in texts]
     for path, text in zip(paths, texts.values(), strict=True):
         write_text(path, text)
-    data = folder / "tables" / "claims.json"
+    data, errors = folder / "tables" / "claims.json", folder / "tables" / "results.csv"
     write_json(data, to_data(results, ledgers))
-    return [*paths, data]
+    write_text(errors, list_errors(results).to_csv(index=False))
+    return [*paths, data, errors]
+
+
+def list_errors(results: Results) -> pd.DataFrame:
+    """A row for each net or average, split and crops; errors are fractions of the split's `n` images.
+
+    `digest` is that of the dataset. Commit, hardware and `seconds` are the training's, of an average its evaluation's;
+    an average has no seed, epochs or `learned`.
+    """
+    rows = []
+    for experiment in (each for dataset in results.datasets for each in results.on(dataset)):
+        for net, split, crops in product(experiment.nets, experiment.splits, CROPS):
+            evaluated = net.predictions[split]
+            record = evaluated if net.training is None else net.training
+            rows.append(
+                {
+                    "dataset": experiment.dataset,
+                    "variant": experiment.key,
+                    "seed": net.seed,
+                    "split": split,
+                    "crops": crops,
+                    "top1_error": evaluated["errors"][crops]["top1"],
+                    "top5_error": evaluated["errors"][crops]["top5"],
+                    "n": evaluated["images"],
+                    "commit": record["provenance"]["commit"],
+                    "digest": experiment.digest,
+                    "hardware": record["provenance"]["hardware"],
+                    "seconds": record.get("wall_time_s"),
+                    "epochs": record.get("epochs"),
+                    "learned": net.learned,
+                }
+            )
+    return pd.DataFrame(rows).astype({"seed": "Int64", "epochs": "Int64"})
 
 
 def render_table1(results: Results) -> str:

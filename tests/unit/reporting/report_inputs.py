@@ -76,6 +76,7 @@ def claims() -> list[dict]:
             "conditions": HOSTILE if name == "C07" else "photos; `test`",
             "interval": [2.17, 3.06],
             "family": "seeds" if name == "C03" else "",
+            "numbers": {},
             "p": 0.00123 if name == "C03" else None,
             "p_holm": 0.00007 if name == "C03" else None,
             "p_equivalence": None,

@@ -1,12 +1,15 @@
 import json
+import math
 
 import pytest
 from fake_results import read_grid
 
 from alexnet2012 import paper
+from alexnet2012.evaluation.statistics import Estimate
 from alexnet2012.files import SCHEMA
 from alexnet2012.reporting.claims import settle
-from alexnet2012.reporting.ledger import make_ledgers, render_claims, to_data
+from alexnet2012.reporting.ledger import list_numbers, make_ledgers, render_claims, to_data
+from alexnet2012.reporting.outcomes import Measurement
 from alexnet2012.reporting.results import load_results
 
 TABLES = ("table1", "in_text")
@@ -92,6 +95,33 @@ def test_the_data_are_the_page(results):
         "p": pytest.approx(found.p),
         "p_holm": pytest.approx(2 * found.p),
         "p_equivalence": 1.0,
+        "numbers": {
+            "estimate": pytest.approx(25.0),
+            "low": pytest.approx(100 * found.low),
+            "high": pytest.approx(100 * found.high),
+            "p": pytest.approx(found.p),
+            "p_adjusted": pytest.approx(2 * found.p),
+            "n": 8,
+            "paper": 1.7,
+            "unit": "points",
+        },
     }
     assert len(data["datasets"][0]["spreads"]) == 1
     assert (rows["C01"]["colour"], rows["C01"]["interval"], rows["C01"]["p"]) == ("not measured", "", None)
+    nothing = dict.fromkeys(("estimate", "low", "high", "p", "p_adjusted", "n"))
+    assert rows["C01"]["numbers"] == nothing | {"paper": 37.5, "unit": "%"}
+
+
+@pytest.mark.parametrize(
+    ("key", "unit", "found", "numbers"),
+    [
+        ("C11", "x", (math.log(4), math.log(3), math.log(5)), (4, 3, 5, 6)),
+        ("C13", "%", (0.25, 0.2, 0.4), (25, 20, 40, 40.7)),
+        ("C07", "points", (0.012, -0.002, 0.02), (1.2, -0.2, 2, 1)),
+    ],
+)
+def test_numbers_are_in_the_claims_unit(key, unit, found, numbers):
+    claim = next(claim for claim in paper.CLAIMS if claim.id == key)
+    made = list_numbers(claim, Measurement(Estimate(*found, "t"), unit=unit), None)
+    assert (made.estimate, made.low, made.high, made.paper) == pytest.approx(numbers)
+    assert made.unit == unit

@@ -2,8 +2,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from fake_results import FakeResults, change, read_grid
+from fake_results import PROVENANCE, FakeResults, change, read_grid
 
 from alexnet2012 import paper
 from alexnet2012.errors import RecordError
@@ -435,8 +436,8 @@ def test_a_calibration_that_lacks_something_is_refused(editions, changes, words)
         load(editions)
 
 
-def test_all_four_tables_and_the_ledger_as_data_are_written(fake):
-    *paths, data = render_tables(fake.add("cnn", THREE, ALL).folder, fake.data)
+def test_all_four_tables_the_ledger_as_data_and_the_errors_are_written(fake):
+    *paths, data, errors = render_tables(fake.add("cnn", THREE, ALL).folder, fake.data)
     assert [path.relative_to(fake.folder).as_posix() for path in paths] == [
         *("tables/table1.md", "tables/table2.md", "tables/in_text.md", "tables/claims.md"),
     ]
@@ -445,6 +446,28 @@ def test_all_four_tables_and_the_ledger_as_data_are_written(fake):
     ]
     assert data == fake.folder / "tables" / "claims.json"
     assert json.loads(data.read_text(encoding="utf-8"))["name"] == "some"
+    assert errors == fake.folder / "tables" / "results.csv"
+
+
+def test_the_errors_are_a_row_for_each_net_split_and_crops(fake):
+    """cnn stands on two lines of the configuration with one seed of both; an average has no training."""
+    fake.add("cnn", THREE, ALL).add("cnn", {0: THREE[0]}, ALL, training={"diverged": True})
+    fake.average("5-cnns", {("test", "centre"): (6, 2)}, ALL)
+    found = pd.read_csv(render_tables(fake.folder, fake.data)[-1])
+    columns = "dataset variant seed split crops top1_error top5_error n commit digest hardware seconds epochs learned"
+    assert list(found) == columns.split()
+    assert len(found) == (3 + 1) * 2 * 2
+    rows = found.set_index(["variant", "seed", "split", "crops"])
+    net = load(fake).find("photos", "cnn").nets[2]
+    one = rows.loc["cnn", 2, "test", "ten_crop"]
+    errors = [float(net.wrong("test", "ten_crop", k).mean()) for k in (1, 5)]
+    assert [one.top1_error, one.top5_error, one.n] == [*errors, 20]
+    assert (one.commit, one.hardware) == (PROVENANCE["commit"], PROVENANCE["hardware"])
+    assert (one.digest, one.seconds, one.epochs, one.learned) == (load(fake).experiments[0].digest, 60.0, 4, True)
+    assert list(found[(found.variant == "cnn") & (found.seed == 0)].learned.unique()) == [False]
+    average = found[found.variant == "5-cnns"].set_index(["split", "crops"])
+    assert average.loc["test", "centre"].top1_error == 6 / 20
+    assert average[["seed", "epochs", "learned"]].isna().all(axis=None)
 
 
 def test_no_table_is_written_when_a_record_may_not_stand_in_one(fake):
