@@ -99,6 +99,14 @@ class Benchmarks:
     subjects: list[Benchmark]
 
 
+def read_published(path: Path) -> Benchmarks:
+    """The results that a benchmarks.json holds; raises RecordError when it is not complete."""
+    values = read_json(path)
+    if not isinstance(values, dict) or not {"provenance", "subjects"} <= values.keys():
+        raise RecordError(f"{path} holds no results of tests/benchmarks; run `make bench`")
+    return Benchmarks(values["provenance"], [parse(each, path) for each in values["subjects"]])
+
+
 def read_benchmarks(raw: Path) -> Benchmarks:
     """The results in pytest-benchmark's JSON; entries of other benchmarks are passed over.
 

@@ -13,6 +13,7 @@ NOT_YET = "not yet reproduced"
 IN_FULL = "run `snakemake full`"
 WITHHELD = "labels withheld"
 ABSENT = "–"
+INTERVALS = "in brackets the 95 % interval: over seeds where there are three or more, else over images"
 
 
 def estimate(experiment: Experiment, split: str, k: int, crops: str) -> Estimate:

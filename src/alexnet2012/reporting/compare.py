@@ -19,9 +19,9 @@ from alexnet2012.evaluation.statistics import MANY_SEEDS, THESE_NETS, Estimate
 from alexnet2012.files import read_json
 from alexnet2012.reporting.cells import percent, probability_cell
 from alexnet2012.reporting.families import SIGNIFICANT, adjust
+from alexnet2012.reporting.format import missing_note
 from alexnet2012.reporting.net import Net, in_brackets
 from alexnet2012.reporting.outcomes import interval, list_seeds
-from alexnet2012.reporting.pages import missing_note
 from alexnet2012.reporting.provenance_note import list_origin
 from alexnet2012.reporting.results import Experiment, Results, learned_of, load_results, members
 

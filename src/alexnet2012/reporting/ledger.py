@@ -7,15 +7,17 @@ from alexnet2012.files import SCHEMA
 from alexnet2012.reporting.cells import interval_cell, outcome_cells, place, probability_cell, stated
 from alexnet2012.reporting.claims import Entry, settle_all
 from alexnet2012.reporting.families import Adjusted
+from alexnet2012.reporting.format import Block, Bullets, Heading, Page, Table, make_page, name_dataset, rehearsal_note
 from alexnet2012.reporting.ledger_row import Numbers, Row
 from alexnet2012.reporting.outcomes import Measurement
-from alexnet2012.reporting.pages import grid, heading, page, rehearsal_note, title
 from alexnet2012.reporting.provenance_note import describe_origin
 from alexnet2012.reporting.results import EDITIONS, Results
 from alexnet2012.reporting.trained_alike import describe_spread
 
 HEADERS = ["claim", "what", "where", "paper", "measured (top-1 / top-5)", "verdict"]
 HEADERS += ["conditions and interval, or why not", "p", "Holm p", "equivalence p"]
+
+SPREADS = "Spread between seeds, one for all variants that were trained alike (a linear model, variant as a factor):"
 
 
 @dataclass(frozen=True)
@@ -87,32 +89,31 @@ def list_numbers(claim: paper.Claim, found: Measurement, tested: Adjusted | None
     )
 
 
-def render_claims(results: Results, ledgers: list[Ledger]) -> str:
-    """The ledger as markdown: every claim with a measurement and its verdict, or why there is none."""
-    parts = [title("Claims", results)]
+def describe_claims(results: Results, ledgers: list[Ledger]) -> Page:
+    """The ledger as a page: every claim with a measurement and its verdict, or why there is none."""
+    blocks: list[Block] = []
     for ledger in ledgers:
-        experiments = results.on(ledger.dataset)
+        before, after = describe_ledger(results, ledger)
         rows = [
             [row.id, row.text, row.section, row.paper, row.measured]
             + ["; ".join(part for part in (row.verdict, row.note) if part), row.conditions]
             + [probability_cell(each) for each in (row.p, row.p_holm, row.p_equivalence)]
             for row in ledger.claims
         ]
-        parts += [
-            heading(experiments[0]),
-            exploratory_note(results),
-            rehearsal_note(experiments[0], *EDITIONS.values()),
-            grid(HEADERS, rows),
-            describe_tests(ledger),
-            describe_spreads(ledger.spreads),
-            describe_origin(experiments),
-        ]
-    return page(parts)
+        heading = Heading(name_dataset(results.on(ledger.dataset)[0]))
+        blocks += [heading, *before, Table(HEADERS, rows), *after]
+    return make_page("Claims", results, blocks)
 
 
-def exploratory_note(results: Results) -> str:
-    """That the ledger is an exploratory one, and why; empty where it is not."""
-    return f"**This ledger is exploratory.** {results.exploratory}\n" if results.exploratory else ""
+def describe_ledger(results: Results, ledger: Ledger) -> tuple[list[Block], list[Block]]:
+    """What stands before and after a ledger's table of claims."""
+    experiments = results.on(ledger.dataset)
+    exploratory = f"**This ledger is exploratory.** {results.exploratory}" if results.exploratory else ""
+    rehearsal = rehearsal_note(experiments[0], *EDITIONS.values())
+    after: list[Block] = [describe_tests(ledger)]
+    if ledger.spreads:
+        after += [SPREADS, Bullets(list(ledger.spreads))]
+    return [each for each in (exploratory, rehearsal) if each], [*after, describe_origin(experiments)]
 
 
 def describe_tests(ledger: Ledger) -> str:
@@ -123,18 +124,8 @@ def describe_tests(ledger: Ledger) -> str:
         f"{ledger.count('seeds')} tests over seeds, which hold for other seeds and other images, and "
         f"{ledger.count('images')} of fewer than three seeds, which hold for these nets, not for the method, and are "
         'at most indicative. "No effect above x" follows the equivalence p, adjusted likewise; x is half the effect '
-        "that the paper states, or one point.\n"
+        "that the paper states, or one point."
     )
-
-
-def describe_spreads(spreads: tuple[str, ...]) -> str:
-    """The spreads between seeds that tests used, as a list; empty for none."""
-    if not spreads:
-        return ""
-    head = (
-        "Spread between seeds, one for all variants that were trained alike (a linear model, variant as a factor):\n\n"
-    )
-    return head + "".join(f"- {each}\n" for each in spreads)
 
 
 def to_data(results: Results, ledgers: list[Ledger]) -> dict:

@@ -14,8 +14,8 @@ from alexnet2012.evaluation.statistics import estimate_error
 from alexnet2012.evaluation.trained import write_inputs
 from alexnet2012.files import read_json, write_json, write_text
 from alexnet2012.reporting.cells import error_cell, percent
+from alexnet2012.reporting.format import Table, write_block
 from alexnet2012.reporting.net import Net
-from alexnet2012.reporting.pages import grid
 from alexnet2012.reporting.provenance_note import list_origin
 from alexnet2012.reporting.results import Experiment, load_results
 
@@ -71,7 +71,7 @@ def render_card(run_folder: Path, experiment: Experiment) -> str:
         run=read_run(run_folder / "config.yaml"),
         record=net.training,
         learned=net.learned,
-        errors=grid(["split", "crops", "top-1 error", "top-5 error", "images"], list_errors(net)),
+        errors=write_block(Table(["split", "crops", "top-1 error", "top-5 error", "images"], list_errors(net))),
         origin=list_origin([experiment]),
         folder=run_folder,
     )

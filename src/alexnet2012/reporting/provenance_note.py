@@ -4,16 +4,17 @@ import json
 from collections.abc import Iterable
 
 from alexnet2012.config.schedules import warn_of_few_steps
-from alexnet2012.reporting.results import Experiment
+from alexnet2012.reporting.format import Bullets
+from alexnet2012.reporting.results import Experiment, Results, members
 
 
-def describe_origin(experiments: Iterable[Experiment]) -> str:
-    """A markdown list of what made the experiments; where records differ, every value is named."""
-    return "\n".join(f"- {key}: {value}" for key, value in list_origin(experiments).items()) + "\n"
+def describe_origin(experiments: Iterable[Experiment]) -> Bullets:
+    """What made the experiments; where records differ, every value is named."""
+    return Bullets([f"{key}: {value}" for key, value in list_origin(experiments).items()], of_origin=True)
 
 
 def list_origin(experiments: Iterable[Experiment]) -> dict[str, str]:
-    """What made the experiments, each with its word, in markdown; what is empty is left out."""
+    """What made the experiments, each with its word; what is empty is left out."""
     experiments = list(experiments)
     nets = [net for experiment in experiments for net in experiment.nets]
     trainings = unique_by_run([net.training for net in nets if net.training is not None])
@@ -58,17 +59,19 @@ def describe_calibration(record: dict) -> str:
     return (
         f"{record['net']} is known to err on {known} of these images; its row shows that the data are as they should "
         f"be (weights sha256 `{record['weights_sha256'][:16]}`, commit {describe_commit(made_by)}, "
-        f"{made_by['date'][:10]}, {made_by['hardware']}).\n"
+        f"{made_by['date'][:10]}, {made_by['hardware']})."
     )
 
 
-def describe_few_steps(trainings: Iterable[dict]) -> str:
-    """A sentence on the variants whose trainings were too short to learn much; empty where there are none."""
+def describe_few_steps(results: Results, experiments: Iterable[Experiment]) -> str:
+    """A line for each way in which trainings behind the experiments, members of averages too, were too short to learn
+    much, with their variants; empty where none was."""
     variants: dict[str, dict[str, None]] = {}
+    trainings = (net.training for each in experiments for net in members(results, each) if net.training is not None)
     for record in trainings:
         if sentence := warn_of_record(record):
             variants.setdefault(sentence, {})[record["variant"]] = None
-    return "".join(f"**{', '.join(keys)}**: {sentence}.\n" for sentence, keys in variants.items())
+    return "\n".join(f"**{', '.join(keys)}**: {sentence}." for sentence, keys in variants.items())
 
 
 def warn_of_record(record: dict) -> str:

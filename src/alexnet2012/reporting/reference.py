@@ -7,7 +7,7 @@ from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json, write_json
 from alexnet2012.reporting.figures.draw import draw_figures, list_committed
 from alexnet2012.reporting.figures.names import OF_IMAGES
-from alexnet2012.reporting.report import render_report
+from alexnet2012.reporting.page import render_report
 from alexnet2012.reporting.results import REFERENCES, is_reference, load_results
 from alexnet2012.reporting.tables import render_tables
 

@@ -30,7 +30,7 @@ def run_figures(options: Namespace) -> None:
 
 @verb("render report.html of a results folder, one page that stands alone", RESULTS)
 def run_report(options: Namespace) -> None:
-    from alexnet2012.reporting.report import render_report
+    from alexnet2012.reporting.page import render_report
 
     print(render_report(options.folder))
 

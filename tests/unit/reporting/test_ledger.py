@@ -2,13 +2,13 @@ import json
 import math
 
 import pytest
-from fake_results import read_grid
+from fake_results import read_grid, render_ledger
 
 from alexnet2012 import paper
 from alexnet2012.evaluation.statistics import Estimate
 from alexnet2012.files import SCHEMA
 from alexnet2012.reporting.claims import settle
-from alexnet2012.reporting.ledger import list_numbers, make_ledgers, render_claims, to_data
+from alexnet2012.reporting.ledger import list_numbers, make_ledgers, to_data
 from alexnet2012.reporting.outcomes import Measurement
 from alexnet2012.reporting.results import load_results
 
@@ -58,7 +58,7 @@ def test_verdicts_follow_holm_over_the_family_of_each_test(results):
 
 
 def test_the_page_shows_both_ps_and_says_how_verdicts_are_made(results):
-    text = render_claims(results, make_ledgers(results))
+    text = render_ledger(results)
     rows = {row[0]: row for row in read_grid(text)}
     (row,) = (row for row in make_ledgers(results)[0].claims if row.id == "C04")
     ps = [f"{each:.4f}" for each in (row.p, row.p_holm, row.p_equivalence)]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fake_results import FakeResults, change, read_grid
+from fake_results import FakeResults, change, read_grid, render_in_text, render_table1, render_table2
 from page import read_page
 from report_inputs import write_report_inputs
 
@@ -14,9 +14,8 @@ from alexnet2012.reporting.compare import compare_folders, render_comparison
 from alexnet2012.reporting.figures import style
 from alexnet2012.reporting.measures_errors import measure_ensemble
 from alexnet2012.reporting.model_cards import render_card, unevaluated
-from alexnet2012.reporting.report import render_report
+from alexnet2012.reporting.page import render_report
 from alexnet2012.reporting.results import load_results
-from alexnet2012.reporting.tables import render_in_text, render_table1, render_table2
 
 RUNS = Path(__file__).parents[3] / "results" / "reference" / "cifar10" / "runs" / "cifar10"
 LIVE, DEAD = {"train_loss": 1.0, "val_top1_error": 0.2}, {"train_loss": 2.31, "val_top1_error": 0.9}

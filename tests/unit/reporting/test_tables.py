@@ -4,15 +4,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from fake_results import PROVENANCE, FakeResults, change, read_grid
+from fake_results import (
+    PROVENANCE,
+    FakeResults,
+    change,
+    read_grid,
+    render_in_text,
+    render_ledger,
+    render_table1,
+    render_table2,
+)
 
 from alexnet2012 import paper
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.statistics import estimate_error
 from alexnet2012.reporting.cells import percent, place, points_pair, stated
-from alexnet2012.reporting.ledger import make_ledgers, render_claims
 from alexnet2012.reporting.results import load_results
-from alexnet2012.reporting.tables import render_in_text, render_table1, render_table2, render_tables
+from alexnet2012.reporting.tables import render_tables
 
 ALL = ("table1", "table2", "in_text")
 NOT_YET = "not yet reproduced"
@@ -26,10 +34,6 @@ THREE = {
 
 def load(fake: FakeResults):
     return load_results(fake.folder, fake.data)
-
-
-def render_ledger(results) -> str:
-    return render_claims(results, make_ledgers(results))
 
 
 def cell(*counts: int, images: int = 20) -> str:

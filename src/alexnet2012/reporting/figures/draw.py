@@ -6,7 +6,7 @@ from alexnet2012.files import read_json, write_json
 from alexnet2012.reporting.figures import crops, curves, figure1, figure3, figure4
 from alexnet2012.reporting.figures.names import name_file
 from alexnet2012.reporting.figures.style import in_style, save
-from alexnet2012.reporting.pages import missing_note
+from alexnet2012.reporting.format import missing_note
 from alexnet2012.reporting.results import is_reference, load_results
 
 DRAWN_BY = {
