@@ -154,6 +154,7 @@ FIVE_CNNS_GAIN = gain(TABLE2[1].val, TABLE2[2].val)
 FALL_2009 = Row("CNN, sixth layer", "cnn-sixth-layer", test=Errors(0.674, 0.409))
 FALL_2009_BEST_BEFORE = Errors(0.781, 0.609)
 
+CLASSES = 1000
 PARAMETERS = 60_000_000  # abstract
 NEURONS = 650_000  # abstract
 CONV_SHARE = 0.01  # §1: "each ... no more than 1% of the model's parameters"

@@ -76,6 +76,7 @@ def test_a_renamed_module_changes_nothing(tree, changed):
 def test_a_renamed_module_whose_name_stands_before_its_definitions_changes_nothing(tree, changed):
     (tree / "paper.py").rename(tree / "published.py")
     edit_everywhere(tree, r"from alexnet2012 import paper\b", "from alexnet2012 import published")
+    edit_everywhere(tree, r"from alexnet2012\.paper import", "from alexnet2012.published import")
     edit_everywhere(tree, r"\bpaper\.([A-Za-z])", r"published.\1")
     assert changed() == set()
 

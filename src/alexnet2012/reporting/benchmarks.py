@@ -7,9 +7,8 @@ from pathlib import Path
 from alexnet2012.errors import RecordError
 from alexnet2012.files import in_bytes, write_json, write_text
 from alexnet2012.reporting.benchmark_results import Benchmark, Benchmarks, Comparison, ContenderResult, read_benchmarks
-from alexnet2012.reporting.cells import ABSENT
-from alexnet2012.reporting.format import Bullets, Heading, Page, Table, to_markdown
-from alexnet2012.reporting.provenance_note import describe_commit
+from alexnet2012.reporting.format import ABSENT, Bullets, Heading, Page, Table, to_markdown
+from alexnet2012.reporting.origin import describe_commit
 from alexnet2012.tracking import TrackingIds, log_benchmarks
 
 NOT_MEASURED = "not measured"  # a note says why

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from alexnet2012.claims.verdicts import SIGNIFICANT, adjust
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.config.validate import read_yaml, validate
 from alexnet2012.errors import ConfigError, RecordError
@@ -17,13 +18,10 @@ from alexnet2012.evaluation import statistics
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.evaluation.statistics import MANY_SEEDS, THESE_NETS, Estimate
 from alexnet2012.files import read_json
-from alexnet2012.reporting.cells import percent, probability_cell
-from alexnet2012.reporting.families import SIGNIFICANT, adjust
-from alexnet2012.reporting.format import missing_note
-from alexnet2012.reporting.net import Net, in_brackets
-from alexnet2012.reporting.outcomes import interval, list_seeds
-from alexnet2012.reporting.provenance_note import list_origin
-from alexnet2012.reporting.results import Experiment, Results, learned_of, load_results, members
+from alexnet2012.reporting.format import in_brackets, interval, list_seeds, missing_note, percent, probability_cell
+from alexnet2012.reporting.nets import TrainedNet
+from alexnet2012.reporting.origin import list_origin
+from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, load_results, members
 
 IDENTICAL, SAME, DIFFERENT = "bit-identical", "statistically the same", "different"
 OTHER_DATA = "not comparable: other data"
@@ -131,11 +129,13 @@ def compare_folders(path_a: Path, path_b: Path) -> FolderComparison:
     )
 
 
-def name_experiments(results: Results) -> dict[str, Experiment]:
+def name_experiments(results: Results) -> dict[str, ExperimentResults]:
     return {f"{each.key} on {dataset}": each for dataset in results.datasets for each in results.on(dataset)}
 
 
-def compare_experiments(name: str, one: tuple[Results, Experiment], other: tuple[Results, Experiment]) -> Group:
+def compare_experiments(
+    name: str, one: tuple[Results, ExperimentResults], other: tuple[Results, ExperimentResults]
+) -> Group:
     """Compare a variant or an average, net by net and as a whole; `decide_groups` adds the verdict."""
     (a, first), (b, second) = one, other
     nets_a, nets_b = ({net.seed: net for net in each.nets} for each in (first, second))
@@ -147,7 +147,7 @@ def compare_experiments(name: str, one: tuple[Results, Experiment], other: tuple
         net_a, net_b = nets_a[seed], nets_b[seed]
         weights = list_weights(a, first, net_a), list_weights(b, second, net_b)
         found = [] if weights[0] and weights[0] == weights[1] else ["weights"]
-        found += [f"answers on {each}" for each in splits if not other_data and is_other(net_a, net_b, each)]
+        found += [f"answers on {each}" for each in splits if not other_data and differ(net_a, net_b, each)]
         differences[seed] = tuple([*found, "data"] if other_data else found)
     # Where the seeds that both have are too few, all are tested, if those are enough.
     unpaired = not shared or len(shared) < MANY_SEEDS <= min(len(nets_a), len(nets_b))
@@ -174,7 +174,7 @@ def compare_experiments(name: str, one: tuple[Results, Experiment], other: tuple
     )
 
 
-def list_weights(results: Results, experiment: Experiment, net: Net) -> list[str]:
+def list_weights(results: Results, experiment: ExperimentResults, net: TrainedNet) -> list[str]:
     """The digest of a net's weights, or those of an average's members; empty where a member is not there."""
     if net.training is not None:
         return [net.training["weights_sha256"]]
@@ -182,17 +182,17 @@ def list_weights(results: Results, experiment: Experiment, net: Net) -> list[str
     return found if len(found) == len(experiment.members) else []
 
 
-def is_other(a: Net, b: Net, split: str) -> bool:
+def differ(a: TrainedNet, b: TrainedNet, split: str) -> bool:
     """Whether any of the two nets' answers, top-1 or top-5, is another."""
     kinds = product(CROPS, (1, 5))
     return any(not np.array_equal(a.wrong(split, crops, k), b.wrong(split, crops, k)) for crops, k in kinds)
 
 
-def errors_of(nets: list[Net], split: str, crops: str) -> tuple[float, ...]:
+def errors_of(nets: list[TrainedNet], split: str, crops: str) -> tuple[float, ...]:
     return tuple(net.predictions[split]["errors"][crops]["top1"] for net in nets)
 
 
-def compare_errors(a: list[Net], b: list[Net], split: str, crops: str) -> Estimate:
+def compare_errors(a: list[TrainedNet], b: list[TrainedNet], split: str, crops: str) -> Estimate:
     """The mean top-1 error of `a` minus that of `b`: over three seeds or more, if they vary, else over images."""
     errors_a, errors_b = errors_of(a, split, crops), errors_of(b, split, crops)
     if min(len(a), len(b)) >= MANY_SEEDS:
@@ -237,7 +237,7 @@ def answer(row: ErrorRow, p_holm: float | None) -> ErrorRow:
     return replace(row, p_holm=p_holm, answer=words)
 
 
-def compare_settings(a: Net, b: Net, other_data: bool) -> dict[str, tuple[Any, Any]]:
+def compare_settings(a: TrainedNet, b: TrainedNet, other_data: bool) -> dict[str, tuple[Any, Any]]:
     """What differs in net and training and, on other data, in the dataset; nothing for averages."""
     if a.training is None or b.training is None or a.run_folder is None or b.run_folder is None:
         return {}
@@ -270,7 +270,7 @@ def list_changes(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> Iter
             yield f"{prefix}{key}", (x, y)
 
 
-def list_makers(experiments: list[Experiment]) -> dict[str, str]:
+def list_makers(experiments: list[ExperimentResults]) -> dict[str, str]:
     """What made the records; "training code" is the fingerprint of the code behind the weights."""
     made_by = list_origin(experiments)
     trainings = [net.training for each in experiments for net in each.nets if net.training is not None]
@@ -317,7 +317,7 @@ def render_comparison(found: FolderComparison) -> str:
         [headline(found), f"A: {found.a}", f"B: {found.b}"],
         list(list_warnings(found)),
         [line for group in found.groups for line in describe_pairs(group)],
-        list(describe_claims(found.claims)),
+        list(list_ledger_changes(found.claims)),
         [f"{key}: {a} in A, {b} in B" for key, (a, b) in found.origin.items()],
         [tabulate(rows, headers=HEADERS, disable_numparse=True), "", textwrap.fill(NOTE, 120)] if rows else [],
     ]
@@ -366,7 +366,7 @@ def describe_pairs(group: Group) -> Iterator[str]:
         yield f"{group.name}{named}: {line}"
 
 
-def describe_claims(claims: dict[str, tuple[str | None, str | None]] | None) -> Iterator[str]:
+def list_ledger_changes(claims: dict[str, tuple[str | None, str | None]] | None) -> Iterator[str]:
     if claims is None:
         yield "ledger: not compared, for a tables/claims.json is missing"
     elif not claims:

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from alexnet2012.reporting.cells import percent
-from alexnet2012.reporting.outcomes import list_seeds
-from alexnet2012.reporting.results import Experiment, Results
+from alexnet2012 import paper
+from alexnet2012.evaluation.statistics import Estimate, estimate_error
+from alexnet2012.reporting.results import ExperimentResults, Results
 
+ABSENT = "–"
+NOT_YET = "not yet reproduced"
+IN_FULL = "run `snakemake full`"
+LABELS_WITHHELD = "labels withheld"
+INTERVALS = "in brackets the 95 % interval: over seeds where there are three or more, else over images"
+CROP_WORDS = {"ten_crop": "ten crops", "centre": "centre crop"}
 UNFED = "No experiment of this configuration feeds this table."
 
 
@@ -71,7 +77,7 @@ def write_block(block: Block) -> str:
     return f"{block}\n"
 
 
-def name_dataset(experiment: Experiment) -> str:
+def name_dataset(experiment: ExperimentResults) -> str:
     """The dataset, and what part of it was packed where that is not the whole."""
     return f"{experiment.dataset}{f' ({experiment.part})' if experiment.part else ''}"
 
@@ -94,7 +100,7 @@ def missing_note(results: Results) -> str:
     return f"{count} of {results.listed} nets and ensembles {'is' if count == 1 else 'are'} not in yet: {names}."
 
 
-def rehearsal_note(experiment: Experiment, *editions: str) -> str:
+def rehearsal_note(experiment: ExperimentResults, *editions: str) -> str:
     """Says plainly that numbers off the whole of the paper's data are no reproduction of its numbers."""
     if experiment.edition in editions:
         return ""
@@ -109,3 +115,84 @@ def rehearsal_note(experiment: Experiment, *editions: str) -> str:
         chance = max(0.0, 1 - 5 / classes)
         text += f" Top-5 of {classes} classes has a chance level of {percent(chance)}."
     return text
+
+
+def estimate(experiment: ExperimentResults, split: str, k: int, crops: str) -> Estimate:
+    return estimate_error([net.wrong(split, crops, k) for net in experiment.nets])
+
+
+def cell(
+    experiment: ExperimentResults | None,
+    splits: tuple[str, ...],
+    split: str,
+    k: int,
+    crops: str = "ten_crop",
+    absent: str = NOT_YET,
+) -> str:
+    """A measured error, or what stands for it; `splits` are those of the dataset whose labels are public."""
+    if split not in splits:
+        return LABELS_WITHHELD
+    return absent if experiment is None else error_cell(estimate(experiment, split, k, crops))
+
+
+def error_cell(found: Estimate) -> str:
+    return f"{percent(found.value)} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def probability_cell(p: float | None) -> str:
+    if p is None:
+        return ABSENT
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def percent(value: float | None) -> str:
+    return ABSENT if value is None else f"{100 * value:.1f} %"
+
+
+def points_pair(pair: paper.Errors) -> str:
+    return " / ".join(f"{100 * value:.1f}" for value in (pair.top1, pair.top5) if value is not None) + " points"
+
+
+def count_seeds(seeds: list[int]) -> str:
+    return oppose_counts([len(seeds)])
+
+
+def oppose_counts(counts: list[int]) -> str:
+    """How many seeds each experiment has, the base net last: "1 seed", "3 seeds", "3 against 5 seeds"."""
+    return f"{oppose([str(each) for each in counts])} seed{'s' if max(counts) > 1 else ''}"
+
+
+def list_seeds(seeds: list[int]) -> str:
+    return ", ".join(str(seed) for seed in seeds)
+
+
+def oppose(sides: list[str]) -> str:
+    """What the experiments have, "A against B", that of the base net last; once if they all have the same."""
+    *others, base = sides
+    unlike = [each for each in dict.fromkeys(others) if each != base]
+    return " against ".join([" and ".join(unlike), base] if unlike else [base])
+
+
+def list_ranges(seeds: list[int]) -> str:
+    """The seeds in order, three consecutive ones or more as a range: "0-4", "0, 1", "0, 2"."""
+    runs: list[list[int]] = []
+    for seed in sorted(seeds):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else list_seeds(run) for run in runs)
+
+
+def list_ratios(ratios: list[float], seeds: list[int]) -> str:
+    return ", ".join(f"{ratio:.2f}x (seed {seed})" for ratio, seed in zip(ratios, seeds, strict=True))
+
+
+def interval(found: Estimate) -> str:
+    """A fraction in percent or points, without its unit: "1.20 [0.80, 1.60]"."""
+    return f"{100 * found.value:.2f} [{100 * found.low:.2f}, {100 * found.high:.2f}]"
+
+
+def in_brackets(words: str) -> str:
+    """The words as a remark behind others; nothing for none."""
+    return f" ({words})" if words else ""

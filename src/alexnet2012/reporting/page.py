@@ -9,21 +9,20 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from alexnet2012.claims.ledger import Ledger, make_ledgers
 from alexnet2012.files import write_text
 from alexnet2012.reporting.benchmark_results import read_published
 from alexnet2012.reporting.benchmarks import describe_benchmarks
-from alexnet2012.reporting.format import Block, Bullets, Heading, Page, Table, make_page, name_dataset
-from alexnet2012.reporting.ledger import Ledger, describe_ledger, make_ledgers
-from alexnet2012.reporting.net import in_brackets
-from alexnet2012.reporting.provenance_note import list_origin
-from alexnet2012.reporting.report_figures import Figure, read_figures
-from alexnet2012.reporting.report_runs import Store, list_runs, read_store
-from alexnet2012.reporting.results import Experiment, Results, learned_of, load_results
+from alexnet2012.reporting.format import Block, Bullets, Heading, Page, Table, in_brackets, make_page, name_dataset
+from alexnet2012.reporting.in_text import describe_ledger
+from alexnet2012.reporting.origin import list_origin
+from alexnet2012.reporting.page_parts import Figure, RunBrowser, list_runs, read_figures, read_store
+from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, load_results
 from alexnet2012.reporting.tables import make_tables
 
 TEMPLATE = "report.html.jinja"
 # The page's words for its tables, in their order.
-TITLES = {"table1": "Table 1", "table2": "Table 2", "in_text": "Numbers in the text", "benchmarks": "Benchmarks"}
+TABLE_TITLES = {"table1": "Table 1", "table2": "Table 2", "in_text": "Numbers in the text", "benchmarks": "Benchmarks"}
 # The colours of verdicts in the order of the page, each with a sign, as colour alone tells some readers nothing.
 SIGNS = {
     "supported": "✓",
@@ -45,7 +44,7 @@ TABLE = Markup(
 FOLDED = Markup('<details class="origin">\n<summary>What made these numbers</summary>\n{}</details>\n')
 MARKED = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*")
 # An interval, a number with its unit and a name such as top-1 are each read as one word.
-WHOLE = re.compile(r"\[-?[\d.,]+, -?[\d.,]+\]|-?[\d.,]+ %|\btop-\d\b")
+UNBROKEN = re.compile(r"\[-?[\d.,]+, -?[\d.,]+\]|-?[\d.,]+ %|\btop-\d\b")
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def render_report(folder: Path) -> Path:
 
 
 def render_page(
-    results: Results, ledgers: list[Ledger], tables: dict[str, Page], figures: list[Figure], store: Store | None
+    results: Results, ledgers: list[Ledger], tables: dict[str, Page], figures: list[Figure], store: RunBrowser | None
 ) -> str:
     """The report as HTML; `tables` by the keys of TITLES."""
     return (
@@ -103,10 +102,10 @@ def render_page(
             name=results.name,
             signs=SIGNS,
             favicon=f"data:image/svg+xml;base64,{base64.b64encode(FAVICON).decode()}",
-            datasets=[describe_dataset(results, each) for each in results.datasets],
+            datasets=[summarise_dataset(results, each) for each in results.datasets],
             preface=make_page("Claims", results, ["" for each in ledgers]).blocks,
             sections=[make_section(results, ledger) for ledger in ledgers],
-            tables={name: (TITLES[name], page.blocks) for name, page in tables.items()},
+            tables={name: (TABLE_TITLES[name], page.blocks) for name, page in tables.items()},
             figures=figures,
             runs=list_runs(results, store),
             store=store,
@@ -133,7 +132,7 @@ def make_section(results: Results, ledger: Ledger) -> LedgerSection:
     return LedgerSection(f"ledger-{ledger.dataset}", title, ledger, before, after)
 
 
-def describe_dataset(results: Results, name: str) -> DatasetSummary:
+def summarise_dataset(results: Results, name: str) -> DatasetSummary:
     experiments = results.on(name)
     first = experiments[0]
     size = " / ".join(f"{count:,} {split}" for split, count in first.counts.items())
@@ -143,7 +142,7 @@ def describe_dataset(results: Results, name: str) -> DatasetSummary:
     return DatasetSummary(name, size, nets, sorted({each.digest for each in experiments}), origin)
 
 
-def describe_nets(experiment: Experiment, learned: str) -> str:
+def describe_nets(experiment: ExperimentResults, learned: str) -> str:
     """ "cnn, seeds 0, 1, 2"; "5-cnns, average of 5"; "tanh, seed 0 (did not learn)"."""
     if experiment.seeds:
         words = f"seed{'s' if len(experiment.seeds) > 1 else ''} {', '.join(map(str, experiment.seeds))}"
@@ -188,4 +187,4 @@ def to_inline_html(text: str) -> Markup:
 
 def keep_whole(text: str) -> Markup:
     """The text, escaped, in which no line breaks within an interval, a percentage or top-1."""
-    return Markup(WHOLE.sub(r'<span class="whole">\g<0></span>', str(escape(text))))
+    return Markup(UNBROKEN.sub(r'<span class="whole">\g<0></span>', str(escape(text))))

@@ -1,57 +1,37 @@
 """The tables of a results folder: the paper's, its numbers in the text, the ledger of claims, and all errors."""
 
 from collections.abc import Iterable
-from itertools import product
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
 
 from alexnet2012 import paper
-from alexnet2012.evaluation.metrics import CROPS
+from alexnet2012.claims.ledger import make_ledgers, to_data
+from alexnet2012.evaluation.statistics import estimate_error
 from alexnet2012.files import write_json, write_text
-from alexnet2012.reporting.cells import (
+from alexnet2012.reporting.format import (
     ABSENT,
     IN_FULL,
     INTERVALS,
+    LABELS_WITHHELD,
     NOT_YET,
-    WITHHELD,
-    calibration_cell,
-    cell,
-    difference,
-    percent,
-    seeds_cell,
-    stated_cell,
-)
-from alexnet2012.reporting.format import (
     Block,
     Heading,
     Page,
     Table,
+    cell,
+    error_cell,
+    estimate,
+    list_seeds,
     make_page,
     name_dataset,
+    percent,
     rehearsal_note,
     to_markdown,
 )
-from alexnet2012.reporting.in_text import describe_numbers
-from alexnet2012.reporting.ledger import describe_claims, make_ledgers, to_data
-from alexnet2012.reporting.provenance_note import describe_calibration, describe_few_steps, describe_origin
-from alexnet2012.reporting.results import Experiment, Results, load_results, members
-
-# The columns of results.csv.
-ERRORS = [
-    "dataset",
-    "variant",
-    "seed",
-    "split",
-    "crops",
-    "top1_error",
-    "top5_error",
-    "n",
-    "commit",
-    "digest",
-    "hardware",
-]
-ERRORS += ["seconds", "epochs", "learned"]
+from alexnet2012.reporting.in_text import describe_claims, describe_numbers
+from alexnet2012.reporting.origin import describe_calibration, describe_few_steps, describe_origin
+from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, load_results, members, tabulate_errors
 
 
 def render_tables(folder: Path, data_folder: Path) -> list[Path]:
@@ -67,7 +47,7 @@ def render_tables(folder: Path, data_folder: Path) -> list[Path]:
         write_text(path, to_markdown(page))
     data, errors = folder / "tables" / "claims.json", folder / "tables" / "results.csv"
     write_json(data, to_data(results, ledgers))
-    write_text(errors, list_errors(results).to_csv(index=False))
+    write_text(errors, tabulate_errors(results).to_csv(index=False))
     return [*paths, data, errors]
 
 
@@ -78,26 +58,6 @@ def make_tables(results: Results) -> dict[str, Page]:
         "table2": describe_table2(results),
         "in_text": describe_numbers(results),
     }
-
-
-def list_errors(results: Results) -> pd.DataFrame:
-    """A row for each net or average, split and crops; errors are fractions of the split's `n` images.
-
-    `digest` is that of the dataset. Commit, hardware and `seconds` are the training's, of an average its evaluation's;
-    an average has no seed, epochs or `learned`.
-    """
-    rows = []
-    for experiment in (each for dataset in results.datasets for each in results.on(dataset)):
-        for net, split, crops in product(experiment.nets, experiment.splits, CROPS):
-            found = net.predictions[split]
-            record = found if net.training is None else net.training
-            errors, made_by = found["errors"][crops], record["provenance"]
-            rows.append(
-                [experiment.dataset, experiment.key, net.seed, split, crops, errors["top1"], errors["top5"]]
-                + [found["images"], made_by["commit"], experiment.digest, made_by["hardware"]]
-                + [record.get("wall_time_s"), record.get("epochs"), net.learned]
-            )
-    return pd.DataFrame(rows, columns=ERRORS).astype({"seed": "Int64", "epochs": "Int64"})
 
 
 def describe_table1(results: Results) -> Page:
@@ -161,7 +121,7 @@ def describe_table2(results: Results) -> Page:
             )
         calibration = results.calibrations.get(dataset)
         if calibration is not None:
-            val, test = (calibration_cell(calibration, k) for k in (1, 5)), (WITHHELD, WITHHELD)
+            val, test = (calibration_cell(calibration, k) for k in (1, 5)), (LABELS_WITHHELD, LABELS_WITHHELD)
             name = f"{calibration['net']} (not the paper's net), centre crop"
             rows.append([name, *[ABSENT] * 3, *val, *test, ABSENT, ABSENT])
         headers = ["Model", "paper top-1 (val)", "paper top-5 (val)", "paper top-5 (test)"]
@@ -181,7 +141,7 @@ def describe_table2(results: Results) -> Page:
     return make_page("Table 2", results, blocks)
 
 
-def with_others(rows: tuple[paper.Row, ...], experiments: dict[str, Experiment]) -> Iterable[paper.Row]:
+def with_others(rows: tuple[paper.Row, ...], experiments: dict[str, ExperimentResults]) -> Iterable[paper.Row]:
     """The paper's rows, then one for each experiment that the paper has no row for."""
     yield from rows
     known = {row.key for row in rows}
@@ -189,7 +149,7 @@ def with_others(rows: tuple[paper.Row, ...], experiments: dict[str, Experiment])
     yield from (of_the_code.get(key, paper.Row(key, key)) for key in experiments if key not in known)
 
 
-def label(results: Results, row: paper.Row, found: Experiment | None) -> str:
+def label(results: Results, row: paper.Row, found: ExperimentResults | None) -> str:
     """A row's name with what its nets, or some of an ensemble's, were pre-trained on."""
     if found is None:
         return row.label
@@ -206,12 +166,51 @@ def absent(results: Results, dataset: str, row: paper.Row) -> str:
     return IN_FULL if (dataset, row.key) in results.in_full else NOT_YET
 
 
-def caption(experiment: Experiment, splits: str) -> str:
+def caption(experiment: ExperimentResults, splits: str) -> str:
     text = f"Errors on {experiment.dataset}, {splits}, ten crops; {INTERVALS}. Differences are measured minus paper."
     if "test" not in experiment.splits:
         text += f"\n{paper.ILSVRC2012}'s test labels are withheld: errors on its test set can only be quoted."
     return text
 
 
-def val_steered(experiment: Experiment) -> bool:
+def val_steered(experiment: ExperimentResults) -> bool:
     return any(net.training is not None and net.training["val_steered"] for net in experiment.nets)
+
+
+def stated_cell(stated: float | None, logged: float | None) -> str:
+    """The paper's error, and beside it the same one in the notes of the 2012 source."""
+    return percent(stated) if logged is None else f"{percent(stated)} (logged {100 * logged:.4f})"
+
+
+def calibration_cell(record: dict, k: int) -> str:
+    """The error of a calibrating net, one crop, with its interval over images."""
+    images = record["images"]
+    return error_cell(estimate_error([np.arange(images) < round(record["errors"][f"top{k}"] * images)]))
+
+
+def difference(
+    results: Results,
+    experiment: ExperimentResults | None,
+    stated: paper.Errors,
+    edition: str,
+    split: str,
+    recipe: str = "paper",
+) -> str:
+    """Measured minus stated, in points, where the dataset is the whole `edition` and the recipe that of the row."""
+    if experiment is None or experiment.edition != edition or stated.top1 is None:
+        return ABSENT
+    if results.recipes(experiment) != {recipe}:
+        return ABSENT
+    values = (estimate(experiment, split, k, "ten_crop").value - own for k, own in ((1, stated.top1), (5, stated.top5)))
+    return " / ".join(f"{100 * value:+.1f}" for value in values) + " points"
+
+
+def seeds_cell(results: Results, experiment: ExperimentResults | None, split: str) -> str:
+    """The seeds behind a cell; the smallest and the largest top-1 error where there are several; how many learned."""
+    if experiment is None:
+        return ABSENT
+    text = list_seeds(experiment.seeds) if experiment.seeds else f"average of {len(experiment.members)}"
+    if len(experiment.nets) > 1 and split in experiment.splits:
+        errors = [net.predictions[split]["errors"]["ten_crop"]["top1"] for net in experiment.nets]
+        text += f"; top-1 from {percent(min(errors))} to {percent(max(errors))}"
+    return "; ".join(part for part in (text, learned_of(results, experiment)) if part)

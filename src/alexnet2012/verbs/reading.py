@@ -23,7 +23,7 @@ def run_tables(options: Namespace) -> None:
 
 @verb("draw the figures of a results folder", RESULTS, DATA)
 def run_figures(options: Namespace) -> None:
-    from alexnet2012.reporting.figures.draw import draw_figures
+    from alexnet2012.reporting.figures.all import draw_figures
 
     print(*draw_figures(options.folder, options.data), sep="\n")
 
@@ -37,7 +37,7 @@ def run_report(options: Namespace) -> None:
 
 @verb("write a model card, and what `classify` needs, beside the weights of every net", RESULTS, DATA)
 def run_cards(options: Namespace) -> None:
-    from alexnet2012.reporting.model_cards import write_model_cards
+    from alexnet2012.reporting.cards import write_model_cards
 
     print(write_model_cards(options.folder, options.data))
 

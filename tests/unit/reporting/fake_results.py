@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from alexnet2012.claims.ledger import make_ledgers
 from alexnet2012.reporting.format import to_markdown
-from alexnet2012.reporting.in_text import describe_numbers
-from alexnet2012.reporting.ledger import describe_claims, make_ledgers
+from alexnet2012.reporting.in_text import describe_claims, describe_numbers
 from alexnet2012.reporting.results import Results, load_results
 from alexnet2012.reporting.tables import describe_table1, describe_table2
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from fake_results import FakeResults, save
 from PIL import Image
 
+from alexnet2012.claims.ledger import Ledger, LedgerRow, Numbers
 from alexnet2012.reporting.format import Bullets, Heading, Page, Table
-from alexnet2012.reporting.ledger import Ledger
-from alexnet2012.reporting.ledger_row import Numbers, Row
-from alexnet2012.reporting.page import read_figures, read_store, render_page
+from alexnet2012.reporting.page import render_page
+from alexnet2012.reporting.page_parts import read_figures, read_store
 
 VERDICTS = {
     "C03": "sign supported on photos, scaled net, 4 epochs, 2 seeds",
@@ -35,8 +35,8 @@ TABLE1 = Page(
 )
 
 
-def make_claim(name: str, verdict: str) -> Row:
-    return Row(
+def make_claim(name: str, verdict: str) -> LedgerRow:
+    return LedgerRow(
         id=name,
         text=f"what {name} says",
         reading="",

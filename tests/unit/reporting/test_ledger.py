@@ -5,11 +5,10 @@ import pytest
 from fake_results import read_grid, render_ledger
 
 from alexnet2012 import paper
+from alexnet2012.claims.ledger import list_numbers, make_ledgers, settle_claim, to_data
+from alexnet2012.claims.measurement import Measurement
 from alexnet2012.evaluation.statistics import Estimate
 from alexnet2012.files import SCHEMA
-from alexnet2012.reporting.claims import settle
-from alexnet2012.reporting.ledger import list_numbers, make_ledgers, to_data
-from alexnet2012.reporting.outcomes import Measurement
 from alexnet2012.reporting.results import load_results
 
 TABLES = ("table1", "in_text")
@@ -76,7 +75,7 @@ def test_the_data_are_the_page(results):
     assert data["schema"] == SCHEMA
     assert (data["name"], [each["dataset"] for each in data["datasets"]]) == ("some", ["photos"])
     rows = {row["id"]: row for row in data["datasets"][0]["claims"]}
-    found = settle(next(claim for claim in paper.CLAIMS if claim.id == "C04"), results, "photos").top1
+    found = settle_claim(next(claim for claim in paper.CLAIMS if claim.id == "C04"), results, "photos").top1
     interval = f"[{100 * found.low:.2f}, {100 * found.high:.2f}]"
     assert rows["C04"] == {
         "id": "C04",

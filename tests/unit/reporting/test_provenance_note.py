@@ -1,7 +1,7 @@
 from fake_results import PROVENANCE, change
 
 from alexnet2012.config.schedules import PlateauSchedule
-from alexnet2012.reporting.provenance_note import describe_origin, describe_schedule
+from alexnet2012.reporting.origin import describe_origin, describe_schedule
 
 TABLES = ("table1",)
 

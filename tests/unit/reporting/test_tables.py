@@ -16,9 +16,10 @@ from fake_results import (
 )
 
 from alexnet2012 import paper
+from alexnet2012.claims.ledger import name_section, stated
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.statistics import estimate_error
-from alexnet2012.reporting.cells import percent, place, points_pair, stated
+from alexnet2012.reporting.format import percent, points_pair
 from alexnet2012.reporting.results import load_results
 from alexnet2012.reporting.tables import render_tables
 
@@ -346,7 +347,7 @@ def test_values_are_worded_for_people():
     ]
     assert points_pair(paper.Errors(0.015, 0.013)) == "1.5 / 1.3 points"
     assert points_pair(paper.Errors(0.02)) == "2.0 points"
-    assert [place(each) for each in ("4.1, 6", "3.1, figure 1", "abstract", "table 2")] == [
+    assert [name_section(each) for each in ("4.1, 6", "3.1, figure 1", "abstract", "table 2")] == [
         *("§4.1, §6", "§3.1, figure 1", "abstract", "table 2"),
     ]
 

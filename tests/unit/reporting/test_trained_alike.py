@@ -7,9 +7,9 @@ import pytest
 import yaml
 from fake_results import FakeResults, change, render_ledger
 
-from alexnet2012.reporting.ledger import make_ledgers
+from alexnet2012.claims.contrasts import contrast_errors, describe_spread, setup_of
+from alexnet2012.claims.ledger import make_ledgers
 from alexnet2012.reporting.results import load_results
-from alexnet2012.reporting.trained_alike import contrast_errors, describe_spread, way_of
 
 IMAGES = 2000
 
@@ -122,7 +122,7 @@ def test_averages_and_other_datasets_are_left_out(photos):
     photos.add("cnn", {0: {}, 1: {}, 2: {}}, ("in_text",), dataset="others")
     assert contrast(photos, "no-lrn").shared.spread.groups == 2
     (average,) = load(photos).find("photos", "5-cnns").nets
-    assert way_of(average) is None
+    assert setup_of(average) is None
 
 
 def test_unequal_spreads_are_not_pooled(photos):

@@ -10,7 +10,7 @@ from figures.figure_inputs import draw_kernels, write_analysis, write_history, w
 
 from alexnet2012.cli import main
 from alexnet2012.errors import RecordError
-from alexnet2012.reporting.figures.draw import draw_figures
+from alexnet2012.reporting.figures.all import draw_figures
 from alexnet2012.reporting.page import render_report
 from alexnet2012.reporting.reference import update_reference
 from alexnet2012.reporting.results import load_results
