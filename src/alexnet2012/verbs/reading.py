@@ -105,7 +105,8 @@ def run_show(options: Namespace) -> None:
     failure=2,
 )
 def run_compare(options: Namespace) -> int:
-    from alexnet2012.reporting.compare import compare_folders, render_comparison
+    from alexnet2012.reporting.compare import compare_folders
+    from alexnet2012.reporting.comparison_text import render_comparison
 
     comparison = compare_folders(options.a, options.b)
     print(json.dumps(asdict(comparison), indent=2) if options.json else render_comparison(comparison))

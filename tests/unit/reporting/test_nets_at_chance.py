@@ -12,7 +12,8 @@ from alexnet2012.claims.measurement import describe_outcome
 from alexnet2012.claims.measures_errors import measure_ensemble
 from alexnet2012.files import read_json
 from alexnet2012.reporting.cards import render_card, unevaluated
-from alexnet2012.reporting.compare import compare_folders, render_comparison
+from alexnet2012.reporting.compare import compare_folders
+from alexnet2012.reporting.comparison_text import render_comparison
 from alexnet2012.reporting.figures import style
 from alexnet2012.reporting.page import render_report
 from alexnet2012.reporting.results import load_results

@@ -42,7 +42,7 @@ def test_comments_docstrings_and_layout_rerun_nothing(twin):
 
 
 def test_code_of_a_table_renders_the_tables_alone(twin):
-    twin.edit("src/alexnet2012/reporting/tables.py", 'INTERVALS = "in brackets', 'INTERVALS = "in square brackets')
+    twin.edit("src/alexnet2012/reporting/format.py", 'INTERVALS = "in brackets', 'INTERVALS = "in square brackets')
 
     assert twin.plan() == TO_THE_TABLES
 
