@@ -1,7 +1,26 @@
 """Every number and claim of the paper, each once, with its place; errors are fractions, sizes of claims too."""
 
+import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
+
+
+class Edition(StrEnum):
+    """A dataset of the paper."""
+
+    ILSVRC2010 = "ILSVRC-2010"
+    ILSVRC2012 = "ILSVRC-2012"
+    FALL2009 = "ImageNet Fall 2009"
+
+
+ILSVRC2010, ILSVRC2012, FALL2009 = Edition
+
+
+class Hardware(StrEnum):
+    """What a claim about time is measured on."""
+
+    GPUS = "GPUs"
 
 
 @dataclass(frozen=True)
@@ -15,7 +34,8 @@ class Errors:
 @dataclass(frozen=True)
 class Row:
     """A row of table 1 or 2. `key` is the variant or ensemble that reproduces it, a name of config/variants.yaml, with
-    `recipe`. `logged`: the same error in the 2012 source's run notes, of test in table 1 and of val in table 2."""
+    `recipe`; `section`: of a configuration, that trains it. `logged`: the same error in the 2012 source's run notes, of
+    test in table 1 and of val in table 2."""
 
     label: str
     key: str
@@ -23,6 +43,7 @@ class Row:
     test: Errors = Errors()
     logged: Errors = Errors()
     recipe: str = "paper"
+    section: Literal["experiments", "full"] = "full"
 
 
 @dataclass(frozen=True)
@@ -32,7 +53,7 @@ class LoggedNet:
 
     label: str
     key: str
-    edition: str
+    edition: Edition
     split: str
     errors: Errors
     against: str = ""
@@ -42,10 +63,11 @@ class LoggedNet:
 class Claim:
     """A claim of the ledger. `stated` is the size as differences of errors, `size` what else the paper says of it.
 
-    `needs` says what measures it: a dataset of the paper, GPUs, or variants (names of config/variants.yaml), the base
-    net first. `factor` is the size where it is a ratio; `bound` says that the size is one ("over 1 point"). `edition`:
-    where the paper measured the size, if it says so. `reading`: how the text is read, where a claim has a row for each
-    of two ways.
+    `needs` says by its type what measures it: a whole dataset of the paper, hardware, or variants (names of
+    config/variants.yaml), the base net first; no variant where it is arithmetic. `factor` is the size where it is a
+    ratio; `bound` says that the size is one ("over 1 point"). `edition`: where the paper measured the size, if it says
+    so. `reading`: how the text is read, where a claim has a row for each of two ways. `unit` is that of its number: an
+    error ("%"), a difference of errors ("points"), a ratio ("x"); empty where it has none.
     """
 
     id: str
@@ -53,12 +75,18 @@ class Claim:
     section: str
     stated: Errors = Errors()
     size: str = ""
-    needs: str = ""
+    needs: Edition | Hardware | tuple[str, ...] = ()
     in_text: bool = False
-    edition: str = ""
+    edition: Edition | None = None
     factor: float | None = None
     bound: Literal["", "at least", "at most"] = ""
     reading: str = ""
+    unit: Literal["", "%", "points", "x"] = "points"
+
+    @property
+    def number(self) -> float | None:
+        """What the paper states of its number, in `unit`; None where it states no number."""
+        return self.factor if self.stated.top1 is None else round(in_unit(self.stated.top1, self.unit), 6)
 
     @property
     def words(self) -> str:
@@ -67,16 +95,18 @@ class Claim:
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """The variants that it needs, where those are what it needs."""
-        return tuple(self.needs.split(", "))
+        """The variants that it needs; none where it needs something else."""
+        return self.needs if isinstance(self.needs, tuple) else ()
+
+
+def in_unit(value: float, unit: str) -> float:
+    """A fraction in percent or in points, or the ratio of a logarithm."""
+    return math.exp(value) if unit == "x" else 100 * value
 
 
 def gain(worse: Errors, better: Errors, digits: int = 4) -> Errors:
     """How much lower the second errors are, exact to what is printed: the paper's 0.1 point, or so many digits."""
     return Errors(*(round(a - b, digits) for a, b in ((worse.top1, better.top1), (worse.top5, better.top5))))
-
-
-ILSVRC2010, ILSVRC2012, FALL2009, GPUS = "ILSVRC-2010", "ILSVRC-2012", "ImageNet Fall 2009", "GPUs"
 
 
 # The 2012 source's run notes, at full precision.
@@ -97,7 +127,7 @@ LOGGED_NETS = (
 TABLE1 = (
     Row("Sparse coding [2]", "sparse-coding", test=Errors(0.471, 0.282), recipe="baseline"),
     Row("SIFT + FVs [24]", "sift-fv", test=Errors(0.457, 0.257), recipe="baseline"),
-    Row("CNN", "cnn", test=Errors(0.375, 0.170), logged=NET145_2010.errors),
+    Row("CNN", "cnn", test=Errors(0.375, 0.170), logged=NET145_2010.errors, section="experiments"),
 )
 # §6: the same net, the centre crop alone.
 CENTRE_CROP = Errors(0.390, 0.183)
@@ -105,8 +135,8 @@ CENTRE_CROP = Errors(0.390, 0.183)
 # Table 2: ILSVRC-2012; top-1 errors on its test set are unknown, its labels being withheld.
 TABLE2 = (
     Row("SIFT + FVs [7]", "sift-fv", test=Errors(None, 0.262), recipe="baseline"),
-    Row("1 CNN", "cnn", val=Errors(0.407, 0.182), logged=NET145_2012.errors),
-    Row("5 CNNs", "5-cnns", val=Errors(0.381, 0.164), test=Errors(None, 0.164)),
+    Row("1 CNN", "cnn", val=Errors(0.407, 0.182), logged=NET145_2012.errors, section="experiments"),
+    Row("5 CNNs", "5-cnns", val=Errors(0.381, 0.164), test=Errors(None, 0.164), section="experiments"),
     Row("1 CNN*", "1-cnn-star", val=Errors(0.390, 0.166), logged=NET146.errors),
     Row("7 CNNs*", "7-cnns-star", val=Errors(0.367, 0.154), test=Errors(None, 0.153)),
 )
@@ -120,9 +150,11 @@ CODE_ROWS = (
 # §6 and table 2: what averaging five nets gains over one.
 FIVE_CNNS_GAIN = gain(TABLE2[1].val, TABLE2[2].val)
 
-FALL_2009 = Errors(0.674, 0.409)
+# §6: the net with a sixth convolutional layer, which the paper's two starred rows begin with.
+FALL_2009 = Row("CNN, sixth layer", "cnn-sixth-layer", test=Errors(0.674, 0.409))
 FALL_2009_BEST_BEFORE = Errors(0.781, 0.609)
 
+CLASSES = 1000
 PARAMETERS = 60_000_000  # abstract
 NEURONS = 650_000  # abstract
 CONV_SHARE = 0.01  # §1: "each ... no more than 1% of the model's parameters"
@@ -133,14 +165,16 @@ CNN_OVER_SPARSE_CODING, CNN_OVER_SIFT_FV = (gain(row.test, TABLE1[2].test) for r
 ON_CIFAR10 = ("C11", "C12")  # §3.1 and §3.3 tell of four-layer nets on CIFAR-10
 
 CLAIMS = (
-    Claim("C01", "the CNN's error on ILSVRC-2010 test, ten crops", "table 1", TABLE1[2].test, needs=ILSVRC2010),
-    Claim("C02", "the same net, centre crop alone", "6", CENTRE_CROP, needs=ILSVRC2010, in_text=True),
+    Claim(
+        "C01", "the CNN's error on ILSVRC-2010 test, ten crops", "table 1", TABLE1[2].test, needs=ILSVRC2010, unit="%"
+    ),
+    Claim("C02", "the same net, centre crop alone", "6", CENTRE_CROP, needs=ILSVRC2010, in_text=True, unit="%"),
     Claim(
         "C03",
         "averaging over ten crops lowers the error",
         "4.1, 6",
         gain(CENTRE_CROP, TABLE1[2].test),
-        needs="cnn",
+        needs=("cnn",),
         edition=ILSVRC2010,
         in_text=True,
     ),
@@ -149,7 +183,7 @@ CLAIMS = (
         "the two-GPU net beats the one-GPU net of halved width",
         "3.2",
         Errors(0.017, 0.012),
-        needs="cnn, one-gpu",
+        needs=("cnn", "one-gpu"),
         edition=ILSVRC2010,
         in_text=True,
     ),
@@ -158,7 +192,7 @@ CLAIMS = (
         "response normalisation lowers the error",
         "3.3",
         Errors(0.014, 0.012),
-        needs="cnn, no-lrn",
+        needs=("cnn", "no-lrn"),
         edition=ILSVRC2012,
         in_text=True,
         reading="alpha as printed",
@@ -168,7 +202,7 @@ CLAIMS = (
         "response normalisation lowers the error",
         "3.3",
         Errors(0.014, 0.012),
-        needs="lrn-alpha-over-n, no-lrn",
+        needs=("lrn-alpha-over-n", "no-lrn"),
         edition=ILSVRC2012,
         in_text=True,
         reading="alpha divided by n",
@@ -178,7 +212,7 @@ CLAIMS = (
         "overlapping pooling lowers the error",
         "3.4",
         Errors(0.004, 0.003),
-        needs="cnn, pool-2x2",
+        needs=("cnn", "pool-2x2"),
         edition=ILSVRC2012,
         in_text=True,
     ),
@@ -188,7 +222,7 @@ CLAIMS = (
         "4.1",
         Errors(0.01, None),
         size="over 1 point",
-        needs="cnn, no-colour",
+        needs=("cnn", "no-colour"),
         in_text=True,
         bound="at least",
     ),
@@ -197,14 +231,14 @@ CLAIMS = (
         "without dropout the net overfits substantially; dropout about doubles the iterations to converge",
         "4.2",
         size="2x iterations",
-        needs="cnn, no-dropout",
+        needs=("cnn", "no-dropout"),
         in_text=True,
     ),
     Claim(
         "C09",
         "without crops and reflections the net overfits substantially",
         "4.1",
-        needs="cnn, no-crops",
+        needs=("cnn", "no-crops"),
         in_text=True,
     ),
     Claim(
@@ -213,7 +247,7 @@ CLAIMS = (
         "7",
         Errors(0.02, None),
         size="about 2 points",
-        needs="cnn, no-conv2, no-conv3, no-conv4, no-conv5",
+        needs=("cnn", "no-conv2", "no-conv3", "no-conv4", "no-conv5"),
         in_text=True,
     ),
     Claim(
@@ -221,9 +255,10 @@ CLAIMS = (
         "a four-layer net with ReLUs reaches 25 % training error on CIFAR-10 faster than with tanh",
         "3.1, figure 1",
         size=f"{RELU_SPEEDUP}x",
-        needs="four-layer-relu, four-layer-tanh",
+        needs=("four-layer-relu", "four-layer-tanh"),
         in_text=True,
         factor=RELU_SPEEDUP,
+        unit="x",
     ),
     Claim(
         "C12",
@@ -231,51 +266,62 @@ CLAIMS = (
         "3.3",
         Errors(round(CIFAR10_WITHOUT_LRN.top1 - CIFAR10_WITH_LRN.top1, 4)),
         size=f"{CIFAR10_WITHOUT_LRN.top1:.0%} -> {CIFAR10_WITH_LRN.top1:.0%}".replace("%", " %"),
-        needs="cifar-13pct, cifar-13pct-lrn, cifar-11pct",
+        needs=("cifar-13pct", "cifar-13pct-lrn", "cifar-11pct"),
         in_text=True,
     ),
-    Claim("C13", "1 CNN on ILSVRC-2012 val", "table 2", TABLE2[1].val, needs=ILSVRC2012),
-    Claim("C14", "the average of five CNNs on ILSVRC-2012 val", "table 2", TABLE2[2].val, needs=ILSVRC2012),
-    Claim("C15", "1 CNN*, pre-trained, on ILSVRC-2012 val", "table 2", TABLE2[3].val, needs=ILSVRC2012),
-    Claim("C16", "7 CNNs* on ILSVRC-2012 val", "table 2", TABLE2[4].val, needs=ILSVRC2012),
-    Claim("C17", "the error on ImageNet Fall 2009", "6", FALL_2009, needs=FALL2009, in_text=True),
+    Claim("C13", "1 CNN on ILSVRC-2012 val", "table 2", TABLE2[1].val, needs=ILSVRC2012, unit="%"),
+    Claim("C14", "the average of five CNNs on ILSVRC-2012 val", "table 2", TABLE2[2].val, needs=ILSVRC2012, unit="%"),
+    Claim("C15", "1 CNN*, pre-trained, on ILSVRC-2012 val", "table 2", TABLE2[3].val, needs=ILSVRC2012, unit="%"),
+    Claim("C16", "7 CNNs* on ILSVRC-2012 val", "table 2", TABLE2[4].val, needs=ILSVRC2012, unit="%"),
+    Claim("C17", "the error on ImageNet Fall 2009", "6", FALL_2009.test, needs=FALL2009, in_text=True, unit="%"),
     Claim(
         "C18",
         "the CNN beats sparse coding and SIFT + FVs",
         "table 1",
         CNN_OVER_SIFT_FV,
         size=f"{100 * CNN_OVER_SPARSE_CODING.top1:.1f} and {100 * CNN_OVER_SIFT_FV.top1:.1f} points top-1",
-        needs="cnn, sparse-coding, sift-fv",
+        needs=("cnn", "sparse-coding", "sift-fv"),
         edition=ILSVRC2010,
     ),
-    Claim("C19", "weight decay lowers the TRAINING error too", "5", needs="cnn, no-weight-decay", in_text=True),
+    Claim("C19", "weight decay lowers the TRAINING error too", "5", needs=("cnn", "no-weight-decay"), in_text=True),
     Claim(
         "C20",
         "the two-GPU net trains in slightly less time than the one-GPU net",
         "3.2",
-        needs="one-gpu, cnn-two-devices",
+        needs=("one-gpu", "cnn-two-devices"),
         in_text=True,
+        unit="x",
     ),
     Claim(
         "C21",
         "the two towers specialise: one colour-agnostic, one colour-specific, in every run",
         "6.1, figure 3",
         size="every run",
-        needs="cnn",
+        needs=("cnn",),
+        unit="",
     ),
     Claim(
         "C22",
         "neighbours in the last hidden layer are semantic, not pixel neighbours",
         "6.1, figure 4",
-        needs="cnn",
+        needs=("cnn",),
     ),
-    Claim("C23", "training takes five to six days on two GTX 580", "5", size="5 to 6 days", needs=GPUS, in_text=True),
+    Claim(
+        "C23",
+        "training takes five to six days on two GTX 580",
+        "5",
+        size="5 to 6 days",
+        needs=Hardware.GPUS,
+        in_text=True,
+        unit="",
+    ),
     Claim(
         "C24",
         "60 million parameters and 650,000 neurons",
         "abstract",
         size=f"{PARAMETERS:,} and {NEURONS:,}",
         in_text=True,
+        unit="",
     ),
     Claim(
         "C25",
@@ -283,6 +329,7 @@ CLAIMS = (
         "1",
         size=f"at most {100 * CONV_SHARE:.0f} %",
         in_text=True,
+        unit="",
     ),
     Claim(
         "C26",

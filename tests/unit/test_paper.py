@@ -32,7 +32,7 @@ def test_table_2_is_the_papers():
 
 def test_the_numbers_of_the_text_are_the_papers():
     assert Errors(0.390, 0.183) == paper.CENTRE_CROP
-    assert Errors(0.674, 0.409) == paper.FALL_2009
+    assert Errors(0.674, 0.409) == paper.FALL_2009.test
     assert Errors(0.781, 0.609) == paper.FALL_2009_BEST_BEFORE
     assert (paper.PARAMETERS, paper.NEURONS, paper.CONV_SHARE, paper.RELU_SPEEDUP) == (60_000_000, 650_000, 0.01, 6)
 

@@ -15,7 +15,7 @@ from chromium import needs_chromium, rendered
 from ports import free_port
 
 from alexnet2012.files import read_json
-from alexnet2012.reporting.report_runs import Store, read_store
+from alexnet2012.reporting.page_parts import RunBrowser, read_store
 from alexnet2012.tracking import RunLog, TrackingIds, initialise, serve
 
 START_S = 180
@@ -56,7 +56,7 @@ def printed(checkout) -> Iterator[str]:
 
 
 @pytest.fixture
-def linked(checkout, printed) -> Store:
+def linked(checkout, printed) -> RunBrowser:
     """What a report links, with this server in the place of the one on port 5000."""
     ids = replace(TrackingIds.load(checkout / "tracking.json"), uri=server_of(printed))
     ids.save(checkout / "linked.json")

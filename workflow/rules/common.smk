@@ -50,6 +50,7 @@ TRACKING = f"{RESULTS}/tracking.json"
 EXPERIMENTS = f"{RESULTS}/experiments.json"
 TABLES = [f"{RESULTS}/tables/{name}.md" for name in ("table1", "table2", "in_text", "claims")]
 CLAIMS = f"{RESULTS}/tables/claims.json"
+ERRORS = f"{RESULTS}/tables/results.csv"
 FIGURES = f"{RESULTS}/figures/figures.json"
 REPORT = f"{RESULTS}/report.html"
 CARDS = f"{RESULTS}/model_cards.json"

@@ -26,7 +26,7 @@ rule write_model_cards:
     input:
         experiments=EXPERIMENTS,
         records=lambda wildcards: files_of(shown().trainings, "record.json"),
-        predictions=lambda wildcards: records_of(*shown().runs),
+        predictions=lambda wildcards: records_of(*shown().runs, *shown().ensembles),
     output:
         CARDS,
     log:

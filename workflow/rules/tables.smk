@@ -27,6 +27,7 @@ rule render_tables:
         calibrations=lambda wildcards: sorted(map(str, Path(RESULTS, "calibration").glob("*.json"))),
     output:
         CLAIMS,
+        ERRORS,
         [report(table, caption=f"../report/{Path(table).stem}.rst", category="Tables") for table in TABLES],
     log:
         f"{RESULTS}/logs/render_tables.log",

@@ -99,6 +99,14 @@ class Benchmarks:
     subjects: list[Benchmark]
 
 
+def read_published(path: Path) -> Benchmarks:
+    """The results that a benchmarks.json holds; raises RecordError when it is not complete."""
+    values = read_json(path)
+    if not isinstance(values, dict) or not {"provenance", "subjects"} <= values.keys():
+        raise RecordError(f"{path} holds no results of tests/benchmarks; run `make bench`")
+    return Benchmarks(values["provenance"], [parse_benchmark(each, path) for each in values["subjects"]])
+
+
 def read_benchmarks(raw: Path) -> Benchmarks:
     """The results in pytest-benchmark's JSON; entries of other benchmarks are passed over.
 
@@ -111,10 +119,10 @@ def read_benchmarks(raw: Path) -> Benchmarks:
     found = [entry["extra_info"][KEY] for entry in entries if KEY in entry.get("extra_info", {})]
     if not found:
         raise RecordError(f"{raw} holds no results of tests/benchmarks: look for what failed, and run `make bench`")
-    return Benchmarks(values[KEY], [parse(each, raw) for each in found])
+    return Benchmarks(values[KEY], [parse_benchmark(each, raw) for each in found])
 
 
-def parse(values: dict[str, Any], source: Path) -> Benchmark:
+def parse_benchmark(values: dict[str, Any], source: Path) -> Benchmark:
     try:
         floor = values["floor"]
         return Benchmark(

@@ -7,18 +7,22 @@ from pathlib import Path
 from alexnet2012.errors import RecordError
 from alexnet2012.files import in_bytes, write_json, write_text
 from alexnet2012.reporting.benchmark_results import Benchmark, Benchmarks, Comparison, ContenderResult, read_benchmarks
-from alexnet2012.reporting.cells import ABSENT
-from alexnet2012.reporting.provenance_note import describe_commit
-from alexnet2012.reporting.tables import grid, page
+from alexnet2012.reporting.format import ABSENT, Bullets, Heading, Page, Table, to_markdown
+from alexnet2012.reporting.origin import describe_commit
 from alexnet2012.tracking import TrackingIds, log_benchmarks
 
 NOT_MEASURED = "not measured"  # a note says why
 ENVIRONMENTS = (
     "Every contender runs in a process of its own, rounds in turn. `job`: the environment of the workflow's jobs, in "
     "which glibc keeps large buffers; `plain`: as people run things. Ratios are medians over rounds, in brackets the "
-    "smallest and the largest.\n"
+    "smallest and the largest."
 )
-TOY = "**Toy sizes**: these numbers prove that the benchmarks run, and say nothing of speed.\n"
+TOY = "**Toy sizes**: these numbers prove that the benchmarks run, and say nothing of speed."
+FLOORS = (
+    "The floor is the least time that the FLOPs or the bytes of one call take at the rates that this machine "
+    "reached in the same contest."
+)
+COMPARISONS = ["what", "ours", "against", "threads", "ours takes", "theirs takes", "measured", "goal", "met"]
 
 
 def publish_benchmarks(raw: Path, folder: Path, tracking: Path | None) -> list[Path]:
@@ -29,37 +33,33 @@ def publish_benchmarks(raw: Path, folder: Path, tracking: Path | None) -> list[P
     """
     found = read_benchmarks(raw)
     table, results = folder / "tables" / "benchmarks.md", folder / "benchmarks.json"
-    write_text(table, render_benchmarks(found, folder.name))
+    write_text(table, to_markdown(describe_benchmarks(found, folder.name)))
     write_json(results, asdict(found))
     if tracking is not None:
         log_benchmarks(TrackingIds.load(tracking), found.provenance, list_values(found), folder / "benchmarks")
     return [table, results]
 
 
-def render_benchmarks(found: Benchmarks, name: str) -> str:
+def describe_benchmarks(found: Benchmarks, name: str) -> Page:
     comparisons = [row for benchmark in found.subjects for row in comparison_rows(benchmark)]
     floors = [floor_row(benchmark) for benchmark in found.subjects if benchmark.floor is not None]
     memory = [memory_row(benchmark, each) for benchmark in found.subjects for each in benchmark.contenders]
-    notes = [f"- {benchmark.subject}: {benchmark.note}" for benchmark in found.subjects if benchmark.note]
-    return page(
+    notes = [f"{benchmark.subject}: {benchmark.note}" for benchmark in found.subjects if benchmark.note]
+    return Page(
+        f"Benchmarks: {name}",
         [
-            f"# Benchmarks: {name}\n",
-            TOY if any(benchmark.toy for benchmark in found.subjects) else "",
+            *([TOY] if any(benchmark.toy for benchmark in found.subjects) else []),
             ENVIRONMENTS,
-            grid(
-                ["what", "ours", "against", "threads", "ours takes", "theirs takes", "measured", "goal", "met"],
-                comparisons,
-            ),
-            "## Floors\n",
-            "The floor is the least time that the FLOPs or the bytes of one call take at the rates that this machine "
-            "reached in the same contest.\n",
-            grid(["what", "floor of", "at", "floor", "ours", "floor / ours"], floors),
-            "## Memory\n",
-            "Of each contender's own process; processes that it starts are not counted.\n",
-            grid(["what", "contender", "peak resident", "peak anonymous"], [row for row in memory if row]),
-            *(["## Notes\n", "\n".join(notes) + "\n"] if notes else []),
+            Table(COMPARISONS, comparisons),
+            Heading("Floors"),
+            FLOORS,
+            Table(["what", "floor of", "at", "floor", "ours", "floor / ours"], floors),
+            Heading("Memory"),
+            "Of each contender's own process; processes that it starts are not counted.",
+            Table(["what", "contender", "peak resident", "peak anonymous"], [row for row in memory if row]),
+            *([Heading("Notes"), Bullets(notes)] if notes else []),
             describe_provenance(found.provenance),
-        ]
+        ],
     )
 
 
@@ -154,7 +154,7 @@ def memory_row(benchmark: Benchmark, contender: ContenderResult) -> list[str]:
     ]
 
 
-def describe_provenance(provenance: dict) -> str:
+def describe_provenance(provenance: dict) -> Bullets:
     try:
         lines = {
             "commit": describe_commit(provenance),
@@ -165,7 +165,7 @@ def describe_provenance(provenance: dict) -> str:
         }
     except (TypeError, KeyError) as error:
         raise RecordError(f"the benchmarks do not say what made them ({error}); run `make bench`") from None
-    return "\n".join(f"- {key}: {value}" for key, value in lines.items()) + "\n"
+    return Bullets([f"{key}: {value}" for key, value in lines.items()], of_origin=True)
 
 
 def list_values(found: Benchmarks) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """Comparison of two results folders: bit-identical, statistically the same, or different and where."""
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -8,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tabulate import tabulate
 
+from alexnet2012.claims.verdicts import SIGNIFICANT, adjust
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.config.validate import read_yaml, validate
 from alexnet2012.errors import ConfigError, RecordError
@@ -17,26 +16,16 @@ from alexnet2012.evaluation import statistics
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.evaluation.statistics import MANY_SEEDS, THESE_NETS, Estimate
 from alexnet2012.files import read_json
-from alexnet2012.reporting.cells import percent, probability_cell
-from alexnet2012.reporting.families import SIGNIFICANT, adjust
-from alexnet2012.reporting.net import Net, in_brackets
-from alexnet2012.reporting.outcomes import interval, list_seeds
-from alexnet2012.reporting.pages import missing_note
-from alexnet2012.reporting.provenance_note import list_origin
-from alexnet2012.reporting.results import Experiment, Results, learned_of, load_results, members
+from alexnet2012.reporting.format import in_brackets, missing_note
+from alexnet2012.reporting.nets import TrainedNet
+from alexnet2012.reporting.origin import list_origin
+from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, load_results, members
 
 IDENTICAL, SAME, DIFFERENT = "bit-identical", "statistically the same", "different"
 OTHER_DATA = "not comparable: other data"
 ORIGIN = ("commit", "source", "hardware", "software", "torch threads")
-HEADERS = ["net", "split", "crops", "A", "B", "A - B, points [95 %]", "p", "Holm p", "test", "answer"]
-NOTE = (
-    "Top-1 errors are tested by a paired t over seeds where both folders have the same three or more, else by Welch's "
-    "t where both have three or more. With fewer, a test over images speaks of these nets alone, and a difference must "
-    "also exceed the largest one between two seeds of one net in these folders. The answer follows p after Holm's "
-    'adjustment over all rows, against 0.05; intervals are unadjusted. "The same" excludes no difference within them.'
-)
 
-Verdicts = dict[tuple[str, str], tuple[str, str]]  # verdict and colour, by dataset and claim
+Side = tuple[Results, ExperimentResults]
 
 
 @dataclass(frozen=True)
@@ -104,7 +93,10 @@ def compare_folders(path_a: Path, path_b: Path) -> FolderComparison:
     data. Raises RecordError for a folder or file that cannot be read, and when no finished net is in both.
     """
     a, b = (load_results(path, path, partial=True) for path in (path_a, path_b))
-    first, second = name_experiments(a), name_experiments(b)
+    first, second = (
+        {f"{each.key} on {dataset}": each for dataset in found.datasets for each in found.on(dataset)}
+        for found in (a, b)
+    )
     shared = [name for name in first if name in second and set(first[name].splits) & set(second[name].splits)]
     if not shared:
         raise RecordError(
@@ -131,11 +123,7 @@ def compare_folders(path_a: Path, path_b: Path) -> FolderComparison:
     )
 
 
-def name_experiments(results: Results) -> dict[str, Experiment]:
-    return {f"{each.key} on {dataset}": each for dataset in results.datasets for each in results.on(dataset)}
-
-
-def compare_experiments(name: str, one: tuple[Results, Experiment], other: tuple[Results, Experiment]) -> Group:
+def compare_experiments(name: str, one: Side, other: Side) -> Group:
     """Compare a variant or an average, net by net and as a whole; `decide_groups` adds the verdict."""
     (a, first), (b, second) = one, other
     nets_a, nets_b = ({net.seed: net for net in each.nets} for each in (first, second))
@@ -144,19 +132,19 @@ def compare_experiments(name: str, one: tuple[Results, Experiment], other: tuple
     other_data = first.digest != second.digest
     differences: dict[int | None, tuple[str, ...]] = {}
     for seed in shared:
-        net_a, net_b = nets_a[seed], nets_b[seed]
-        weights = list_weights(a, first, net_a), list_weights(b, second, net_b)
+        nets = nets_a[seed], nets_b[seed]
+        weights = list_weights(a, first, nets[0]), list_weights(b, second, nets[1])
         found = [] if weights[0] and weights[0] == weights[1] else ["weights"]
-        found += [f"answers on {each}" for each in splits if not other_data and is_other(net_a, net_b, each)]
-        differences[seed] = tuple([*found, "data"] if other_data else found)
+        found += ["data"] if other_data else [f"answers on {each}" for each in splits if differ(*nets, each)]
+        differences[seed] = tuple(found)
     # Where the seeds that both have are too few, all are tested, if those are enough.
     unpaired = not shared or len(shared) < MANY_SEEDS <= min(len(nets_a), len(nets_b))
-    tested_a, tested_b = ([nets[seed] for seed in (nets if unpaired else shared)] for nets in (nets_a, nets_b))
+    tested = [[nets[seed] for seed in (nets if unpaired else shared)] for nets in (nets_a, nets_b)]
     rows = []
     for split, crops in product(splits, CROPS):
-        row = ErrorRow(split, crops, errors_of(tested_a, split, crops), errors_of(tested_b, split, crops))
+        row = ErrorRow(split, crops, *(errors_of(nets, split, crops) for nets in tested))
         if not other_data and (any(differences.values()) or not shared):
-            estimate = compare_errors(tested_a, tested_b, split, crops)
+            estimate = compare_errors(*tested, split, crops)
             spread = measure_spread((a, b), first.dataset, split, crops) if THESE_NETS in estimate.method else 0.0
             row = replace(row, estimate=estimate, spread=spread)
         rows.append(row)
@@ -165,8 +153,8 @@ def compare_experiments(name: str, one: tuple[Results, Experiment], other: tuple
         digests=(first.digest, second.digest),
         nets=differences,
         only=(
-            [seed for seed in first.seeds if seed not in nets_b],
-            [seed for seed in second.seeds if seed not in nets_a],
+            [each for each in first.seeds if each not in nets_b],
+            [each for each in second.seeds if each not in nets_a],
         ),
         settings=compare_settings(first.nets[0], second.nets[0], other_data),
         learned=(learned_of(a, first), learned_of(b, second)),
@@ -174,25 +162,24 @@ def compare_experiments(name: str, one: tuple[Results, Experiment], other: tuple
     )
 
 
-def list_weights(results: Results, experiment: Experiment, net: Net) -> list[str]:
+def list_weights(results: Results, experiment: ExperimentResults, net: TrainedNet) -> list[str]:
     """The digest of a net's weights, or those of an average's members; empty where a member is not there."""
-    if net.training is not None:
-        return [net.training["weights_sha256"]]
-    found = [each.training["weights_sha256"] for each in members(results, experiment) if each.training is not None]
-    return found if len(found) == len(experiment.members) else []
+    nets = [net] if net.training is not None else members(results, experiment)
+    complete = net.training is not None or len(nets) == len(experiment.members)
+    return [each.training["weights_sha256"] for each in nets] if complete else []
 
 
-def is_other(a: Net, b: Net, split: str) -> bool:
+def differ(a: TrainedNet, b: TrainedNet, split: str) -> bool:
     """Whether any of the two nets' answers, top-1 or top-5, is another."""
     kinds = product(CROPS, (1, 5))
     return any(not np.array_equal(a.wrong(split, crops, k), b.wrong(split, crops, k)) for crops, k in kinds)
 
 
-def errors_of(nets: list[Net], split: str, crops: str) -> tuple[float, ...]:
+def errors_of(nets: list[TrainedNet], split: str, crops: str) -> tuple[float, ...]:
     return tuple(net.predictions[split]["errors"][crops]["top1"] for net in nets)
 
 
-def compare_errors(a: list[Net], b: list[Net], split: str, crops: str) -> Estimate:
+def compare_errors(a: list[TrainedNet], b: list[TrainedNet], split: str, crops: str) -> Estimate:
     """The mean top-1 error of `a` minus that of `b`: over three seeds or more, if they vary, else over images."""
     errors_a, errors_b = errors_of(a, split, crops), errors_of(b, split, crops)
     if min(len(a), len(b)) >= MANY_SEEDS:
@@ -209,11 +196,9 @@ def compare_errors(a: list[Net], b: list[Net], split: str, crops: str) -> Estima
 
 def measure_spread(folders: tuple[Results, Results], dataset: str, split: str, crops: str) -> float:
     """The largest difference between two seeds of one net in a folder; nets that did not learn are left out."""
-    spreads = [0.0]
-    for experiment in (each for results in folders for each in results.on(dataset) if split in each.splits):
-        errors = errors_of([net for net in experiment.nets if net.learned is not False], split, crops)
-        spreads += [max(errors) - min(errors)] if errors else []
-    return max(spreads)
+    experiments = [each for results in folders for each in results.on(dataset) if split in each.splits]
+    learned = ([net for net in each.nets if net.learned is not False] for each in experiments)
+    return max((float(np.ptp(errors_of(nets, split, crops))) for nets in learned if nets), default=0.0)
 
 
 def decide_groups(groups: list[Group]) -> tuple[Group, ...]:
@@ -237,9 +222,9 @@ def answer(row: ErrorRow, p_holm: float | None) -> ErrorRow:
     return replace(row, p_holm=p_holm, answer=words)
 
 
-def compare_settings(a: Net, b: Net, other_data: bool) -> dict[str, tuple[Any, Any]]:
+def compare_settings(a: TrainedNet, b: TrainedNet, other_data: bool) -> dict[str, tuple[Any, Any]]:
     """What differs in net and training and, on other data, in the dataset; nothing for averages."""
-    if a.training is None or b.training is None or a.run_folder is None or b.run_folder is None:
+    if a.run_folder is None or b.run_folder is None:
         return {}
     paths = a.run_folder / "config.yaml", b.run_folder / "config.yaml"
     if not (paths[0].exists() and paths[1].exists()):
@@ -270,7 +255,7 @@ def list_changes(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> Iter
             yield f"{prefix}{key}", (x, y)
 
 
-def list_makers(experiments: list[Experiment]) -> dict[str, str]:
+def list_makers(experiments: list[ExperimentResults]) -> dict[str, str]:
     """What made the records; "training code" is the fingerprint of the code behind the weights."""
     made_by = list_origin(experiments)
     trainings = [net.training for each in experiments for net in each.nets if net.training is not None]
@@ -279,105 +264,35 @@ def list_makers(experiments: list[Experiment]) -> dict[str, str]:
 
 
 def compare_ledgers(
-    a: Verdicts | None, b: Verdicts | None, other_data: set[str]
+    a: dict[str, dict] | None, b: dict[str, dict] | None, other_data: set[str]
 ) -> tuple[dict[str, tuple[str | None, str | None]] | None, list[str]]:
     """The claims whose verdicts differ, and those where they are opposite though the data are the same."""
     if a is None or b is None:
         return None, []
-    changes, opposite = {}, []
-    for dataset, claim in a | b:
-        (x, colour_x), (y, colour_y) = (verdicts.get((dataset, claim), (None, None)) for verdicts in (a, b))
-        if x != y:
-            changes[f"{claim} on {dataset}"] = (x, y)
-        if {colour_x, colour_y} == {"supported", "contradicted"} and dataset not in other_data:
-            opposite.append(f"{claim} on {dataset}")
-    return changes, opposite
+    pairs = {name: (a.get(name, {}), b.get(name, {})) for name in a | b}
+    verdicts = {name: tuple(row.get("verdict") for row in pair) for name, pair in pairs.items()}
+    opposite = [
+        name
+        for name, pair in pairs.items()
+        if {row.get("colour") for row in pair} == {"supported", "contradicted"} and pair[0]["dataset"] not in other_data
+    ]
+    return {name: (x, y) for name, (x, y) in verdicts.items() if x != y}, opposite
 
 
-def load_verdicts(folder: Path) -> Verdicts | None:
+def load_verdicts(folder: Path) -> dict[str, dict] | None:
+    """The rows of a folder's claims.json by claim (with its reading, which older ledgers have not) and dataset."""
     path = folder / "tables/claims.json"
     if not path.exists():
         return None
     try:
-        rows = [(ledger["dataset"], claim) for ledger in read_json(path)["datasets"] for claim in ledger["claims"]]
-        return {(dataset, name_claim(claim)): (claim["verdict"], claim["colour"]) for dataset, claim in rows}
+        return {
+            f"{row['id']}{in_brackets(row.get('reading', ''))} on {ledger['dataset']}": {
+                "dataset": ledger["dataset"],
+                "verdict": row["verdict"],
+                "colour": row["colour"],
+            }
+            for ledger in read_json(path)["datasets"]
+            for row in ledger["claims"]
+        }
     except (KeyError, TypeError):
         raise RecordError(f"{path} is no ledger of claims; run snakemake to make it anew") from None
-
-
-def name_claim(row: dict[str, Any]) -> str:
-    """The claim's id, with the reading where it has several; older ledgers have no such key."""
-    return row["id"] + in_brackets(row.get("reading", ""))
-
-
-def render_comparison(found: FolderComparison) -> str:
-    """The answer in its first line; then warnings, every net, claims, what made the folders, and the tests."""
-    rows = [list_cells(group, row) for group in found.groups for row in group.rows if group.verdict != IDENTICAL]
-    parts = [
-        [headline(found), f"A: {found.a}", f"B: {found.b}"],
-        list(list_warnings(found)),
-        [line for group in found.groups for line in describe_pairs(group)],
-        list(describe_claims(found.claims)),
-        [f"{key}: {a} in A, {b} in B" for key, (a, b) in found.origin.items()],
-        [tabulate(rows, headers=HEADERS, disable_numparse=True), "", textwrap.fill(NOTE, 120)] if rows else [],
-    ]
-    return "\n\n".join("\n".join(part) for part in parts if part)
-
-
-def headline(found: FolderComparison) -> str:
-    """The verdict, and what it rests on or where it comes from."""
-    groups = [group for group in found.groups if group.verdict == found.verdict]
-    if found.verdict == IDENTICAL:
-        nets = sum(len(group.nets) for group in groups)
-        return f"{IDENTICAL}: weights and answers of all nets that both folders have ({nets})"
-    if found.verdict == SAME:
-        tests = sum(len(group.rows) for group in groups)
-        return f"{SAME}: {tests} errors tested, no difference that seeds would not explain"
-    where = [group.name for group in groups] + found.opposite
-    rows = [row for group in groups for row in group.rows if row.answer == DIFFERENT and row.estimate]
-    few = rows and all(THESE_NETS in row.estimate.method for row in rows if row.estimate)
-    return f"{found.verdict}: {', '.join(where)}{f'; {THESE_NETS}' if few else ''}"
-
-
-def list_warnings(found: FolderComparison) -> Iterator[str]:
-    for group in found.groups:
-        if group.verdict == OTHER_DATA:
-            yield f"warning: {group.name}: other data, digests {' and '.join(each[:16] for each in group.digests)}"
-        for side, learned in zip("AB", group.learned, strict=True):
-            if learned:
-                yield f"warning: {group.name}: {learned} in {side}; its errors count all the same"
-        if group.settings:
-            settings = "; ".join(f"{key}: {a} in A, {b} in B" for key, (a, b) in group.settings.items())
-            yield f"warning: {group.name}: other settings: {settings}"
-    for side, missing, only in zip("AB", found.missing, found.only, strict=True):
-        if missing:
-            yield f"warning: {side}: {missing}"
-        if only:
-            yield f"only in {side}: {', '.join(only)}"
-
-
-def describe_pairs(group: Group) -> Iterator[str]:
-    """A line for the nets that are bit-identical, for those of each kind of difference, and for those of one folder."""
-    words = [(seed, f"other {', '.join(each)}" if each else IDENTICAL) for seed, each in group.nets.items()]
-    words += [(seed, f"only in {side}") for side, seeds in zip("AB", group.only, strict=True) for seed in seeds]
-    for line in dict.fromkeys(each for _, each in words):
-        seeds = [seed for seed, each in words if each == line and seed is not None]
-        named = f", seed{'s' * (len(seeds) > 1)} {list_seeds(seeds)}" if seeds else ""
-        yield f"{group.name}{named}: {line}"
-
-
-def describe_claims(claims: dict[str, tuple[str | None, str | None]] | None) -> Iterator[str]:
-    if claims is None:
-        yield "ledger: not compared, for a tables/claims.json is missing"
-    elif not claims:
-        yield "ledger: the same verdicts"
-    for claim, (a, b) in (claims or {}).items():
-        yield f"ledger: {claim}: {a or 'no row'} in A, {b or 'no row'} in B"
-
-
-def list_cells(group: Group, row: ErrorRow) -> list[str]:
-    cells = [group.name, row.split, row.crops, *(percent(float(np.mean(errors))) for errors in (row.a, row.b))]
-    if row.estimate is None:
-        return [*cells, "", "", "", "", group.verdict]
-    tested = [interval(row.estimate), probability_cell(row.estimate.p), probability_cell(row.p_holm)]
-    return [*cells, *tested, row.estimate.method.partition(":")[0], row.answer]

@@ -5,9 +5,10 @@ from shutil import copyfile
 
 from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json, write_json
-from alexnet2012.reporting.figures.draw import draw_figures, list_committed
+from alexnet2012.reporting.cards import CARD
+from alexnet2012.reporting.figures.all import draw_figures, list_committed
 from alexnet2012.reporting.figures.names import OF_IMAGES
-from alexnet2012.reporting.report import render_report
+from alexnet2012.reporting.page import render_report
 from alexnet2012.reporting.results import REFERENCES, is_reference, load_results
 from alexnet2012.reporting.tables import render_tables
 
@@ -19,7 +20,6 @@ RECORDS = (
     "calibration/*.json",
 )
 # What lies beside a record and is committed with it: no weights, no probabilities.
-CARD = "model_card.md"
 BESIDE = ("config.yaml", "history.parquet", "answers.npz", CARD, "{record}-ranks.npz")
 IMAGES = "examples.npz"  # beside an analysis: the images that figure 4 shows
 BENCHMARKS = ("benchmarks.json", "tables/benchmarks.md")
@@ -58,7 +58,7 @@ def check_nothing_is_lost(folder: Path, reference: Path) -> None:
     lost = [str(path) for path in list_records(reference) if not (folder / path).is_file()]
     if lost:
         raise RecordError(
-            f"{folder} lacks {len(lost)} of the records that {reference} holds: {shorten(lost)}. If they are still "
+            f"{folder} lacks {len(lost)} of the records that {reference} holds: {list_some(lost)}. If they are still "
             f"valid, copy them back: `cp -rn {reference} {folder.parent}/`; if they are not, remove them from the "
             "reference: `git rm`"
         )
@@ -67,8 +67,8 @@ def check_nothing_is_lost(folder: Path, reference: Path) -> None:
         if unlisted:
             raise RecordError(
                 f"{folder}/experiments.json does not list {len(unlisted)} of the nets and ensembles that {reference} "
-                f"lists: {shorten(unlisted)}. Run their targets again, as in `snakemake claims full`; or, if they are "
-                f"to go, `git rm {reference}/experiments.json`"
+                f"lists: {list_some(unlisted)}. Run their targets again, as in `snakemake claims full`; or, if they "
+                f"are to go, `git rm {reference}/experiments.json`"
             )
 
 
@@ -78,7 +78,7 @@ def list_nets(folder: Path) -> set[str]:
     return {"/".join(Path(place).parts[-3:]) for entry in experiments for place in entry["predictions"]}
 
 
-def shorten(names: list[str]) -> str:
+def list_some(names: list[str]) -> str:
     more = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 

@@ -1,20 +1,41 @@
-"""The results of a configuration as tables read them: records that are complete, and the wrong answers behind them."""
+"""The results of a configuration as claims, tables and figures read them: complete records, and all errors in rows."""
 
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
+
+import pandas as pd
 
 from alexnet2012 import paper
 from alexnet2012.errors import RecordError
+from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.files import read_json
-from alexnet2012.reporting.net import Net, count_learned
+from alexnet2012.reporting.nets import TrainedNet, check_record, count_learned, read_net
 
 REFERENCES = "reference"  # the folder of results/ that holds what was committed
 # The datasets of the paper, by the kind of a configuration's dataset.
-EDITIONS = {"ilsvrc2010": paper.ILSVRC2010, "ilsvrc2012": paper.ILSVRC2012, "fall2009": paper.FALL2009}
+EDITION_OF = {"ilsvrc2010": paper.ILSVRC2010, "ilsvrc2012": paper.ILSVRC2012, "fall2009": paper.FALL2009}
+# The columns of results.csv.
+ERRORS = [
+    "dataset",
+    "variant",
+    "seed",
+    "split",
+    "crops",
+    "top1_error",
+    "top5_error",
+    "n",
+    "commit",
+    "digest",
+    "hardware",
+    "seconds",
+    "epochs",
+    "learned",
+]
 
 
 @dataclass(frozen=True)
-class Experiment:
+class ExperimentResults:
     """One line of the configuration with its nets; `key` is the variant's or the ensemble's name.
 
     `splits` are those that were evaluated: ILSVRC-2012's test labels are withheld. `departures`: the settings of the
@@ -26,7 +47,7 @@ class Experiment:
     kind: str
     splits: tuple[str, ...]
     tables: tuple[str, ...]
-    nets: tuple[Net, ...]
+    nets: tuple[TrainedNet, ...]
     departures: tuple[str, ...] = ()
     length: str = "here"
 
@@ -57,9 +78,9 @@ class Experiment:
         return self._record["dataset"].get("part", "")
 
     @property
-    def edition(self) -> str | None:
+    def edition(self) -> paper.Edition | None:
         """The paper's dataset that this one is, as a whole and with the paper's net and training; None for others."""
-        return None if self.part or self.departures else EDITIONS.get(self.kind)
+        return None if self.part or self.departures else EDITION_OF.get(self.kind)
 
     @property
     def seeds(self) -> list[int]:
@@ -88,7 +109,7 @@ class Results:
     """
 
     name: str
-    experiments: tuple[Experiment, ...]
+    experiments: tuple[ExperimentResults, ...]
     calibrations: dict[str, dict] = field(default_factory=dict)  # records by dataset
     in_full: frozenset[tuple[str, str]] = frozenset()  # datasets and keys that only `snakemake full` would add
     listed: int = 0
@@ -104,12 +125,12 @@ class Results:
     def datasets(self) -> list[str]:
         return list(dict.fromkeys(experiment.dataset for experiment in self.experiments))
 
-    def on(self, dataset: str) -> list[Experiment]:
+    def on(self, dataset: str) -> list[ExperimentResults]:
         """The experiments on `dataset`, each key once."""
         keys = dict.fromkeys(experiment.key for experiment in self.experiments if experiment.dataset == dataset)
         return [self.find(dataset, key) for key in keys]
 
-    def find(self, dataset: str, key: str) -> Experiment | None:
+    def find(self, dataset: str, key: str) -> ExperimentResults | None:
         """The experiment of a variant or ensemble; seeds of several lines are put together."""
         found = [
             experiment for experiment in self.experiments if (experiment.dataset, experiment.key) == (dataset, key)
@@ -120,7 +141,7 @@ class Results:
         tables = tuple(dict.fromkeys(table for experiment in found for table in experiment.tables))
         return replace(found[0], tables=tables, nets=tuple(nets.values()))
 
-    def recipes(self, experiment: Experiment) -> set[str | None]:
+    def recipes(self, experiment: ExperimentResults) -> set[str | None]:
         """The recipes of its nets, or of an ensemble's members; None for a member that no experiment trains."""
         known = {
             f"{each.key}-seed{net.seed}": net.training["recipe"]
@@ -131,12 +152,12 @@ class Results:
         members = [f"{experiment.key}-seed{seed}" for seed in experiment.seeds] or experiment.members
         return {known.get(member) for member in members}
 
-    def feeding(self, table: str, dataset: str) -> list[Experiment]:
+    def feeding(self, table: str, dataset: str) -> list[ExperimentResults]:
         """The experiments on `dataset` that feed `table`, each key once."""
         return [experiment for experiment in self.on(dataset) if table in experiment.tables]
 
 
-def members(results: Results, experiment: Experiment) -> list[Net]:
+def members(results: Results, experiment: ExperimentResults) -> list[TrainedNet]:
     """The trained nets of an experiment, or those that an ensemble averages, as far as they were trained here."""
     if experiment.seeds:
         return list(experiment.nets)
@@ -149,7 +170,7 @@ def members(results: Results, experiment: Experiment) -> list[Net]:
     return [trained[name] for name in experiment.members if name in trained]
 
 
-def learned_of(results: Results, experiment: Experiment, seeds: list[int] | None = None) -> str:
+def learned_of(results: Results, experiment: ExperimentResults, seeds: list[int] | None = None) -> str:
     """How many of an experiment's nets learned, of `seeds` or of all, or of an ensemble's members; empty for all."""
     nets = members(results, experiment)
     if not experiment.seeds:
@@ -183,9 +204,9 @@ def load_results(folder: Path, data_folder: Path, partial: bool = False) -> Resu
                 training = read_json(path)
                 needed = [("seed", "its seed"), ("dataset.digest", "the digest of its data")]
                 check_record(path, training, [*needed, ("weights_sha256", "the digest of its weights")])
-            nets.append(load_net(training, predictions, data_folder, splits, run_folder))
+            nets.append(read_net(training, predictions, data_folder, splits, run_folder))
         departures = tuple(entry.get("departures", ()))
-        found = Experiment(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets), departures)
+        found = ExperimentResults(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets), departures)
         if nets:
             experiments.append(replace(found, length=entry.get("length", "here")))
     in_full = frozenset((each["dataset"], each["key"]) for each in plan.get("in_full", ()))
@@ -234,46 +255,21 @@ def load_calibrations(folder: Path, results: Results) -> dict[str, dict]:
     return calibrations
 
 
-def load_net(
-    training: dict | None, folder: Path, data_folder: Path, splits: tuple[str, ...], run_folder: Path | None = None
-) -> Net:
-    predictions = {}
-    for split in splits:
-        path = folder / f"{split}.json"
-        record = read_json(path)
-        own = [("seed", "its seed"), ("weights_sha256", "the digest of its weights")]
-        own = [("members", "its members")] if training is None else own
-        check_record(
-            path,
-            record,
-            [
-                *own,
-                ("dataset.digest", "the digest of its data"),
-                ("images", "its number of images"),
-                ("errors", "its errors"),
-                (f"dataset.counts.{split}", f"how many images {split} has"),
-            ],
-        )
-        expected = record["dataset"]["counts"][split]
-        if record["images"] != expected:
-            raise RecordError(
-                f"{path}: {record['images']} images were evaluated, {split} has {expected}; predict it again"
-            )
-        if training is not None and record["weights_sha256"] != training["weights_sha256"]:
-            raise RecordError(
-                f"{path} was made with other weights than {training['variant']} seed {training['seed']} has now; "
-                "predict it again"
-            )
-        predictions[split] = record
-    seed = None if training is None else training["seed"]
-    return Net(seed, training, predictions, folder, data_folder, run_folder)
+def tabulate_errors(results: Results) -> pd.DataFrame:
+    """A row for each net or average, split and crops; errors are fractions of the split's `n` images.
 
-
-def check_record(path: Path, record: dict, needed: list[tuple[str, str]]) -> None:
-    """Raises RecordError when the record lacks its commit or one of the `needed` dotted keys."""
-    for dotted, words in [("provenance.commit", "its commit"), *needed]:
-        value = record
-        for key in dotted.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        if value in (None, "", {}, []):
-            raise RecordError(f"{path} does not say {words}, and a table takes no such record; make it again")
+    `digest` is that of the dataset. Commit, hardware and `seconds` are the training's, of an average its evaluation's;
+    an average has no seed, epochs or `learned`.
+    """
+    rows = []
+    for experiment in (each for dataset in results.datasets for each in results.on(dataset)):
+        for net, split, crops in product(experiment.nets, experiment.splits, CROPS):
+            found = net.predictions[split]
+            record = found if net.training is None else net.training
+            errors, made_by = found["errors"][crops], record["provenance"]
+            rows.append(
+                [experiment.dataset, experiment.key, net.seed, split, crops, errors["top1"], errors["top5"]]
+                + [found["images"], made_by["commit"], experiment.digest, made_by["hardware"]]
+                + [record.get("wall_time_s"), record.get("epochs"), net.learned]
+            )
+    return pd.DataFrame(rows, columns=ERRORS).astype({"seed": "Int64", "epochs": "Int64"})

@@ -23,21 +23,21 @@ def run_tables(options: Namespace) -> None:
 
 @verb("draw the figures of a results folder", RESULTS, DATA)
 def run_figures(options: Namespace) -> None:
-    from alexnet2012.reporting.figures.draw import draw_figures
+    from alexnet2012.reporting.figures.all import draw_figures
 
     print(*draw_figures(options.folder, options.data), sep="\n")
 
 
 @verb("render report.html of a results folder, one page that stands alone", RESULTS)
 def run_report(options: Namespace) -> None:
-    from alexnet2012.reporting.report import render_report
+    from alexnet2012.reporting.page import render_report
 
     print(render_report(options.folder))
 
 
 @verb("write a model card, and what `classify` needs, beside the weights of every net", RESULTS, DATA)
 def run_cards(options: Namespace) -> None:
-    from alexnet2012.reporting.model_cards import write_model_cards
+    from alexnet2012.reporting.cards import write_model_cards
 
     print(write_model_cards(options.folder, options.data))
 
@@ -105,7 +105,8 @@ def run_show(options: Namespace) -> None:
     failure=2,
 )
 def run_compare(options: Namespace) -> int:
-    from alexnet2012.reporting.compare import compare_folders, render_comparison
+    from alexnet2012.reporting.compare import compare_folders
+    from alexnet2012.reporting.comparison_text import render_comparison
 
     comparison = compare_folders(options.a, options.b)
     print(json.dumps(asdict(comparison), indent=2) if options.json else render_comparison(comparison))

@@ -10,7 +10,7 @@ def fake(tmp_path) -> FakeResults:
 
 @pytest.fixture
 def reported(fake) -> FakeResults:
-    """Finished results with a ledger of five verdicts, tables, two figures and a tracking store on this machine."""
+    """Finished results with two figures and a tracking store on this machine."""
     errors = {("test", "ten_crop"): (4, 1)}
     fake.add("cnn", {0: errors, 1: errors}, ("table1",)).add("one-gpu", {0: errors}, ("in_text",))
     fake.average("5-cnns", errors, ("table2",))

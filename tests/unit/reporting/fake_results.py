@@ -7,6 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from alexnet2012.claims.ledger import make_ledgers
+from alexnet2012.reporting.format import to_markdown
+from alexnet2012.reporting.in_text import describe_claims, describe_numbers
+from alexnet2012.reporting.results import Results, load_results
+from alexnet2012.reporting.tables import describe_table1, describe_table2
+
 CROPS = ("ten_crop", "centre")
 COUNTS = {"train": 1120, "val": 10, "test": 20}
 MEASURED = 20  # training images whose answers are kept
@@ -47,6 +53,9 @@ class FakeResults:
     @property
     def data(self) -> Path:
         return self.root / "data"
+
+    def load(self) -> Results:
+        return load_results(self.folder, self.data)
 
     def add(
         self, key: str, seeds: dict[int, dict], tables: tuple[str, ...], dataset: str = "photos", training=None
@@ -187,3 +196,19 @@ def read_grid(text: str, number: int = 0) -> list[list[str]]:
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in blocks[number]]
     return [rows[0], *rows[2:]]
+
+
+def render_table1(results: Results) -> str:
+    return to_markdown(describe_table1(results))
+
+
+def render_table2(results: Results) -> str:
+    return to_markdown(describe_table2(results))
+
+
+def render_in_text(results: Results) -> str:
+    return to_markdown(describe_numbers(results))
+
+
+def render_ledger(results: Results) -> str:
+    return to_markdown(describe_claims(results, make_ledgers(results)))

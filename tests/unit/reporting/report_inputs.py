@@ -1,9 +1,14 @@
-"""What the report reads beside records: a ledger, tables, figures and the ids of a tracking store, made by hand."""
+"""What a report needs beside records: figures, the ids of a tracking store; and a ledger and a table made by hand."""
 
 from pathlib import Path
 
-from fake_results import save
+from fake_results import FakeResults, save
 from PIL import Image
+
+from alexnet2012.claims.ledger import Ledger, LedgerRow, Numbers
+from alexnet2012.reporting.format import Bullets, Heading, Page, Table
+from alexnet2012.reporting.page import render_page
+from alexnet2012.reporting.page_parts import read_figures, read_store
 
 VERDICTS = {
     "C03": "sign supported on photos, scaled net, 4 epochs, 2 seeds",
@@ -14,39 +19,47 @@ VERDICTS = {
     "C25": "contradicted",
 }
 COLOURS = {"C03": "supported", "C04": "indicative", "C24": "supported"}
-HOSTILE = "<script>alert(1)</script> & <img src=x>"
-ORIGIN = "- dataset: photos, digest `0123`\n- commit: `0123456789ab`\n"
-LEDGER = f"""# Claims: some
+HOSTILE = "<script>alert(1)</script> & <img src=x> ![x](http://example.org/x.png) [y](http://example.org)"
+TABLE1 = Page(
+    "Table 1: some",
+    [
+        Heading("photos"),
+        "Words of **weight**, then `code`: <b>alone</b>.",
+        Table(
+            ["Model", "paper top-1", "top-1"],
+            [["Sparse coding [2]", "47.1 %", "44.9 % [42.8, 46.9]"], ["1 CNN*", HOSTILE, "7 CNNs*"]],
+        ),
+        Bullets(["a note"]),
+        Bullets(["dataset: photos, digest `0123`", "commit: `0123456789ab`"], of_origin=True),
+    ],
+)
 
-Intervals are unadjusted.
 
-## photos
+def make_claim(name: str, verdict: str) -> LedgerRow:
+    return LedgerRow(
+        id=name,
+        text=f"what {name} says",
+        reading="",
+        section="§3.1",
+        paper="6x",
+        measured="2.61 [2.17, 3.06] points",
+        verdict=verdict,
+        colour=COLOURS.get(name, verdict),
+        note="a difference of 1.5 points would have been found" if name == "C07" else "",
+        conditions=HOSTILE if name == "C07" else "photos; `test`",
+        interval="[2.17, 3.06] points",
+        family="seeds" if name == "C03" else "",
+        p=0.00123 if name == "C03" else None,
+        p_holm=0.00007 if name == "C03" else None,
+        p_equivalence=None,
+        numbers=Numbers(2.61, 2.17, 3.06, None, None, 3, 6.0, "points"),
+    )
 
-**This is a rehearsal**: they do not compare.
 
-| claim   | what   | measured |
-|:--------|:-------|:---------|
-| C03     | words of the markdown's ledger | 2.61 |
-
-Holm over six tests.
-
-{ORIGIN}"""
-TABLE1 = f"""# Table 1: some
-
-## photos
-
-| Model             | paper top-1   | top-1 |
-|:------------------|:--------------|:--------------------|
-| Sparse coding [2] | 47.1 %        | 44.9 % [42.8, 46.9] |
-| 1 CNN*            | {HOSTILE}     | ![x](http://example.org/x.png) [y](http://example.org) |
-
-{ORIGIN}"""
+LEDGER = Ledger("photos", tuple(make_claim(*each) for each in VERDICTS.items()), ("gap: 0.5 points",))
 
 
 def write_report_inputs(folder: Path) -> None:
-    save(folder / "tables" / "claims.json", {"name": "some", "datasets": [{"dataset": "photos", "claims": claims()}]})
-    for name, text in {"claims": LEDGER, "table1": TABLE1, "extra": "Words <b>alone</b>.\n\n- a note\n"}.items():
-        (folder / "tables" / f"{name}.md").write_text(text, encoding="utf-8")
     (folder / "figures").mkdir()
     for k, name in enumerate(("figure1", "figure3")):
         Image.new("RGB", (60 + 2 * k, 40), (200, 30, 30)).save(folder / "figures" / f"{name}.png", dpi=(192, 192))
@@ -61,24 +74,7 @@ def write_report_inputs(folder: Path) -> None:
     )
 
 
-def claims() -> list[dict]:
-    return [
-        {
-            "id": name,
-            "text": f"what {name} says",
-            "reading": "",
-            "section": "§3.1",
-            "paper": "6x",
-            "measured": "2.61 [2.17, 3.06] points",
-            "verdict": verdict,
-            "colour": COLOURS.get(name, verdict),
-            "note": "a difference of 1.5 points would have been found" if name == "C07" else "",
-            "conditions": HOSTILE if name == "C07" else "photos; `test`",
-            "interval": [2.17, 3.06],
-            "family": "seeds" if name == "C03" else "",
-            "p": 0.00123 if name == "C03" else None,
-            "p_holm": 0.00007 if name == "C03" else None,
-            "p_equivalence": None,
-        }
-        for name, verdict in VERDICTS.items()
-    ]
+def render_by_hand(fake: FakeResults) -> str:
+    """The page of fake results with LEDGER and TABLE1."""
+    figures, store = read_figures(fake.folder / "figures"), read_store(fake.folder / "tracking.json")
+    return render_page(fake.load(), [LEDGER], {"table1": TABLE1}, figures, store)

@@ -6,7 +6,16 @@ import pytest
 from alexnet2012 import cli
 from alexnet2012.errors import RecordError
 from alexnet2012.reporting import benchmarks
-from alexnet2012.reporting.benchmark_results import KEY, Benchmark, Comparison, ContenderResult, Floor, read_benchmarks
+from alexnet2012.reporting.benchmark_results import (
+    KEY,
+    Benchmark,
+    Comparison,
+    ContenderResult,
+    Floor,
+    read_benchmarks,
+    read_published,
+)
+from alexnet2012.reporting.format import to_markdown
 
 OURS = ContenderResult("our net", "job", 2, [3.2, 3.3, 3.1], [128, 128, 128], 4 << 30, 3 << 30)
 THEIRS = ContenderResult("torch's parts", "plain", 2, [8.0, 8.1, 7.9], [128, 128, 128], 5 << 30, 9 << 29)
@@ -77,10 +86,15 @@ def test_the_verb_writes_table_and_samples(raw, tmp_path, capsys):
     values = json.loads(samples.read_text(encoding="utf-8"))
     assert values["subjects"][0]["contenders"][1]["seconds"] == [8.0, 8.1, 7.9]
     assert values["provenance"] == PROVENANCE
+    assert read_published(samples) == read_benchmarks(raw)
+
+
+def render(raw) -> str:
+    return to_markdown(benchmarks.describe_benchmarks(read_benchmarks(raw), "some"))
 
 
 def test_every_comparison_is_a_row(raw):
-    table = rows(benchmarks.render_benchmarks(read_benchmarks(raw), "some"))
+    table = rows(render(raw))
     # 128 / 3.2 = 40 images/s; a whole call where no images are counted.
     assert table[1:7] == [
         ["training step", "our net (job)", "torch's parts (plain)", "2", "40 images/s", "16 images/s"]
@@ -109,7 +123,7 @@ def test_rates_of_images_are_written_out():
 
 
 def test_floors_memory_notes_and_provenance_follow(raw):
-    text = benchmarks.render_benchmarks(read_benchmarks(raw), "some")
+    text = render(raw)
     table = rows(text)
     assert ["training step", "529.3 GFLOP", "200.0 GFLOP/s of torch.mm", "2.64 s", "3.2 s", "0.82"] in table
     assert ["ensemble", "5.4 GB", "20.0 GB/s of a copy", "270 ms", "1.5 s", "0.18"] in table
@@ -123,7 +137,7 @@ def test_floors_memory_notes_and_provenance_follow(raw):
 
 def test_toy_sizes_are_named(tmp_path):
     raw = write_raw(tmp_path / "raw.json", Benchmark("toy", "calls", [], STEP.comparisons, toy=True))
-    assert "**Toy sizes**" in benchmarks.render_benchmarks(read_benchmarks(raw), "some")
+    assert "**Toy sizes**" in render(raw)
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,13 @@ import pytest
 from fake_results import change
 
 from alexnet2012 import paper
+from alexnet2012.claims.ledger import measure_number, settle_claim, try_measure
+from alexnet2012.claims.measurement import Measurement, NotMeasured, describe_outcome
+from alexnet2012.claims.measures_errors import measure_ensemble
 from alexnet2012.config.nets import ConvConfig, NetConfig
 from alexnet2012.evaluation.linear_model import pool_spread
 from alexnet2012.evaluation.statistics import estimate_contrast
 from alexnet2012.model.geometry import list_layers
-from alexnet2012.reporting.cells import outcome_cells
-from alexnet2012.reporting.claims import measure_number, settle, try_measure
-from alexnet2012.reporting.measures_errors import measure_ensemble
-from alexnet2012.reporting.outcomes import Measurement, NotMeasured
 from alexnet2012.reporting.results import load_results
 
 CLAIMS = {claim.id: claim for claim in reversed(paper.CLAIMS)}  # of C05 the first reading
@@ -20,7 +19,7 @@ TABLES = ("table1", "in_text")
 
 
 def settled(fake, claim: str, dataset: str = "photos"):
-    return settle(CLAIMS[claim], load_results(fake.folder, fake.data), dataset)
+    return settle_claim(CLAIMS[claim], load_results(fake.folder, fake.data), dataset)
 
 
 def values(outcome: Measurement) -> tuple[float, float]:
@@ -47,7 +46,7 @@ def test_c03_is_the_mean_of_centre_minus_ten_crops(fake):
     outcome = settled(fake, "C03")
     assert values(outcome) == (0.10, 0.05)
     assert outcome.top1.standard_error > 0.05 / 3**0.5 and outcome.top1.freedom > 2
-    measured, conditions = outcome_cells(outcome)
+    measured, conditions = describe_outcome(outcome)
     assert measured.startswith("10.00 [-") and measured.endswith("] points")
     assert conditions == ("photos; test, centre minus ten crops; 4 epochs; seeds 0-2; t over 3 seeds and 20 images")
 
@@ -114,7 +113,7 @@ def test_c05_has_a_row_for_each_reading_of_alpha(fake):
         fake.add(key, {0: wrong((count, 0))}, TABLES)
     results = load_results(fake.folder, fake.data)
     printed, divided = (each for each in paper.CLAIMS if each.id == "C05")
-    assert [round(settle(each, results, "photos").top1.value, 12) for each in (printed, divided)] == [-0.10, 0.15]
+    assert [round(settle_claim(each, results, "photos").top1.value, 12) for each in (printed, divided)] == [-0.10, 0.15]
     assert len({printed.words, divided.words, printed.text}) == 3
 
 
@@ -126,7 +125,7 @@ def test_the_ensembles_gain_is_the_mean_nets_error_minus_the_averages(fake):
     assert values(outcome) == (0.10, 0.05)
     assert outcome.conditions == "photos; val, ten crops, mean of cnn minus 5-cnns; 4 epochs; seeds 0, 1"
     assert outcome.top1.standard_error is None  # one average: over images
-    assert outcome_cells(outcome)[0].endswith(" points")
+    assert describe_outcome(outcome)[0].endswith(" points")
 
 
 def test_c24_and_c25_are_arithmetic(fake):
@@ -163,7 +162,7 @@ def test_c24_and_c25_are_arithmetic(fake):
 def test_a_claim_that_is_not_measured_says_why(fake, claim, reason):
     fake.add("cnn", {0: wrong((8, 2))}, TABLES)
     assert settled(fake, claim) == NotMeasured(reason)
-    assert outcome_cells(NotMeasured(reason)) == ["not measured", reason]
+    assert describe_outcome(NotMeasured(reason)) == ["not measured", reason]
 
 
 @pytest.mark.parametrize("kind", ["cifar10", "imagefolder"])
@@ -173,7 +172,7 @@ def test_the_papers_numbers_on_its_datasets_are_never_settled_elsewhere(fake, ki
     results = load_results(fake.folder, fake.data)
     needing = [claim for claim in paper.CLAIMS if claim.needs in ("ILSVRC-2010", "ILSVRC-2012", "ImageNet Fall 2009")]
     assert [claim.id for claim in needing] == ["C01", "C02", "C13", "C14", "C15", "C16", "C17", "C26"]
-    assert all(isinstance(settle(claim, results, "cifar10"), NotMeasured) for claim in needing)
+    assert all(isinstance(settle_claim(claim, results, "cifar10"), NotMeasured) for claim in needing)
     assert isinstance(measure_number(CLAIMS["C02"], results, "cifar10"), Measurement)
 
 
@@ -186,7 +185,7 @@ def test_c01_c02_and_c26_are_measured_on_the_whole_of_ilsvrc_2010(fake):
     fake.add("cnn", {0: wrong((8, 2), (10, 3)) | VAL}, TABLES)
     c01, c02 = settled(fake, "C01"), settled(fake, "C02")
     assert (values(c01), values(c02)) == ((0.40, 0.10), (0.50, 0.15))
-    assert outcome_cells(c01) == [
+    assert describe_outcome(c01) == [
         "40.00 [21.88, 61.34] / 10.00 [2.79, 30.10] %",
         "photos; test, ten crops; 4 epochs; seed 0; Wilson over 20 images",
     ]
@@ -203,7 +202,7 @@ def test_c13_and_c14_are_measured_on_the_whole_of_ilsvrc_2012(fake):
     fake.add("cnn", {0: VAL}, TABLES).average("5-cnns", {("val", "ten_crop"): (3, 1)}, ("table2",))
     assert values(settled(fake, "C13")) == (0.40, 0.10)
     assert settled(fake, "C13").conditions == "photos; val, ten crops; 4 epochs; seed 0"
-    assert outcome_cells(settled(fake, "C14")) == [
+    assert describe_outcome(settled(fake, "C14")) == [
         "30.00 [10.78, 60.32] / 10.00 [1.79, 40.42] %",
         "photos; val, ten crops; average of 5; Wilson over 10 images",
     ]

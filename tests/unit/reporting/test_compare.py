@@ -12,7 +12,8 @@ from alexnet2012 import cli
 from alexnet2012.config.plan import make_plan
 from alexnet2012.config.validate import read_yaml
 from alexnet2012.errors import ConfigError, RecordError
-from alexnet2012.reporting.compare import FolderComparison, Group, compare_folders, load_settings, render_comparison
+from alexnet2012.reporting.compare import FolderComparison, Group, compare_folders, load_settings
+from alexnet2012.reporting.comparison_text import render_comparison
 
 ROOT = Path(__file__).parents[3]
 TABLES = ("table1",)

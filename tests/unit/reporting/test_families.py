@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 
 from alexnet2012 import paper
+from alexnet2012.claims.measurement import Measurement, NotMeasured, Scope
+from alexnet2012.claims.verdicts import adjust, levels, run_tests
 from alexnet2012.evaluation.statistics import Estimate, detectable_difference, equivalence_p
-from alexnet2012.reporting.families import adjust, levels, run_tests
-from alexnet2012.reporting.outcomes import Measurement, NotMeasured, Scope
 
 CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
-SEEDS = Scope("photos", "scaled net", "4 epochs", "3 seeds", few=False, sized=False)
+SEEDS = Scope("photos", "scaled net", "4 epochs", "3 seeds", few=False, sized=False, nets=3)
 FEW = replace(SEEDS, sample="1 seed", few=True)
 
 

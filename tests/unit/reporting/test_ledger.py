@@ -1,12 +1,14 @@
 import json
+import math
 
 import pytest
-from fake_results import read_grid
+from fake_results import read_grid, render_ledger
 
 from alexnet2012 import paper
+from alexnet2012.claims.ledger import list_numbers, make_ledgers, settle_claim, to_data
+from alexnet2012.claims.measurement import Measurement
+from alexnet2012.evaluation.statistics import Estimate
 from alexnet2012.files import SCHEMA
-from alexnet2012.reporting.claims import settle
-from alexnet2012.reporting.ledger import make_ledgers, render_claims, to_data
 from alexnet2012.reporting.results import load_results
 
 TABLES = ("table1", "in_text")
@@ -55,7 +57,7 @@ def test_verdicts_follow_holm_over_the_family_of_each_test(results):
 
 
 def test_the_page_shows_both_ps_and_says_how_verdicts_are_made(results):
-    text = render_claims(results, make_ledgers(results))
+    text = render_ledger(results)
     rows = {row[0]: row for row in read_grid(text)}
     (row,) = (row for row in make_ledgers(results)[0].claims if row.id == "C04")
     ps = [f"{each:.4f}" for each in (row.p, row.p_holm, row.p_equivalence)]
@@ -73,7 +75,7 @@ def test_the_data_are_the_page(results):
     assert data["schema"] == SCHEMA
     assert (data["name"], [each["dataset"] for each in data["datasets"]]) == ("some", ["photos"])
     rows = {row["id"]: row for row in data["datasets"][0]["claims"]}
-    found = settle(next(claim for claim in paper.CLAIMS if claim.id == "C04"), results, "photos").top1
+    found = settle_claim(next(claim for claim in paper.CLAIMS if claim.id == "C04"), results, "photos").top1
     interval = f"[{100 * found.low:.2f}, {100 * found.high:.2f}]"
     assert rows["C04"] == {
         "id": "C04",
@@ -92,6 +94,33 @@ def test_the_data_are_the_page(results):
         "p": pytest.approx(found.p),
         "p_holm": pytest.approx(2 * found.p),
         "p_equivalence": 1.0,
+        "numbers": {
+            "estimate": pytest.approx(25.0),
+            "low": pytest.approx(100 * found.low),
+            "high": pytest.approx(100 * found.high),
+            "p": pytest.approx(found.p),
+            "p_adjusted": pytest.approx(2 * found.p),
+            "n": 8,
+            "paper": 1.7,
+            "unit": "points",
+        },
     }
     assert len(data["datasets"][0]["spreads"]) == 1
     assert (rows["C01"]["colour"], rows["C01"]["interval"], rows["C01"]["p"]) == ("not measured", "", None)
+    nothing = dict.fromkeys(("estimate", "low", "high", "p", "p_adjusted", "n"))
+    assert rows["C01"]["numbers"] == nothing | {"paper": 37.5, "unit": "%"}
+
+
+@pytest.mark.parametrize(
+    ("key", "unit", "found", "numbers"),
+    [
+        ("C11", "x", (math.log(4), math.log(3), math.log(5)), (4, 3, 5, 6)),
+        ("C13", "%", (0.25, 0.2, 0.4), (25, 20, 40, 40.7)),
+        ("C07", "points", (0.012, -0.002, 0.02), (1.2, -0.2, 2, 1)),
+    ],
+)
+def test_numbers_are_in_the_claims_unit(key, unit, found, numbers):
+    claim = next(claim for claim in paper.CLAIMS if claim.id == key)
+    made = list_numbers(claim, Measurement(Estimate(*found, "t"), unit=unit), None)
+    assert (made.estimate, made.low, made.high, made.paper) == pytest.approx(numbers)
+    assert made.unit == unit

@@ -1,19 +1,17 @@
 import pytest
 
 from alexnet2012 import paper
+from alexnet2012.claims.ledger import settle_claim
+from alexnet2012.claims.measurement import NotMeasured, describe_outcome
+from alexnet2012.claims.verdicts import Adjusted, judge
 from alexnet2012.errors import RecordError
-from alexnet2012.reporting.cells import outcome_cells
-from alexnet2012.reporting.claims import settle
-from alexnet2012.reporting.families import Adjusted
-from alexnet2012.reporting.outcomes import NotMeasured
 from alexnet2012.reporting.results import load_results
-from alexnet2012.reporting.verdicts import judge
 
 CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
 
 
 def settled(fake, claim: str):
-    return settle(CLAIMS[claim], load_results(fake.folder, fake.data), "photos")
+    return settle_claim(CLAIMS[claim], load_results(fake.folder, fake.data), "photos")
 
 
 def add(fake, seeds: dict[int, dict], untouched: int = 0) -> None:
@@ -39,7 +37,7 @@ def test_c21_takes_the_largest_p_of_all_runs(fake):
     add(fake, {0: towers(0.5, 0.1, 0.001), 1: towers(0.2, 0.4, 0.03), 2: towers(0.1, 0.3, 0.002)}, untouched=1)
     outcome = settled(fake, "C21")
     assert outcome.tested_p == 0.03
-    assert outcome_cells(outcome) == [
+    assert describe_outcome(outcome) == [
         "mean chroma of the two towers 0.100 and 0.500 (seed 0), 0.200 and 0.400 (seed 1), 0.100 and 0.300 (seed 2)",
         "photos; chroma of the two towers' first kernels, permutation test, the largest p; it cannot contradict the "
         "claim; 4 epochs; seeds 0-2",

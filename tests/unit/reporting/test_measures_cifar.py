@@ -7,11 +7,10 @@ import yaml
 from fake_results import change
 
 from alexnet2012 import paper
-from alexnet2012.reporting.cells import outcome_cells
-from alexnet2012.reporting.claims import settle
-from alexnet2012.reporting.families import Adjusted
+from alexnet2012.claims.ledger import settle_claim
+from alexnet2012.claims.measurement import describe_outcome
+from alexnet2012.claims.verdicts import Adjusted, judge
 from alexnet2012.reporting.results import load_results
-from alexnet2012.reporting.verdicts import judge
 
 CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
 
@@ -23,7 +22,7 @@ def cifar(fake):
 
 
 def settled(fake, claim: str):
-    return settle(CLAIMS[claim], load_results(fake.folder, fake.data), "cifar10")
+    return settle_claim(CLAIMS[claim], load_results(fake.folder, fake.data), "cifar10")
 
 
 def add(fake, key: str, epochs: list[float | None], rate: float, total: int = 60) -> None:
@@ -48,7 +47,7 @@ def test_c11_is_the_ratio_of_epochs_by_the_logarithms_of_three_seeds(cifar):
     half = 2.776445 * math.sqrt(variance * 2 / 3)  # 4 degrees of freedom
     assert math.exp(outcome.top1.value) == pytest.approx(6)
     assert outcome.top1.low == pytest.approx(math.log(6) - half, abs=1e-6)
-    measured, conditions = outcome_cells(outcome)
+    measured, conditions = describe_outcome(outcome)
     assert measured == (
         "6.00x [3.55, 10.14]; ReLU 4.3 epochs at learning rate 0.01; tanh 26.7 epochs at learning rate 0.003; "
         "6.00x in seconds"

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from alexnet2012 import paper
-from alexnet2012.reporting.claims import settle_all
-from alexnet2012.reporting.outcomes import NotMeasured
+from alexnet2012.claims.ledger import settle_all
+from alexnet2012.claims.measurement import NotMeasured
 from alexnet2012.reporting.results import load_results
 
 GPU = {"device": "cuda", "processes": 1}

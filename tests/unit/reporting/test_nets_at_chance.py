@@ -3,20 +3,20 @@
 from pathlib import Path
 
 import pytest
-from fake_results import FakeResults, change, read_grid
+from fake_results import FakeResults, change, read_grid, render_in_text, render_table1, render_table2
 from page import read_page
 from report_inputs import write_report_inputs
 
+from alexnet2012.claims.ledger import settle_all, try_measure
+from alexnet2012.claims.measurement import describe_outcome
+from alexnet2012.claims.measures_errors import measure_ensemble
 from alexnet2012.files import read_json
-from alexnet2012.reporting.cells import outcome_cells
-from alexnet2012.reporting.claims import settle_all, try_measure
-from alexnet2012.reporting.compare import compare_folders, render_comparison
+from alexnet2012.reporting.cards import render_card, unevaluated
+from alexnet2012.reporting.compare import compare_folders
+from alexnet2012.reporting.comparison_text import render_comparison
 from alexnet2012.reporting.figures import style
-from alexnet2012.reporting.measures_errors import measure_ensemble
-from alexnet2012.reporting.model_cards import render_card, unevaluated
-from alexnet2012.reporting.report import render_report
+from alexnet2012.reporting.page import render_report
 from alexnet2012.reporting.results import load_results
-from alexnet2012.reporting.tables import render_in_text, render_table1, render_table2
 
 RUNS = Path(__file__).parents[3] / "results" / "reference" / "cifar10" / "runs" / "cifar10"
 LIVE, DEAD = {"train_loss": 1.0, "val_top1_error": 0.2}, {"train_loss": 2.31, "val_top1_error": 0.9}
@@ -72,14 +72,14 @@ def test_a_verdict_that_rests_on_them_says_so(fake):
     entries = {(entry.claim.id, entry.claim.reading): entry for entry in settle_all(load(fake), "photos")}
     of_one_gpu, of_no_lrn = entries["C04", ""], entries["C05", "alpha as printed"]
     assert of_one_gpu.verdict.text.endswith(", 4 epochs, 4 against 3 seeds; one-gpu: 2 of 4 seeds learned")
-    assert outcome_cells(of_one_gpu.outcome)[1].endswith("; one-gpu: 2 of 4 seeds learned")
+    assert describe_outcome(of_one_gpu.outcome)[1].endswith("; one-gpu: 2 of 4 seeds learned")
     assert of_one_gpu.outcome.top1.value == pytest.approx((16 + 17 + 16 + 18) / 80 - 8 / 20)  # they are counted in
     assert "learned" not in of_no_lrn.verdict.text
 
 
 def test_a_number_without_a_verdict_says_it_too(partly):
     outcome = try_measure(measure_ensemble, load(partly), "photos")
-    assert outcome_cells(outcome)[1].endswith("; cnn: 3 of 5 seeds learned; 5-cnns: 3 of 5 members learned")
+    assert describe_outcome(outcome)[1].endswith("; cnn: 3 of 5 seeds learned; 5-cnns: 3 of 5 members learned")
 
 
 def test_a_baseline_that_is_no_better_than_chance_did_not_learn(fake):
@@ -101,7 +101,7 @@ def test_what_the_record_says_counts_by_its_own_chance_level(fake):
 def test_figures_say_it(partly):
     results = load(partly)
     assert style.subtitle(results, results.find("photos", "cnn")).endswith(", 5 seeds (3 of 5 seeds learned)")
-    assert style.describe(results, results.find("photos", "one-gpu")).endswith(", seed 0 (did not learn)")
+    assert style.describe_scope(results, results.find("photos", "one-gpu")).endswith(", seed 0 (did not learn)")
 
 
 def test_the_report_names_each_run(partly):

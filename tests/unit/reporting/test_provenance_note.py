@@ -1,16 +1,16 @@
 from fake_results import PROVENANCE, change
 
 from alexnet2012.config.schedules import PlateauSchedule
-from alexnet2012.reporting.provenance_note import describe_origin, describe_schedule
-from alexnet2012.reporting.results import load_results
+from alexnet2012.reporting.origin import describe_origin, describe_schedule
 
 TABLES = ("table1",)
 
 
 def origin(fake) -> dict[str, str]:
-    lines = describe_origin(load_results(fake.folder, fake.data).experiments).splitlines()
-    assert all(line.startswith("- ") for line in lines)
-    return dict(line.removeprefix("- ").split(": ", 1) for line in lines)
+    """What stands below every table, by its words."""
+    listed = describe_origin(fake.load().experiments)
+    assert listed.of_origin
+    return dict(item.split(": ", 1) for item in listed.items)
 
 
 def test_every_origin_is_named(fake):

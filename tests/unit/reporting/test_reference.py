@@ -8,8 +8,8 @@ import pytest
 
 from alexnet2012.errors import RecordError
 from alexnet2012.files import SCHEMA
-from alexnet2012.reporting.report import render_report
-from alexnet2012.reporting.report_ledger import read_ledgers
+from alexnet2012.reporting.compare import load_verdicts
+from alexnet2012.reporting.page import render_report
 from alexnet2012.reporting.tables import render_tables
 
 ROOT = Path(__file__).parents[3]
@@ -24,7 +24,7 @@ def test_its_tables_are_worked_out_again_from_what_is_committed(tmp_path, monkey
     for path in (made := folder / "tables").glob("[!b]*"):  # benchmarks.md is no table of records
         path.unlink()
     render_tables(folder, Path("data"))
-    names = ("table1.md", "table2.md", "in_text.md", "claims.md", "claims.json")
+    names = ("table1.md", "table2.md", "in_text.md", "claims.md", "claims.json", "results.csv")
     assert {each: (made / each).read_text(encoding="utf-8") for each in names} == {
         each: (REFERENCES / name / "tables" / each).read_text(encoding="utf-8") for each in names
     }
@@ -49,10 +49,11 @@ def test_a_record_of_a_newer_schema_is_refused_by_name(tmp_path, pattern):
 
 
 def test_a_ledger_of_a_newer_schema_is_refused(tmp_path):
-    path = tmp_path / "claims.json"
+    path = tmp_path / "tables" / "claims.json"
+    path.parent.mkdir()
     path.write_text(json.dumps({"schema": SCHEMA + 1, "datasets": []}), encoding="utf-8")
     with pytest.raises(RecordError, match=f"claims.json has schema {SCHEMA + 1}"):
-        read_ledgers(path)
+        load_verdicts(tmp_path)
 
 
 def test_the_readme_has_the_verdict_and_the_interval_of_every_claim_that_is_measured():

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from chromium import needs_chromium, rendered
 from page import Element, read_page
-
-from alexnet2012.reporting.report import render_report
+from report_inputs import render_by_hand
 
 POLICY = "default-src 'none';"
 # Written into the page by a script of the test's own, which the page's policy would not let run.
@@ -43,7 +42,7 @@ def findings(page: Element) -> dict[str, str]:
 
 @pytest.fixture
 def text(reported) -> str:
-    return render_report(reported.folder).read_text(encoding="utf-8")
+    return render_by_hand(reported)
 
 
 def test_the_report_shows_its_verdicts_and_all_its_pictures_and_asks_nobody(text, tmp_path):

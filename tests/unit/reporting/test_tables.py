@@ -2,16 +2,26 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from fake_results import FakeResults, change, read_grid
+from fake_results import (
+    PROVENANCE,
+    FakeResults,
+    change,
+    read_grid,
+    render_in_text,
+    render_ledger,
+    render_table1,
+    render_table2,
+)
 
 from alexnet2012 import paper
+from alexnet2012.claims.ledger import name_section, stated
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.statistics import estimate_error
-from alexnet2012.reporting.cells import percent, place, points_pair, stated
-from alexnet2012.reporting.ledger import make_ledgers, render_claims
+from alexnet2012.reporting.format import percent, points_pair
 from alexnet2012.reporting.results import load_results
-from alexnet2012.reporting.tables import render_in_text, render_table1, render_table2, render_tables
+from alexnet2012.reporting.tables import render_tables
 
 ALL = ("table1", "table2", "in_text")
 NOT_YET = "not yet reproduced"
@@ -25,10 +35,6 @@ THREE = {
 
 def load(fake: FakeResults):
     return load_results(fake.folder, fake.data)
-
-
-def render_ledger(results) -> str:
-    return render_claims(results, make_ledgers(results))
 
 
 def cell(*counts: int, images: int = 20) -> str:
@@ -341,7 +347,7 @@ def test_values_are_worded_for_people():
     ]
     assert points_pair(paper.Errors(0.015, 0.013)) == "1.5 / 1.3 points"
     assert points_pair(paper.Errors(0.02)) == "2.0 points"
-    assert [place(each) for each in ("4.1, 6", "3.1, figure 1", "abstract", "table 2")] == [
+    assert [name_section(each) for each in ("4.1, 6", "3.1, figure 1", "abstract", "table 2")] == [
         *("§4.1, §6", "§3.1, figure 1", "abstract", "table 2"),
     ]
 
@@ -435,8 +441,8 @@ def test_a_calibration_that_lacks_something_is_refused(editions, changes, words)
         load(editions)
 
 
-def test_all_four_tables_and_the_ledger_as_data_are_written(fake):
-    *paths, data = render_tables(fake.add("cnn", THREE, ALL).folder, fake.data)
+def test_all_four_tables_the_ledger_as_data_and_the_errors_are_written(fake):
+    *paths, data, errors = render_tables(fake.add("cnn", THREE, ALL).folder, fake.data)
     assert [path.relative_to(fake.folder).as_posix() for path in paths] == [
         *("tables/table1.md", "tables/table2.md", "tables/in_text.md", "tables/claims.md"),
     ]
@@ -445,6 +451,28 @@ def test_all_four_tables_and_the_ledger_as_data_are_written(fake):
     ]
     assert data == fake.folder / "tables" / "claims.json"
     assert json.loads(data.read_text(encoding="utf-8"))["name"] == "some"
+    assert errors == fake.folder / "tables" / "results.csv"
+
+
+def test_the_errors_are_a_row_for_each_net_split_and_crops(fake):
+    """cnn stands on two lines of the configuration with one seed of both; an average has no training."""
+    fake.add("cnn", THREE, ALL).add("cnn", {0: THREE[0]}, ALL, training={"diverged": True})
+    fake.average("5-cnns", {("test", "centre"): (6, 2)}, ALL)
+    found = pd.read_csv(render_tables(fake.folder, fake.data)[-1])
+    columns = "dataset variant seed split crops top1_error top5_error n commit digest hardware seconds epochs learned"
+    assert list(found) == columns.split()
+    assert len(found) == (3 + 1) * 2 * 2
+    rows = found.set_index(["variant", "seed", "split", "crops"])
+    net = load(fake).find("photos", "cnn").nets[2]
+    one = rows.loc["cnn", 2, "test", "ten_crop"]
+    errors = [float(net.wrong("test", "ten_crop", k).mean()) for k in (1, 5)]
+    assert [one.top1_error, one.top5_error, one.n] == [*errors, 20]
+    assert (one.commit, one.hardware) == (PROVENANCE["commit"], PROVENANCE["hardware"])
+    assert (one.digest, one.seconds, one.epochs, one.learned) == (load(fake).experiments[0].digest, 60.0, 4, True)
+    assert list(found[(found.variant == "cnn") & (found.seed == 0)].learned.unique()) == [False]
+    average = found[found.variant == "5-cnns"].set_index(["split", "crops"])
+    assert average.loc["test", "centre"].top1_error == 6 / 20
+    assert average[["seed", "epochs", "learned"]].isna().all(axis=None)
 
 
 def test_no_table_is_written_when_a_record_may_not_stand_in_one(fake):

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import yaml
-from fake_results import FakeResults, change
+from fake_results import FakeResults, change, render_ledger
 
-from alexnet2012.reporting.ledger import make_ledgers, render_claims
+from alexnet2012.claims.contrasts import contrast_errors, describe_spread, setup_of
+from alexnet2012.claims.ledger import make_ledgers
 from alexnet2012.reporting.results import load_results
-from alexnet2012.reporting.trained_alike import contrast_errors, describe_spread, way_of
 
 IMAGES = 2000
 
@@ -122,7 +122,7 @@ def test_averages_and_other_datasets_are_left_out(photos):
     photos.add("cnn", {0: {}, 1: {}, 2: {}}, ("in_text",), dataset="others")
     assert contrast(photos, "no-lrn").shared.spread.groups == 2
     (average,) = load(photos).find("photos", "5-cnns").nets
-    assert way_of(average) is None
+    assert setup_of(average) is None
 
 
 def test_unequal_spreads_are_not_pooled(photos):
@@ -135,7 +135,7 @@ def test_unequal_spreads_are_not_pooled(photos):
     assert found.estimate.method.startswith("Welch's t over 5 and 5 seeds")
     assert "Welch" in describe_spread(found.shared)
     results = load(photos)
-    text = render_claims(results, make_ledgers(results))
+    text = render_ledger(results)
     assert text.count(describe_spread(found.shared)) == 1
 
 
@@ -150,9 +150,9 @@ def test_seeds_of_one_variant_that_were_trained_otherwise_are_no_part_of_the_spr
 
 def test_an_exploratory_ledger_says_so_at_its_head(photos):
     add(photos, "cnn", 800)
-    assert "exploratory" not in render_claims(load(photos), make_ledgers(load(photos)))
+    assert "exploratory" not in render_ledger(load(photos))
     path = photos.folder / "experiments.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"exploratory": "Rules came after data."}))
     results = load(photos)
-    text = render_claims(results, make_ledgers(results))
+    text = render_ledger(results)
     assert text.index("exploratory") < text.index("Rules came after data.") < text.index("| C01")

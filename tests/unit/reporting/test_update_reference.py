@@ -5,14 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fake_results import FakeResults, change, read_grid
+from fake_results import PROVENANCE, FakeResults, change, read_grid, save
 from figures.figure_inputs import draw_kernels, write_analysis, write_history, write_weights
 
 from alexnet2012.cli import main
 from alexnet2012.errors import RecordError
-from alexnet2012.reporting.figures.draw import draw_figures
+from alexnet2012.reporting.figures.all import draw_figures
+from alexnet2012.reporting.page import render_report
 from alexnet2012.reporting.reference import update_reference
-from alexnet2012.reporting.report import render_report
 from alexnet2012.reporting.results import load_results
 from alexnet2012.reporting.tables import render_tables
 
@@ -33,7 +33,7 @@ def made(tmp_path_factory) -> FakeResults:
     write_weights(fake, 0, draw_kernels(), towers=2)
     write_analysis(fake, 0)
     draw_figures(fake.folder, fake.data)
-    (fake.folder / "benchmarks.json").write_text("{}\n", encoding="utf-8")
+    save(fake.folder / "benchmarks.json", {"provenance": PROVENANCE, "subjects": []})
     update_reference(fake.folder, fake.data)
     return fake
 

@@ -4,15 +4,14 @@ from dataclasses import replace
 import pytest
 
 from alexnet2012 import paper
+from alexnet2012.claims.measurement import Measurement, NotMeasured, Scope
+from alexnet2012.claims.verdicts import Adjusted, Verdict, judge
 from alexnet2012.evaluation.statistics import Estimate
-from alexnet2012.reporting.families import Adjusted
-from alexnet2012.reporting.outcomes import Measurement, NotMeasured, Scope
-from alexnet2012.reporting.verdicts import Verdict, judge
 
 CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
-SCOPE = Scope("cifar10", "scaled net", "20 epochs", "3 seeds", few=False, sized=False)
+SCOPE = Scope("cifar10", "scaled net", "20 epochs", "3 seeds", few=False, sized=False, nets=3)
 FEW = replace(SCOPE, sample="1 seed", few=True)
-SIZED = Scope("ilsvrc2010", "the paper's net", "90 epochs", "3 seeds", few=False, sized=True)
+SIZED = Scope("ilsvrc2010", "the paper's net", "90 epochs", "3 seeds", few=False, sized=True, nets=3)
 ON, ON_FEW, ON_ILSVRC = (f"on {each.words}" for each in (SCOPE, FEW, SIZED))
 
 

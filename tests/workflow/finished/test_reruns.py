@@ -32,7 +32,7 @@ def test_comments_docstrings_and_layout_rerun_nothing(twin):
     for path, line in (
         ("model/alexnet.py", "class AlexNet(nn.Module):"),
         ("training/loop.py", "class Training:"),
-        ("reporting/ledger.py", "def make_ledgers("),
+        ("claims/ledger.py", "def make_ledgers("),
     ):
         text = (twin.root / "src/alexnet2012" / path).read_text(encoding="utf-8")
         words = text.partition(line)[2].partition('"""')[2].partition('"""')[0]
@@ -42,7 +42,7 @@ def test_comments_docstrings_and_layout_rerun_nothing(twin):
 
 
 def test_code_of_a_table_renders_the_tables_alone(twin):
-    twin.edit("src/alexnet2012/reporting/tables.py", 'INTERVALS = "in brackets', 'INTERVALS = "in square brackets')
+    twin.edit("src/alexnet2012/reporting/format.py", 'INTERVALS = "in brackets', 'INTERVALS = "in square brackets')
 
     assert twin.plan() == TO_THE_TABLES
 

@@ -2,21 +2,21 @@
 
 import numpy as np
 
-from alexnet2012.reporting.figures.style import BLUE, BOLD, THIN, Drawing, describe, new_figure, subtitle
+from alexnet2012.reporting.figures.style import BLUE, BOLD, THIN, Drawing, describe_scope, new_figure, subtitle
 from alexnet2012.reporting.results import Results
 
-KEY = "errors_by_crops"
+BY_CROPS = "errors_by_crops"
 
 
-def draw(results: Results, dataset: str) -> Drawing | None:
+def draw_crops(results: Results, dataset: str) -> Drawing | None:
     """A thin line for each seed and their mean; None where predictions do not say these errors, as older ones."""
     experiment = results.find(dataset, "cnn")
     if experiment is None:
         return None
     split = experiment.splits[-1]
-    if any(KEY not in net.predictions[split] for net in experiment.nets):
+    if any(BY_CROPS not in net.predictions[split] for net in experiment.nets):
         return None
-    errors = 100 * np.array([net.predictions[split][KEY] for net in experiment.nets])
+    errors = 100 * np.array([net.predictions[split][BY_CROPS] for net in experiment.nets])
     crops = np.arange(1, errors.shape[1] + 1)
     mean = errors.mean(axis=0)
     figure = new_figure(6.0, 4.0)
@@ -34,5 +34,6 @@ def draw(results: Results, dataset: str) -> Drawing | None:
         figure,
         "Error by number of crops",
         f"Top-1 error on {split} when the first 1 to {len(crops)} crops are averaged: the centre, its mirror image, "
-        f"then each corner and its mirror image. Net: cnn on {describe(results, experiment)}; the error is {change}.",
+        f"then each corner and its mirror image. Net: cnn on {describe_scope(results, experiment)}; "
+        f"the error is {change}.",
     )

@@ -4,10 +4,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from alexnet2012.claims.measurement import length
 from alexnet2012.reporting.figures.style import BLUE, GREY, ORANGE, PERCENT_TICKS, THIN, Drawing, new_figure
-from alexnet2012.reporting.net import count_learned
-from alexnet2012.reporting.outcomes import count_seeds, length
-from alexnet2012.reporting.results import Experiment, Results
+from alexnet2012.reporting.format import count_seeds
+from alexnet2012.reporting.nets import count_learned
+from alexnet2012.reporting.results import ExperimentResults, Results
 
 COLUMNS = 4
 COLOURS = {"train_top1_error": BLUE, "val_top1_error": ORANGE}
@@ -15,7 +16,7 @@ LABELS = {"train_top1_error": "training images", "val_top1_error": "val"}
 MUCH_LONGER = 2  # times the epochs of the first variant: such runs would press the others into a corner
 
 
-def draw(results: Results, dataset: str) -> Drawing | None:
+def draw_curves(results: Results, dataset: str) -> Drawing | None:
     """A panel for each variant, a line for each seed; None where no run keeps its history."""
     trained = [each for each in results.on(dataset) if all(net.history() is not None for net in each.nets)]
     if not trained:
@@ -49,7 +50,7 @@ def draw(results: Results, dataset: str) -> Drawing | None:
     )
 
 
-def arrange(experiments: list[Experiment]) -> list[tuple[list[Experiment], int]]:
+def arrange(experiments: list[ExperimentResults]) -> list[tuple[list[ExperimentResults], int]]:
     """Rows of panels, each with the last epoch on its axis: the same for all rows, but for variants that trained much
     longer than the first one, which have rows of their own."""
     limit = MUCH_LONGER * epochs_of(experiments[0])
@@ -62,16 +63,16 @@ def arrange(experiments: list[Experiment]) -> list[tuple[list[Experiment], int]]
     ]
 
 
-def epochs_of(experiment: Experiment) -> int:
+def epochs_of(experiment: ExperimentResults) -> int:
     return max(net.training["epochs"] for net in experiment.nets)
 
 
-def highest(experiments: list[Experiment]) -> float:
+def highest(experiments: list[ExperimentResults]) -> float:
     histories = [net.history() for each in experiments for net in each.nets]
     return max(float(history[column].max()) for history in histories for column in COLOURS)
 
 
-def draw_panel(axes: Axes, experiment: Experiment) -> None:
+def draw_panel(axes: Axes, experiment: ExperimentResults) -> None:
     for net in experiment.nets:
         history = net.history()
         for epoch in find_drops(history["learning_rate"].to_numpy(), history["epoch"].to_numpy()):

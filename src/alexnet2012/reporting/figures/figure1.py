@@ -5,13 +5,13 @@ from textwrap import fill
 from matplotlib.axes import Axes
 
 from alexnet2012 import paper
-from alexnet2012.reporting.cells import measured_cell
-from alexnet2012.reporting.claims import measure_number
+from alexnet2012.claims.ledger import measure_number
+from alexnet2012.claims.measurement import Measurement, describe_values, length
+from alexnet2012.claims.measures_cifar import goal
 from alexnet2012.reporting.figures.style import BLUE, DARK, ORANGE, PERCENT_TICKS, Drawing, name_seeds, new_figure
-from alexnet2012.reporting.measures_cifar import goal
-from alexnet2012.reporting.net import Net, in_brackets
-from alexnet2012.reporting.outcomes import Measurement, count_seeds, length
-from alexnet2012.reporting.results import Experiment, Results
+from alexnet2012.reporting.format import count_seeds, in_brackets
+from alexnet2012.reporting.nets import TrainedNet
+from alexnet2012.reporting.results import ExperimentResults, Results
 
 RELU, TANH = "four-layer-relu", "four-layer-tanh"
 CLAIM = next(claim for claim in paper.CLAIMS if claim.id == "C11")
@@ -19,7 +19,7 @@ TITLE_LETTERS = 80  # of a line
 LINES = {RELU: ("ReLU", BLUE, "-"), TANH: ("tanh", ORANGE, "--")}
 
 
-def draw(results: Results, dataset: str) -> Drawing | None:
+def draw_figure1(results: Results, dataset: str) -> Drawing | None:
     """Training error by epoch of both nets, a line for each seed; None unless both were trained."""
     pair = [results.find(dataset, key) for key in LINES]
     if None in pair or any(net.history() is None for each in pair for net in each.nets):
@@ -52,7 +52,7 @@ def draw(results: Results, dataset: str) -> Drawing | None:
     )
 
 
-def draw_lines(axes: Axes, experiment: Experiment) -> None:
+def draw_lines(axes: Axes, experiment: ExperimentResults) -> None:
     name, colour, dashes = LINES[experiment.key]
     chosen = dict.fromkeys(net.history()["learning_rate"][0] for net in experiment.nets)
     rates = ", ".join(f"{rate:g}" for rate in chosen)
@@ -71,9 +71,9 @@ def draw_lines(axes: Axes, experiment: Experiment) -> None:
         label = None  # the first line stands for all
 
 
-def describe_ratio(results: Results, dataset: str, relu: Net) -> str:
+def describe_ratio(results: Results, dataset: str, relu: TrainedNet) -> str:
     """The ledger's number of C11 in words; empty where it has none."""
     outcome = measure_number(CLAIM, results, dataset)
     if not isinstance(outcome, Measurement):
         return ""
-    return f"epochs to {goal(relu)}, tanh over ReLU: {measured_cell(outcome)}{in_brackets(outcome.scope.learned)}"
+    return f"epochs to {goal(relu)}, tanh over ReLU: {describe_values(outcome)}{in_brackets(outcome.scope.learned)}"

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 from safetensors import safe_open
 
-from alexnet2012.reporting.figures.style import BLUE, ORANGE, Drawing, describe, new_figure, show_image, subtitle
-from alexnet2012.reporting.net import Net
-from alexnet2012.reporting.results import Experiment, Results
+from alexnet2012.reporting.figures.style import BLUE, ORANGE, Drawing, describe_scope, new_figure, show_image, subtitle
+from alexnet2012.reporting.nets import TrainedNet
+from alexnet2012.reporting.results import ExperimentResults, Results
 
 COLUMNS = 16  # of kernels, as in the paper
 GAP_PX = 1
@@ -17,7 +17,7 @@ COLOURS = (BLUE, ORANGE)
 GREY_VALUE = 0.5
 
 
-def draw(results: Results, dataset: str) -> Drawing | None:
+def draw_figure3(results: Results, dataset: str) -> Drawing | None:
     """Kernels of cnn's first seed beside the chroma of all seeds' kernels; None without a trained cnn."""
     experiment = results.find(dataset, "cnn")
     kernels = None if experiment is None else read_kernels(experiment.nets[0])
@@ -41,11 +41,11 @@ def draw(results: Results, dataset: str) -> Drawing | None:
         f"The {sum(map(len, kernels))} kernels of conv1, {size}x{size} pixels, of seed {first.seed} ({towers}), each "
         f"scaled by its own largest weight, zero mid-grey"
         + ("; beside them the chroma energy of every kernel, by seed and tower. " if chroma else ". ")
-        + f"Net: cnn on {describe(results, experiment)}.",
+        + f"Net: cnn on {describe_scope(results, experiment)}.",
     )
 
 
-def read_kernels(net: Net) -> list[np.ndarray] | None:
+def read_kernels(net: TrainedNet) -> list[np.ndarray] | None:
     """Float32 (n, 3, size, size) of each tower; None where the run keeps no weights."""
     path = net.run_folder / "model.safetensors"
     if not path.is_file():
@@ -57,13 +57,13 @@ def read_kernels(net: Net) -> list[np.ndarray] | None:
     return np.split(kernels, len(kernels) // depth)
 
 
-def read_chroma(experiment: Experiment) -> dict[int, dict]:
+def read_chroma(experiment: ExperimentResults) -> dict[int, dict]:
     """The chroma of both towers by seed, of the nets that were analysed and have two."""
     found = {net.seed: (net.analysis() or {}).get("chroma") for net in experiment.nets}
     return {seed: chroma for seed, chroma in found.items() if chroma}
 
 
-def draw_kernels(part: SubFigure, towers: list[np.ndarray], net: Net, chroma: dict | None) -> None:
+def draw_kernels(part: SubFigure, towers: list[np.ndarray], net: TrainedNet, chroma: dict | None) -> None:
     rows = [math.ceil(len(tower) / COLUMNS) for tower in towers]
     panels = part.subplots(len(towers), 1, squeeze=False, height_ratios=rows)[:, 0]
     for index, (axes, tower) in enumerate(zip(panels, towers, strict=True)):

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
+from alexnet2012.claims.measurement import length
 from alexnet2012.files import read_json
 from alexnet2012.reporting.figures.style import (
     BLUE,
@@ -12,20 +13,19 @@ from alexnet2012.reporting.figures.style import (
     LIGHT,
     ORANGE,
     Drawing,
-    describe,
+    describe_scope,
     new_figure,
     show_image,
 )
-from alexnet2012.reporting.net import Net
-from alexnet2012.reporting.outcomes import length
-from alexnet2012.reporting.results import Experiment, Results
+from alexnet2012.reporting.nets import TrainedNet
+from alexnet2012.reporting.results import ExperimentResults, Results
 
 TEST_COLUMNS = 4
 LONGEST_NAME = 16  # letters of a class that fit
 SPACES = {"features": "by features (fc7)", "pixels": "by pixels"}
 
 
-def draw(results: Results, dataset: str) -> Drawing | None:
+def draw_figure4(results: Results, dataset: str) -> Drawing | None:
     """Figure 4 of the first analysed seed of cnn; None where none was analysed, or the data with the classes' names are
     gone."""
     experiment = results.find(dataset, "cnn")
@@ -33,7 +33,7 @@ def draw(results: Results, dataset: str) -> Drawing | None:
     if net is None or not (manifest := net.data_folder / dataset / "manifest.json").is_file():
         return None
     examples, neighbours = net.examples(), net.analysis()["neighbours"]
-    classes = [shorten(name) for name in read_json(manifest)["classes"]]
+    classes = [cut_name(name) for name in read_json(manifest)["classes"]]
     split = experiment.splits[-1]
     figure = new_figure(15, 5.4)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0.01, wspace=0.02)
@@ -49,15 +49,15 @@ def draw(results: Results, dataset: str) -> Drawing | None:
         f"Left: images of {split} with their label and the five that the net finds most probable, the true one blue. "
         f"Right: five queries with the training images nearest to them by the features of the last hidden layer and by "
         f"pixels, those of another class framed; precision at {neighbours['k']} of {queries}. "
-        f"Net: cnn on {describe(results, experiment)}; shown is seed {net.seed}.",
+        f"Net: cnn on {describe_scope(results, experiment)}; shown is seed {net.seed}.",
     )
 
 
-def find_analysed(experiment: Experiment) -> Net | None:
+def find_analysed(experiment: ExperimentResults) -> TrainedNet | None:
     return next((net for net in experiment.nets if net.examples() and net.analysis()), None)
 
 
-def shorten(name: str) -> str:
+def cut_name(name: str) -> str:
     """The first of a class's names, cut where it is long."""
     first = name.split(",")[0]
     return first if len(first) <= LONGEST_NAME else f"{first[: LONGEST_NAME - 1]}…"

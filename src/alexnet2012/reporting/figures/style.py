@@ -10,10 +10,10 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from alexnet2012.claims.measurement import scope_of
 from alexnet2012.files import replacing
-from alexnet2012.reporting.net import in_brackets
-from alexnet2012.reporting.outcomes import count_seeds, list_seeds, scope_of
-from alexnet2012.reporting.results import Experiment, Results, learned_of
+from alexnet2012.reporting.format import count_seeds, in_brackets, list_seeds
+from alexnet2012.reporting.results import ExperimentResults, Results, learned_of
 
 # Okabe and Ito's colours, which the colour-blind tell apart.
 BLUE, ORANGE = "#0072B2", "#D55E00"
@@ -66,7 +66,7 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     """A PNG without matplotlib's version, so that equal figures are equal files."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
@@ -81,7 +81,7 @@ def show_image(axes: Axes, image: np.ndarray, colour: str | None = None) -> None
         spine.set(visible=colour is not None, color=colour, linewidth=2)
 
 
-def describe(results: Results, experiment: Experiment) -> str:
+def describe_scope(results: Results, experiment: ExperimentResults) -> str:
     """What a figure of one experiment holds for: "photos, scaled net, 20 epochs, seeds 0, 1, 2"."""
     scope = scope_of(results, [experiment])
     words = ", ".join((scope.dataset, scope.net, scope.length, name_seeds(experiment.seeds)))
@@ -92,7 +92,7 @@ def name_seeds(seeds: list[int]) -> str:
     return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {list_seeds(seeds)}"
 
 
-def subtitle(results: Results, experiment: Experiment) -> str:
+def subtitle(results: Results, experiment: ExperimentResults) -> str:
     """The same in short, for the picture itself."""
     scope = scope_of(results, [experiment])
     words = ", ".join((scope.dataset, scope.length, count_seeds(experiment.seeds)))

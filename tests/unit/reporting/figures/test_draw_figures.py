@@ -8,9 +8,9 @@ from PIL import Image
 
 from alexnet2012.cli import main
 from alexnet2012.errors import RecordError
-from alexnet2012.reporting.figures.draw import DRAWN_BY, draw_figures
+from alexnet2012.reporting.figures.all import DRAWN_BY, draw_figures
 from alexnet2012.reporting.figures.names import NEEDED, list_files
-from alexnet2012.reporting.report_figures import read_figures
+from alexnet2012.reporting.page_parts import read_figures
 
 FILES = ["figure1.png", "figure3.png", "figure4.png", "curves.png", "crops.png"]
 

@@ -7,25 +7,23 @@ from dataclasses import replace
 import numpy as np
 
 from alexnet2012 import paper
-from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_error
-from alexnet2012.reporting.net import Net, count_learned, in_brackets
-from alexnet2012.reporting.outcomes import (
+from alexnet2012.claims.contrasts import Quantity, contrast_errors, contrast_values
+from alexnet2012.claims.measurement import (
     Measurement,
     Scope,
     Sign,
     Unmeasurable,
     conditions,
-    interval,
-    list_ratios,
-    list_seeds,
     nets_of,
     scope_of,
     shared_seeds,
     sign_of_ratios,
-    take,
+    take_experiments,
 )
-from alexnet2012.reporting.results import Experiment, Results
-from alexnet2012.reporting.trained_alike import Quantity, contrast_errors, contrast_values
+from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_error
+from alexnet2012.reporting.format import in_brackets, interval, list_ratios, list_seeds
+from alexnet2012.reporting.nets import TrainedNet, count_learned
+from alexnet2012.reporting.results import ExperimentResults, Results
 
 CIFAR10 = "cifar10"
 UPDATE_RULE = {"training.batch_size", "training.momentum"}  # what the variants take from the configuration's base
@@ -39,7 +37,7 @@ def measure_relu_speed(claim: paper.Claim, results: Results, dataset: str) -> Me
     never came to the target, the epochs it had make the ratio a bound, no test applies, and the sign is at most
     indicative.
     """
-    relu, tanh = take(results, dataset, *claim.variants)
+    relu, tanh = take_experiments(results, dataset, *claim.variants)
     check_not_diverged([*relu.nets, *tanh.nets])
     missed = {
         name: [net.seed for net in each.nets if target(net)["epochs"] is None]
@@ -59,7 +57,9 @@ def measure_relu_speed(claim: paper.Claim, results: Results, dataset: str) -> Me
     return measure_ratios(found, relu, tanh, missed)
 
 
-def measure_ratios(found: Measurement, relu: Experiment, tanh: Experiment, missed: dict[str, list[int]]) -> Measurement:
+def measure_ratios(
+    found: Measurement, relu: ExperimentResults, tanh: ExperimentResults, missed: dict[str, list[int]]
+) -> Measurement:
     """C11 without a test: the ratios of the seeds that both have, or bounds where one never came to the target."""
     seeds = shared_seeds(relu, tanh)
     relus, tanhs = nets_of(relu, seeds), nets_of(tanh, seeds)
@@ -87,10 +87,10 @@ def measure_ratios(found: Measurement, relu: Experiment, tanh: Experiment, misse
 
 def measure_normalisation(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C12: the 13 % net minus the same with response normalisation added, ten crops; the pair as shipped beside it."""
-    without, normalised = take(results, dataset, WITHOUT_LRN, WITH_LRN)
+    without, normalised = take_experiments(results, dataset, WITHOUT_LRN, WITH_LRN)
     top1, top5 = (contrast_errors(results, without, normalised, k) for k in (1, 5))
     shipped, best = compare_shipped(results, dataset, without)
-    errors = [describe_error(without, paper.CIFAR10_WITHOUT_LRN), describe_error(normalised), *best]
+    errors = [name_error(without, paper.CIFAR10_WITHOUT_LRN), name_error(normalised), *best]
     return Measurement(
         top1.estimate,
         top5.estimate,
@@ -103,18 +103,18 @@ def measure_normalisation(claim: paper.Claim, results: Results, dataset: str) ->
     )
 
 
-def compare_shipped(results: Results, dataset: str, without: Experiment) -> tuple[str, list[str]]:
+def compare_shipped(results: Results, dataset: str, without: ExperimentResults) -> tuple[str, list[str]]:
     """The pair as its author shipped it, which differs in more than the normalisation: in words, and 11pct's error."""
     try:
-        (best,) = take(results, dataset, SHIPPED)
+        (best,) = take_experiments(results, dataset, SHIPPED)
         found = contrast_errors(results, without, best).estimate
     except Unmeasurable as lack:
         return f"the pair as shipped is not measured: {lack}", []
     words = f"the pair as shipped ({WITHOUT_LRN} minus {SHIPPED}) {interval(found)} points"
-    return words, [describe_error(best, paper.CIFAR10_WITH_LRN)]
+    return words, [name_error(best, paper.CIFAR10_WITH_LRN)]
 
 
-def four_layer_scope(results: Results, experiments: list[Experiment], lengths: tuple[str, ...]) -> Scope:
+def four_layer_scope(results: Results, experiments: list[ExperimentResults], lengths: tuple[str, ...]) -> Scope:
     """Sizes compare on the whole of CIFAR-10 and at these lengths of training: the nets are as they were published."""
     sized = all(
         each.kind == CIFAR10
@@ -127,18 +127,18 @@ def four_layer_scope(results: Results, experiments: list[Experiment], lengths: t
     return replace(scope_of(results, experiments), net="four-layer nets", sized=sized)
 
 
-def target(net: Net) -> dict:
+def target(net: TrainedNet) -> dict:
     """What the record says of the training error that the run was to reach."""
     if "target" not in net.training:
         raise Unmeasurable(f"{net.run_folder} was trained to no target; give its schedule kind: target")
     return net.training["target"]
 
 
-def goal(net: Net) -> str:
+def goal(net: TrainedNet) -> str:
     return f"{100 * target(net)['train_error']:.0f} % training error"
 
 
-def check_not_diverged(nets: list[Net]) -> None:
+def check_not_diverged(nets: list[TrainedNet]) -> None:
     for net in nets:
         if net.training.get("diverged"):
             raise Unmeasurable(
@@ -147,13 +147,13 @@ def check_not_diverged(nets: list[Net]) -> None:
             )
 
 
-def epochs_or_bound(net: Net) -> float:
+def epochs_or_bound(net: TrainedNet) -> float:
     """The epochs to the target, or all that the net was given in vain."""
     reached = target(net)["epochs"]
     return float(net.training["epochs"] if reached is None else reached)
 
 
-def log_epochs(net: Net) -> float | None:
+def log_epochs(net: TrainedNet) -> float | None:
     """The logarithm of the epochs to the target; None for a net that had none, or never came to it."""
     epochs = net.training.get("target", {}).get("epochs")
     return None if epochs is None else math.log(epochs)
@@ -165,7 +165,7 @@ def sign_of_bounds(ratios: list[float], missed: str) -> Sign:
     return sign if sign == ("supported" if missed == "tanh" else "contradicted") else "inconclusive"
 
 
-def describe_short_searches(nets: Sequence[Net]) -> list[str]:
+def describe_short_searches(nets: Sequence[TrainedNet]) -> list[str]:
     """Of each variant whose search ended before any of its rates came to the target, that it did."""
     found = {}
     for net in nets:
@@ -180,7 +180,7 @@ def describe_short_searches(nets: Sequence[Net]) -> list[str]:
     ]
 
 
-def describe_speeds(relus: Sequence[Net], tanhs: Sequence[Net]) -> str:
+def describe_speeds(relus: Sequence[TrainedNet], tanhs: Sequence[TrainedNet]) -> str:
     """The epochs of each, the ratio in seconds, and the learning rates that were chosen for each."""
     parts = []
     for name, nets in (("ReLU", relus), ("tanh", tanhs)):
@@ -194,7 +194,7 @@ def describe_speeds(relus: Sequence[Net], tanhs: Sequence[Net]) -> str:
     return "; ".join(parts)
 
 
-def describe_rates(nets: Sequence[Net]) -> str:
+def describe_rates(nets: Sequence[TrainedNet]) -> str:
     """The learning rates of the nets, and those they were chosen from; one at the edge may not be the best."""
     chosen = dict.fromkeys(net.training["learning_rate"] for net in nets)
     text = f"learning rate {', '.join(f'{rate:g}' for rate in chosen)}"
@@ -205,7 +205,7 @@ def describe_rates(nets: Sequence[Net]) -> str:
     return f"{text} (best of {', '.join(f'{rate:g}' for rate in tried)}{edge})"
 
 
-def describe_error(experiment: Experiment, stated: paper.Errors | None = None) -> str:
+def name_error(experiment: ExperimentResults, stated: paper.Errors | None = None) -> str:
     """A net's test error with its interval, and the paper's."""
     found = estimate_error([net.wrong(experiment.splits[-1], "ten_crop", 1) for net in experiment.nets])
     papers = "" if stated is None else f" (paper {100 * stated.top1:.0f} %)"

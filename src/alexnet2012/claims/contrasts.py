@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from alexnet2012.claims.measurement import SharedSpread, Unmeasurable
 from alexnet2012.evaluation.linear_model import Spread, pool_spread
 from alexnet2012.evaluation.statistics import (
     MANY_SEEDS,
@@ -14,11 +15,10 @@ from alexnet2012.evaluation.statistics import (
     estimate_contrast_of_values,
     estimate_gap_contrast,
 )
-from alexnet2012.reporting.net import Answers, Net
-from alexnet2012.reporting.outcomes import SharedSpread, Unmeasurable
-from alexnet2012.reporting.results import Experiment, Results
+from alexnet2012.reporting.nets import Answers, TrainedNet
+from alexnet2012.reporting.results import ExperimentResults, Results
 
-Way = tuple[object, ...]
+Setup = tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Quantity:
     """A number of a net in words, and how to get it: a fraction, or a logarithm (unit "x"); None where unknown."""
 
     words: str
-    value: Callable[[Net], float | None]
+    value: Callable[[TrainedNet], float | None]
     unit: Literal["points", "x"] = "points"
 
 
@@ -38,7 +38,7 @@ class Contrast:
     shared: SharedSpread | None
 
 
-def contrast_errors(results: Results, worse: Experiment, better: Experiment, k: int = 1) -> Contrast:
+def contrast_errors(results: Results, worse: ExperimentResults, better: ExperimentResults, k: int = 1) -> Contrast:
     """error(worse) - error(better), all seeds of both, ten crops, on test, or on val where test is withheld."""
     split = worse.splits[-1]
     quantity = Quantity(f"top-{k} error on {split}, ten crops", partial(error_of, split=split, k=k))
@@ -47,28 +47,30 @@ def contrast_errors(results: Results, worse: Experiment, better: Experiment, k: 
     return Contrast(estimate_contrast(*answers, spread_of(shared)), shared)
 
 
-def contrast_gaps(results: Results, worse: Experiment, better: Experiment) -> Contrast:
+def contrast_gaps(results: Results, worse: ExperimentResults, better: ExperimentResults) -> Contrast:
     """The gap between val and training error of `worse` minus that of `better`, all seeds of both, centre crop."""
     shared = find_spread(results, Quantity("gap between val and training error", gap_of), worse, better)
     splits = ([(each.val, each.train) for each in answers_of(side)] for side in (worse, better))
     return Contrast(estimate_gap_contrast(*splits, spread_of(shared)), shared)
 
 
-def contrast_training_errors(results: Results, worse: Experiment, better: Experiment) -> Contrast:
+def contrast_training_errors(results: Results, worse: ExperimentResults, better: ExperimentResults) -> Contrast:
     """The training error of `worse` minus that of `better`, evaluation mode, centre crop, all seeds of both."""
     shared = find_spread(results, Quantity("training error", training_error_of), worse, better)
     answers = ([each.train for each in answers_of(side)] for side in (worse, better))
     return Contrast(estimate_contrast(*answers, spread_of(shared)), shared)
 
 
-def contrast_values(results: Results, quantity: Quantity, worse: Experiment, better: Experiment) -> Contrast:
+def contrast_values(
+    results: Results, quantity: Quantity, worse: ExperimentResults, better: ExperimentResults
+) -> Contrast:
     """The mean of a quantity that all their nets have, of `worse` minus that of `better`, over seeds alone."""
     shared = find_spread(results, quantity, worse, better)
     values = ([quantity.value(net) for net in each.nets] for each in (worse, better))
     return Contrast(estimate_contrast_of_values(*values, spread_of(shared)), shared)
 
 
-def answers_of(experiment: Experiment) -> list[Answers]:
+def answers_of(experiment: ExperimentResults) -> list[Answers]:
     """The answers of an experiment's nets; raises Unmeasurable for a run that keeps none."""
     answers = [net.answers() for net in experiment.nets]
     for net, found in zip(experiment.nets, answers, strict=True):
@@ -77,10 +79,10 @@ def answers_of(experiment: Experiment) -> list[Answers]:
     return answers
 
 
-def find_spread(results: Results, quantity: Quantity, *compared: Experiment) -> SharedSpread | None:
+def find_spread(results: Results, quantity: Quantity, *compared: ExperimentResults) -> SharedSpread | None:
     """The spread of all nets that were trained like those compared; None where these were not trained alike, or where
     one has too few seeds for a test over seeds."""
-    ways = {way_of(net) for each in compared for net in each.nets}
+    ways = {setup_of(net) for each in compared for net in each.nets}
     if len(ways) != 1 or None in ways or min(len(each.nets) for each in compared) < MANY_SEEDS:
         return None
     groups = {each.key: values_of(each.nets, quantity, ways) for each in results.on(compared[0].dataset)}
@@ -91,13 +93,13 @@ def spread_of(shared: SharedSpread | None) -> Spread | None:
     return None if shared is None else shared.spread
 
 
-def values_of(nets: Sequence[Net], quantity: Quantity, ways: set[Way | None]) -> list[float]:
+def values_of(nets: Sequence[TrainedNet], quantity: Quantity, ways: set[Setup | None]) -> list[float]:
     """The quantity of those nets that were trained in one of these ways and have it."""
-    values = (quantity.value(net) for net in nets if way_of(net) in ways)
+    values = (quantity.value(net) for net in nets if setup_of(net) in ways)
     return [value for value in values if value is not None]
 
 
-def way_of(net: Net) -> Way | None:
+def setup_of(net: TrainedNet) -> Setup | None:
     """What nets trained alike have in common: data, recipe, kind of net, schedule and batch size.
 
     What else differs is the variant's own. None for ensembles, baselines and nets that begin with another's layers.
@@ -110,16 +112,16 @@ def way_of(net: Net) -> Way | None:
     return (record["dataset"]["digest"], record["recipe"], record["schedule"], kind, batch_size)
 
 
-def error_of(net: Net, split: str, k: int) -> float:
+def error_of(net: TrainedNet, split: str, k: int) -> float:
     return float(net.predictions[split]["errors"]["ten_crop"][f"top{k}"])
 
 
-def gap_of(net: Net) -> float | None:
+def gap_of(net: TrainedNet) -> float | None:
     answers = net.answers()
     return None if answers is None else float(answers.val.mean() - answers.train.mean())
 
 
-def training_error_of(net: Net) -> float | None:
+def training_error_of(net: TrainedNet) -> float | None:
     answers = net.answers()
     return None if answers is None else float(answers.train.mean())
 

@@ -3,6 +3,9 @@
 from dataclasses import replace
 
 from alexnet2012 import paper
+from alexnet2012.claims.contrasts import Contrast, contrast_errors
+from alexnet2012.claims.measurement import Measurement, Unmeasurable, conditions, scope_of, take_experiments
+from alexnet2012.claims.measures_training import overfits_less
 from alexnet2012.config.nets import NetConfig
 from alexnet2012.evaluation.statistics import (
     MANY_SEEDS,
@@ -13,25 +16,22 @@ from alexnet2012.evaluation.statistics import (
     predict_one,
 )
 from alexnet2012.model.geometry import describe
-from alexnet2012.reporting.measures_training import overfits_less
-from alexnet2012.reporting.outcomes import Measurement, Unmeasurable, conditions, interval, scope_of, take
-from alexnet2012.reporting.results import Experiment, Results
-from alexnet2012.reporting.trained_alike import Contrast, contrast_errors
+from alexnet2012.reporting.format import interval
+from alexnet2012.reporting.results import ExperimentResults, Results
 
-WORDS = {"ten_crop": "ten crops", "centre": "centre crop"}
-PAPER_CLASSES = 1000
+CROP_WORDS = {"ten_crop": "ten crops", "centre": "centre crop"}
 
 
 def measure_error(claim: paper.Claim, results: Results, dataset: str, key: str, split: str, crops: str) -> Measurement:
     """C01, C02, C13, C14: the error of one variant or ensemble."""
-    (found,) = take(results, dataset, key)
+    (found,) = take_experiments(results, dataset, key)
     check_labels(found, split)
     wrong = [each.wrong(split, crops, 1) for each in found.nets]
     one_net = predict_one([float(each.mean()) for each in wrong]) if len(wrong) >= MANY_SEEDS else None
     return Measurement(
         estimate_error(wrong),
         estimate_error([each.wrong(split, crops, 5) for each in found.nets]),
-        conditions=conditions([found], f"{split}, {WORDS[crops]}"),
+        conditions=conditions([found], f"{split}, {CROP_WORDS[crops]}"),
         unit="%",
         scope=scope_of(results, [found]),
         one_net=one_net,
@@ -40,7 +40,7 @@ def measure_error(claim: paper.Claim, results: Results, dataset: str, key: str, 
 
 def measure_ten_crops(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C03: what ten crops gain over the centre crop, net by net; on test, or on val where test is withheld."""
-    (net,) = take(results, dataset, "cnn")
+    (net,) = take_experiments(results, dataset, "cnn")
     split = net.splits[-1]
     top1, top5 = (
         estimate_difference(
@@ -61,7 +61,7 @@ def measure_removal(claim: paper.Claim, results: Results, dataset: str) -> Measu
 
 def measure_excess(results: Results, dataset: str, base_key: str, other_key: str) -> Measurement:
     """By how much one variant errs more than another."""
-    base, without = take(results, dataset, base_key, other_key)
+    base, without = take_experiments(results, dataset, base_key, other_key)
     top1, top5 = (contrast_errors(results, without, base, k) for k in (1, 5))
     return Measurement(
         top1.estimate,
@@ -74,14 +74,14 @@ def measure_excess(results: Results, dataset: str, base_key: str, other_key: str
 
 def measure_pooling(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C06: as `measure_removal`; "slightly more difficult to overfit" stands beside."""
-    base, without = take(results, dataset, *claim.variants)
+    base, without = take_experiments(results, dataset, *claim.variants)
     return replace(measure_removal(claim, results, dataset), beside=overfits_less(results, without, base))
 
 
 def measure_layers(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C10: as `measure_every_removal`; what else the removal of conv5 changes is said beside."""
     found = measure_every_removal(claim, results, dataset)
-    base, without = take(results, dataset, "cnn", "no-conv5")
+    base, without = take_experiments(results, dataset, "cnn", "no-conv5")
     return replace(found, conditions=f"{found.conditions}; {describe_wide_input(base, without)}")
 
 
@@ -92,7 +92,7 @@ def measure_every_removal(claim: paper.Claim, results: Results, dataset: str) ->
     all (an intersection-union test). Else p is the smallest p of a negative difference times the number of nets
     (Bonferroni): one that is significantly negative contradicts the claim.
     """
-    base, *others = take(results, dataset, *claim.variants)
+    base, *others = take_experiments(results, dataset, *claim.variants)
     found = {each.key: contrast_errors(results, each, base) for each in others}
     smallest, p, words = combine_tests(found)
     listed = ", ".join(f"{key} {interval(each.estimate)}" for key, each in found.items())
@@ -122,10 +122,10 @@ def combine_tests(found: dict[str, Contrast]) -> tuple[str, float, str]:
     return smallest, p, f"p is {len(estimates)} times the smallest p of a negative difference, {key}'s"
 
 
-def describe_wide_input(base: Experiment, without: Experiment) -> str:
+def describe_wide_input(base: ExperimentResults, without: ExperimentResults) -> str:
     """How many more parameters the net without conv5 has, here and in the paper's size, and which net has not."""
     here = without.nets[0].training["parameters"] / base.nets[0].training["parameters"] - 1
-    whole, removed = (describe(NetConfig(removed=names), PAPER_CLASSES)["parameters"] for names in ([], ["conv5"]))
+    whole, removed = (describe(NetConfig(removed=names), paper.CLASSES)["parameters"] for names in ([], ["conv5"]))
     return (
         f"without conv5 fc6 sees all maps of conv4, so that the net has {100 * here:.0f} % more parameters "
         f"({100 * (removed / whole - 1):.0f} % in the paper's size); with as few maps in conv4 as in conv5 it would be "
@@ -135,7 +135,7 @@ def describe_wide_input(base: Experiment, without: Experiment) -> str:
 
 def measure_ensemble(results: Results, dataset: str) -> Measurement:
     """§6, table 2: the mean error of one net minus the error of the five nets' average, on val; no claim's number."""
-    one, five = take(results, dataset, "cnn", "5-cnns")
+    one, five = take_experiments(results, dataset, "cnn", "5-cnns")
     differences = (
         estimate_contrast(*([net.wrong("val", "ten_crop", k) for net in each.nets] for each in (one, five)))
         for k in (1, 5)
@@ -146,7 +146,7 @@ def measure_ensemble(results: Results, dataset: str) -> Measurement:
 
 def measure_val_against_test(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C26: validation minus test error, ten crops; whether it is small is no question to a test of zero, so no p."""
-    (net,) = take(results, dataset, "cnn")
+    (net,) = take_experiments(results, dataset, "cnn")
     check_labels(net, "test")
     top1, top5 = (
         replace(
@@ -159,6 +159,6 @@ def measure_val_against_test(claim: paper.Claim, results: Results, dataset: str)
     return Measurement(top1, top5, conditions=words, scope=scope_of(results, [net]))
 
 
-def check_labels(experiment: Experiment, split: str) -> None:
+def check_labels(experiment: ExperimentResults, split: str) -> None:
     if split not in experiment.splits:
         raise Unmeasurable(f"{paper.ILSVRC2012}'s test labels are withheld")

@@ -13,14 +13,13 @@ from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.evaluation.statistics import estimate_error
 from alexnet2012.evaluation.trained import write_inputs
 from alexnet2012.files import read_json, write_json, write_text
-from alexnet2012.reporting.cells import error_cell, percent
-from alexnet2012.reporting.net import Net
-from alexnet2012.reporting.pages import grid
-from alexnet2012.reporting.provenance_note import list_origin
-from alexnet2012.reporting.results import Experiment, load_results
+from alexnet2012.reporting.format import Table, error_cell, percent, write_block
+from alexnet2012.reporting.nets import TrainedNet
+from alexnet2012.reporting.origin import list_origin
+from alexnet2012.reporting.results import ExperimentResults, load_results
 
 CARD = "model_card.md"
-WORDS = {"ten_crop": "ten crops", "centre": "centre crop"}
+CROP_WORDS = {"ten_crop": "ten crops", "centre": "centre crop"}
 
 
 def write_model_cards(folder: Path, data_folder: Path) -> Path:
@@ -54,14 +53,14 @@ def write_model_cards(folder: Path, data_folder: Path) -> Path:
     return output
 
 
-def unevaluated(run_folder: Path, record: dict, data_folder: Path) -> Experiment:
+def unevaluated(run_folder: Path, record: dict, data_folder: Path) -> ExperimentResults:
     """A net that was only trained: to be fine-tuned, or to try a learning rate."""
-    net = Net(record["seed"], record, {}, run_folder, data_folder, run_folder)
+    net = TrainedNet(record["seed"], record, {}, run_folder, data_folder, run_folder)
     data = record["dataset"]
-    return Experiment(record["variant"], data["name"], data["kind"], (), (), (net,))
+    return ExperimentResults(record["variant"], data["name"], data["kind"], (), (), (net,))
 
 
-def render_card(run_folder: Path, experiment: Experiment) -> str:
+def render_card(run_folder: Path, experiment: ExperimentResults) -> str:
     """The card of the experiment's one net in markdown, with the front matter of model hubs."""
     (net,) = experiment.nets
     environment = Environment(
@@ -71,18 +70,18 @@ def render_card(run_folder: Path, experiment: Experiment) -> str:
         run=read_run(run_folder / "config.yaml"),
         record=net.training,
         learned=net.learned,
-        errors=grid(["split", "crops", "top-1 error", "top-5 error", "images"], list_errors(net)),
+        errors=write_block(Table(["split", "crops", "top-1 error", "top-5 error", "images"], list_errors(net))),
         origin=list_origin([experiment]),
         folder=run_folder,
     )
 
 
-def list_errors(net: Net) -> list[list[str]]:
+def list_errors(net: TrainedNet) -> list[list[str]]:
     """Of each evaluated split, with Wilson's interval over images; of a net that was only trained, what it measured."""
     rows = [
         [
             split,
-            WORDS[crops],
+            CROP_WORDS[crops],
             *(error_cell(estimate_error([net.wrong(split, crops, k)])) for k in (1, 5)),
             f"{net.predictions[split]['images']:,}",
         ]
@@ -93,4 +92,4 @@ def list_errors(net: Net) -> list[list[str]]:
         return rows
     counts = net.training["dataset"]["counts"]
     errors = (percent(final[f"val_top{k}_error"]) for k in (1, 5))
-    return [["val", WORDS["centre"], *errors, f"{counts['val']:,}"]]
+    return [["val", CROP_WORDS["centre"], *errors, f"{counts['val']:,}"]]

@@ -1,4 +1,5 @@
-"""Claims about overfitting and training errors, from each net's answers after its last epoch, centre crop (§4, §5)."""
+"""Claims about training: overfitting and training errors (§4, §5), from each net's answers after its last epoch, centre
+crop; and the time that the net takes on two GPUs (§3.2)."""
 
 import math
 from dataclasses import replace
@@ -7,20 +8,21 @@ import numpy as np
 import pandas as pd
 
 from alexnet2012 import paper
-from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_over_seeds
-from alexnet2012.reporting.net import Answers, Net
-from alexnet2012.reporting.outcomes import (
+from alexnet2012.claims.contrasts import answers_of, contrast_gaps, contrast_training_errors
+from alexnet2012.claims.measurement import (
     Measurement,
     Unmeasurable,
     conditions,
-    interval,
     nets_of,
     scope_of,
     shared_seeds,
-    take,
+    sign_of_ratios,
+    take_experiments,
 )
-from alexnet2012.reporting.results import Experiment, Results
-from alexnet2012.reporting.trained_alike import answers_of, contrast_gaps, contrast_training_errors
+from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_over_seeds
+from alexnet2012.reporting.format import interval, list_ratios
+from alexnet2012.reporting.nets import Answers, TrainedNet
+from alexnet2012.reporting.results import ExperimentResults, Results
 
 STRONG_DECAY = "strong-decay"
 # Net 145 on ILSVRC-2010: 23 epochs of 10,009 steps at the first learning rate, 0.01 * 0.0005 * 23 * 10,009 / (1 - 0.9).
@@ -29,7 +31,7 @@ PAPERS_TIME_CONSTANTS = 11.5
 
 def measure_overfitting(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C09: the gap between val and training error of the net without the remedy minus the base net's gap."""
-    base, without = take(results, dataset, *claim.variants)
+    base, without = take_experiments(results, dataset, *claim.variants)
     found = contrast_gaps(results, without, base)
     gaps = [f"{100 * mean_gap(answers_of(each)):.2f} ({each.key})" for each in (without, base)]
     what = f"val minus training error, centre crop, {without.key} minus {base.key}"
@@ -45,7 +47,7 @@ def measure_overfitting(claim: paper.Claim, results: Results, dataset: str) -> M
 def measure_dropout(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C08: as `measure_overfitting`; how many times as long dropout takes to one training loss stands beside."""
     found = measure_overfitting(claim, results, dataset)
-    base, without = take(results, dataset, *claim.variants)
+    base, without = take_experiments(results, dataset, *claim.variants)
     return replace(found, beside=f"{found.beside}; {compare_convergence(base, without)}")
 
 
@@ -54,9 +56,9 @@ def measure_training_error(claim: paper.Claim, results: Results, dataset: str) -
 
     That is the net of a decay nearer to the paper's in time constants, where there is one; else the base net.
     """
-    base, without = take(results, dataset, *claim.variants)
+    base, without = take_experiments(results, dataset, *claim.variants)
     if results.find(dataset, STRONG_DECAY) is not None:
-        (base,) = take(results, dataset, STRONG_DECAY)
+        (base,) = take_experiments(results, dataset, STRONG_DECAY)
     found = contrast_training_errors(results, without, base)
     words = conditions([without, base], f"training error, centre crop, {without.key} minus {base.key}")
     return Measurement(
@@ -67,7 +69,7 @@ def measure_training_error(claim: paper.Claim, results: Results, dataset: str) -
     )
 
 
-def overfits_less(results: Results, without: Experiment, base: Experiment) -> str:
+def overfits_less(results: Results, without: ExperimentResults, base: ExperimentResults) -> str:
     """How much wider the gap of the first net is, in words; empty where runs keep no answers."""
     try:
         found = contrast_gaps(results, without, base).estimate
@@ -80,7 +82,7 @@ def mean_gap(answers: list[Answers]) -> float:
     return float(np.mean([each.val.mean() - each.train.mean() for each in answers]))
 
 
-def compare_convergence(base: Experiment, without: Experiment) -> str:
+def compare_convergence(base: ExperimentResults, without: ExperimentResults) -> str:
     """C08's second half: how many times as many epochs the base net takes to a training loss that both nets reach.
 
     For each seed that both have, it is the larger of their losses at the end of the first learning rate; the geometric
@@ -122,7 +124,7 @@ def epochs_to_loss(losses: np.ndarray, loss: float) -> float:
     return float(index + (losses[index - 1] - loss) / (losses[index - 1] - losses[index]))
 
 
-def describe_decays(without: Experiment, base: Experiment) -> str:
+def describe_decays(without: ExperimentResults, base: ExperimentResults) -> str:
     """The time constants of weight decay at the first learning rate, in both nets and in the paper's, if known."""
     found = {each.key: time_constants(each.nets[0]) for each in (without, base)}
     if None in found.values():
@@ -131,7 +133,7 @@ def describe_decays(without: Experiment, base: Experiment) -> str:
     return f"time constants of weight decay at the first learning rate: {listed}, the paper's {PAPERS_TIME_CONSTANTS:g}"
 
 
-def time_constants(net: Net) -> float | None:
+def time_constants(net: TrainedNet) -> float | None:
     """learning rate * weight decay * steps at that rate / (1 - momentum); None for a run that keeps no settings."""
     settings, history, record = net.settings().get("training"), net.history(), net.training
     if not settings or history is None:
@@ -140,9 +142,49 @@ def time_constants(net: Net) -> float | None:
     return record["learning_rate"] * settings["weight_decay"] * steps / (1 - settings["momentum"])
 
 
-def read_history(net: Net) -> pd.DataFrame:
+def read_history(net: TrainedNet) -> pd.DataFrame:
     """A row per epoch; raises Unmeasurable for a run that keeps none."""
     history = net.history()
     if history is None:
         raise Unmeasurable(f"{net.run_folder} has no history.parquet; train this net anew")
     return history
+
+
+def measure_two_gpus(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
+    """C20: the time for an image of the one-GPU net, in times of the two-GPU net; the geometric mean over seeds.
+
+    Three seeds or more: Student's t of the logarithms; fewer: the ratios alone. Raises Unmeasurable off GPUs: what two
+    CPU processes take says nothing of them.
+    """
+    found = {key: results.find(dataset, key) for key in claim.variants}
+    missing = [key for key, experiment in found.items() if experiment is None]
+    if missing:
+        raise Unmeasurable(f"needs GPUs, and on them an experiment of {', '.join(missing)}")
+    one, two = found.values()
+    seeds = shared_seeds(one, two)
+    ones, twos = nets_of(one, seeds), nets_of(two, seeds)
+    speeds = f"{list_speeds(twos)} images/s as two processes, {list_speeds(ones)} of {one.key}"
+    if any(net.training.get("device") != "cuda" for net in (*ones, *twos)):
+        raise Unmeasurable(f"needs GPUs; on CPUs {speeds}")
+    if any(net.training.get("processes") != 2 for net in twos):
+        raise Unmeasurable(f"{two.key} was trained on one GPU; run it with --resources gpu=2")
+    ratios = [images_per_second(fast) / images_per_second(slow) for fast, slow in zip(twos, ones, strict=True)]
+    settled = {"beside": speeds, "unit": "x", "scope": scope_of(results, [one, two], seeds)}
+    words = conditions([one, two], f"time for an image, {one.key} over {two.key}", seeds)
+    if len(seeds) >= MANY_SEEDS:
+        logarithms = estimate_over_seeds([math.log(each) for each in ratios])
+        return Measurement(logarithms, conditions=words, **settled)
+    words = f"{words}; no test of fewer than {MANY_SEEDS} seeds"
+    return Measurement(text=list_ratios(ratios, seeds), conditions=words, sign=sign_of_ratios(ratios), **settled)
+
+
+def images_per_second(net: TrainedNet) -> float:
+    """Of training alone, the median over epochs."""
+    history = net.history()
+    if history is None:
+        raise Unmeasurable(f"{net.run_folder} has no history.parquet; train this net anew")
+    return float(history["images_per_second"].median())
+
+
+def list_speeds(nets: list[TrainedNet]) -> str:
+    return ", ".join(f"{images_per_second(net):,.0f}" for net in nets)

@@ -3,18 +3,22 @@
 from pathlib import Path
 
 from alexnet2012.files import read_json, write_json
-from alexnet2012.reporting.figures import crops, curves, figure1, figure3, figure4
+from alexnet2012.reporting.figures.crops import draw_crops
+from alexnet2012.reporting.figures.curves import draw_curves
+from alexnet2012.reporting.figures.figure1 import draw_figure1
+from alexnet2012.reporting.figures.figure3 import draw_figure3
+from alexnet2012.reporting.figures.figure4 import draw_figure4
 from alexnet2012.reporting.figures.names import name_file
-from alexnet2012.reporting.figures.style import in_style, save
-from alexnet2012.reporting.pages import missing_note
+from alexnet2012.reporting.figures.style import in_style, save_figure
+from alexnet2012.reporting.format import missing_note
 from alexnet2012.reporting.results import is_reference, load_results
 
 DRAWN_BY = {
-    "figure1": figure1.draw,
-    "figure3": figure3.draw,
-    "figure4": figure4.draw,
-    "curves": curves.draw,
-    "crops": crops.draw,
+    "figure1": draw_figure1,
+    "figure3": draw_figure3,
+    "figure4": draw_figure4,
+    "curves": draw_curves,
+    "crops": draw_crops,
 }
 
 
@@ -37,7 +41,7 @@ def draw_figures(folder: Path, data_folder: Path) -> list[Path]:
                 if drawing is None:
                     listed += [kept[path.name]] if path.name in kept else []
                     continue
-                save(drawing.figure, path)
+                save_figure(drawing.figure, path)
             caption = f"{drawing.caption} {note}" if note else drawing.caption
             listed.append({"file": path.name, "title": drawing.title, "caption": caption})
             paths.append(path)

@@ -4,16 +4,17 @@ import json
 from collections.abc import Iterable
 
 from alexnet2012.config.schedules import warn_of_few_steps
-from alexnet2012.reporting.results import Experiment
+from alexnet2012.reporting.format import Bullets
+from alexnet2012.reporting.results import ExperimentResults, Results, members
 
 
-def describe_origin(experiments: Iterable[Experiment]) -> str:
-    """A markdown list of what made the experiments; where records differ, every value is named."""
-    return "\n".join(f"- {key}: {value}" for key, value in list_origin(experiments).items()) + "\n"
+def describe_origin(experiments: Iterable[ExperimentResults]) -> Bullets:
+    """What made the experiments; where records differ, every value is named."""
+    return Bullets([f"{key}: {value}" for key, value in list_origin(experiments).items()], of_origin=True)
 
 
-def list_origin(experiments: Iterable[Experiment]) -> dict[str, str]:
-    """What made the experiments, each with its word, in markdown; what is empty is left out."""
+def list_origin(experiments: Iterable[ExperimentResults]) -> dict[str, str]:
+    """What made the experiments, each with its word; what is empty is left out."""
     experiments = list(experiments)
     nets = [net for experiment in experiments for net in experiment.nets]
     trainings = unique_by_run([net.training for net in nets if net.training is not None])
@@ -27,21 +28,23 @@ def list_origin(experiments: Iterable[Experiment]) -> dict[str, str]:
     }
     dates = sorted(each["date"][:10] for each in provenances)
     lines = {
-        "dataset": join(datasets),
-        "recipe": join({record["recipe"] for record in trainings}),
-        "schedule": join({describe_schedule(json.loads(record["schedule"])) for record in trainings}),
-        "commit": join({describe_commit(each) for each in provenances}),
+        "dataset": join_sorted(datasets),
+        "recipe": join_sorted({record["recipe"] for record in trainings}),
+        "schedule": join_sorted({describe_schedule(json.loads(record["schedule"])) for record in trainings}),
+        "commit": join_sorted({describe_commit(each) for each in provenances}),
         # Records older than the key have none.
-        "source": join({f"sha256 `{each['source_sha256'][:12]}`" for each in provenances if "source_sha256" in each}),
+        "source": join_sorted(
+            {f"sha256 `{each['source_sha256'][:12]}`" for each in provenances if "source_sha256" in each}
+        ),
         "date": " to ".join(dict.fromkeys((dates[0], dates[-1]))),
-        "hardware": join({each["hardware"] for each in provenances}),
-        "software": join(
+        "hardware": join_sorted({each["hardware"] for each in provenances}),
+        "software": join_sorted(
             {
                 f"torch {each['torch']}, torchvision {each['torchvision']}, Python {each['python']}"
                 for each in provenances
             }
         ),
-        "torch threads": join({str(each["torch_threads"]) for each in provenances}),
+        "torch threads": join_sorted({str(each["torch_threads"]) for each in provenances}),
         "wall time": f"training {minutes(trainings)}, evaluation {minutes(predictions)}, summed over jobs",
         "seeds": "; ".join(f"{each.key} {', '.join(map(str, each.seeds))}" for each in experiments if each.seeds),
         "MLflow runs": ", ".join(
@@ -58,17 +61,19 @@ def describe_calibration(record: dict) -> str:
     return (
         f"{record['net']} is known to err on {known} of these images; its row shows that the data are as they should "
         f"be (weights sha256 `{record['weights_sha256'][:16]}`, commit {describe_commit(made_by)}, "
-        f"{made_by['date'][:10]}, {made_by['hardware']}).\n"
+        f"{made_by['date'][:10]}, {made_by['hardware']})."
     )
 
 
-def describe_few_steps(trainings: Iterable[dict]) -> str:
-    """A sentence on the variants whose trainings were too short to learn much; empty where there are none."""
+def describe_few_steps(results: Results, experiments: Iterable[ExperimentResults]) -> str:
+    """A line for each way in which trainings behind the experiments, members of averages too, were too short to learn
+    much, with their variants; empty where none was."""
     variants: dict[str, dict[str, None]] = {}
+    trainings = (net.training for each in experiments for net in members(results, each) if net.training is not None)
     for record in trainings:
         if sentence := warn_of_record(record):
             variants.setdefault(sentence, {})[record["variant"]] = None
-    return "".join(f"**{', '.join(keys)}**: {sentence}.\n" for sentence, keys in variants.items())
+    return "\n".join(f"**{', '.join(keys)}**: {sentence}." for sentence, keys in variants.items())
 
 
 def warn_of_record(record: dict) -> str:
@@ -114,5 +119,5 @@ def minutes(records: list[dict]) -> str:
     return f"{sum(record.get('wall_time_s', 0) for record in records) / 60:.1f} min"
 
 
-def join(values: set[str]) -> str:
+def join_sorted(values: set[str]) -> str:
     return "; ".join(sorted(values))

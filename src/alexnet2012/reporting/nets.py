@@ -30,7 +30,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Net:
+class TrainedNet:
     """A trained net (`seed` is its seed, `training` its record) or an ensemble (None and None) with its predictions.
 
     `folder` holds its predictions, `run_folder` its training's results (None for an ensemble).
@@ -53,7 +53,7 @@ class Net:
         """Bool (n,): which images the net gets wrong; raises RecordError when its record says another error."""
         path = self.folder / f"{split}-ranks.npz"
         if split not in self._loaded:
-            self._loaded[split] = load_arrays(path, CROPS, "run snakemake to make it anew")
+            self._loaded[split] = load_npz(path, CROPS, "run snakemake to make it anew")
         found = self._loaded[split][crops] >= k
         if float(found.mean()) != self.predictions[split]["errors"][crops][f"top{k}"]:
             raise RecordError(
@@ -78,7 +78,7 @@ class Net:
         path = self._of_training("answers.npz")
         if path is None:
             return None
-        arrays = load_arrays(path, ("train_wrong", "val_wrong"), "train this net anew")
+        arrays = load_npz(path, ("train_wrong", "val_wrong"), "train this net anew")
         found = Answers(arrays["train_wrong"].astype(bool), arrays["val_wrong"].astype(bool))
         for name, wrong in (("train", found.train), ("val", found.val)):
             recorded = self.training["final"][f"{name}_top1_error"]
@@ -112,7 +112,7 @@ class Net:
         path = self._of_analysis("examples.npz")
         if not path.is_file():
             return None
-        return load_arrays(path, (), "remove its folder and run snakemake")
+        return load_npz(path, (), "remove its folder and run snakemake")
 
     def records(self) -> list[dict]:
         return [record for record in (self.training, *self.predictions.values()) if record is not None]
@@ -126,7 +126,7 @@ class Net:
         return path if path is not None and path.is_file() else None
 
 
-def count_learned(nets: Iterable[Net], noun: str = "seeds") -> str:
+def count_learned(nets: Iterable[TrainedNet], noun: str = "seeds") -> str:
     """ "2 of 5 seeds learned", or "did not learn" of a single net; empty where all learned."""
     learned = [net.learned for net in nets if net.learned is not None]
     if all(learned):
@@ -134,12 +134,7 @@ def count_learned(nets: Iterable[Net], noun: str = "seeds") -> str:
     return "did not learn" if len(learned) == 1 else f"{sum(learned)} of {len(learned)} {noun} learned"
 
 
-def in_brackets(words: str) -> str:
-    """The words as a remark behind others; nothing for none."""
-    return f" ({words})" if words else ""
-
-
-def load_arrays(path: Path, names: tuple[str, ...], remedy: str) -> dict[str, np.ndarray]:
+def load_npz(path: Path, names: tuple[str, ...], remedy: str) -> dict[str, np.ndarray]:
     """All arrays of an .npz file; raises RecordError, with what to do about it, when it lacks one of `names`."""
     try:
         with np.load(path) as arrays:
@@ -149,3 +144,48 @@ def load_arrays(path: Path, names: tuple[str, ...], remedy: str) -> dict[str, np
     if missing := [name for name in names if name not in found]:
         raise RecordError(f"{path} holds no {', '.join(missing)}; {remedy}")
     return found
+
+
+def read_net(
+    training: dict | None, folder: Path, data_folder: Path, splits: tuple[str, ...], run_folder: Path | None = None
+) -> TrainedNet:
+    predictions = {}
+    for split in splits:
+        path = folder / f"{split}.json"
+        record = read_json(path)
+        own = [("seed", "its seed"), ("weights_sha256", "the digest of its weights")]
+        own = [("members", "its members")] if training is None else own
+        check_record(
+            path,
+            record,
+            [
+                *own,
+                ("dataset.digest", "the digest of its data"),
+                ("images", "its number of images"),
+                ("errors", "its errors"),
+                (f"dataset.counts.{split}", f"how many images {split} has"),
+            ],
+        )
+        expected = record["dataset"]["counts"][split]
+        if record["images"] != expected:
+            raise RecordError(
+                f"{path}: {record['images']} images were evaluated, {split} has {expected}; predict it again"
+            )
+        if training is not None and record["weights_sha256"] != training["weights_sha256"]:
+            raise RecordError(
+                f"{path} was made with other weights than {training['variant']} seed {training['seed']} has now; "
+                "predict it again"
+            )
+        predictions[split] = record
+    seed = None if training is None else training["seed"]
+    return TrainedNet(seed, training, predictions, folder, data_folder, run_folder)
+
+
+def check_record(path: Path, record: dict, needed: list[tuple[str, str]]) -> None:
+    """Raises RecordError when the record lacks its commit or one of the `needed` dotted keys."""
+    for dotted, words in [("provenance.commit", "its commit"), *needed]:
+        value = record
+        for key in dotted.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value in (None, "", {}, []):
+            raise RecordError(f"{path} does not say {words}, and a table takes no such record; make it again")

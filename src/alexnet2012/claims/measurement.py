@@ -1,5 +1,6 @@
-"""What was measured of a claim, or why nothing was; the nets that it takes, and the words for what it holds for."""
+"""What was measured of a claim, or why nothing was; the nets that it takes; and the words for both."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -7,21 +8,19 @@ from typing import Literal
 from alexnet2012 import paper
 from alexnet2012.evaluation.linear_model import Spread
 from alexnet2012.evaluation.statistics import MANY_SEEDS, Estimate
-from alexnet2012.reporting.net import Net
-from alexnet2012.reporting.results import Experiment, Results, learned_of, members
+from alexnet2012.reporting.format import interval, list_ranges, oppose, oppose_counts
+from alexnet2012.reporting.nets import TrainedNet
+from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, members
 
 Sign = Literal["supported", "contradicted", "no effect", "inconclusive"]
-
-# What the default run trains, and what `snakemake full` does; `snakemake claims` runs all others.
-OF_THE_DEFAULT_RUN = ("cnn", "5-cnns")
-OF_FULL = ("1-cnn-star", "7-cnns-star", "cnn-sixth-layer", "sparse-coding", "sift-fv")
 
 
 @dataclass(frozen=True)
 class Scope:
     """What a verdict holds for, in words; `few`: these nets alone; `sized`: data and recipe are the paper's.
 
-    `learned`: how many of its nets learned ("no-dropout: 1 of 3 seeds learned"), empty where all did.
+    `nets`: how many were measured, averages of nets among them. `learned`: how many of them learned ("no-dropout: 1 of
+    3 seeds learned"), empty where all did.
     """
 
     dataset: str
@@ -30,6 +29,7 @@ class Scope:
     sample: str
     few: bool
     sized: bool
+    nets: int
     learned: str = ""
 
     @property
@@ -98,7 +98,7 @@ class Unmeasurable(Exception):
         self.outcome = NotMeasured(reason, short)
 
 
-def take(results: Results, dataset: str, *keys: str) -> list[Experiment]:
+def take_experiments(results: Results, dataset: str, *keys: str) -> list[ExperimentResults]:
     """The experiments of these variants or ensembles; raises Unmeasurable for one not run, or under-trained."""
     found = {key: results.find(dataset, key) for key in keys}
     missing = [key for key, experiment in found.items() if experiment is None]
@@ -115,14 +115,17 @@ def remedy(results: Results, dataset: str, missing: list[str]) -> str:
         return f"{'it is' if len(missing) == 1 else 'they are'} not in yet"
     if any((dataset, key) in results.in_full for key in missing):
         return f"`snakemake full` runs {'it' if len(missing) == 1 else 'them'}"
-    if any(key in OF_THE_DEFAULT_RUN for key in missing):
+    # What no table shows is in a configuration's section `claims`.
+    shown = {row.key: row.section for row in (*paper.TABLE1, *paper.TABLE2, paper.FALL_2009)}
+    sections = {shown.get(key) for key in missing}
+    if "experiments" in sections:
         return "add it to the configuration's experiments"
-    if any(key in OF_FULL for key in missing):
+    if "full" in sections:
         return f"add {'it' if len(missing) == 1 else 'them'} to the configuration's section full"
     return f"`snakemake claims` runs {'it' if len(missing) == 1 else 'them'}"
 
 
-def check_trained(results: Results, experiment: Experiment) -> None:
+def check_trained(results: Results, experiment: ExperimentResults) -> None:
     """Raises Unmeasurable for a net, or an ensemble's member, that did not reach its last learning rate (§5)."""
     for net in members(results, experiment):
         record = net.training
@@ -135,7 +138,7 @@ def check_trained(results: Results, experiment: Experiment) -> None:
             )
 
 
-def shared_seeds(*experiments: Experiment) -> list[int]:
+def shared_seeds(*experiments: ExperimentResults) -> list[int]:
     """The seeds that all experiments have; raises Unmeasurable for none."""
     seeds = sorted(set.intersection(*(set(experiment.seeds) for experiment in experiments)))
     if not seeds:
@@ -144,13 +147,13 @@ def shared_seeds(*experiments: Experiment) -> list[int]:
     return seeds
 
 
-def nets_of(experiment: Experiment, seeds: list[int]) -> list[Net]:
+def nets_of(experiment: ExperimentResults, seeds: list[int]) -> list[TrainedNet]:
     """An experiment's nets in the order of `seeds`, so that those of two experiments are pairs."""
     by_seed = {net.seed: net for net in experiment.nets}
     return [by_seed[seed] for seed in seeds]
 
 
-def scope_of(results: Results, experiments: Iterable[Experiment], seeds: list[int] | None = None) -> Scope:
+def scope_of(results: Results, experiments: Iterable[ExperimentResults], seeds: list[int] | None = None) -> Scope:
     """What a verdict on `experiments` holds for, the base net last; with `seeds` for these seeds of each alone.
 
     Sizes compare where all of them are on a whole edition of ILSVRC, with the paper's net and recipe.
@@ -170,17 +173,18 @@ def scope_of(results: Results, experiments: Iterable[Experiment], seeds: list[in
         sample=oppose_counts(counts) if counts else f"average of {len(first.members)}",
         few=not counts or min(counts) < MANY_SEEDS,
         sized=sized,
+        nets=sum(len(each.nets if seeds is None else seeds) for each in experiments),
         learned=describe_learned(results, experiments, seeds),
     )
 
 
-def describe_learned(results: Results, experiments: Iterable[Experiment], seeds: list[int] | None = None) -> str:
+def describe_learned(results: Results, experiments: Iterable[ExperimentResults], seeds: list[int] | None = None) -> str:
     """The experiments of which not every net (of these `seeds`) learned, with how many did; empty where all did."""
     found = {each.key: learned_of(results, each, seeds) for each in experiments}
     return "; ".join(f"{key}: {words}" for key, words in found.items() if words)
 
 
-def conditions(experiments: Iterable[Experiment], what: str, seeds: list[int] | None = None) -> str:
+def conditions(experiments: Iterable[ExperimentResults], what: str, seeds: list[int] | None = None) -> str:
     """What a number holds for: dataset, split and crops, epochs and seeds, the base net's last; or `seeds` of each.
 
     Of an ensemble the number of its members stands in place of the last two.
@@ -196,43 +200,12 @@ def conditions(experiments: Iterable[Experiment], what: str, seeds: list[int] | 
     return f"{first.dataset}; {what}; {epochs}; seed{plural} {words}"
 
 
-def length(nets: list[Net]) -> str:
+def length(nets: list[TrainedNet]) -> str:
     """How long the nets were trained: "20 epochs", "4 to 7 epochs"."""
     epochs = sorted({net.training["epochs"] for net in nets if net.training is not None})
     if not epochs:
         return ""
     return f"{' to '.join(str(each) for each in dict.fromkeys((epochs[0], epochs[-1])))} epochs"
-
-
-def count_seeds(seeds: list[int]) -> str:
-    return oppose_counts([len(seeds)])
-
-
-def oppose_counts(counts: list[int]) -> str:
-    """How many seeds each experiment has, the base net last: "1 seed", "3 seeds", "3 against 5 seeds"."""
-    return f"{oppose([str(each) for each in counts])} seed{'s' if max(counts) > 1 else ''}"
-
-
-def list_seeds(seeds: list[int]) -> str:
-    return ", ".join(str(seed) for seed in seeds)
-
-
-def oppose(sides: list[str]) -> str:
-    """What the experiments have, "A against B", that of the base net last; once if they all have the same."""
-    *others, base = sides
-    unlike = [each for each in dict.fromkeys(others) if each != base]
-    return " against ".join([" and ".join(unlike), base] if unlike else [base])
-
-
-def list_ranges(seeds: list[int]) -> str:
-    """The seeds in order, three consecutive ones or more as a range: "0-4", "0, 1", "0, 2"."""
-    runs: list[list[int]] = []
-    for seed in sorted(seeds):
-        if runs and seed == runs[-1][-1] + 1:
-            runs[-1].append(seed)
-        else:
-            runs.append([seed])
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else list_seeds(run) for run in runs)
 
 
 def sign_of_ratios(ratios: list[float]) -> Sign:
@@ -242,10 +215,37 @@ def sign_of_ratios(ratios: list[float]) -> Sign:
     return "contradicted" if max(ratios) < 1 else "inconclusive"
 
 
-def list_ratios(ratios: list[float], seeds: list[int]) -> str:
-    return ", ".join(f"{ratio:.2f}x (seed {seed})" for ratio, seed in zip(ratios, seeds, strict=True))
+def describe_outcome(outcome: Outcome) -> list[str]:
+    """A measurement and its conditions, or "not measured" and why."""
+    if isinstance(outcome, NotMeasured):
+        return ["not measured", outcome.reason]
+    parts = [describe_values(outcome), outcome.beside]
+    method = "" if outcome.top1 is None else outcome.top1.method
+    learned = "" if outcome.scope is None else outcome.scope.learned
+    one_net = "" if outcome.one_net is None else f"one more net: {interval_of(outcome.one_net, '%')}, 95 % prediction"
+    details = [outcome.conditions, method, one_net, learned]
+    return ["; ".join(part for part in each if part) for each in (parts, details)]
 
 
-def interval(found: Estimate) -> str:
-    """A fraction in percent or points, without its unit: "1.20 [0.80, 1.60]"."""
-    return f"{100 * found.value:.2f} [{100 * found.low:.2f}, {100 * found.high:.2f}]"
+def describe_values(outcome: Measurement) -> str:
+    """Values with their intervals, "1.20 [0.80, 1.60] / 0.30 [0.10, 0.50] points", "6.1x [5.0, 7.4]", or the text."""
+    if outcome.top1 is None:
+        return outcome.text
+    if outcome.unit == "x":
+        value, low, high = (math.exp(each) for each in (outcome.top1.value, outcome.top1.low, outcome.top1.high))
+        return f"{value:.2f}x [{low:.2f}, {high:.2f}]"
+    pair = [each for each in (outcome.top1, outcome.top5) if each is not None]
+    return f"{' / '.join(interval(each) for each in pair)} {outcome.unit}"
+
+
+def describe_interval(outcome: Measurement) -> str:
+    """The declared test's interval with its unit, "[0.80, 1.60] points"; empty where there is none."""
+    if outcome.top1 is None:
+        return ""
+    return interval_of(outcome.top1, outcome.unit)
+
+
+def interval_of(found: Estimate, unit: str) -> str:
+    if unit == "x":
+        return f"[{math.exp(found.low):.2f}, {math.exp(found.high):.2f}]x"
+    return f"[{100 * found.low:.2f}, {100 * found.high:.2f}] {unit}"

@@ -1,0 +1,141 @@
+"""What a report shows beside tables: the trainings, where their curves are in MLflow, and the figures."""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from PIL import Image
+
+from alexnet2012.errors import RecordError
+from alexnet2012.files import read_json
+from alexnet2012.reporting.nets import TrainedNet
+from alexnet2012.reporting.results import Results
+from alexnet2012.tracking import TrackingIds, page_address
+
+LOCAL_BROWSER = "http://127.0.0.1:5000"  # where `alexnet2012 ui` listens
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """A training; `learned` is None where that is not known, `run_id` and `link` where no store ever had it."""
+
+    name: str
+    dataset: str
+    epochs: int
+    learned: bool | None
+    minutes: float
+    date: str
+    commit: str
+    run_id: str | None
+    link: str | None
+
+
+@dataclass(frozen=True)
+class RunBrowser:
+    """An experiment in the run browser of `server`; `local`: it answers only while `alexnet2012 ui` runs."""
+
+    server: str
+    experiment_id: str
+    local: bool
+
+    @property
+    def runs(self) -> str:
+        """Address of the experiment's list of runs."""
+        return page_address(self.server, self.experiment_id)
+
+    def run(self, run_id: str) -> str:
+        """Address of one run."""
+        return page_address(self.server, self.experiment_id, run_id)
+
+
+def read_store(path: Path) -> RunBrowser | None:
+    """The store that tracking.json names; None where there is no such file, or the store was out of reach then."""
+    if not path.is_file():
+        return None
+    ids = TrackingIds.load(path)
+    if ids.experiment_id is None:
+        return None
+    local = urlsplit(ids.uri).scheme not in ("http", "https")
+    return RunBrowser(LOCAL_BROWSER if local else ids.uri, ids.experiment_id, local)
+
+
+def list_runs(results: Results, store: RunBrowser | None) -> list[TrackedRun]:
+    """Every training of the results once, by dataset, variant and seed as the configuration lists them."""
+    nets = {
+        (each.dataset, each.key, net.seed): net
+        for each in results.experiments
+        for net in each.nets
+        if net.training is not None
+    }
+    return [describe_run(net, store) for net in nets.values()]
+
+
+def describe_run(net: TrainedNet, store: RunBrowser | None) -> TrackedRun:
+    record = net.training
+    run_id, made_by = record["mlflow_run_id"], record["provenance"]
+    return TrackedRun(
+        f"{record['variant']}-seed{record['seed']}",
+        record["dataset"]["name"],
+        record["epochs"],
+        net.learned,
+        record["wall_time_s"] / 60,
+        made_by["date"][:10],
+        f"{made_by['commit'][:12]}{' (dirty)' if made_by['dirty'] else ''}",
+        run_id,
+        store.run(run_id) if store and run_id else None,
+    )
+
+
+CSS_DPI = 96  # pixels of a page to the inch: a figure is shown at the size it was drawn for
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture as a data URI, `width` and `height` in pixels of the page; `anchor` is its place in the page."""
+
+    anchor: str
+    title: str
+    caption: str
+    source: str
+    width: int
+    height: int
+
+
+def read_figures(folder: Path) -> list[Figure]:
+    """The figures that `folder`/figures.json lists, in its order; none where there is no such folder.
+
+    Raises RecordError for a figure that is not in the folder, or is no PNG.
+    """
+    if not folder.is_dir():
+        return []
+    path = folder / "figures.json"
+    listed = read_json(path)
+    try:
+        return [read_figure(folder, each["file"], each["title"], each["caption"]) for each in listed]
+    except (KeyError, TypeError) as error:
+        raise RecordError(f"{path} is not complete ({error}); remove it and run snakemake to draw anew") from None
+
+
+def read_figure(folder: Path, name: str, title: str, caption: str) -> Figure:
+    path = folder / name
+    if path.parent != folder or not path.is_file():
+        raise RecordError(f"{folder / 'figures.json'} names {name}, which is not beside it; run snakemake to draw it")
+    with picture(path) as image:
+        scale = CSS_DPI / image.info.get("dpi", (CSS_DPI, CSS_DPI))[0]
+        width, height = (round(side * scale) for side in image.size)
+    source = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return Figure(f"figure-{path.stem}", title, caption, source, width, height)
+
+
+@contextmanager
+def picture(path: Path) -> Iterator[Image.Image]:
+    """The image of a PNG; raises RecordError when the file is none, or is damaged."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.load()
+            yield image
+    except (OSError, SyntaxError) as error:
+        raise RecordError(f"{path} is no whole PNG ({error}); remove it and run snakemake to draw it") from None
