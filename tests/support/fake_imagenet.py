@@ -337,6 +337,15 @@ def tar_bytes(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def add_links(archive, links: dict[str, str]) -> None:
+    """Symbolic links: name -> target."""
+    with tarfile.open(archive, "a") as tar:
+        for name, target in links.items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            tar.addfile(member)
+
+
 def read_image(source: Source, listing: Listing, k: int) -> bytes:
     """The bytes of row k, as a packer is to find them."""
     path = source.folder / listing.files[int(listing.file[k])].as_py().decode()

@@ -4,12 +4,11 @@ An .npz is read a few images at a time, a pickle whole: 1.6 GB for 128,123 image
 """
 
 import hashlib
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -36,47 +35,54 @@ class Batch:
     digest: str
 
 
-@dataclass(frozen=True, eq=False)
-class _Contents:
-    """`keys` of the file; `labels` as they are written; `data` in pieces of ROWS, of `dtype` and (n, ...) `shape`."""
-
-    keys: frozenset[str]
-    labels: Any
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    data: Iterator[np.ndarray]
-
-
 def read_batch(path: Path) -> Batch:
     """Read the whole of a batch. Raises DataError that names the file for anything but a batch of 32 or 64 pixels."""
-    with _opened(path) as contents:
-        labels = _check_labels(path, contents)
-        digest = hashlib.sha256()
-        for piece in contents.data:
+    with _opened(path) as (values, pixels, pieces):
+        labels = np.asarray(values["labels"])
+        if labels.dtype.kind not in "iu" or labels.shape != pixels[:1]:
+            raise DataError(
+                f"{path}: `labels` is {labels.dtype} {labels.shape}; {pixels[0]:,} whole numbers were expected, one "
+                "for each image. Fetch it again."
+            )
+        labels, digest = labels.astype(np.int64), hashlib.sha256()
+        for piece in pieces:
             digest.update(piece.data)
         digest.update(labels.data)
-        return Batch(path, labels, SIDE_OF[contents.shape[1]], "mean" in contents.keys, digest.hexdigest())
+        return Batch(path, labels, SIDE_OF[pixels[1]], "mean" in values, digest.hexdigest())
 
 
 def read_images(path: Path) -> Iterator[np.ndarray]:
     """The images of a batch, uint8 (s, s, 3), one after another. Raises DataError as `read_batch` does."""
-    with _opened(path) as contents:
-        side = SIDE_OF[contents.shape[1]]
-        for piece in contents.data:
+    with _opened(path) as (_, pixels, pieces):
+        side = SIDE_OF[pixels[1]]
+        for piece in pieces:
             yield from piece.reshape(-1, 3, side, side).transpose(0, 2, 3, 1)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Contents]:
-    """A batch whose `data` are as they should be. Raises DataError for others, and for whatever is met on reading."""
+def _opened(path: Path) -> Iterator[tuple[Mapping, tuple[int, ...], Iterator[np.ndarray]]]:
+    """What a file holds by name, the shape of `data`, and its rows in pieces.
+
+    Raises DataError where `data` is not as it should be, and for whatever is met on reading.
+    """
     try:
-        with _read_npz(path) if path.suffix == ".npz" else _read_pickle(path) as contents:
-            if contents.dtype != np.uint8 or len(contents.shape) != 2 or contents.shape[1] not in SIDE_OF:
+        with ExitStack() as stack:
+            values = stack.enter_context(_read_values(path))
+            if path.suffix == ".npz":
+                file = stack.enter_context(values.zip.open("data.npy"))
+                shape, by_column, dtype = _read_header(file)
+                if by_column:
+                    raise DataError(f"{path}: `data` lies column by column; rows were expected. Fetch it again.")
+                pieces = _read_pieces(file, shape)
+            else:
+                data = np.asarray(values["data"])
+                shape, dtype, pieces = data.shape, data.dtype, _cut_pieces(data)
+            if dtype != np.uint8 or len(shape) != 2 or shape[1] not in SIDE_OF:
                 raise DataError(
-                    f"{path}: `data` is {contents.dtype} {contents.shape}; uint8 (n, 3072) or (n, 12288) was expected, "
-                    "images of 32 or 64 pixels. Fetch it again."
+                    f"{path}: `data` is {dtype} {shape}; uint8 (n, 3072) or (n, 12288) was expected, images of 32 or "
+                    "64 pixels. Fetch it again."
                 )
-            yield contents
+            yield values, shape, pieces
     except MemoryError:
         raise DataError(
             f"{path} is damaged, or its {in_bytes(path.stat().st_size)} do not fit into the memory, as those of a "
@@ -90,33 +96,21 @@ def _opened(path: Path) -> Iterator[_Contents]:
 
 
 @contextmanager
-def _read_pickle(path: Path) -> Iterator[_Contents]:
+def _read_values(path: Path) -> Iterator[Mapping]:
+    """The arrays of a file by name; those of an .npz are read when they are asked for."""
     with path.open("rb") as file:
-        values = load_arrays(file, encoding="latin1")
-    if not isinstance(values, dict):
-        raise DataError(f"{path} holds a {type(values).__name__}, but a dictionary was expected. Fetch it again.")
-    _check_keys(path, values.keys())
-    data = np.asarray(values["data"])
-    yield _Contents(frozenset(values), values["labels"], data.shape, data.dtype, _cut_pieces(data))
+        values = np.load(file) if path.suffix == ".npz" else load_arrays(file, encoding="latin1")
+        if not isinstance(values, Mapping):
+            raise DataError(f"{path} holds a {type(values).__name__}, but a dictionary was expected. Fetch it again.")
+        if missing := {"data", "labels"} - set(values):
+            found = ", ".join(sorted(map(str, values))) or "nothing"
+            raise DataError(f"{path} has no `{min(missing)}`; it has {found}. Fetch it again.")
+        yield values
 
 
 def _cut_pieces(data: np.ndarray) -> Iterator[np.ndarray]:
     for first in range(0, len(data), ROWS):
         yield np.ascontiguousarray(data[first : first + ROWS])
-
-
-@contextmanager
-def _read_npz(path: Path) -> Iterator[_Contents]:
-    with zipfile.ZipFile(path) as archive:
-        keys = frozenset(name.removesuffix(".npy") for name in archive.namelist())
-        _check_keys(path, keys)
-        with archive.open("labels.npy") as file:
-            labels = np.lib.format.read_array(file, allow_pickle=False)
-        with archive.open("data.npy") as file:
-            shape, by_column, dtype = _read_header(file)
-            if by_column:
-                raise DataError(f"{path}: `data` lies column by column; rows were expected. Fetch it again.")
-            yield _Contents(keys, labels, shape, dtype, _read_pieces(file, shape))
 
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -136,20 +130,3 @@ def _read_pieces(file: IO[bytes], shape: tuple[int, ...]) -> Iterator[np.ndarray
         yield np.frombuffer(content, np.uint8).reshape(rows, numbers)
     if file.read(1):
         raise ValueError(f"`data` goes on after the {images:,} images that it announces")
-
-
-def _check_keys(path: Path, keys: Any) -> None:
-    if missing := {"data", "labels"} - set(keys):
-        raise DataError(
-            f"{path} has no `{min(missing)}`; it has {', '.join(sorted(map(str, keys))) or 'nothing'}. Fetch it again."
-        )
-
-
-def _check_labels(path: Path, contents: _Contents) -> np.ndarray:
-    labels = np.asarray(contents.labels)
-    if labels.dtype.kind not in "iu" or labels.shape != contents.shape[:1]:
-        raise DataError(
-            f"{path}: `labels` is {labels.dtype} {labels.shape}; {contents.shape[0]:,} whole numbers were expected, "
-            "one for each image. Fetch it again."
-        )
-    return labels.astype(np.int64)

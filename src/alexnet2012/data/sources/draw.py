@@ -23,7 +23,7 @@ def find_small_classes(counts: np.ndarray, fractions: dict[str, float]) -> np.nd
 
 
 def draw_fractions(
-    labels: np.ndarray, classes: Sequence[str], fractions: dict[str, float], seed: int
+    labels: np.ndarray, classes: Sequence[str], fractions: dict[str, float], seed: int | np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Row numbers of the splits of `fractions`, and of train without them; at least one of each class in each.
 

@@ -1,6 +1,7 @@
 """The Fall 2009 and Fall 2011 releases of ImageNet: a tar for each synset, read by a class list."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,22 +37,30 @@ def find_release(dataset: DatasetConfig) -> Source:
     """
     folder = source_folder(dataset)
     classes = read_class_list(Path(str(dataset.class_list)).expanduser())
-    images = _list_classes(folder, classes, _find_tars(folder, classes))
     fractions = {"val": dataset.val_fraction, "test": dataset.test_fraction}
-    counts = np.bincount(images.labels, minlength=len(classes))
-    if len(small := find_small_classes(counts, fractions)):
-        named = list_some([f"{classes[label]} ({counts[label]})" for label in small])
+    generator = np.random.default_rng(dataset.split_seed)
+    parts: dict[str, list[Listing]] = {name: [] for name in SPLITS}
+    problems, small = [], []
+    for first, images in _list_classes(folder, classes, _find_tars(folder, classes)):
+        names = classes[first : first + CHUNK_CLASSES]
+        counts = np.bincount(images.labels, minlength=len(names))
+        small += [f"{names[label]} ({counts[label]})" for label in find_small_classes(counts, fractions)]
+        problems += images.problems
+        if not small:
+            for name, rows in draw_fractions(images.labels, names, fractions, generator).items():
+                parts[name].append(images.take(rows).put(label=first + images.labels[rows]))
+    if small:
         raise DataError(
-            f"{folder}: {len(small):,} classes have too few images to be split into train, val and test: {named}. "
-            f"Remove them from {dataset.class_list}."
+            f"{folder}: {len(small):,} classes have too few images to be split into train, val and test: "
+            f"{list_some(small)}. Remove them from {dataset.class_list}."
         )
-    rows = draw_fractions(images.labels, classes, fractions, dataset.split_seed)
     return Source(
         description=f"{TITLES[dataset.kind]}, {len(classes):,} classes from {folder}",
         folder=folder,
         classes=classes,
-        splits={name: images.take(rows[name]) for name in SPLITS},
-        problems=images.problems,
+        # What a split is made of is freed before the next, which counts with 15 million images.
+        splits={name: join(parts.pop(name)) for name in SPLITS},
+        problems=tuple(problems),
         part=_describe_part(dataset.kind, len(classes)),
     )
 
@@ -112,14 +121,15 @@ def _look_into(path: Path, folder: Path) -> list[InnerTar]:
     return [InnerTar(path, match[1], "", 0, path.stat().st_size)]
 
 
-def _list_classes(folder: Path, classes: tuple[str, ...], tars: list[InnerTar]) -> Listing:
-    """The images of all classes in canonical order."""
-    chunks, pieces = [], []
+def _list_classes(folder: Path, classes: tuple[str, ...], tars: list[InnerTar]) -> Iterator[tuple[int, Listing]]:
+    """The images of some hundred classes after another, in canonical order; labels count from the first of them.
+
+    Thousands of small tables at once would leave the heap in shreds.
+    """
+    pieces: list[Listing] = []
     for label, (wnid, found) in enumerate(walk_inner_tars(tars, folder, f"{folder}, {len(classes):,} classes")):
         images = arrange_train(found, (wnid,), prefix="", official_names=False)
-        pieces.append(images.put(label=label))
-        # Thousands of small tables at once would leave the heap in shreds.
+        pieces.append(images.put(label=len(pieces)))
         if len(pieces) == CHUNK_CLASSES or wnid == classes[-1]:
-            chunks.append(join(pieces))
+            yield label + 1 - len(pieces), join(pieces)
             pieces = []
-    return join(chunks)
