@@ -147,8 +147,8 @@ def base_on(config: Config, dataset_name: str | None, source: str) -> Sections:
 
 
 def lay_over(base: Model, delta: dict[str, Any], where: str) -> Model:
-    """A section with a delta laid over it; raises ConfigError for every mistake, of which each is in the delta, and so
-    `where` that is written."""
+    """`base` with a delta, which is written at `where`, laid over it. Raises ConfigError for every mistake in the
+    delta."""
     with located(where):
         merged = merge(base.model_dump(), delta)
     return validate(type(base), merged, where)

@@ -15,9 +15,9 @@ from pydantic_core import ErrorDetails
 
 from alexnet2012.errors import ConfigError
 
-# Defaults that were others when their settings were introduced, by section: {"LRNConfig": {"n": 5}}. Hashes of runs and
+# Earlier defaults of settings whose default has changed, by section: {"LRNConfig": {"n": 5}}. Hashes of runs and
 # identities of datasets leave out what a setting was introduced with, so a new setting changes no older hash and a
-# changed default does. tests/unit/config/test_introduced.py finds each default that needs an entry; none does so far.
+# changed default does. tests/unit/config/test_hashes.py finds each default that needs an entry; none does so far.
 CHANGED_DEFAULTS: dict[str, dict[str, Any]] = {}
 
 

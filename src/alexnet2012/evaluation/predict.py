@@ -96,7 +96,7 @@ def predict_ten_crops(
 ) -> Predictions:
     """The predictions of `net` for every image of a split (§4.1), `batch` images at a time.
 
-    `mean_crop` as in NetConfig.     Raises DataError unless exactly the split's images were seen.
+    `mean_crop` as in NetConfig. Raises DataError unless exactly the split's images were seen.
     """
     crops = ten_crops(dataset.size_px, crop_px)
     data, classes = dataset.split(split), len(dataset.classes)

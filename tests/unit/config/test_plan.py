@@ -24,7 +24,8 @@ def test_the_rehearsal_plans_seven_trainings_and_one_average_and_lists_every_fol
     assert planned(found) == [*(("cnn", seed) for seed in range(5)), ("one-gpu", 0), ("cnn-two-devices", 0)]
     assert [run.runtime.gpus_per_training for run in found.runs] == [1] * 6 + [2]
     assert [run.seed for run in found.ensembles[0].members] == [0, 1, 2, 3, 4]
-    assert found.runs[0].training.schedule.epochs == [3, 1]
+    schedule = found.runs[0].training.schedule
+    assert (schedule.epochs, schedule.drops, schedule.max_epochs) == ([3, 1], 1, 4)
     assert found.runs[0].net.conv2.model_dump() == {"kernels": 48, "kernel_px": 5, "stride": 1, "pad": 2}
     assert (found.runs[5].net.towers, found.runs[5].net.halved) == (1, ["conv1", "conv2", "conv3", "conv4"])
 

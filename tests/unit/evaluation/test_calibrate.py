@@ -171,7 +171,19 @@ def weights(tmp_path_factory):
 
 def run(tmp_path, *options: str) -> int:
     arguments = ["calibrate", "imagenet", str(tmp_path / "out" / "imagenet.json"), "--data", str(tmp_path / "data")]
-    return cli.main([*arguments, *options])
+    return cli.main([*arguments, *map(str, options)])
+
+
+@pytest.fixture
+def refused(tmp_path, capsys):
+    """What the command line says when it refuses; it must not have written anything."""
+
+    def refuse(*options) -> str:
+        assert run(tmp_path, *options) == 1
+        assert not (tmp_path / "out").exists()
+        return capsys.readouterr().err
+
+    return refuse
 
 
 def test_the_command_line_writes_a_record_when_the_errors_are_known(tmp_path, edition, weights, monkeypatch, capsys):
@@ -197,13 +209,11 @@ def test_the_command_line_writes_a_record_when_the_errors_are_known(tmp_path, ed
     }
 
 
-def test_the_command_line_writes_nothing_when_they_are_not(tmp_path, edition, weights, capsys):
+def test_the_command_line_writes_nothing_when_they_are_not(edition, weights, refused):
     np.save(edition.folder / "val" / "labels.npy", np.array([7, 3, 4, 500]))
-    assert run(tmp_path, "--weights", str(weights)) == 1
-    printed = capsys.readouterr().err
+    printed = refused("--weights", weights)
     assert "errs on 75.000 / 50.000 % (top-1 / top-5), but is known to err on 43.478 / 20.934 %" in printed
     assert "a difference of +31.522 / +29.066 points" in printed
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -214,27 +224,26 @@ def test_the_command_line_writes_nothing_when_they_are_not(tmp_path, edition, we
         ({"kind": "imagefolder"}, "is of kind imagefolder"),
     ],
 )
-def test_data_on_which_nothing_is_known_are_refused(tmp_path, edition, weights, capsys, changes, message):
+def test_data_on_which_nothing_is_known_are_refused(edition, weights, refused, changes, message):
     write_manifest(replace(edition, **changes))
-    assert run(tmp_path, "--weights", str(weights)) == 1
-    assert message in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    assert message in refused("--weights", weights)
 
 
-def test_missing_weights_are_never_fetched_unasked(tmp_path, edition, monkeypatch, capsys):
-    def fail(*arguments, **options):
-        raise AssertionError("nothing may be fetched")
+def test_missing_weights_are_never_fetched_unasked_and_a_fetch_that_fails_says_why(
+    tmp_path, edition, monkeypatch, refused
+):
+    def fail(url, path, hash_prefix):
+        raise OSError("no route to host")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
-    assert run(tmp_path) == 1
-    printed = capsys.readouterr().err
+    printed = refused()
     assert f"not in {tmp_path}/cache/hub/checkpoints/alexnet-owt-7be5be79.pth; give their file" in printed
-    assert "with --download once" in printed
-    assert run(tmp_path, "--weights", str(tmp_path / "none.pth")) == 1
-    assert "none.pth" in capsys.readouterr().err
+    assert "with --download once" in printed and "no route" not in printed
+    assert "none.pth" in refused("--weights", tmp_path / "none.pth")
+    assert "could not be fetched (no route to host); give a file with --weights" in refused("--download")
 
 
-def test_weights_are_fetched_once_when_asked_to(tmp_path, edition, weights, monkeypatch, capsys):
+def test_weights_are_fetched_once_when_asked_to(tmp_path, edition, weights, monkeypatch):
     asked = []
 
     def fetch(url, path, hash_prefix):
@@ -243,26 +252,15 @@ def test_weights_are_fetched_once_when_asked_to(tmp_path, edition, weights, monk
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
     monkeypatch.setattr(calibrating, "TOLERANCE", 1.0)
-    assert run(tmp_path, "--download") == 0
-    assert run(tmp_path, "--download") == 0
+    assert run(tmp_path, "--download") == run(tmp_path, "--download") == 0
     assert asked == [("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", "7be5be79")]
 
 
-def test_a_fetch_that_fails_says_why(tmp_path, edition, monkeypatch, capsys):
-    def fail(url, path, hash_prefix):
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
-    assert run(tmp_path, "--download") == 1
-    assert "could not be fetched (no route to host); give a file with --weights" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("content", [b"", b"no weights", "other"])
-def test_what_are_no_weights_of_this_net_is_refused(tmp_path, edition, capsys, content):
+@pytest.mark.parametrize("content", [b"", b"no weights", {"fc8.weight": torch.zeros(2)}])
+def test_what_are_no_weights_of_this_net_is_refused(tmp_path, edition, refused, content):
     path = tmp_path / "weights.pth"
-    if content == "other":
-        torch.save({"fc8.weight": torch.zeros(2)}, path)
-    else:
+    if isinstance(content, bytes):
         path.write_bytes(content)
-    assert run(tmp_path, "--weights", str(path)) == 1
-    assert "weights.pth does not hold the weights of torchvision's AlexNet" in capsys.readouterr().err
+    else:
+        torch.save(content, path)
+    assert "weights.pth does not hold the weights of torchvision's AlexNet" in refused("--weights", path)

@@ -63,20 +63,6 @@ def test_a_tie_counts_against_the_net_wherever_the_label_stands():
     assert (rank_truth(probabilities, np.array([0, 1, 2])) >= 2).tolist() == [False, False, True]
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_probabilities_that_are_not_finite_are_refused(bad):
-    probabilities = BY_HAND.copy()
-    probabilities[3, 6] = bad
-    with pytest.raises(RecordError, match="rows 0..4 hold probabilities that are not finite"):
-        rank_truth(probabilities, LABELS)
-
-
-@pytest.mark.parametrize("labels", [4, 6])
-def test_another_number_of_labels_is_refused(labels):
-    with pytest.raises(RecordError, match=f"5 rows of probabilities for {labels} labels"):
-        rank_truth(BY_HAND, np.zeros(labels, dtype=np.int64))
-
-
 @pytest.mark.parametrize("rows", [1, 3, 4, 8, 9])
 def test_chunks_change_nothing(monkeypatch, tmp_path, rows):
     generator = np.random.default_rng(0)
@@ -91,23 +77,29 @@ def test_chunks_change_nothing(monkeypatch, tmp_path, rows):
     assert 0 < sum(rank >= 3 for rank in ranks) < 8
 
 
-def test_the_refusal_names_the_rows_of_the_last_chunk(monkeypatch):
-    monkeypatch.setattr(metrics, "CHUNK_VALUES", 14)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("chunk", "rows"), [(2**18, "0..4"), (14, "4..4")])
+def test_probabilities_that_are_not_finite_are_refused_with_their_rows(monkeypatch, bad, chunk, rows):
+    monkeypatch.setattr(metrics, "CHUNK_VALUES", chunk)
     probabilities = BY_HAND.copy()
-    probabilities[4, 0] = np.nan
-    with pytest.raises(RecordError, match=r"rows 4\.\.4 hold"):
+    probabilities[4, 6] = bad
+    with pytest.raises(RecordError, match=f"rows {rows} hold probabilities that are not finite"):
         rank_truth(probabilities, LABELS)
 
 
-@pytest.mark.parametrize("label", [-1, 7])
-def test_a_label_that_is_no_class_is_refused(label):
-    with pytest.raises(RecordError, match=f"labels from .*{label}.* do not fit 7 classes"):
-        rank_truth(BY_HAND, np.array([0, 1, 2, 5, label]))
-
-
-def test_no_images_are_refused():
-    with pytest.raises(RecordError, match="no images"):
-        error(BY_HAND[:0], LABELS[:0], 1)
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, 2, 5], "5 rows of probabilities for 4 labels"),
+        ([0, 1, 2, 5, 6, 0], "5 rows of probabilities for 6 labels"),
+        ([0, 1, 2, 5, -1], "labels from -1 to 5 do not fit 7 classes"),
+        ([0, 1, 2, 5, 7], "labels from 0 to 7 do not fit 7 classes"),
+        ([], "no images"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels, message):
+    with pytest.raises(RecordError, match=message):
+        rank_truth(BY_HAND, np.array(labels, dtype=np.int64))
 
 
 REFERENCES = Path(__file__).parents[3] / "results" / "reference"

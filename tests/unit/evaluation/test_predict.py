@@ -32,6 +32,18 @@ class LinearNet(nn.Module):
         return images.flatten(1) @ self.weight.T
 
 
+class Says(nn.Module):
+    """Gives all images of a batch the next of these answers."""
+
+    def __init__(self, answers: list[list[float]]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.answers = iter(answers)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([next(self.answers)] * len(images))
+
+
 @pytest.fixture
 def dataset(tmp_path):
     return write_dataset(tmp_path / "data", {"train": 2, "val": IMAGES, "test": 2}, SIZE, CLASSES)
@@ -59,6 +71,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def test_the_softmax_is_averaged_over_ten_crops(dataset, batch):
     net = LinearNet()
     found = predict_ten_crops(net, dataset, "val", CROP, batch)
+    shown = [min(batch, IMAGES - start) for start in range(0, IMAGES, batch)]
+    assert net.shown == [images for images in shown for _ in range(10)]  # the last batch too
     logits = logits_by_hand(net, dataset, "val")
     for probabilities in (found.ten_crop, found.centre):
         assert (probabilities.shape, probabilities.dtype) == ((IMAGES, CLASSES), np.float32)
@@ -69,27 +83,9 @@ def test_the_softmax_is_averaged_over_ten_crops(dataset, batch):
     assert np.abs(softmax(logits.mean(axis=0)) - found.ten_crop).max() > 0.05
 
 
-def test_every_image_is_shown_ten_times_the_last_batch_too(dataset):
-    net = LinearNet()
-    predict_ten_crops(net, dataset, "val", CROP, 3)
-    assert net.shown == [3] * 10 + [3] * 10 + [1] * 10
-
-
 def test_averages_worked_by_hand(dataset):
-    class TwoAnswers(nn.Module):
-        """Logits (log 3, 0) for the first crop, (0, log 7) for the nine others."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.zeros(1))
-            self.calls = 0
-
-        def forward(self, images):
-            self.calls += 1
-            row = [math.log(3), 0.0] if self.calls == 1 else [0.0, math.log(7)]
-            return torch.tensor([[*row, -math.inf]] * len(images))
-
-    found = predict_ten_crops(TwoAnswers(), dataset, "val", CROP, IMAGES)
+    answers = [[math.log(3), 0.0, -math.inf], *[[0.0, math.log(7), -math.inf]] * 9]  # to the ten crops
+    found = predict_ten_crops(Says(answers), dataset, "val", CROP, IMAGES)
     # (0.75 + 9 * 0.125) / 10 and (0.25 + 9 * 0.875) / 10
     np.testing.assert_allclose(found.ten_crop, [[0.1875, 0.8125, 0]] * IMAGES, rtol=1e-6)
     np.testing.assert_allclose(found.centre, [[0.125, 0.875, 0]] * IMAGES, rtol=1e-6)
@@ -119,22 +115,16 @@ def test_of_too_many_probabilities_only_the_ranks_are_kept(dataset, monkeypatch)
     assert ranked.errors_by_crops == whole.errors_by_crops
 
 
-def test_the_centre_of_the_ten_equals_a_pass_of_its_own(dataset):
-    net = LinearNet()
-    ten = predict_ten_crops(net, dataset, "val", CROP, 3)
-    alone, _ = measure_centre(net, dataset, "val", np.arange(IMAGES), CROP, 3)
-    assert np.array_equal(ten.centre, alone)
-    assert not np.allclose(ten.centre, ten.ten_crop, atol=0.01)
-
-
 @pytest.mark.parametrize("training", [True, False])
-def test_the_net_is_left_in_the_mode_it_was_in(dataset, training):
+def test_a_pass_over_the_centre_alone_is_that_of_the_ten_and_leaves_the_nets_mode(dataset, training):
     net = LinearNet().train(training)
-    predict_ten_crops(net, dataset, "val", CROP, 3)
+    ten = predict_ten_crops(net, dataset, "val", CROP, 3)
     assert net.training is training
-    measure_centre(net, dataset, "val", np.arange(IMAGES), CROP, 3)
+    alone, _ = measure_centre(net, dataset, "val", np.arange(IMAGES), CROP, 3)
     assert net.training is training
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+    assert np.array_equal(ten.centre, alone)
+    assert not np.allclose(ten.centre, ten.ten_crop, atol=0.01)
 
 
 def test_a_pass_that_is_given_up_leaves_neither_evaluation_nor_inference_mode(dataset):
@@ -162,20 +152,13 @@ def test_the_loss_of_the_centre_by_hand(dataset):
 
 
 def test_a_probability_of_zero_leaves_the_loss_finite(dataset):
-    class Certain(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.zeros(1))
-
-        def forward(self, images):
-            return torch.tensor([[1000.0, 0.0, 0.0]] * len(images))
-
+    certain = Says([[1000.0, 0.0, 0.0]] * 100)
     labels = np.load(dataset.folder / "val" / "labels.npy")
     wrong, right = np.flatnonzero(labels != 0), np.flatnonzero(labels == 0)
     assert len(wrong) and len(right)
     # The smallest normal float32 is 2^-126: 126 * ln 2 = 87.3365 nats.
-    assert measure_centre(Certain(), dataset, "val", wrong, CROP, 3)[1] == pytest.approx(126 * math.log(2), rel=1e-12)
-    assert measure_centre(Certain(), dataset, "val", right, CROP, 3)[1] == 0
+    assert measure_centre(certain, dataset, "val", wrong, CROP, 3)[1] == pytest.approx(126 * math.log(2), rel=1e-12)
+    assert measure_centre(certain, dataset, "val", right, CROP, 3)[1] == 0
 
 
 def test_parts_come_in_the_order_of_the_rows(dataset):

@@ -40,15 +40,6 @@ def test_one_net_has_the_published_wilson_interval(wrong, images, low, high):
     assert estimate.method == f"Wilson over {images} images"
 
 
-def test_wilson_by_its_formula():
-    n, p, z = 10_000, 0.1234, 1.959963984540054
-    centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    estimate = estimate_error([mistakes(1234, n)])
-    assert estimate.low == pytest.approx((centre - half) / (1 + z * z / n), rel=1e-9)
-    assert estimate.high == pytest.approx((centre + half) / (1 + z * z / n), rel=1e-9)
-    assert estimate.method == "Wilson over 10,000 images"
-
-
 def test_an_error_over_seeds_is_of_crossed_random_effects():
     """Three nets, four images. Errors 1/2, 1/2, 1/4; the images' means 1, 2/3, 0, 0.
 
