@@ -10,7 +10,8 @@ from alexnet2012.reporting.benchmark_results import Benchmark, Benchmarks, Compa
 from alexnet2012.reporting.cells import ABSENT
 from alexnet2012.reporting.provenance_note import describe_commit
 from alexnet2012.reporting.tables import grid, page
-from alexnet2012.tracking import TrackingIds, log_benchmarks
+from alexnet2012.tracking.publish import BENCHMARKS, publish
+from alexnet2012.tracking.store import TrackingIds
 
 NOT_MEASURED = "not measured"  # a note says why
 ENVIRONMENTS = (
@@ -24,15 +25,16 @@ TOY = "**Toy sizes**: these numbers prove that the benchmarks run, and say nothi
 def publish_benchmarks(raw: Path, folder: Path, tracking: Path | None) -> list[Path]:
     """From pytest-benchmark's `raw` JSON write `folder`/tables/benchmarks.md and `folder`/benchmarks.json, their paths.
 
-    With `tracking`, the file that `track` wrote, the values are logged to MLflow too. Raises RecordError when `raw` is
-    unreadable or holds none of our results.
+    With `tracking`, the file that `track` wrote, the values are published in MLflow too. Raises RecordError when `raw`
+    is unreadable or holds none of our results.
     """
     found = read_benchmarks(raw)
     table, results = folder / "tables" / "benchmarks.md", folder / "benchmarks.json"
     write_text(table, render_benchmarks(found, folder.name))
     write_json(results, asdict(found))
     if tracking is not None:
-        log_benchmarks(TrackingIds.load(tracking), found.provenance, list_values(found), folder / "benchmarks")
+        write_json(folder / BENCHMARKS, {"provenance": found.provenance, "values": list_values(found)})
+        publish(TrackingIds.load(tracking), [])
     return [table, results]
 
 

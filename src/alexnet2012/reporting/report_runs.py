@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from alexnet2012.reporting.net import Net
 from alexnet2012.reporting.results import Results
-from alexnet2012.tracking import TrackingIds, page_address
+from alexnet2012.tracking.browser import page_address
+from alexnet2012.tracking.store import TrackingIds
 
 LOCAL_BROWSER = "http://127.0.0.1:5000"  # where `alexnet2012 ui` listens
 
