@@ -241,13 +241,17 @@ def test_a_damaged_note_of_the_run_ends_no_training(ids, folder, capsys):
     assert "run.json is not JSON" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("damaged", ["record.json", "history.parquet", "config.yaml", "state/run.json"])
-def test_a_damaged_result_does_not_hold_up_the_next(ids, client, capsys, damaged):
+@pytest.mark.parametrize(
+    ("damaged", "content"),
+    [(name, "{") for name in ("record.json", "history.parquet", "config.yaml", "state/run.json")]
+    + [("record.json", "{}")],
+)
+def test_a_damaged_result_does_not_hold_up_the_next(ids, client, capsys, damaged, content):
     first, second = begin_net(ids, 0), begin_net(ids, 1)
     for folder in (first, second):
         finish_net(folder, make_history(1))
     (first / damaged).parent.mkdir(exist_ok=True)
-    (first / damaged).write_text("{", encoding="utf-8")
+    (first / damaged).write_text(content, encoding="utf-8")
 
     assert publish(ids, [])
     assert [run.info.run_name for run in children(client, ids)] == ["cnn-seed1"]

@@ -95,7 +95,7 @@ def close_killed(store: Store, root: Path) -> None:
     for path in root.glob("runs/**/run.json"):
         with refusals_dropped(path):
             note = read_json(path)
-            if note["run_id"] in running and note["host"] == socket.gethostname():
+            if note["run_id"] in running and note.get("host") == socket.gethostname():
                 with locked(path.with_name("lock"), 0.0):
                     store.client.set_terminated(note["run_id"], "KILLED")
 
@@ -158,7 +158,7 @@ def refusals_dropped(what: Path) -> Iterator[None]:
         yield
     except LockTaken:
         pass
-    except (AlexNet2012Error, FileNotFoundError, PermissionError) as error:
+    except (AlexNet2012Error, FileNotFoundError, PermissionError, KeyError) as error:
         warn(f"{what} is left out: {error}")
     except MlflowException as error:
         if error.error_code != "INVALID_PARAMETER_VALUE":
