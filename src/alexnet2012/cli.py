@@ -9,16 +9,15 @@ from pathlib import Path
 
 from alexnet2012.errors import AlexNet2012Error, Interrupted
 from alexnet2012.verbs import evaluation, planning, reading, training
+from alexnet2012.verbs.arguments import Verb
 
 # In the order of the help.
-VERBS = (
-    *(planning.run_describe, planning.run_plan, planning.run_track, planning.run_prepare),
-    *(training.run_train, training.run_train_baseline),
-    *(evaluation.run_predict, evaluation.run_predict_baseline, evaluation.run_average),
-    *(evaluation.run_analyse, evaluation.run_classify, evaluation.run_calibrate),
-    *(reading.run_tables, reading.run_figures, reading.run_report, reading.run_cards, reading.run_publish),
-    *(reading.run_benchmarks, reading.run_reference, reading.run_show, reading.run_compare, reading.run_ui),
-)
+VERBS = [
+    each
+    for module in (planning, training, evaluation, reading)
+    for each in vars(module).values()
+    if isinstance(each, Verb)
+]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,12 +14,16 @@ from types import SimpleNamespace
 import logging_process as content
 import pytest
 import tiny_training
+import tracked_net
+import yaml
 from losing_proxy import losing_proxy
 from tracking_server import Postgres, TrackingServer, wait_for, what_is_missing
 
 from alexnet2012.config.schema import read_run
-from alexnet2012.tracking import TrackingIds, initialise, log_tables, store
-from alexnet2012.training.record import flatten
+from alexnet2012.tracking import store
+from alexnet2012.tracking.contents import flatten
+from alexnet2012.tracking.publish import publish
+from alexnet2012.tracking.store import TrackingIds, initialise
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(what_is_missing()), reason=what_is_missing() or "")]
 
@@ -74,6 +78,8 @@ def start(tmp_path) -> Iterator:
         started.append(
             subprocess.Popen(
                 [sys.executable, content.__file__, *arguments],
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 encoding="utf-8",
@@ -113,30 +119,30 @@ def test_servers_killed_in_the_middle_lose_and_double_nothing(servers, client, s
     results, gates = tmp_path / "results", tmp_path / "gates"
     run_cli(tmp_path, "track", "outage", "results/tracking.json")
     processes = [start(results, "outage", number, 0.5 if number % 2 else 3600.0, "job") for number in range(PROCESSES)]
-    boxes = [content.run_folder(results, "outage", number) / "state" for number in range(PROCESSES)]
     let_all_begin(processes, gates)
-    wait_for(lambda: all(sent(box) >= 5 for box in boxes), "all to have sent three epochs")
+    wait_for(lambda: min(sent(servers, "outage")) >= 3, "all to have sent three epochs")
 
     servers.mlflow.kill()
     servers.postgres.crash()
-    reached = [sent(box) for box in boxes]
-    wait_for(lambda: all(logged(box) >= reached[k] + 5 for k, box in enumerate(boxes)), "all to go on without servers")
-    assert max(sent(box) - reached[k] for k, box in enumerate(boxes)) <= 1  # sent, but not yet noted
+    reached = trained(gates)
+    wait_for(lambda: min(map(int.__sub__, trained(gates), reached)) >= 5, "all to go on without servers")
     servers.postgres.start()
     servers.mlflow.start()
-    wait_for(lambda: all(sent(box) >= reached[k] + 5 for k, box in enumerate(boxes) if k % 2), "some to catch up")
+    wait_for(lambda: min(map(int.__sub__, sent(servers, "outage")[1::2], reached[1::2])) >= 5, "some to catch up")
     (gates / "enough").touch()
 
     done = [finish(process) for process in processes]
     assert all(errors.count("cannot reach the store now") == len(errors.splitlines()) == 1 for _, errors in done)
     assert max(report["longest_s"] for report, _ in done) < LONGEST_WAIT_S
-    assert all(sent(box) < logged(box) for box in boxes)  # results wait for the tables, after trainings that caught up
+    epochs = [report["epochs"] for report, _ in done]
+    assert [count == each for count, each in zip(sent(servers, "outage"), epochs, strict=True)] == [False, True] * 4
 
     (results / "table1.md").write_text(content.TABLE, encoding="utf-8")
-    publish = ["publish", "results/table1.md", "--tracking", "results/tracking.json", "--output", "published.txt"]
-    run_cli(tmp_path, *publish)
-    assert (tmp_path / "published.txt").read_text(encoding="utf-8") == "sent\n"
-    assert_runs(servers, client, "outage", {number: report["epochs"] for number, (report, _) in enumerate(done)})
+    publishing = ["publish", "results/table1.md", "--tracking", "results/tracking.json", "--output", "published.txt"]
+    for _ in range(2):
+        run_cli(tmp_path, *publishing)
+        assert (tmp_path / "published.txt").read_text(encoding="utf-8") == "sent\n"
+        assert_runs(servers, client, "outage", dict(enumerate(epochs)))
 
 
 def test_answers_that_are_lost_double_nothing(servers, client, tmp_path, monkeypatch):
@@ -152,10 +158,27 @@ def test_answers_that_are_lost_double_nothing(servers, client, tmp_path, monkeyp
             gates = tmp_path / f"gates{number}"
             gates.mkdir()
             (gates / "enough").touch()
-            epochs[number], _ = content.log_a_training(tmp_path / "results", ids, number, gates)
-        wait_for(lambda: log_tables(ids, []), "everything to be sent")
+            epochs[number], _ = content.log_a_training(ids, number, gates)
+        wait_for(lambda: publish(ids, []), "everything to be published")
     assert {"mlflow/runs/create", "mlflow/runs/log-batch", "mlflow/experiments/get-by-name"} <= proxy.lost.keys()
     assert_runs(servers, client, "lossy", epochs)
+
+
+def test_four_machines_that_publish_at_once_what_they_trained_alone(servers, client, tmp_path):
+    """Without live metrics, in one results folder that all of them see: each net once, and each of its values."""
+    ids = TrackingIds(servers.mlflow.uri, None, None, "shared", str(tmp_path / "results"))
+    ids.save(tmp_path / "tracking.json")
+    for number in range(4):
+        folder = tracked_net.begin_net(ids, number)
+        tracked_net.finish_net(folder, tracked_net.make_history(6, number))
+        tracked_net.predict(ids, folder, "test", number + 0.25)
+    table = tmp_path / "table1.md"
+    table.write_text(content.TABLE, encoding="utf-8")
+    arguments = ["publish", str(table), "--tracking", "tracking.json", "--output"]
+    processes = [subprocess.Popen([CLI, *arguments, f"published{k}.txt"], cwd=tmp_path) for k in range(4)]
+    assert [process.wait(timeout=PROCESS_S) for process in processes] == [0] * 4
+    run_cli(tmp_path, *arguments, "published.txt")
+    assert_runs(servers, client, "shared", dict.fromkeys(range(4), 6))
 
 
 def test_a_training_killed_and_resumed_is_one_run(servers, client, tmp_path):
@@ -166,7 +189,7 @@ def test_a_training_killed_and_resumed_is_one_run(servers, client, tmp_path):
     folder = tiny_training.write_run(tmp_path, "seed1")
     for driver, code in ((DIES_AFTER_EPOCH_3, -9), ("", 0)):
         assert training_ended(tiny_training.start(folder, driver=driver, store=servers.mlflow.uri)) == code
-    assert log_tables(ids, [])
+    assert publish(ids, [])
 
     (run,) = children(client, "tiny")[1]
     assert run.data.tags["seed"] == "1" and run.info.status == "FINISHED"
@@ -180,29 +203,29 @@ def test_a_training_killed_and_resumed_is_one_run(servers, client, tmp_path):
 
 DIES_AFTER_EPOCH_3 = """
 import os, signal, sys
-from alexnet2012.tracking import RunLog
-log_metrics = RunLog.metrics
-def metrics(self, step, values):
-    log_metrics(self, step, values)
-    if step == 3:
+from alexnet2012.tracking.publish import LiveRun
+send = LiveRun.update
+def update(self, history):
+    send(self, history)
+    if len(history) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-RunLog.metrics = metrics
+LiveRun.update = update
 """
 
 
 def assert_runs(servers, client, configuration: str, epochs: dict[int, int]):
     """The store holds exactly these runs of the configuration, each with its own and each value once; the parent."""
     parent, runs = children(client, configuration)
-    assert [run.info.run_name for run in runs] == [content.run_name(number) for number in sorted(epochs)]
+    assert [run.info.run_name for run in runs] == [f"cnn-seed{number}" for number in sorted(epochs)]
     for run, number in zip(runs, sorted(epochs), strict=True):
         assert run.info.status == "FINISHED"
-        assert run.data.params == {key: str(value) for key, value in content.params(number).items()}
-        assert content.tags(number).items() <= run.data.tags.items()
+        assert (run.data.params["net.fc_neurons"], run.data.tags["seed"]) == ("4096", str(number))
         assert metrics_in(servers, run.info.run_id) == content.metrics_of(number, epochs[number])
-        assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["config.yaml"]
+        files = [file.path for file in client.list_artifacts(run.info.run_id)]
+        assert sorted(files) == ["config.yaml", "history.parquet"]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(client.download_artifacts(run.info.run_id, "config.yaml", folder))
-            assert path.read_text(encoding="utf-8") == content.settings_file(number)
+            assert yaml.safe_load(path.read_text(encoding="utf-8"))["seed"] == number
     return parent
 
 
@@ -250,9 +273,16 @@ def run_cli(folder: Path, *arguments: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def sent(box: Path) -> int:
-    return json.loads((box / "run.json").read_text(encoding="utf-8"))["sent"] if (box / "run.json").exists() else 0
+def trained(gates: Path) -> list[int]:
+    """The number of epochs that each process has trained."""
+    return [int((gates / f"epochs-{number}").read_text(encoding="utf-8")) for number in range(PROCESSES)]
 
 
-def logged(box: Path) -> int:
-    return len((box / "tracking.jsonl").read_bytes().splitlines())
+def sent(servers, configuration: str) -> list[int]:
+    """The number of epochs that the database has of each process's run."""
+    counts = servers.postgres.query(
+        "SELECT runs.name, COUNT(DISTINCT step) FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid "
+        "LEFT JOIN metrics ON metrics.run_uuid = runs.run_uuid AND step > 0 "
+        f"WHERE tags.key = 'alexnet2012.state_folder' AND tags.value LIKE '%/{configuration}/%' GROUP BY runs.name"
+    )
+    return [dict(counts).get(f"cnn-seed{number}", 0) for number in range(PROCESSES)]

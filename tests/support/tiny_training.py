@@ -22,8 +22,9 @@ from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.data.prepare import prepare
 from alexnet2012.files import file_digest
 from alexnet2012.fingerprint import fingerprint
-from alexnet2012.tracking import RunLog, TrackingIds
 from alexnet2012.tracking import store as tracking_store
+from alexnet2012.tracking.publish import LiveRun
+from alexnet2012.tracking.store import TrackingIds
 from alexnet2012.training.checkpoint import list_checkpoints
 from alexnet2012.training.record import Recorder
 from alexnet2012.training.train import train
@@ -94,8 +95,8 @@ def stay_offline(patch) -> None:
 
 def train_here(folder: Path, codes: list[str] | None = None, **how) -> None:
     """`alexnet2012 train` in this process; the root of `folder` is its parent, `how` what else `train` takes."""
-    log = RunLog(folder / "state", TrackingIds.load(folder.parent / "tracking.json"), folder.name)
-    with Recorder(folder, log) as recorder:
+    live = LiveRun(folder, TrackingIds.load(folder.parent / "tracking.json"))
+    with Recorder(folder, live) as recorder:
         train(folder, folder.parent / "data", recorder, codes or [fingerprint("train")], **how)
 
 

@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 from chromium import needs_chromium, rendered
 from ports import free_port
+from tracked_net import begin_net, finish_net, make_history
 
 from alexnet2012.files import read_json
 from alexnet2012.reporting.page_parts import RunBrowser, read_store
-from alexnet2012.tracking import RunLog, TrackingIds, initialise, serve
+from alexnet2012.tracking.browser import serve
+from alexnet2012.tracking.publish import publish
+from alexnet2012.tracking.store import TrackingIds, initialise
 
 START_S = 180
 LANGUAGE_MODELS = "Evaluation runs"  # an entry of MLflow's menu for language models, and of no other
@@ -31,9 +34,8 @@ def checkout(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         ids = initialise("tiny", folder / "results")
-        log = RunLog(folder / "results/tiny/seed0/state", ids, "cnn-seed0")
-        log.start({"seed": 0})
-        log.finish({"val_top1_error": 0.25})
+        finish_net(begin_net(ids), make_history(3))
+        assert publish(ids, [])
     ids.save(folder / "tracking.json")
     return folder
 
@@ -78,7 +80,8 @@ def test_without_the_workflow_type_no_run_would_be_seen(printed, tmp_path):
 
 def test_the_report_links_the_same_list_and_the_page_of_a_run(printed, linked, checkout, tmp_path):
     assert linked.runs == printed
-    run_id = read_json(checkout / "results/tiny/seed0/state/run.json")["run_id"]
+    (note,) = checkout.glob("results/tiny/runs/**/run.json")
+    run_id = read_json(note)["run_id"]
     texts = texts_of(rendered(linked.run(run_id), tmp_path / "profile"))
     assert {"cnn-seed0", run_id, "val_top1_error"} <= texts
     assert LANGUAGE_MODELS not in texts

@@ -12,7 +12,7 @@ from fake_gpus import environment, refuse_to_wait, uuid_of
 
 from alexnet2012 import cli
 from alexnet2012.gpus import Card, leased
-from alexnet2012.tracking import TrackingIds
+from alexnet2012.tracking.store import TrackingIds
 
 RUN = {
     "name": "some",
@@ -26,8 +26,8 @@ RUN = {
 TWO = {"placement": "two-devices"}
 VERBS = {
     "train": ["train", "run", "--tracking", "t"],
-    "predict": ["predict", "run", "out", "--split", "val", "--tracking", "t"],
-    "submit": ["predict", "run", "out", "--split", "val", "--tracking", "t", "--submission"],
+    "predict": ["predict", "run", "out", "--split", "val"],
+    "submit": ["predict", "run", "out", "--split", "val", "--submission"],
     "analyse": ["analyse", "run", "out"],
     "calibrate": ["calibrate", "imagenet", "out"],
 }

@@ -30,7 +30,6 @@ rule predict_baseline:
         model=f"{RUN}/model.safetensors",
         record=f"{RUN}/record.json",
         manifest="data/{dataset}/manifest.json",
-        tracking=ancient(TRACKING),
     output:
         predicted(PREDICTIONS),
     log:
@@ -45,5 +44,4 @@ rule predict_baseline:
         run=subpath(input.model, parent=True),
         folder=subpath(output[0], parent=True),
     shell:
-        "alexnet2012 predict-baseline {params.run:q} {params.folder:q} --split {wildcards.split}"
-        " --tracking {input.tracking:q} > {log:q} 2>&1"
+        "alexnet2012 predict-baseline {params.run:q} {params.folder:q} --split {wildcards.split} > {log:q} 2>&1"

@@ -30,7 +30,6 @@ rule predict:
         model=f"{RUN}/model.safetensors",
         record=f"{RUN}/record.json",
         manifest="data/{dataset}/manifest.json",
-        tracking=ancient(TRACKING),
     output:
         predicted(PREDICTIONS),
     log:
@@ -49,7 +48,7 @@ rule predict:
         run=subpath(input.model, parent=True),
         folder=subpath(output[0], parent=True),
     shell:
-        "alexnet2012 predict {params.run:q} {params.folder:q} --split {wildcards.split} --tracking {input.tracking:q}"
+        "alexnet2012 predict {params.run:q} {params.folder:q} --split {wildcards.split}"
         " --gpus {resources.gpu} > {log:q} 2>&1"
 
 
@@ -86,7 +85,6 @@ rule average:
             for file in predicted(run.predictions, wildcards.split, ends=("-ten_crop.npy", "-centre.npy", ".json"))
         ],
         manifest="data/{dataset}/manifest.json",
-        tracking=ancient(TRACKING),
     output:
         predicted(AVERAGE),
     log:
@@ -100,4 +98,4 @@ rule average:
         folder=subpath(output[0], parent=True),
     shell:
         "alexnet2012 average {wildcards.ensemble:q} {params.folder:q} --members {params.members:q}"
-        " --split {wildcards.split} --tracking {input.tracking:q} > {log:q} 2>&1"
+        " --split {wildcards.split} > {log:q} 2>&1"

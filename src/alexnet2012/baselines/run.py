@@ -32,7 +32,8 @@ from alexnet2012.evaluation.predict import check_labels_public
 from alexnet2012.evaluation.trained import open_run, write_record
 from alexnet2012.files import SCHEMA, file_digest, read_json, replacing, write_json
 from alexnet2012.fingerprint import fingerprint
-from alexnet2012.tracking import RunLog, TrackingIds, log_results
+from alexnet2012.tracking.publish import LiveRun
+from alexnet2012.tracking.store import TrackingIds
 from alexnet2012.training.checkpoint import lock, set_aside
 
 WEIGHTS, IDENTITY = "model.safetensors", "identity.json"
@@ -84,9 +85,8 @@ def train_baseline(folder: Path, data_folder: Path, tracking_file: Path) -> None
     with lock(state):
         identity = {"code": fingerprint(run.training_stage), "config": run.hash8, "data": dataset.digest}
         keep_own(state, identity)
-        log = RunLog(state, TrackingIds.load(tracking_file), f"{run.variant}-seed{run.seed}")
-        log.start({"hash8": run.hash8, **run.net.model_dump()}, {"variant": run.variant, "seed": str(run.seed)})
-        log.artifact(folder / "config.yaml")
+        live = LiveRun(folder, TrackingIds.load(tracking_file), run.runtime.live_metrics)
+        live.update([])
         models = learn_models(run, packed, dataset, state)
         arrays = {
             f"{index}.{name}": each for index, model in enumerate(models) for name, each in arrays_of(model).items()
@@ -94,7 +94,6 @@ def train_baseline(folder: Path, data_folder: Path, tracking_file: Path) -> None
         with replacing(folder / WEIGHTS) as path:
             path.write_bytes(save(arrays))
         seconds = sum(read_json(each)["seconds"] for each in sorted(state.glob("*/seconds.json")))
-        log.finish({})
         write_json(
             folder / "record.json",
             {
@@ -120,9 +119,10 @@ def train_baseline(folder: Path, data_folder: Path, tracking_file: Path) -> None
                 "weights_sha256": file_digest(folder / WEIGHTS),
                 "identity": identity,
                 "provenance": asdict(made_by),
-                "mlflow_run_id": log.run_id,
+                "mlflow_run_id": live.run_id,
             },
         )
+        live.finish()
         for each in state.glob("[0-9]*-*"):
             shutil.rmtree(each, ignore_errors=True)
 
@@ -238,7 +238,7 @@ def load_models(run_folder: Path, config: BaselineConfig, size_px: int) -> list[
     return models
 
 
-def predict_baseline(run_folder: Path, split: str, output_folder: Path, data_folder: Path, tracking_file: Path) -> None:
+def predict_baseline(run_folder: Path, split: str, output_folder: Path, data_folder: Path) -> None:
     """The files of evaluation.predict.predict, of the mean of the classifiers' shares.
 
     A baseline sees the whole image and no crops: what stands for ten crops and for the centre is the same. Raises
@@ -260,13 +260,7 @@ def predict_baseline(run_folder: Path, split: str, output_folder: Path, data_fol
     details = {"seed": run.seed, "hash8": run.hash8, "weights_sha256": record["weights_sha256"]}
     details |= {"wall_time_s": round(time.monotonic() - started, 1), "mlflow_run_id": record["mlflow_run_id"]}
     both, machine = dict.fromkeys(CROPS, ranks), asdict(provenance.collect(1))
-    errors = write_record(output_folder, "prediction", run.variant, dataset, split, both, machine, details)
-    log_results(
-        run_folder / "state",
-        TrackingIds.load(tracking_file),
-        f"{run.variant}-seed{run.seed}",
-        {f"{split}_{k}_error": error for k, error in errors[CROPS[0]].items()},
-    )
+    write_record(output_folder, "prediction", run.variant, dataset, split, both, machine, details)
     for each in output_folder.glob(f".{split}-[0-9]*"):
         shutil.rmtree(each)
 

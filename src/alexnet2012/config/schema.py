@@ -104,7 +104,8 @@ class RuntimeConfig(Section):
     `checkpoint_every_s`: seconds between checkpoints. `evaluation_batch`: images per batch. `placement`: a whole net on
     one device, or one tower on each of two (§3.2). `accept_code`: fingerprint of other code whose checkpoints may be
     resumed. `too_few_devices`: what a training on two devices does if it has only one GPU. `deterministic`: a seed
-    gives the same bits on a GPU too, for one model of GPU and one version of torch.
+    gives the same bits on a GPU too, for one model of GPU and one version of torch. `live_metrics`: the run browser
+    shows a training while it lasts, and not only once it has ended.
     """
 
     checkpoint_every_s: float = Field(default=600.0, gt=0)
@@ -114,6 +115,7 @@ class RuntimeConfig(Section):
     accept_code: str | None = None
     too_few_devices: Literal["stop", "one-device"] = "stop"
     deterministic: bool = True
+    live_metrics: bool = True
 
     @property
     def gpus_per_training(self) -> int:

@@ -11,15 +11,12 @@ from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS, rank_truth
 from alexnet2012.evaluation.trained import write_record
 from alexnet2012.files import read_json, replacing
-from alexnet2012.tracking import TrackingIds, log_ensemble
 
 BLOCK_VALUES = 2**17  # a megabyte of sums: they stay in the cache while the members are added
 
 
-def average_members(
-    name: str, member_folders: list[Path], split: str, output_folder: Path, data_folder: Path, tracking_file: Path
-) -> None:
-    """Write the files of evaluation.predict.predict for the mean of the members' probabilities, and log its errors.
+def average_members(name: str, member_folders: list[Path], split: str, output_folder: Path, data_folder: Path) -> None:
+    """Write the files of evaluation.predict.predict for the mean of the members' probabilities.
 
     `member_folders` hold the members' predictions. Raises RecordError when they are of different data or images.
     """
@@ -43,14 +40,7 @@ def average_members(
     labels = dataset.split(split).labels
     stored = {crops: np.load(output_folder / f"{split}-{crops}.npy", mmap_mode="r") for crops in CROPS}
     ranks = {crops: rank_truth(each, labels) for crops, each in stored.items()}
-    errors = write_record(output_folder, "ensemble", name, dataset, split, ranks, made_by, details)
-    log_ensemble(
-        TrackingIds.load(tracking_file),
-        name,
-        members,
-        {f"{split}_{crops}_{k}_error": error for crops, each in errors.items() for k, error in each.items()},
-        output_folder,
-    )
+    write_record(output_folder, "ensemble", name, dataset, split, ranks, made_by, details)
 
 
 def average(members: list[Path], output: Path) -> None:

@@ -17,7 +17,6 @@ from alexnet2012.evaluation.crops import CENTRE, CENTRE_FIRST, centre_crop, pred
 from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth
 from alexnet2012.evaluation.trained import load_net, open_run, open_weights, read_inputs, write_record
 from alexnet2012.files import replacing, write_text
-from alexnet2012.tracking import TrackingIds, log_results
 
 LABELS = 5  # of a submission, and of an image file
 
@@ -38,8 +37,8 @@ class Predictions:
     errors_by_crops: list[float]
 
 
-def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path, tracking_file: Path) -> None:
-    """Write the net's predictions for a split into `output_folder`, and log its errors.
+def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path) -> None:
+    """Write the net's predictions for a split into `output_folder`.
 
     <split>-{ten_crop,centre}.npy hold the probabilities of Predictions, <split>-ranks.npz the ranks, and <split>.json,
     written last, errors and provenance. Raises RecordError when the weights are not those of the run's record or were
@@ -54,15 +53,7 @@ def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path
     details = {"seed": run.seed, "hash8": run.hash8, "weights_sha256": record["weights_sha256"]}
     details |= {"wall_time_s": round(wall_time_s, 1), "mlflow_run_id": record["mlflow_run_id"]}
     details["errors_by_crops"] = found.errors_by_crops
-    errors = write_record(
-        output_folder, "prediction", run.variant, dataset, split, found.ranks, asdict(made_by), details
-    )
-    log_results(
-        run_folder / "state",
-        TrackingIds.load(tracking_file),
-        f"{run.variant}-seed{run.seed}",
-        {f"{split}_{crops}_{k}_error": error for crops, each in errors.items() for k, error in each.items()},
-    )
+    write_record(output_folder, "prediction", run.variant, dataset, split, found.ranks, asdict(made_by), details)
 
 
 def submit(run_folder: Path, split: str, output_folder: Path, data_folder: Path) -> Path:

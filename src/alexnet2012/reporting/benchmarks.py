@@ -9,7 +9,8 @@ from alexnet2012.files import in_bytes, write_json, write_text
 from alexnet2012.reporting.benchmark_results import Benchmark, Benchmarks, Comparison, ContenderResult, read_benchmarks
 from alexnet2012.reporting.format import ABSENT, Bullets, Heading, Page, Table, to_markdown
 from alexnet2012.reporting.origin import describe_commit
-from alexnet2012.tracking import TrackingIds, log_benchmarks
+from alexnet2012.tracking.publish import BENCHMARKS, publish
+from alexnet2012.tracking.store import TrackingIds
 
 NOT_MEASURED = "not measured"  # a note says why
 ENVIRONMENTS = (
@@ -28,15 +29,16 @@ COMPARISONS = ["what", "ours", "against", "threads", "ours takes", "theirs takes
 def publish_benchmarks(raw: Path, folder: Path, tracking: Path | None) -> list[Path]:
     """From pytest-benchmark's `raw` JSON write `folder`/tables/benchmarks.md and `folder`/benchmarks.json, their paths.
 
-    With `tracking`, the file that `track` wrote, the values are logged to MLflow too. Raises RecordError when `raw` is
-    unreadable or holds none of our results.
+    With `tracking`, the file that `track` wrote, the values are published in MLflow too. Raises RecordError when `raw`
+    is unreadable or holds none of our results.
     """
     found = read_benchmarks(raw)
     table, results = folder / "tables" / "benchmarks.md", folder / "benchmarks.json"
     write_text(table, to_markdown(describe_benchmarks(found, folder.name)))
     write_json(results, asdict(found))
     if tracking is not None:
-        log_benchmarks(TrackingIds.load(tracking), found.provenance, list_values(found), folder / "benchmarks")
+        write_json(folder / BENCHMARKS, {"provenance": found.provenance, "values": list_values(found)})
+        publish(TrackingIds.load(tracking), [])
     return [table, results]
 
 

@@ -13,7 +13,8 @@ from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json
 from alexnet2012.reporting.nets import TrainedNet
 from alexnet2012.reporting.results import Results
-from alexnet2012.tracking import TrackingIds, page_address
+from alexnet2012.tracking.browser import page_address
+from alexnet2012.tracking.store import TrackingIds
 
 LOCAL_BROWSER = "http://127.0.0.1:5000"  # where `alexnet2012 ui` listens
 

@@ -7,40 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from alexnet2012.errors import ConfigError
-from alexnet2012.tracking.outbox import RunLog
-from alexnet2012.tracking.store import (
-    ENVIRONMENT,
-    NOTE_TAG,
-    TrackingIds,
-    close_stale,
-    database,
-    embedded_uri,
-    find_experiment,
-    open_store,
-    tolerated,
-    tracking_uri,
-)
-
-MAX_NOTE = 8000  # MLflow's limit of characters per tag
-
-
-def log_tables(ids: TrackingIds, paths: list[Path]) -> bool:
-    """Puts the tables on the parent run, as artifacts and as the note that its page shows, and finishes that run.
-
-    Before that it sends whatever still waits in an outbox of this configuration. False if the store was out of reach.
-    """
-    outboxes = sorted(Path(ids.results, ids.name).rglob("tracking.jsonl"))
-    if not all(RunLog(outbox.parent, ids, outbox.parent.name).flush() for outbox in outboxes):
-        return False
-    close_stale(ids)
-    with tolerated():
-        client, ids = open_store(ids)
-        for path in paths:
-            client.log_artifact(ids.parent_run_id, str(path), "tables")
-        client.set_tag(ids.parent_run_id, NOTE_TAG, note(paths))
-        client.set_terminated(ids.parent_run_id, "FINISHED")
-        return True
-    return False
+from alexnet2012.tracking.store import ENVIRONMENT, EXPERIMENT, connect, database, embedded_uri, tolerated, tracking_uri
 
 
 def serve(host: str = "127.0.0.1", port: int = 5000, results: Path = Path("results")) -> None:
@@ -67,6 +34,14 @@ def serve(host: str = "127.0.0.1", port: int = 5000, results: Path = Path("resul
     os.execve(command[0], command, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **ENVIRONMENT, **os.environ})
 
 
+def find_experiment(uri: str) -> str | None:
+    """Id of the experiment in the store at `uri`; None if the store has none yet or cannot be reached."""
+    with tolerated():
+        experiment = connect(uri).get_experiment_by_name(EXPERIMENT)
+        return None if experiment is None else str(experiment.experiment_id)
+    return None
+
+
 def page_address(server: str, experiment_id: str | None = None, run_id: str | None = None) -> str:
     """Address of a run, of an experiment's list of runs, or of the list of experiments, in the browser of `server`.
 
@@ -78,14 +53,3 @@ def page_address(server: str, experiment_id: str | None = None, run_id: str | No
     run = f"/{run_id}" if run_id else ""
     # Without the workflow type MLflow 3.17 opens its pages for language models, which list no runs.
     return f"{root}/#/experiments{runs}{run}?workflowType=machine_learning"
-
-
-def note(paths: list[Path]) -> str:
-    """The Markdown tables one after the other, as many as a note holds."""
-    hint = "\n\nFurther tables are among the artifacts, in `tables/`."
-    note = ""
-    for text in (path.read_text(encoding="utf-8").strip() for path in paths if path.suffix == ".md"):
-        if len(note) + len(text) + len(hint) + 2 > MAX_NOTE:
-            return note.strip() + hint
-        note += text + "\n\n"
-    return note.strip()

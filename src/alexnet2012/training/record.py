@@ -15,20 +15,20 @@ from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.evaluation.metrics import Chance, has_learned, is_chance_loss, measure_chance
 from alexnet2012.files import SCHEMA, file_digest, replacing, write_arrays, write_json
-from alexnet2012.tracking import RunLog
+from alexnet2012.tracking.publish import LiveRun
 from alexnet2012.training.loop import Training
 from alexnet2012.training.progress import EpochProgress
 
 
 class Recorder:
-    """The observer (training.train.Observer) of the training of the run in `folder`; `log` is the tracking store's.
+    """The observer (training.train.Observer) of the training in `folder`; `live` shows it in the run browser.
 
     Writes model.safetensors, history.parquet, answers.npz and record.json at the end. A context manager around the
     training, which restores the terminal.
     """
 
-    def __init__(self, folder: Path, log: RunLog) -> None:
-        self.folder, self.log = folder, log
+    def __init__(self, folder: Path, live: LiveRun) -> None:
+        self.folder, self.live = folder, live
         self.terminal = ExitStack()
 
     def __enter__(self) -> "Recorder":
@@ -50,8 +50,7 @@ class Recorder:
         few_steps = warn_of_few_steps(training.steps_per_epoch, settings.schedule.max_epochs)
         if few_steps and not run.is_trial:
             print(f"warning: {few_steps}", flush=True)
-        self.log.start(flatten(run), {"variant": run.variant, "seed": str(run.seed), "dataset": run.dataset_name})
-        self.log.artifact(self.folder / "config.yaml")
+        self.live.update(state.history)
         title = f"{run.variant} seed {run.seed}"
         progress = EpochProgress(title, settings.schedule.max_epochs, settings.batch_size)
         self.progress = self.terminal.enter_context(progress)
@@ -64,10 +63,9 @@ class Recorder:
 
     def epoch(self, training: Training) -> None:
         """Print and log the last row of the history."""
-        row = training.state.history[-1]
-        self.progress.report(row)
+        self.progress.report(training.state.history[-1])
         warn_at_chance(training.run, training.state.history, self.chance)
-        self.log.metrics(row["epoch"], {key: value for key, value in row.items() if key != "epoch"})
+        self.live.update(training.state.history)
 
     def end(self, training: Training, weights: dict[str, Tensor], own: dict[str, Any]) -> None:
         """Write weights, history, final answers, and last the record that vouches for them, with `own` added to it."""
@@ -78,9 +76,6 @@ class Recorder:
         with replacing(folder / "history.parquet") as path:
             pd.DataFrame(training.state.history).to_parquet(path, index=False)
         write_arrays(folder / "answers.npz", training.list_wrong())
-        self.log.artifact(folder / "history.parquet")
-        final = training.state.history[-1] if training.state.history else {}  # a rate may diverge in its first epoch
-        self.log.finish({"final_val_top1_error_centre": final["val_top1_error"]} if final else {})
         record = {
             "schema": SCHEMA,
             "kind": "training",
@@ -98,9 +93,10 @@ class Recorder:
             "weights_sha256": file_digest(folder / "model.safetensors"),
             "identity": training.state.identity,
             "provenance": self.made_by,
-            "mlflow_run_id": self.log.run_id,
+            "mlflow_run_id": self.live.run_id,
         }
         write_json(folder / "record.json", record | {"learned": report_learned(record)})
+        self.live.finish()
 
 
 def summarise(training: Training) -> dict[str, Any]:
@@ -178,9 +174,3 @@ def report_learned(record: dict[str, Any]) -> bool | None:
             flush=True,
         )
     return learned
-
-
-def flatten(run: RunConfig) -> dict[str, Any]:
-    """Settings of the net and the training by dotted name, as MLflow's params: {"net.conv1.kernels": 96, ...}."""
-    nested = {"net": run.net.model_dump(), "training": run.training.model_dump(), "hash8": run.hash8}
-    return dict(pd.json_normalize(nested).iloc[0])

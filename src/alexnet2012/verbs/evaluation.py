@@ -4,7 +4,7 @@ import json
 from argparse import Namespace
 
 from alexnet2012.gpus import lease_gpus
-from alexnet2012.verbs.arguments import DATA, GPUS, JSON, NAME, OUTPUT, SPLIT, TRACKING, argument, path, verb
+from alexnet2012.verbs.arguments import DATA, GPUS, JSON, NAME, OUTPUT, SPLIT, argument, path, verb
 from alexnet2012.verbs.jobs import lease_for, read_settings
 
 NET = path("folder", "a trained run's folder")
@@ -19,7 +19,6 @@ SUBMISSION = argument("--submission", action="store_true", help=FORMAT)
     PROBABILITIES,
     SUBMISSION,
     SPLIT,
-    TRACKING,
     DATA,
     GPUS,
 )
@@ -31,28 +30,28 @@ def run_predict(options: Namespace) -> None:
         if options.submission:
             print(submit(options.folder, options.split, options.output, options.data))
             return
-        predict(options.folder, options.split, options.output, options.data, options.tracking)
+        predict(options.folder, options.split, options.output, options.data)
 
 
 BASELINE = path("folder", "a trained baseline's folder")
 
 
-@verb("predict a split by a trained baseline: probabilities and errors", BASELINE, PROBABILITIES, SPLIT, TRACKING, DATA)
+@verb("predict a split by a trained baseline: probabilities and errors", BASELINE, PROBABILITIES, SPLIT, DATA)
 def run_predict_baseline(options: Namespace) -> None:
     from alexnet2012.baselines.run import predict_baseline
 
     read_settings(options.folder, baseline=True)
-    predict_baseline(options.folder, options.split, options.output, options.data, options.tracking)
+    predict_baseline(options.folder, options.split, options.output, options.data)
 
 
 MEMBERS = path("--members", "folders of the members' probabilities", nargs="+", required=True)
 
 
-@verb("average the probabilities of an ensemble's members", NAME, OUTPUT, MEMBERS, SPLIT, TRACKING, DATA)
+@verb("average the probabilities of an ensemble's members", NAME, OUTPUT, MEMBERS, SPLIT, DATA)
 def run_average(options: Namespace) -> None:
     from alexnet2012.evaluation.ensemble import average_members
 
-    average_members(options.name, options.members, options.split, options.output, options.data, options.tracking)
+    average_members(options.name, options.members, options.split, options.output, options.data)
 
 
 ANALYSIS = path("output", "folder of analysis.json and examples.npz")

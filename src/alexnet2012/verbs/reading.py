@@ -43,15 +43,16 @@ def run_cards(options: Namespace) -> None:
 
 
 @verb(
-    "send the tables, and all that waits to be sent, to the tracking store",
+    "bring results and tables into the tracking store",
     path("tables", nargs="+"),
     path("--tracking", required=True),
     path("--output", "file that says when it was done", required=True),
 )
 def run_publish(options: Namespace) -> None:
-    from alexnet2012.tracking import TrackingIds, log_tables
+    from alexnet2012.tracking.publish import publish
+    from alexnet2012.tracking.store import TrackingIds
 
-    sent = log_tables(TrackingIds.load(options.tracking), options.tables)
+    sent = publish(TrackingIds.load(options.tracking), options.tables)
     write_text(options.output, PUBLISHED if sent else "the tracking store could not be reached\n")
 
 
@@ -115,6 +116,6 @@ def run_compare(options: Namespace) -> int:
 
 @verb("open the MLflow run browser on 127.0.0.1", argument("--port", type=positive, default=5000))
 def run_ui(options: Namespace) -> None:
-    from alexnet2012.tracking import serve
+    from alexnet2012.tracking.browser import serve
 
     serve(port=options.port)

@@ -40,14 +40,15 @@ def run_train(options: argparse.Namespace) -> None:
 
 def train_in_process(options: argparse.Namespace, run: RunConfig, **place: "Join") -> None:
     """Train, record the results and log them; `place` may hold the `join` of training.train.train."""
-    from alexnet2012.tracking import RunLog, TrackingIds
+    from alexnet2012.tracking.publish import LiveRun
+    from alexnet2012.tracking.store import TrackingIds
     from alexnet2012.training.record import Recorder
     from alexnet2012.training.train import train
 
-    log = RunLog(options.folder / "state", TrackingIds.load(options.tracking), f"{run.variant}-seed{run.seed}")
+    live = LiveRun(options.folder, TrackingIds.load(options.tracking), run.runtime.live_metrics)
     # A training begun on one device is resumed on two, and the other way round.
     codes = [fingerprint(stage) for stage in (run.training_stage, "train", "train-towers")]
-    with Recorder(options.folder, log) as recorder:
+    with Recorder(options.folder, live) as recorder:
         train(options.folder, options.data, recorder, codes, options.search, options.start, **place)
 
 

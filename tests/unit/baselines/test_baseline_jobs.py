@@ -52,7 +52,7 @@ def learn(folder) -> None:
 
 def judge(folder, split: str = "test"):
     output = folder / "predictions"
-    predict_baseline(folder, split, output, folder.parent / "data", folder.parent / "tracking.json")
+    predict_baseline(folder, split, output, folder.parent / "data")
     return json.loads((output / f"{split}.json").read_text(encoding="utf-8")), np.load(output / f"{split}-ten_crop.npy")
 
 
@@ -191,12 +191,14 @@ def test_other_weights_or_withheld_labels_are_refused(root, sparse):
     path.write_bytes(weights)
 
 
-@pytest.mark.parametrize("verb", [["train"], ["predict", "out", "--split", "val"], ["train-baseline"]])
+@pytest.mark.parametrize(
+    "verb", [["train", "--tracking", "t"], ["predict", "out", "--split", "val"], ["train-baseline", "--tracking", "t"]]
+)
 def test_verbs_of_nets_and_of_baselines_are_not_mixed(root, alone, learnt, capsys, verb):
-    folder = alone if verb == ["train-baseline"] else learnt
     name, *options = verb
-    assert main([name, str(folder), *options, "--tracking", "t", "--data", str(root / "data")]) == 1
+    folder = alone if name == "train-baseline" else learnt
+    assert main([name, str(folder), *options, "--data", str(root / "data")]) == 1
     holds, verbs = (
-        ("net", "train, predict") if verb == ["train-baseline"] else ("baseline", "train-baseline and predict-baseline")
+        ("net", "train, predict") if name == "train-baseline" else ("baseline", "train-baseline and predict-baseline")
     )
     assert f"{folder} holds a {holds}; that is for the verbs {verbs}" in capsys.readouterr().err

@@ -12,7 +12,6 @@ from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation import predict
 from alexnet2012.evaluation.predict import check_submittable, predict_ten_crops, write_submission
 from alexnet2012.model.layered import initialise, make_net
-from alexnet2012.tracking import TrackingIds
 
 # The edition's ids are not in the order of the classes.
 IDS = (40, 7, 1000, 3, 12, 99)
@@ -71,7 +70,7 @@ def trained(tmp_path, commit) -> PackedDataset:
 
 def submit(tmp_path, *options: str) -> int:
     arguments = ["predict", str(tmp_path / "run"), str(tmp_path / "out"), "--split", "test", "--data"]
-    return cli.main([*arguments, str(tmp_path / "data"), "--tracking", str(tmp_path / "none.json"), *options])
+    return cli.main([*arguments, str(tmp_path / "data"), *options])
 
 
 def test_the_command_line_writes_the_ten_crops_labels_in_order(tmp_path, trained, capsys):
@@ -104,10 +103,8 @@ def test_a_net_of_other_data_submits_nothing(tmp_path, trained, capsys):
     assert "was trained on data 00000000" in capsys.readouterr().err
 
 
-def test_val_is_predicted_beside_withheld_test_labels_and_its_record_names_the_data(tmp_path, trained, monkeypatch):
-    monkeypatch.setattr(predict, "log_results", lambda *_: None)
-    TrackingIds("http://127.0.0.1:9", None, None, "some", "results").save(tmp_path / "tracking.json")
-    predict.predict(tmp_path / "run", "val", tmp_path / "out", tmp_path / "data", tmp_path / "tracking.json")
+def test_val_is_predicted_beside_withheld_test_labels_and_its_record_names_the_data(tmp_path, trained):
+    predict.predict(tmp_path / "run", "val", tmp_path / "out", tmp_path / "data")
     record = json.loads((tmp_path / "out" / "val.json").read_text(encoding="utf-8"))
     assert record["dataset"] == trained.describe() and record["images"] == 3
 

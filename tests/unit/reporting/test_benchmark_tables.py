@@ -2,9 +2,11 @@ import json
 from dataclasses import asdict
 
 import pytest
+from tiny_training import DEAD_STORE
 
 from alexnet2012 import cli
 from alexnet2012.errors import RecordError
+from alexnet2012.files import read_json
 from alexnet2012.reporting import benchmarks
 from alexnet2012.reporting.benchmark_results import (
     KEY,
@@ -16,6 +18,8 @@ from alexnet2012.reporting.benchmark_results import (
     read_published,
 )
 from alexnet2012.reporting.format import to_markdown
+from alexnet2012.tracking.publish import BENCHMARKS
+from alexnet2012.tracking.store import TrackingIds
 
 OURS = ContenderResult("our net", "job", 2, [3.2, 3.3, 3.1], [128, 128, 128], 4 << 30, 3 << 30)
 THEIRS = ContenderResult("torch's parts", "plain", 2, [8.0, 8.1, 7.9], [128, 128, 128], 5 << 30, 9 << 29)
@@ -77,9 +81,12 @@ def test_what_was_written_is_read_as_it_was(raw):
     assert found.provenance == PROVENANCE
 
 
-def test_the_verb_writes_table_and_samples(raw, tmp_path, capsys):
+def test_the_verb_writes_table_and_samples_and_leaves_the_values_to_be_published(raw, tmp_path, capsys, monkeypatch):
     folder = tmp_path / "results" / "some"
-    assert cli.main(["benchmarks", str(raw), str(folder)]) == 0
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", DEAD_STORE)
+    TrackingIds("", None, None, "some", str(folder.parent)).save(tmp_path / "tracking.json")
+    assert cli.main(["benchmarks", str(raw), str(folder), "--tracking", str(tmp_path / "tracking.json")]) == 0
+    assert read_json(folder / BENCHMARKS)["values"]["training step/floor fraction"] == 0.825
     table, samples = folder / "tables/benchmarks.md", folder / "benchmarks.json"
     assert capsys.readouterr().out == f"{table}\n{samples}\n"
     assert table.read_text(encoding="utf-8").startswith("# Benchmarks: some\n")

@@ -12,7 +12,8 @@ from workflow_copy import CLASSES, COMMIT, EPOCHS, TEST, TRAIN, VAL, count_jobs
 from alexnet2012 import paper
 from alexnet2012.files import file_digest
 from alexnet2012.fingerprint import fingerprint
-from alexnet2012.tracking import RunLog, TrackingIds
+from alexnet2012.tracking.publish import LiveRun
+from alexnet2012.tracking.store import TrackingIds
 from alexnet2012.training.record import Recorder
 from alexnet2012.training.train import train
 
@@ -99,8 +100,7 @@ def test_the_killed_training_ends_with_the_bits_of_one_left_alone(reproduction, 
     monkeypatch.setenv("ALEXNET2012_COMMIT", COMMIT)
     monkeypatch.setattr("alexnet2012.tracking.store.outage.retry_at", float("inf"))
 
-    log = RunLog(folder / "state", TrackingIds.load(tmp_path / "tracking.json"), "alone")
-    with Recorder(folder, log) as recorder:
+    with Recorder(folder, LiveRun(folder, TrackingIds.load(tmp_path / "tracking.json"))) as recorder:
         train(folder, root / "data", recorder, [fingerprint("train")])
 
     assert file_digest(folder / "model.safetensors") == file_digest(killed / "model.safetensors")

@@ -1,0 +1,177 @@
+"""Publishing: one step, which may be repeated, brings a run of the store to what the files of its result say."""
+
+import math
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from alexnet2012.errors import AlexNet2012Error
+from alexnet2012.files import LockTaken, locked, read_json, write_json
+from alexnet2012.tracking.contents import (
+    Content,
+    Row,
+    compose_benchmarks,
+    compose_ensemble,
+    compose_net,
+    compose_training,
+    list_predictions,
+    read_note,
+)
+from alexnet2012.tracking.store import PARENT_TAG, Store, TrackingIds, outage, tolerated, warn
+
+NOTE_TAG = "mlflow.note.content"
+BENCHMARKS = "benchmarks/metrics.json"
+MAX_NOTE = 8000  # MLflow's limit of characters per tag
+MAX_BATCH = 100  # and of params and of tags per call
+EPOCHS_PER_CALL = 50  # of at most 20 metrics
+EVERY_EPOCH = "seconds"  # a metric that every epoch has
+
+
+class LiveRun:
+    """The run of the training in `folder` while that lasts: best effort, whatever becomes of the store.
+
+    With `on` False nothing is sent and MLflow is not imported. `run_id`: None as long as no store has the run.
+    """
+
+    def __init__(self, folder: Path, ids: TrackingIds, on: bool = True) -> None:
+        self.folder, self.ids, self.on = folder, ids, on
+        self.run_id: str | None = None
+        self.store: Store | None = None
+
+    def update(self, history: Sequence[Row]) -> None:
+        """Send the settings and those epochs of `history` that the store lacks."""
+        self._send(lambda: compose_training(self.folder, self.ids, history))
+
+    def finish(self) -> None:
+        """Publish the result once its record is written."""
+        self._send(lambda: compose_net(self.folder, self.ids))
+
+    def _send(self, compose: Callable[[], Content]) -> None:
+        with tolerated():
+            self.run_id = read_note(self.folder)["run_id"]
+            if self.on and time.monotonic() >= outage.retry_at:
+                self.store = self.store or Store(self.ids)
+                with refusals_dropped(self.folder):
+                    self.run_id = send_net(self.store, self.folder, compose())
+            return
+        self.store = None
+
+
+def publish(ids: TrackingIds, tables: list[Path]) -> bool:
+    """Bring all that a configuration has finished into the store: its results, and the tables as its parent run's.
+
+    Trainings that were killed are closed. Returns False if the store was out of reach.
+    """
+    root = Path(ids.results, ids.name)
+    with tolerated():
+        store = Store(ids)
+        for folder in sorted(path.parent for path in root.glob("runs/**/record.json")):
+            # One that is trained again is published at the end of that.
+            with refusals_dropped(folder), locked(folder / "state/lock", 0.0):
+                send_net(store, folder, compose_net(folder, ids))
+        averages = filter(list_predictions, sorted(root.glob("predictions/*/*/average")))
+        others = [partial(compose_ensemble, folder) for folder in averages]
+        others += [partial(compose_benchmarks, path) for path in root.glob(BENCHMARKS)]
+        for compose in others:
+            with refusals_dropped(compose.args[0]):
+                send(store, compose(ids))
+        close_killed(store, root)
+        for path in tables:
+            store.client.log_artifact(store.parent_id, str(path), "tables")
+        if tables:
+            store.client.set_tag(store.parent_id, NOTE_TAG, join_tables(tables))
+        store.client.set_terminated(store.parent_id, "FINISHED")
+        return True
+    return False
+
+
+def close_killed(store: Store, root: Path) -> None:
+    """Call the runs in `root` KILLED that still stand as RUNNING although this host trains them no more."""
+    children = store.find_runs(PARENT_TAG, store.parent_id, " and attributes.status = 'RUNNING'")
+    running = {run.info.run_id for run in children}
+    for path in root.glob("runs/**/run.json"):
+        with refusals_dropped(path):
+            note = read_json(path)
+            if note["run_id"] in running and note.get("host") == socket.gethostname():
+                with locked(path.with_name("lock"), 0.0):
+                    store.client.set_terminated(note["run_id"], "KILLED")
+
+
+def send_net(store: Store, folder: Path, content: Content) -> str:
+    """Send the content of the run in `folder`; note there the id that it has in the store, and return it."""
+    run_id, note = send(store, content), read_note(folder)
+    if note["run_id"] != run_id:
+        write_json(folder / "state" / "run.json", note | {"run_id": run_id})
+    return run_id
+
+
+def send(store: Store, content: Content) -> str:
+    """Bring one run of the store to `content`, and return its id.
+
+    Repeating this changes nothing. A param cannot be changed in MLflow, and of an epoch what came first stays.
+    """
+    from mlflow.entities import Metric, Param, RunTag
+
+    client, ended_ms, tags = store.client, content.ended_ms, {PARENT_TAG: store.parent_id, **content.tags}
+    run = store.find_or_create_run(content.key, content.name, tags, content.began_ms)
+    run_id, status, known = str(run.info.run_id), run.info.status, run.data
+    if ended_ms is None and status != "RUNNING":
+        client.update_run(run_id, status="RUNNING")
+    params = [Param(key, value) for key, value in content.params.items() if key not in known.params]
+    changed = [RunTag(key, value) for key, value in content.tags.items() if known.tags.get(key) != value]
+    for first in range(0, max(len(params), len(changed)), MAX_BATCH):
+        part = slice(first, first + MAX_BATCH)
+        client.log_batch(run_id, params=params[part], tags=changed[part])
+    there = client.get_metric_history(run_id, EVERY_EPOCH) if EVERY_EPOCH in known.metrics else []
+    steps, when, epochs = {metric.step for metric in there}, float(content.began_ms), []
+    for row in content.history:
+        # The time is the same whoever sends it, and the store drops what equals a metric that it has.
+        when += 1000 * row[EVERY_EPOCH]
+        if row["epoch"] not in steps:
+            values = finite({key: value for key, value in row.items() if key != "epoch"})
+            epochs.append([Metric(key, value, int(when), int(row["epoch"])) for key, value in values.items()])
+    for first in range(0, len(epochs), EPOCHS_PER_CALL):
+        client.log_batch(run_id, sum(epochs[first : first + EPOCHS_PER_CALL], []))
+    if ended_ms is not None:
+        results = {key: value for key, value in finite(content.results).items() if known.metrics.get(key) != value}
+        client.log_batch(run_id, [Metric(key, value, ended_ms, 0) for key, value in results.items()])
+        if status != "FINISHED":
+            client.set_terminated(run_id, "FINISHED", ended_ms)
+    for path in content.files:
+        client.log_artifact(run_id, str(path))
+    return run_id
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float]:
+    return {key: float(value) for key, value in values.items() if math.isfinite(value)}
+
+
+@contextmanager
+def refusals_dropped(what: Path) -> Iterator[None]:
+    """A result that is damaged or in use, or that no store takes, holds up none of the others."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except LockTaken:
+        pass
+    except (AlexNet2012Error, FileNotFoundError, PermissionError, KeyError) as error:
+        warn(f"{what} is left out: {error}")
+    except MlflowException as error:
+        if error.error_code != "INVALID_PARAMETER_VALUE":
+            raise
+        warn(f"{what} is left out: {error}")
+
+
+def join_tables(paths: list[Path]) -> str:
+    """The Markdown tables one after the other, as many as a note holds."""
+    hint = "\n\nFurther tables are among the artifacts, in `tables/`."
+    note = ""
+    for text in (path.read_text(encoding="utf-8").strip() for path in paths if path.suffix == ".md"):
+        if len(note) + len(text) + len(hint) + 2 > MAX_NOTE:
+            return note.strip() + hint
+        note += text + "\n\n"
+    return note.strip()
