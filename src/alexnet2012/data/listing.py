@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from alexnet2012.data.sources.names import as_text
+from alexnet2012.data.sources.image_names import in_one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,20 +80,21 @@ class Listing:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        return self._column("label").to_numpy()
+        return self._numbers("label")
 
     @cached_property
     def offset(self) -> np.ndarray:
-        return self._column("offset").to_numpy()
+        return self._numbers("offset")
 
     @cached_property
     def size(self) -> np.ndarray:
-        return self._column("size").to_numpy()
+        return self._numbers("size")
 
     @cached_property
     def file(self) -> np.ndarray:
         """The number in `files` of each image's file, int32."""
-        return self._column("file").indices.to_numpy()
+        numbers: np.ndarray = self._column("file").indices.to_numpy()
+        return numbers
 
     @property
     def files(self) -> "pa.Array":
@@ -109,6 +110,10 @@ class Listing:
         column = self.table[name]
         return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
+    def _numbers(self, name: str) -> np.ndarray:
+        numbers: np.ndarray = self._column(name).to_numpy()
+        return numbers
+
     def take(self, rows: np.ndarray) -> "Listing":
         """The images `rows`, in that order."""
         return replace(self, table=self.table.take(rows))
@@ -123,9 +128,9 @@ class Listing:
             table = table.set_column(table.column_names.index(name), name, column)
         return replace(self, table=table)
 
-    def find_place(self, row: int) -> str:
+    def find_place(self, row: int | np.integer[Any]) -> str:
         """Row `row` as `archive!member`, or as the path of a file of its own."""
-        file, name = as_text(self.files[int(self.file[row])].as_py()), as_text(self.names[int(row)].as_py())
+        file, name = in_one_line(self.files[int(self.file[row])].as_py()), in_one_line(self.names[int(row)].as_py())
         return file if file.endswith(name) else f"{file}!{name}"
 
     def read(self) -> Iterable[np.ndarray]:
@@ -136,7 +141,7 @@ class Listing:
         return compress(self.images, taken)
 
 
-def join(listings: Sequence[Listing]) -> Listing:
+def concatenate(listings: Sequence[Listing]) -> Listing:
     """The images of all, which hold them in one way, one listing after another."""
     import pyarrow as pa
 

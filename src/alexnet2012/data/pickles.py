@@ -10,7 +10,7 @@ ALLOWED = {"_reconstruct": _reconstruct, "ndarray": np.ndarray, "dtype": np.dtyp
 MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
 
 
-def load_arrays(file: IO[bytes], encoding: str) -> Any:
+def unpickle_arrays(file: IO[bytes], encoding: str) -> Any:
     """The arrays, lists, dictionaries, numbers, strings and bytes of a pickle.
 
     `encoding`: of Python 2's strings, or "bytes". Raises pickle.UnpicklingError, with the name of what it asks for, if

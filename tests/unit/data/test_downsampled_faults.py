@@ -222,7 +222,7 @@ def test_a_pickle_for_which_memory_is_short_is_told(tmp_path, monkeypatch):
         raise MemoryError
 
     write_pickles(tmp_path, BATCHES)
-    monkeypatch.setattr(downsampled_batches, "load_arrays", fail)
+    monkeypatch.setattr(downsampled_batches, "unpickle_arrays", fail)
     assert TRAIN[0] in refusal(tmp_path)
 
 

@@ -24,7 +24,7 @@ from alexnet2012.data.listing import Listing, Source
 from alexnet2012.data.packed import open_packed
 from alexnet2012.data.prepare import check, prepare
 from alexnet2012.data.sources import downsampled_imagenet
-from alexnet2012.data.sources.downsampled_batches import read_images
+from alexnet2012.data.sources.downsampled_batches import read_batch_images
 from alexnet2012.data.sources.downsampled_imagenet import count_downsampled_imagenet
 from alexnet2012.data.sources.small_layouts import TRAIN, VAL
 from alexnet2012.errors import DataError
@@ -165,7 +165,7 @@ def test_an_npz_is_read_a_few_images_at_a_time(tmp_path):
     np.savez_compressed(path, data=np.zeros((images, 3072), np.uint8), labels=np.ones(images, np.int64))
     tracemalloc.start()
     try:
-        assert sum(1 for _ in read_images(path)) == images
+        assert sum(1 for _ in read_batch_images(path)) == images
         assert tracemalloc.get_traced_memory()[1] < images * 3072 / 4  # pieces of 256 images; twice while one is cut
     finally:
         tracemalloc.stop()

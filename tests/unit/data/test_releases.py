@@ -7,7 +7,7 @@ from fake_imagenet import find, inner_tars, read_rows, write_release, write_tar
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.sources.classes import read_class_list
 from alexnet2012.data.sources.find import check_source
-from alexnet2012.data.sources.names import list_some
+from alexnet2012.data.sources.image_names import list_some
 from alexnet2012.errors import DataError
 
 

@@ -11,7 +11,7 @@ from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Problem
 from alexnet2012.data.sources import cifar10 as downloads
 from alexnet2012.data.sources.cifar10 import find_cifar10
-from alexnet2012.data.sources.draw import draw_per_class
+from alexnet2012.data.sources.drawn_splits import draw_per_class
 from alexnet2012.data.sources.folders import scan_image_folder
 from alexnet2012.errors import DataError
 

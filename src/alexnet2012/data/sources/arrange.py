@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alexnet2012.data.listing import WITHHELD, Listing, Problem
-from alexnet2012.data.sources.names import ADDED_WNID, OWN_WNID, as_text, find_wnids, numbers_of, stems_of
+from alexnet2012.data.sources.image_names import ADDED_WNID, OWN_WNID, find_wnids, in_one_line, numbers_of, stems_of
 from alexnet2012.errors import DataError
 
 OFFICIAL_STEM = r"^n\d{8}_\d+$"
@@ -120,6 +120,6 @@ def _take_firsts(images: Listing, names: pa.Array) -> Listing:
     firsts, problems = np.flatnonzero(~again), []
     for row in np.flatnonzero(again):
         first = images.find_place(firsts[np.searchsorted(firsts, row) - 1])
-        reason = f"{first} is {as_text(names[row].as_py())} already; only that one is taken"
+        reason = f"{first} is {in_one_line(names[row].as_py())} already; only that one is taken"
         problems.append(Problem(images.find_place(row), reason))
     return replace(images.take(firsts).put(name=names.take(firsts)), problems=(*images.problems, *problems))

@@ -16,9 +16,9 @@ from PIL import Image
 from alexnet2012.config import datasets
 from alexnet2012.data.downloads import STALL_S, Archive, Way, fetch
 from alexnet2012.data.listing import Listing, Source
-from alexnet2012.data.pickles import load_arrays
-from alexnet2012.data.sources.draw import draw_per_class
-from alexnet2012.data.sources.names import as_list
+from alexnet2012.data.pickles import unpickle_arrays
+from alexnet2012.data.sources.drawn_splits import draw_per_class
+from alexnet2012.data.sources.image_names import as_list
 from alexnet2012.data.sources.tars import read_members
 from alexnet2012.errors import DataError
 
@@ -78,7 +78,7 @@ class Cifar10:
         """sha256 over the bytes of the four arrays in the order of the fields."""
         digest = hashlib.sha256()
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
 
@@ -158,7 +158,7 @@ def _list_images(prefix: str, images: np.ndarray, labels: np.ndarray) -> Listing
 def _read_official(path: Path) -> Cifar10:
     """The official batches: rows of 3072 bytes, three planes of 32x32."""
     members = {name: (path / name).read_bytes() for name in BATCHES} if path.is_dir() else read_members(path, BATCHES)
-    batches = [load_arrays(io.BytesIO(members[name]), encoding="bytes") for name in BATCHES]
+    batches = [unpickle_arrays(io.BytesIO(members[name]), encoding="bytes") for name in BATCHES]
     images = [np.asarray(batch[b"data"]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1) for batch in batches]
     labels = [np.asarray(batch[b"labels"], dtype=np.uint8) for batch in batches]
     return Cifar10(np.concatenate(images[:5]), np.concatenate(labels[:5]), images[5], labels[5])

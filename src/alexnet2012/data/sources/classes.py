@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet2012.data.sources.names import WNID, as_text
+from alexnet2012.data.sources.image_names import WNID, in_one_line
 from alexnet2012.data.sources.tars import read_members
 from alexnet2012.errors import DataError
 
@@ -106,7 +106,7 @@ def read_class_numbers(path: Path, classes: int) -> tuple[str, ...]:
             wnid_of[int(match[2])] = match[1]
         elif line.strip():
             raise DataError(
-                f"{path}, line {place}: {as_text(line)!r} was expected to be a WordNet id and a number from 1 to "
+                f"{path}, line {place}: {in_one_line(line)!r} was expected to be a WordNet id and a number from 1 to "
                 f"{classes:,} that no line before it has. Fetch it again, or remove it."
             )
     if len(set(wnid_of.values())) < classes:
@@ -117,7 +117,9 @@ def read_class_numbers(path: Path, classes: int) -> tuple[str, ...]:
     return tuple(wnid_of[number] for number in range(1, classes + 1))
 
 
-def _read_synsets(content: bytes, where: str, id_field: str) -> tuple[tuple, ...]:
+def _read_synsets(
+    content: bytes, where: str, id_field: str
+) -> tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]:
     """WordNet ids, the edition's ids and numbers of training images of the leaves, by WordNet id."""
     from scipy.io import loadmat
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from alexnet2012.config.datasets import DOWNSAMPLED_PX
-from alexnet2012.data.pickles import load_arrays
+from alexnet2012.data.pickles import unpickle_arrays
 from alexnet2012.errors import DataError
 from alexnet2012.files import in_bytes
 
@@ -22,7 +22,7 @@ SIDE_OF = {3 * side**2: side for side in DOWNSAMPLED_PX}  # by the numbers of an
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class BatchFile:
     """What a file holds, all of whose bytes were read: `labels` int64 (n,) as it numbers classes; images of `size_px`.
 
     `has_mean`: whether there is a mean image beside them, as in training batches. `digest`: sha256 of pixels, labels.
@@ -35,7 +35,7 @@ class Batch:
     digest: str
 
 
-def read_batch(path: Path) -> Batch:
+def read_batch(path: Path) -> BatchFile:
     """Read the whole of a batch. Raises DataError that names the file for anything but a batch of 32 or 64 pixels."""
     with _opened(path) as (values, pixels, pieces):
         labels = np.asarray(values["labels"])
@@ -48,10 +48,10 @@ def read_batch(path: Path) -> Batch:
         for piece in pieces:
             digest.update(piece.data)
         digest.update(labels.data)
-        return Batch(path, labels, SIDE_OF[pixels[1]], "mean" in values, digest.hexdigest())
+        return BatchFile(path, labels, SIDE_OF[pixels[1]], "mean" in values, digest.hexdigest())
 
 
-def read_images(path: Path) -> Iterator[np.ndarray]:
+def read_batch_images(path: Path) -> Iterator[np.ndarray]:
     """The images of a batch, uint8 (s, s, 3), one after another. Raises DataError as `read_batch` does."""
     with _opened(path) as (_, pixels, pieces):
         side = SIDE_OF[pixels[1]]
@@ -60,7 +60,7 @@ def read_images(path: Path) -> Iterator[np.ndarray]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Mapping, tuple[int, ...], Iterator[np.ndarray]]]:
+def _opened(path: Path) -> Iterator[tuple[Mapping[str, Any], tuple[int, ...], Iterator[np.ndarray]]]:
     """What a file holds by name, the shape of `data`, and its rows in pieces.
 
     Raises DataError where `data` is not as it should be, and for whatever is met on reading.
@@ -68,8 +68,8 @@ def _opened(path: Path) -> Iterator[tuple[Mapping, tuple[int, ...], Iterator[np.
     try:
         with ExitStack() as stack:
             values = stack.enter_context(_read_values(path))
-            if path.suffix == ".npz":
-                file = stack.enter_context(values.zip.open("data.npy"))
+            if isinstance(values, np.lib.npyio.NpzFile):
+                file = stack.enter_context(values.zip.open("data.npy"))  # type: ignore[union-attr]
                 shape, by_column, dtype = _read_header(file)
                 if by_column:
                     raise DataError(f"{path}: `data` lies column by column; rows were expected. Fetch it again.")
@@ -96,10 +96,10 @@ def _opened(path: Path) -> Iterator[tuple[Mapping, tuple[int, ...], Iterator[np.
 
 
 @contextmanager
-def _read_values(path: Path) -> Iterator[Mapping]:
+def _read_values(path: Path) -> Iterator[Mapping[str, Any]]:
     """The arrays of a file by name; those of an .npz are read when they are asked for."""
     with path.open("rb") as file:
-        values = np.load(file) if path.suffix == ".npz" else load_arrays(file, encoding="latin1")
+        values = np.load(file) if path.suffix == ".npz" else unpickle_arrays(file, encoding="latin1")
         if not isinstance(values, Mapping):
             raise DataError(f"{path} holds a {type(values).__name__}, but a dictionary was expected. Fetch it again.")
         if missing := {"data", "labels"} - set(values):

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Listing, Source
 from alexnet2012.data.sources.classes import read_class_numbers
-from alexnet2012.data.sources.downsampled_batches import Batch, read_batch, read_images
-from alexnet2012.data.sources.draw import draw_per_class, refuse_few
+from alexnet2012.data.sources.downsampled_batches import BatchFile, read_batch, read_batch_images
+from alexnet2012.data.sources.drawn_splits import draw_per_class, refuse_few
 from alexnet2012.data.sources.layouts import source_folder
 from alexnet2012.data.sources.small_layouts import CLASS_MAP, TRAIN, VAL, find_batches, find_class_map
 from alexnet2012.data.sources.verify import ILSVRC2012, Expected, verify
@@ -79,13 +79,13 @@ class BatchImages:
     def __iter__(self) -> Iterator[np.ndarray]:
         for path in self.paths:
             print(f"reading the images of {path}", flush=True)
-            yield from read_images(path)
+            yield from read_batch_images(path)
 
 
-def _read_all(folder: Path, size_px: int) -> tuple[list[Batch], Batch]:
+def _read_all(folder: Path, size_px: int) -> tuple[list[BatchFile], BatchFile]:
     """The training batches that are there, in order, and val_data; each is read, and none contradicts another."""
     found, batches = find_batches(folder), {}
-    first_of: dict[str, Batch] = {}
+    first_of: dict[str, BatchFile] = {}
     for name in (name for name in (*TRAIN, VAL) if name in found):
         print(f"checking {found[name][0]}", flush=True)
         batch = batches[name] = read_batch(found[name][0])
@@ -106,7 +106,7 @@ def _read_all(folder: Path, size_px: int) -> tuple[list[Batch], Batch]:
     return list(batches.values()), val
 
 
-def _refuse_other_images(batch: Batch, size_px: int) -> None:
+def _refuse_other_images(batch: BatchFile, size_px: int) -> None:
     if batch.size_px != size_px:
         raise DataError(
             f"{batch.path} holds images of {batch.size_px} pixels, but size_px is {size_px}; write size_px: "
@@ -119,7 +119,7 @@ def _refuse_other_images(batch: Batch, size_px: int) -> None:
         )
 
 
-def _compare_counts(batches: list[Batch]) -> tuple[str, ...]:
+def _compare_counts(batches: list[BatchFile]) -> tuple[str, ...]:
     """A sentence for each batch of another size: nine training batches are equally large, the last has the rest."""
     total, each = EXPECTED.counts["train"], EXPECTED.counts["train"] // len(TRAIN)
     expected = dict.fromkeys(TRAIN, each) | {TRAIN[-1]: total - each * (len(TRAIN) - 1), VAL: EXPECTED.counts["val"]}
@@ -130,7 +130,7 @@ def _compare_counts(batches: list[Batch]) -> tuple[str, ...]:
     )
 
 
-def _list_images(batches: list[Batch], rank: np.ndarray) -> Listing:
+def _list_images(batches: list[BatchFile], rank: np.ndarray) -> Listing:
     """Named <batch>/<number of the image, six digits>; `rank`: the label of class 1, of class 2, ..."""
     numbers = pa.concat_arrays([pa.array(np.arange(len(batch.labels))) for batch in batches])
     names = pa.array(np.repeat([batch.path.stem for batch in batches], [len(batch.labels) for batch in batches]))

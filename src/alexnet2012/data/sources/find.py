@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet2012.config.datasets import DOWNSAMPLED, RELEASES, TINY_IMAGENET, DatasetConfig
+from alexnet2012.data.sources.image_names import as_list
 from alexnet2012.data.sources.layouts import check_ilsvrc2010, check_ilsvrc2012, check_release, source_folder
-from alexnet2012.data.sources.names import as_list
 from alexnet2012.data.sources.small_layouts import check_downsampled, check_tiny_imagenet
 from alexnet2012.errors import ConfigError, DataError
 
@@ -44,7 +44,7 @@ def find_source(dataset: DatasetConfig, data_folder: Path) -> "Source":
 
     Raises DataError when they are missing or not what they should be.
     """
-    from alexnet2012.data.sources.draw import take_subset
+    from alexnet2012.data.sources.drawn_splits import take_subset
 
     if missing := check_source(dataset):
         raise DataError(

@@ -16,8 +16,8 @@ from alexnet2012.data.decode import IMAGE_FORMATS
 from alexnet2012.data.listing import Listing, Problem, Source
 from alexnet2012.data.packed import SPLITS
 from alexnet2012.data.sources.arrange import NO_CLASS
-from alexnet2012.data.sources.draw import draw_fractions
-from alexnet2012.data.sources.names import IMAGE_NAME, as_list, as_text, list_some
+from alexnet2012.data.sources.drawn_splits import draw_fractions
+from alexnet2012.data.sources.image_names import IMAGE_NAME, as_list, in_one_line, list_some
 from alexnet2012.data.sources.tars import report_listed
 from alexnet2012.errors import DataError
 
@@ -64,14 +64,16 @@ def list_tree(folder: Path, root: Path, is_image: Callable[[str], object] = IMAG
     for entry in _walk(root):
         path = os.path.relpath(entry.path, folder)
         if not is_image(path):
-            others, other = others + 1, other or as_text(os.fsencode(path))
+            others, other = others + 1, other or in_one_line(os.fsencode(path))
         elif not _holds(entry.is_file):
-            problems.append(Problem(as_text(os.fsencode(path)), "it is no file, or a link to one that does not exist"))
+            problems.append(
+                Problem(in_one_line(os.fsencode(path)), "it is no file, or a link to one that does not exist")
+            )
         else:
             paths.append(os.fsencode(path))
             sizes.append(entry.stat().st_size)
     report_listed(f"{folder if root == folder else root.relative_to(folder)}/", len(paths), others, began, other)
-    names, file = [as_text(path) for path in paths], np.arange(len(paths))
+    names, file = [in_one_line(path) for path in paths], np.arange(len(paths))
     return Listing.of(names, paths, file=file, size=sizes, problems=tuple(problems))
 
 
@@ -91,7 +93,7 @@ def label_by_folder(images: Listing, below: str, classes: Sequence[str], split: 
     return replace(labelled, differences=(*images.differences, difference))
 
 
-def _walk(root: Path) -> Iterator[os.DirEntry]:
+def _walk(root: Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(root) as entries:
         ordered = sorted(entries, key=lambda entry: entry.name)
     for entry in ordered:
@@ -119,7 +121,7 @@ def _scan_classes(folder: Path, root: Path) -> tuple[tuple[str, ...], Listing]:
         folders = sorted(entry.name for entry in entries if _holds(entry.is_dir) and not entry.name.startswith("."))
     if not folders:
         raise DataError(f"{root} holds no class folders; put the images of each class into a folder of its own there.")
-    classes = tuple(as_text(os.fsencode(name)) for name in folders)
+    classes = tuple(in_one_line(os.fsencode(name)) for name in folders)
     images = list_tree(folder, root, _is_image)
     below = "" if root == folder else f"{root.name}/"
     parts = [name.removeprefix(below).split("/") for name in images.names.to_pylist()]

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.listing import Listing, Problem, Source, join
+from alexnet2012.data.listing import Listing, Problem, Source, concatenate
 from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.classes import read_devkit
 from alexnet2012.data.sources.ilsvrc2012 import compare_length, list_numbered_tar, list_train_tar
-from alexnet2012.data.sources.names import list_some, stems_of
+from alexnet2012.data.sources.image_names import list_some, stems_of
 from alexnet2012.data.sources.tars import walk_tar
 from alexnet2012.data.sources.verify import ILSVRC2010, verify
 
@@ -79,7 +79,7 @@ def _patch(splits: dict[str, Listing], archive: Path) -> tuple[dict[str, Listing
         # Of the images and the patches behind them those at `order`, under the images' names and labels.
         order = np.arange(len(images))
         order[pc.drop_null(replaced).to_numpy()] = len(images) + rows[taken]
-        both = join([images, patches]).take(order).put(name=images.names, label=images.labels)
+        both = concatenate([images, patches]).take(order).put(name=images.names, label=images.labels)
         patched[split] = replace(both, problems=images.problems)
     if not placed.all():
         strangers = patches.names.take(rows[~placed]).to_pylist()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.listing import Checksum, Listing, Source, join
+from alexnet2012.data.listing import Checksum, Listing, Source, concatenate
 from alexnet2012.data.sources import layouts
 from alexnet2012.data.sources.arrange import (
     NAMED,
@@ -22,8 +22,8 @@ from alexnet2012.data.sources.arrange import (
 )
 from alexnet2012.data.sources.classes import Devkit, read_devkit
 from alexnet2012.data.sources.folders import label_by_folder, list_tree
+from alexnet2012.data.sources.image_names import WNID, list_some, numbers_of, stems_of
 from alexnet2012.data.sources.kaggle import list_kaggle
-from alexnet2012.data.sources.names import WNID, list_some, numbers_of, stems_of
 from alexnet2012.data.sources.parquet import list_parquet
 from alexnet2012.data.sources.tars import list_inner_tars, walk_inner_tars, walk_tar
 from alexnet2012.data.sources.verify import ILSVRC2012, verify
@@ -78,7 +78,7 @@ def list_train_tar(archive: Path, classes: tuple[str, ...]) -> Listing:
         else:
             pieces.append(images.take(np.arange(0)))  # for its problems
             differences.append(f"train: {wnid}.tar, {len(images):,} images, is of no class of the edition")
-    train = join(pieces)
+    train = concatenate(pieces)
     return arrange_train(replace(train, problems=(*problems, *train.problems), differences=tuple(differences)), classes)
 
 

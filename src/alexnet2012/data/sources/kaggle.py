@@ -20,7 +20,7 @@ from alexnet2012.data.sources.arrange import (
 )
 from alexnet2012.data.sources.classes import read_class_list
 from alexnet2012.data.sources.folders import label_by_folder, list_tree
-from alexnet2012.data.sources.names import list_some, numbers_of, stems_of
+from alexnet2012.data.sources.image_names import list_some, numbers_of, stems_of
 from alexnet2012.errors import DataError
 
 COLUMNS = ["ImageId", "PredictionString"]

@@ -6,7 +6,6 @@ Most copies of Tiny ImageNet lack the names of the images.
 import json
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from alexnet2012.data.listing import Listing, Source, join
+from alexnet2012.data.listing import Listing, Source, concatenate
 from alexnet2012.data.sources.arrange import (
     OFFICIAL_STEM,
     arrange_numbered,
@@ -24,8 +23,8 @@ from alexnet2012.data.sources.arrange import (
     take_numbered,
 )
 from alexnet2012.data.sources.classes import read_class_list
+from alexnet2012.data.sources.image_names import IMAGE_NAME, OWN_WNID, WNID, find_wnids, list_some, stems_of
 from alexnet2012.data.sources.layouts import EDITION_2012, find_shards
-from alexnet2012.data.sources.names import IMAGE_NAME, OWN_WNID, WNID, find_wnids, list_some, stems_of
 from alexnet2012.data.sources.small_layouts import CLASSES, find_val_shards
 from alexnet2012.data.sources.tars import report_listed
 from alexnet2012.errors import DataError
@@ -60,6 +59,8 @@ def list_tiny_parquet(folder: Path) -> Source:
 
     Raises DataError for damaged shards, other columns, and labels that are of no class.
     """
+    import pandas as pd  # a third of a second, for this alone
+
     written = {"train": "train", "val": find_val_shards(folder)[0]}
     splits = {split: read_shards(folder, name, names=False) for split, name in written.items()}
     numbered = _read_class_names(folder, find_shards(folder, "train").paths[0])
@@ -74,7 +75,8 @@ def list_tiny_parquet(folder: Path) -> Source:
             )
         images = images.put(label=label_of[images.labels])
         if not pc.all(pc.fill_null(pc.match_substring_regex(stems_of(images.names), STEMS[split]), False)).as_py():
-            images = images.put(name=_name_by_place(images.labels, classes))
+            place = pd.Series(images.labels).groupby(images.labels).cumcount()  # among the rows of its class
+            images = images.put(name=pa.array([f"{k:05d}" for k in place], pa.string()))
         splits[split] = arrange_train(images, classes, prefix=f"{split}/", official_names=False)
     return Source(f"Tiny ImageNet from the parquet shards in {folder}", folder, classes, splits)
 
@@ -87,7 +89,7 @@ def read_shards(folder: Path, split: str, names: bool = True) -> Listing:
     """
     began = time.monotonic()
     shards = find_shards(folder, split)
-    images = join([_read_shard(folder, path, names) for path in shards.paths])
+    images = concatenate([_read_shard(folder, path, names) for path in shards.paths])
     report_listed(f"{len(shards.paths)} shards {split}-*.parquet", len(images), 0, began)
     return replace(images, differences=(shards.missing,) if shards.missing else ())
 
@@ -144,15 +146,6 @@ def _number_classes(train: Listing, folder: Path) -> tuple[tuple[str, ...], np.n
             f"{numbers[k]}{before}. These shards were made in another way; use those of ILSVRC/imagenet-1k."
         )
     return tuple(classes), numbers
-
-
-def _name_by_place(labels: np.ndarray, classes: Sequence[str]) -> pa.Array:
-    """Each image's place among the rows of its class, five digits."""
-    place = np.empty(len(labels), np.int64)
-    for label in range(len(classes)):
-        rows = np.flatnonzero(labels == label)
-        place[rows] = np.arange(len(rows))
-    return pa.array([f"{k:05d}" for k in place], pa.string())
 
 
 def _read_class_names(folder: Path, shard: Path) -> list[str]:

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.listing import Listing, Source, join
+from alexnet2012.data.listing import Listing, Problem, Source, concatenate
 from alexnet2012.data.packed import SPLITS
 from alexnet2012.data.sources.arrange import arrange_train
 from alexnet2012.data.sources.classes import read_class_list
-from alexnet2012.data.sources.draw import draw_fractions, find_small_classes
+from alexnet2012.data.sources.drawn_splits import draw_fractions, find_small_classes
+from alexnet2012.data.sources.image_names import in_one_line, list_some
 from alexnet2012.data.sources.layouts import source_folder
-from alexnet2012.data.sources.names import as_text, list_some
 from alexnet2012.data.sources.tars import (
     LIKE_SYNSET_TAR,
     NO_TAR_NAME,
@@ -40,7 +40,8 @@ def find_release(dataset: DatasetConfig) -> Source:
     fractions = {"val": dataset.val_fraction, "test": dataset.test_fraction}
     generator = np.random.default_rng(dataset.split_seed)
     parts: dict[str, list[Listing]] = {name: [] for name in SPLITS}
-    problems, small = [], []
+    problems: list[Problem] = []
+    small: list[str] = []
     for first, images in _list_classes(folder, classes, _find_tars(folder, classes)):
         names = classes[first : first + CHUNK_CLASSES]
         counts = np.bincount(images.labels, minlength=len(names))
@@ -59,7 +60,7 @@ def find_release(dataset: DatasetConfig) -> Source:
         folder=folder,
         classes=classes,
         # What a split is made of is freed before the next, which counts with 15 million images.
-        splits={name: join(parts.pop(name)) for name in SPLITS},
+        splits={name: concatenate(parts.pop(name)) for name in SPLITS},
         problems=tuple(problems),
         part=_describe_part(dataset.kind, len(classes)),
     )
@@ -74,9 +75,11 @@ def _describe_part(kind: str, classes: int) -> str:
 
 def _find_tars(folder: Path, classes: tuple[str, ...]) -> list[InnerTar]:
     """The tar of each class, one of the class's own before one inside a tar of the whole release."""
-    wanted, tar_of, ignored, unusable = set(classes), {}, set(), {}
+    wanted, ignored = set(classes), set()
+    tar_of: dict[str, InnerTar] = {}
+    unusable: dict[str, str] = {}
     for path in _find_archives(folder):
-        place = as_text(str(path.relative_to(folder)))
+        place = in_one_line(str(path.relative_to(folder)))
         for tar in _look_into(path, folder):
             if tar.fault:
                 unusable[tar.wnid] = f"{place}!{tar.name} ({tar.fault})" if tar.name else f"{place} ({tar.fault})"
@@ -111,7 +114,7 @@ def _look_into(path: Path, folder: Path) -> list[InnerTar]:
         tars, problems, _ = list_inner_tars(path)
         if problems:
             named = list_some([problem.path for problem in problems])
-            place, count = as_text(str(path.relative_to(folder))), len(problems)
+            place, count = in_one_line(str(path.relative_to(folder))), len(problems)
             print(f"{place}: {count:,} images lie beside the tars of the classes and are left out: {named}", flush=True)
         return tars
     if not SYNSET_TAR.fullmatch(path.name):
@@ -131,5 +134,5 @@ def _list_classes(folder: Path, classes: tuple[str, ...], tars: list[InnerTar]) 
         images = arrange_train(found, (wnid,), prefix="", official_names=False)
         pieces.append(images.put(label=len(pieces)))
         if len(pieces) == CHUNK_CLASSES or wnid == classes[-1]:
-            yield label + 1 - len(pieces), join(pieces)
+            yield label + 1 - len(pieces), concatenate(pieces)
             pieces = []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from alexnet2012.data.listing import Listing, Problem
-from alexnet2012.data.sources.names import IMAGE_NAME, as_text
+from alexnet2012.data.sources.image_names import IMAGE_NAME, in_one_line
 from alexnet2012.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -70,7 +70,7 @@ def list_inner_tars(archive: Path) -> tuple[list[InnerTar], list[Problem], int]:
     tars, problems, others = [], [], 0
     with _open(archive) as file:
         for member in _walk(file, 0, archive.stat().st_size, archive):
-            name, start = as_text(member.name), member.offset_data
+            name, start = in_one_line(member.name), member.offset_data
             if match := LIKE_SYNSET_TAR.fullmatch(member.name):
                 fault = _why_unreadable(member) if SYNSET_TAR.fullmatch(member.name) else NO_TAR_NAME
                 wnid = match[1].lower() if fault else match[1]
@@ -117,9 +117,9 @@ def _walk_images(tar: InnerTar, folder: Path) -> tuple[Listing, int]:
             if not IMAGE_NAME.search(member.name):
                 others += 1
             elif reason := _why_not(member):
-                problems.append(Problem(as_text(f"{archive}!{prefix}{member.name}"), reason))
+                problems.append(Problem(in_one_line(f"{archive}!{prefix}{member.name}"), reason))
             else:
-                names.append(prefix + as_text(member.name))
+                names.append(prefix + in_one_line(member.name))
                 offsets.append(member.offset_data)
                 sizes.append(member.size)
     return Listing.of(names, [os.fsencode(archive)], offset=offsets, size=sizes, problems=tuple(problems)), others
@@ -140,7 +140,7 @@ def _why_not(member: tarfile.TarInfo) -> str:
 
 def _why_unreadable(member: tarfile.TarInfo) -> str:
     if member.issym() or member.islnk():
-        return f"it is a link (to {as_text(member.linkname)}), and links in archives are not followed"
+        return f"it is a link (to {in_one_line(member.linkname)}), and links in archives are not followed"
     if member.issparse():
         return "it is stored as a sparse file, which cannot be read at an offset"
     return "" if member.isreg() else "it is no regular file but a device or a pipe"
@@ -159,12 +159,12 @@ def _walk(file: IO[bytes], start: int, end: int, place: Path | str) -> Iterator[
     file.seek(start)
     try:
         # A TarFile that starts in the middle of a file counts its offsets from the file's beginning.
-        with tarfile.TarFile(fileobj=_Window(file, end)) as tar:
+        with tarfile.TarFile(fileobj=_Window(file, end)) as tar:  # type: ignore[arg-type]  # it only reads
             while member := tar.next():
-                tar.members.clear()  # TarFile would keep every one of them
+                tar.members.clear()  # type: ignore[attr-defined]  # TarFile would keep every one of them
                 if member.offset_data + member.size > end:
                     raise DataError(
-                        f"{place} is cut short: its member {as_text(member.name)} reaches to byte "
+                        f"{place} is cut short: its member {in_one_line(member.name)} reaches to byte "
                         f"{member.offset_data + member.size - start:,}, but there are only {end - start:,}. Download "
                         "it again."
                     )

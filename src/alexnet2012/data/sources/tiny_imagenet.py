@@ -7,8 +7,8 @@ import numpy as np
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import downloads
-from alexnet2012.data.listing import Listing, Source, join
-from alexnet2012.data.sources.draw import draw_fractions, draw_per_class, refuse_few, share_of
+from alexnet2012.data.listing import Listing, Source, concatenate
+from alexnet2012.data.sources.drawn_splits import draw_fractions, draw_per_class, refuse_few, share_of
 from alexnet2012.data.sources.layouts import source_folder
 from alexnet2012.data.sources.parquet import list_tiny_parquet
 from alexnet2012.data.sources.small_layouts import ACCEPTED, ADDRESS, Place, find_tiny_imagenet_in
@@ -80,7 +80,7 @@ def split_officially(source: Source, dataset: DatasetConfig) -> dict[str, Listin
 
 def split_merged(source: Source, dataset: DatasetConfig) -> dict[str, Listing]:
     """Val and test are fractions of all labelled images of each class, drawn with `split_seed`; train is the rest."""
-    merged = join([source.splits["train"], source.splits["val"]])
+    merged = concatenate([source.splits["train"], source.splits["val"]])
     merged = merged.take(np.argsort(merged.labels, kind="stable"))
     rows = draw_fractions(merged.labels, source.classes, _fractions(dataset), dataset.split_seed)
     return {name: merged.take(rows[name]) for name in ("train", "val", "test")}

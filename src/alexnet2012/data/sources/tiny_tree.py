@@ -17,7 +17,7 @@ from alexnet2012.data.listing import Checksum, Listing, Source
 from alexnet2012.data.sources.arrange import NO_CLASS, arrange_train, refuse_contradictions
 from alexnet2012.data.sources.classes import list_wnids
 from alexnet2012.data.sources.folders import label_by_folder, list_tree
-from alexnet2012.data.sources.names import IMAGE_NAME, WNID, as_text, list_some, stems_of
+from alexnet2012.data.sources.image_names import IMAGE_NAME, WNID, in_one_line, list_some, stems_of
 from alexnet2012.data.sources.small_layouts import ANNOTATIONS, ARCHIVE, CLASSES
 from alexnet2012.data.sources.tars import report_listed
 from alexnet2012.errors import DataError
@@ -84,11 +84,11 @@ def read_annotations(text: str, classes: tuple[str, ...], where: str) -> dict[st
         if not line.strip():
             continue
         if not WNID.fullmatch(wnid):
-            why = f"{as_text(line)!r} was expected to be the name of a file, a tab, and a WordNet id"
+            why = f"{in_one_line(line)!r} was expected to be the name of a file, a tab, and a WordNet id"
         elif wnid not in label_of:
-            why = f"{as_text(name)} is of {wnid}, which is no class of {CLASSES}"
+            why = f"{in_one_line(name)} is of {wnid}, which is no class of {CLASSES}"
         elif name in labels:
-            why = f"{as_text(name)} has a line already, as {classes[labels[name]]}"
+            why = f"{in_one_line(name)} has a line already, as {classes[labels[name]]}"
         else:
             labels[name] = label_of[wnid]
             continue
@@ -164,7 +164,7 @@ def _list_members(archive: Path, members: Sequence[zipfile.ZipInfo], root: str, 
         for number, member in enumerate(members)
         if member.filename.startswith(f"{root}{split}/") and IMAGE_NAME.search(member.filename)
     ]
-    names = [as_text(members[number].filename.removeprefix(root)) for number in numbers]
+    names = [in_one_line(members[number].filename.removeprefix(root)) for number in numbers]
     sizes = [members[number].file_size for number in numbers]
     file = archive.name.encode("utf-8", "surrogateescape")
     return Listing.of(names, [file], offset=numbers, size=sizes, container="zip")

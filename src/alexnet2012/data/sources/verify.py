@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alexnet2012.data.listing import WITHHELD, Source
-from alexnet2012.data.sources.draw import keep_classes
+from alexnet2012.data.sources.drawn_splits import keep_classes
+from alexnet2012.data.sources.image_names import LISTED, as_list, list_some, numbers_of
 from alexnet2012.data.sources.layouts import EDITION_2010, EDITION_2012
-from alexnet2012.data.sources.names import LISTED, as_list, list_some, numbers_of
 from alexnet2012.errors import DataError
 
 

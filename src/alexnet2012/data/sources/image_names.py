@@ -45,10 +45,11 @@ def numbers_of(names: "pa.Array") -> "np.ndarray":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.cast(pc.utf8_slice_codeunits(names, -8), pa.int64()).to_numpy()
+    numbers: np.ndarray = pc.cast(pc.utf8_slice_codeunits(names, -8), pa.int64()).to_numpy()
+    return numbers
 
 
-def as_text(name: str | bytes) -> str:
+def in_one_line(name: str | bytes) -> str:
     """A name in one line, with backslashes in place of line breaks and of bytes that are not UTF-8.
 
     Arrow's strings hold no others, and lists of problems have a line for each.
@@ -60,7 +61,7 @@ def as_text(name: str | bytes) -> str:
 def list_some(items: Sequence[str], limit: int = LISTED) -> str:
     """The first of them in a line, and how many more there are."""
     more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
-    return ", ".join(as_text(item) for item in items[:limit]) + more
+    return ", ".join(in_one_line(item) for item in items[:limit]) + more
 
 
 def as_list(lines: Iterable[str]) -> str:
