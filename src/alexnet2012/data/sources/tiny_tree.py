@@ -6,7 +6,6 @@ It is a folder, or in the zip that was published, which is read where it lies.
 import time
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,13 +132,12 @@ def _label_by_annotations(val: Listing, label_of: dict[str, int]) -> Listing:
     labels = np.array([label_of.get(name, NO_CLASS) for name in names], np.int64)
     without = [name for name in names if name not in label_of]
     missing = sorted(set(label_of) - set(names))
-    differences = []
+    val = val.put(label=labels).take(np.flatnonzero(labels != NO_CLASS))
     if without:
-        differences.append(f"val: {len(without):,} images have no line in {ANNOTATIONS}: {list_some(without)}")
+        val = val.note(f"val: {len(without):,} images have no line in {ANNOTATIONS}: {list_some(without)}")
     if missing:
-        differences.append(f"val: {len(missing):,} images of {ANNOTATIONS} are missing: {list_some(missing)}")
-    labelled = val.put(label=labels).take(np.flatnonzero(labels != NO_CLASS))
-    return replace(labelled, differences=tuple(differences))
+        val = val.note(f"val: {len(missing):,} images of {ANNOTATIONS} are missing: {list_some(missing)}")
+    return val
 
 
 def _file_names(images: Listing) -> list[str]:
