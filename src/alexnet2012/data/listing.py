@@ -128,6 +128,10 @@ class Listing:
             table = table.set_column(table.column_names.index(name), name, column)
         return replace(self, table=table)
 
+    def note(self, *differences: str) -> "Listing":
+        """The same images with more differences."""
+        return replace(self, differences=(*self.differences, *differences))
+
     def find_place(self, row: int | np.integer[Any]) -> str:
         """Row `row` as `archive!member`, or as the path of a file of its own."""
         file, name = in_one_line(self.files[int(self.file[row])].as_py()), in_one_line(self.names[int(row)].as_py())
@@ -167,9 +171,8 @@ class Source:
 
     `problems`: images that cannot be taken, found without decoding (duplicate names, for one). `official_ids`: the
     edition's own numbers of the classes (ILSVRC2012_ID), which its submission format asks for, where they are known;
-    `train_counts`: the published number of training images of each class, where known. `differences`: sentences on what
-    is missing or was not expected. `part` says in words what part of an edition this is ("subset of 20 classes, ...");
-    empty for the whole.
+    `train_counts`: the published number of training images of each class, where known. `part` says in words what part
+    of an edition this is ("subset of 20 classes, ..."); empty for the whole.
     """
 
     description: str
@@ -180,7 +183,6 @@ class Source:
     checksums: tuple[Checksum, ...] = ()
     official_ids: tuple[int, ...] | None = None
     train_counts: np.ndarray | None = None
-    differences: tuple[str, ...] = ()
     part: str = ""
 
     def count_images(self, split: str) -> np.ndarray:

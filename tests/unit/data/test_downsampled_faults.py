@@ -32,6 +32,7 @@ from alexnet2012.errors import DataError
 
 BATCHES = draw_batches()
 THIRD = BATCHES[TRAIN[2]]
+VALUES = THIRD.values
 PICKLE, NPZ = TRAIN[2], f"Imagenet64_train_part1_npz/{TRAIN[2]}.npz"
 
 
@@ -78,10 +79,10 @@ def claim_more_images(path: Path) -> None:
 
 
 def values_without(key: str) -> dict:
-    return {name: value for name, value in THIRD.values.items() if name != key}
+    return {name: value for name, value in VALUES.items() if name != key}
 
 
-def unreadable_pickle(values: object) -> Callable[[Path], None]:
+def pickled(values: object) -> Callable[[Path], None]:
     return lambda folder: write_pickle(folder / PICKLE, values)
 
 
@@ -95,10 +96,7 @@ MISPLACED = {
         lambda folder: ((folder / TRAIN[3]).unlink(), (folder / TRAIN[3]).mkdir()),
         "train_data_batch_4",
     ),
-    "a pickle and its npz": (
-        lambda folder: write_npz(folder, {TRAIN[4]: BATCHES[TRAIN[4]]}),
-        "train_data_batch_5.npz",
-    ),
+    "a pickle and its npz": (lambda folder: write_npz(folder, {TRAIN[4]: BATCHES[TRAIN[4]]}), "train_data_batch_5.npz"),
     "one batch in two folders": (
         lambda folder: ((folder / "again").mkdir(), shutil.copy(folder / TRAIN[5], folder / "again")),
         "again/train_data_batch_6",
@@ -118,56 +116,47 @@ DAMAGED = {
     "an npz cut short": (lambda folder: cut(folder / NPZ, 0.9), NPZ),
     "an empty npz": (lambda folder: cut(folder / NPZ, 0), NPZ),
     "an npz with another byte": (lambda folder: flip_a_byte(folder / NPZ), NPZ),
-    "a pickle as npz": (lambda folder: write_pickle(folder / NPZ, THIRD.values), NPZ),
+    "a pickle as npz": (lambda folder: write_pickle(folder / NPZ, VALUES), NPZ),
     "an npz of fewer images than it holds": (lambda folder: claim_more_images(folder / NPZ), NPZ),
     "labels as objects": (
-        lambda folder: np.savez(folder / NPZ, data=THIRD.values["data"], labels=np.array([*range(9)], object)),
+        lambda folder: np.savez(folder / NPZ, data=VALUES["data"], labels=np.array([*range(9)], object)),
         NPZ,
     ),
     "columns before rows": (
-        lambda folder: np.savez(folder / NPZ, data=np.asfortranarray(THIRD.values["data"]), labels=THIRD.labels),
+        lambda folder: np.savez(folder / NPZ, data=np.asfortranarray(VALUES["data"]), labels=THIRD.labels),
         NPZ,
     ),
     "an npz without data": (lambda folder: np.savez(folder / NPZ, images=THIRD.images, labels=THIRD.labels), "`data`"),
     "a page of HTML": (lambda folder: (folder / PICKLE).write_text("<html>log in first</html>"), PICKLE),
-    "a list": (unreadable_pickle([1, 2]), "list"),
-    "no data": (unreadable_pickle(values_without("data")), "`data`"),
-    "no labels": (unreadable_pickle(values_without("labels")), "`labels`"),
-    "pixels as floats": (
-        unreadable_pickle(THIRD.values | {"data": THIRD.values["data"] / np.float32(255)}),
-        "float32",
-    ),
-    "images of three axes": (unreadable_pickle(THIRD.values | {"data": THIRD.images}), r"\(9, 32, 32, 3\)"),
-    "images of 16 pixels": (unreadable_pickle(draw_batches(side=16)[PICKLE].values), r"\(9, 768\)"),
-    "a number for data": (unreadable_pickle(THIRD.values | {"data": 7}), "`data`"),
-    "one batch of 64 pixels": (unreadable_pickle(draw_batches(side=64)[PICKLE].values), "64 pixels"),
-    "labels from 0": (unreadable_pickle(relabelled(THIRD, 4, 0).values), "image 4 is 0"),
-    "a label too large": (unreadable_pickle(relabelled(THIRD, 8, 6).values), "image 8 is 6"),
-    "a label too few": (unreadable_pickle(THIRD.values | {"labels": THIRD.values["labels"][1:]}), r"\(8,\)"),
-    "labels as floats": (unreadable_pickle(THIRD.values | {"labels": THIRD.labels / 1.0}), "float64"),
-    "labels as words": (unreadable_pickle(THIRD.values | {"labels": ["fox"] * 9}), "labels"),
+    "a list": (pickled([1, 2]), "list"),
+    "no data": (pickled(values_without("data")), "`data`"),
+    "no labels": (pickled(values_without("labels")), "`labels`"),
+    "pixels as floats": (pickled(VALUES | {"data": VALUES["data"] / np.float32(255)}), "float32"),
+    "images of three axes": (pickled(VALUES | {"data": THIRD.images}), r"\(9, 32, 32, 3\)"),
+    "images of 16 pixels": (pickled(draw_batches(side=16)[PICKLE].values), r"\(9, 768\)"),
+    "a number for data": (pickled(VALUES | {"data": 7}), "`data`"),
+    "one batch of 64 pixels": (pickled(draw_batches(side=64)[PICKLE].values), "64 pixels"),
+    "labels from 0": (pickled(relabelled(THIRD, 4, 0).values), "image 4 is 0"),
+    "a label too large": (pickled(relabelled(THIRD, 8, 6).values), "image 8 is 6"),
+    "a label too few": (pickled(VALUES | {"labels": VALUES["labels"][1:]}), r"\(8,\)"),
+    "labels as floats": (pickled(VALUES | {"labels": THIRD.labels / 1.0}), "float64"),
+    "labels as words": (pickled(VALUES | {"labels": ["fox"] * 9}), "labels"),
     "more bytes than there can be": (
         lambda folder: (folder / PICKLE).write_bytes(b"\x80\x04\x8e" + (2**62).to_bytes(8, "little")),
         "memory",
     ),
-    "another batch again": (unreadable_pickle(BATCHES[TRAIN[7]].values), TRAIN[7]),
-    "val again as training": (unreadable_pickle(BATCHES[VAL].values), VAL),
+    "another batch again": (pickled(BATCHES[TRAIN[7]].values), TRAIN[7]),
+    "val again as training": (pickled(BATCHES[VAL].values), VAL),
     "training and val swapped": (
         lambda folder: write_pickles(folder, {PICKLE: BATCHES[VAL], VAL: THIRD}),
         f"{VAL} .*{PICKLE}",
     ),
-    "an image too few": (
-        unreadable_pickle(replace(THIRD, labels=THIRD.labels[1:], images=THIRD.images[1:]).values),
-        "8 of 9",
-    ),
+    "an image too few": (pickled(replace(THIRD, labels=THIRD.labels[1:], images=THIRD.images[1:]).values), "8 of 9"),
     "classes of val that are not equal": (
         lambda folder: write_pickles(folder, {VAL: relabelled(BATCHES[VAL], 0, 1 + BATCHES[VAL].labels[0] % 5)}),
         "class-000",
     ),
-    "a class of train with too few": (
-        unreadable_pickle(replace(THIRD, labels=np.full(9, 1)).values),
-        "class-0001 has at least",
-    ),
+    "a class of train with too few": (pickled(replace(THIRD, labels=np.full(9, 1)).values), "class-0001 has at least"),
 }
 
 
@@ -204,7 +193,7 @@ def test_a_file_cut_anywhere_is_told(form, share, tmp_path):
 
 def test_nothing_that_a_pickle_asks_for_is_run(tmp_path):
     write_pickles(tmp_path, BATCHES)
-    for values in (THIRD.values | {"labels": RunsCode(tmp_path / "mark")}, RunsCode(tmp_path / "mark")):
+    for values in (VALUES | {"labels": RunsCode(tmp_path / "mark")}, RunsCode(tmp_path / "mark")):
         write_pickle(tmp_path / PICKLE, values)
         assert f"{PICKLE} cannot be read: UnpicklingError: it asks for posix.mkdir" in refusal(tmp_path)
     assert not (tmp_path / "mark").exists()
@@ -272,7 +261,7 @@ def test_batches_of_any_protocol_that_holds_plain_arrays_are_read(tmp_path):
     write_pickles(tmp_path, BATCHES)
     digests = set()
     for protocol in (3, 4):
-        (tmp_path / PICKLE).write_bytes(pickle.dumps(THIRD.values, protocol))
+        (tmp_path / PICKLE).write_bytes(pickle.dumps(VALUES, protocol))
         digests.add(downsampled_batches.read_batch(tmp_path / PICKLE).digest)
     (tmp_path / PICKLE).write_bytes(pickle.dumps(Batch(THIRD.labels, THIRD.images).values | {"mean": None}, 3))
     digests.add(downsampled_batches.read_batch(tmp_path / PICKLE).digest)

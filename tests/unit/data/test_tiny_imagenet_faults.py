@@ -141,10 +141,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "no train": (without("train"), f"{ROOT}/train is missing"),
     "no val": (without("val"), f"{ROOT}/val is missing"),
     "no annotations": (without(NOTES), f"{NOTES} is missing"),
-    "a class too few": (
-        with_text("wnids.txt", lambda lines: lines[1:]),
-        f"{NOTES}, line .* no class of wnids.txt",
-    ),
+    "a class too few": (with_text("wnids.txt", lambda lines: lines[1:]), f"{NOTES}, line .* no class of wnids.txt"),
     "a class without images": (with_text("wnids.txt", lambda lines: [*lines, b"n09999999\n"]), "n09999999 lacks 12"),
     "a line that is no class": (
         with_text("wnids.txt", lambda lines: [*lines, b"goldfish\n"]),

@@ -8,7 +8,7 @@ as well (676 in 2010, 860 in 2012), which have no images.
 import io
 import re
 import tarfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,18 +34,6 @@ class Devkit:
     truth_name: str
     val_truth: np.ndarray
 
-    def read_truth(self, text: str, where: str) -> np.ndarray:
-        """Labels from a file with an id of the edition on each line. Raises DataError with the number of a bad line."""
-        lines = [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
-        label_of = {str(number): label for label, number in enumerate(self.official_ids)}
-        for number, line in enumerate(lines, 1):
-            if line not in label_of:
-                raise DataError(
-                    f"{where}, line {number}: {line!r} is not the id of a class; a number from "
-                    f"{min(self.official_ids)} to {max(self.official_ids)} was expected. Fetch the file again."
-                )
-        return np.array([label_of[line] for line in lines], np.int64)
-
 
 def read_devkit(archive: Path, edition: str) -> Devkit:
     """From the official .tar.gz, in memory. Raises DataError when it is damaged or not of `edition` (ILSVRC2012)."""
@@ -58,9 +46,21 @@ def read_devkit(archive: Path, edition: str) -> Devkit:
         ) from None
     wnids, ids, counts = _read_synsets(members[SYNSETS], f"{archive}!{SYNSETS}", f"{edition}_ID")
     name = f"the validation ground truth of {archive.name}"
-    devkit = Devkit(wnids, ids, np.array(counts, np.int64), name, np.empty(0, np.int64))
-    labels = devkit.read_truth(members[truth].decode("ascii", "replace"), f"{archive}!{truth}")
-    return replace(devkit, val_truth=labels)
+    labels = read_truth(members[truth].decode("ascii", "replace"), ids, f"{archive}!{truth}")
+    return Devkit(wnids, ids, np.array(counts, np.int64), name, labels)
+
+
+def read_truth(text: str, ids: tuple[int, ...], where: str) -> np.ndarray:
+    """Labels from a text with an id of the edition on each line. Raises DataError with the number of a bad line."""
+    lines = [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
+    label_of = {str(number): label for label, number in enumerate(ids)}
+    for number, line in enumerate(lines, 1):
+        if line not in label_of:
+            raise DataError(
+                f"{where}, line {number}: {line!r} is not the id of a class; a number from {min(ids)} to {max(ids)} "
+                "was expected. Fetch the file again."
+            )
+    return np.array([label_of[line] for line in lines], np.int64)
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:

@@ -49,7 +49,6 @@ def find_downsampled_imagenet(dataset: DatasetConfig) -> Source:
         folder=folder,
         classes=tuple(names[number] for number in order),
         splits={"train": _list_images(train, np.argsort(order)), "val": _list_images([val], np.argsort(order))},
-        differences=_compare_counts([*train, val]),
         official_ids=tuple((order + 1).tolist()),
     )
     source = verify(source, EXPECTED, dataset.complete)
@@ -141,4 +140,5 @@ def _list_images(batches: list[BatchFile], rank: np.ndarray) -> Listing:
         label=labels,
         container="pixels",
         images=BatchImages(tuple(batch.path for batch in batches)),
+        differences=_compare_counts(batches),
     )

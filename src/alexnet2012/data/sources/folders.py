@@ -4,7 +4,6 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +88,7 @@ def label_by_folder(images: Listing, below: str, classes: Sequence[str], split: 
     if not strangers:
         return labelled
     named = list_some(sorted(set(strangers)))
-    difference = f"{split}: {len(strangers):,} images do not lie in a class of the edition: {named}"
-    return replace(labelled, differences=(*images.differences, difference))
+    return labelled.note(f"{split}: {len(strangers):,} images do not lie in a class of the edition: {named}")
 
 
 def _walk(root: Path) -> Iterator[os.DirEntry[str]]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Listing, Problem, Source, concatenate
 from alexnet2012.data.sources import layouts
-from alexnet2012.data.sources.classes import read_devkit
+from alexnet2012.data.sources.classes import read_devkit, read_truth
 from alexnet2012.data.sources.ilsvrc2012 import compare_length, list_numbered_tar, list_train_tar
 from alexnet2012.data.sources.image_names import list_some, stems_of
 from alexnet2012.data.sources.tars import walk_tar
@@ -29,15 +29,17 @@ def find_ilsvrc2010(dataset: DatasetConfig) -> Source:
     folder = layouts.source_folder(dataset)
     devkit = read_devkit(folder / layouts.DEVKIT_2010, layouts.EDITION_2010)
     test_file = folder / layouts.TEST_TRUTH_2010
-    test_truth = devkit.read_truth(test_file.read_text(encoding="ascii", errors="replace"), str(test_file))
+    test_truth = read_truth(
+        test_file.read_text(encoding="ascii", errors="replace"), devkit.official_ids, str(test_file)
+    )
     truths = {
         "val": (layouts.VAL_2010, devkit.val_truth, devkit.truth_name),
         "test": (layouts.TEST_2010, test_truth, str(test_file)),
     }
-    splits, differences = {}, []
+    splits = {}
     for split, (archive, truth, where) in truths.items():
-        splits[split] = list_numbered_tar(folder / archive, split, layouts.EDITION_2010, devkit.classes, truth, where)
-        differences += compare_length(truth, where, ILSVRC2010.counts[split])
+        images = list_numbered_tar(folder / archive, split, layouts.EDITION_2010, devkit.classes, truth, where)
+        splits[split] = compare_length(images, truth, where, ILSVRC2010.counts[split])
     splits = {"train": list_train_tar(folder / layouts.TRAIN_2010, devkit.classes), **splits}
     problems: tuple[Problem, ...] = ()
     if (folder / layouts.PATCHES_2010).is_file():
@@ -50,7 +52,6 @@ def find_ilsvrc2010(dataset: DatasetConfig) -> Source:
         classes=devkit.classes,
         splits=splits,
         problems=problems,
-        differences=tuple(differences),
         official_ids=devkit.official_ids,
         train_counts=devkit.train_counts,
     )

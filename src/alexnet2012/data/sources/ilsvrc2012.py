@@ -78,8 +78,8 @@ def list_train_tar(archive: Path, classes: tuple[str, ...]) -> Listing:
         else:
             pieces.append(images.take(np.arange(0)))  # for its problems
             differences.append(f"train: {wnid}.tar, {len(images):,} images, is of no class of the edition")
-    train = concatenate(pieces)
-    return arrange_train(replace(train, problems=(*problems, *train.problems), differences=tuple(differences)), classes)
+    train = concatenate(pieces).note(*differences)
+    return arrange_train(replace(train, problems=(*problems, *train.problems)), classes)
 
 
 def list_numbered_tar(
@@ -99,9 +99,11 @@ def list_numbered_tar(
     return arrange_numbered(label_by_number(images, truth, where), split, classes)
 
 
-def compare_length(truth: np.ndarray, where: str, expected: int) -> list[str]:
-    """A sentence when a truth has another number of lines than the edition has images."""
-    return [] if len(truth) == expected else [f"{where} has {len(truth):,} lines; {expected:,} were expected"]
+def compare_length(images: Listing, truth: np.ndarray, where: str, expected: int) -> Listing:
+    """The images, with a difference when their truth has another number of lines than the edition has images."""
+    if len(truth) == expected:
+        return images
+    return images.note(f"{where} has {len(truth):,} lines; {expected:,} were expected")
 
 
 def _list_tars(folder: Path, devkit: Devkit) -> Source:
@@ -121,8 +123,7 @@ def _list_folders(folder: Path) -> Source:
         label_by_folder(list_tree(folder, folder / split), f"{split}/", classes, split) for split in ("train", "val")
     )
     if strangers := [name for name in names if name not in classes]:
-        difference = f"train: these folders are not named nXXXXXXXX as classes are: {list_some(strangers)}"
-        train = replace(train, differences=(difference, *train.differences))
+        train = train.note(f"train: these folders are not named nXXXXXXXX as classes are: {list_some(strangers)}")
     splits = {
         "train": arrange_train(train, classes),
         "val": arrange_numbered(take_numbered(val, "val", layouts.EDITION_2012), "val", classes),
@@ -144,12 +145,14 @@ def _with_devkit(source: Source, devkit: Devkit) -> Source:
             "no synsets of this edition. Remove them, or use kind: imagefolder."
         )
     labels = [label_of[wnid] for wnid in source.classes]
-    _refuse_other_truth(source.splits["val"], source.classes, np.array(labels, np.int64), devkit)
+    val = source.splits["val"]
+    _refuse_other_truth(val, source.classes, np.array(labels, np.int64), devkit)
+    val = compare_length(val, devkit.val_truth, devkit.truth_name, ILSVRC2012.counts["val"])
     return replace(
         source,
+        splits=source.splits | {"val": val},
         official_ids=tuple(devkit.official_ids[label] for label in labels),
         train_counts=devkit.train_counts[labels],
-        differences=tuple(compare_length(devkit.val_truth, devkit.truth_name, ILSVRC2012.counts["val"])),
     )
 
 

@@ -1,6 +1,5 @@
 """ILSVRC-2012 as Kaggle's CLS-LOC tree, its CSV files joined to the images by name."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,5 +95,4 @@ def _compare_train(train: Listing, classes: tuple[str, ...], path: Path) -> List
     missing = ids.filter(pc.is_null(at)).to_pylist()
     if not missing:
         return train
-    difference = f"train: {len(missing):,} images of {path.name} are missing: {list_some(missing)}"
-    return replace(train, differences=(*train.differences, difference))
+    return train.note(f"train: {len(missing):,} images of {path.name} are missing: {list_some(missing)}")

@@ -6,7 +6,6 @@ Most copies of Tiny ImageNet lack the names of the images.
 import json
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +43,7 @@ def list_parquet(folder: Path) -> Source:
     val = read_shards(folder, "validation")
     if len(odd := val.labels[~np.isin(val.labels, numbers)]):
         named = list_some([str(label) for label in np.unique(odd)])
-        difference = f"val: {len(odd):,} images have labels of which there is no training image: {named}"
-        val = replace(val, differences=(*val.differences, difference))
+        val = val.note(f"val: {len(odd):,} images have labels of which there is no training image: {named}")
     val = val.take(np.flatnonzero(np.isin(val.labels, numbers)))
     val = take_numbered(val.put(label=np.searchsorted(numbers, val.labels)), "val", EDITION_2012)
     splits = {"train": arrange_train(train, classes), "val": arrange_numbered(val, "val", classes)}
@@ -91,7 +89,7 @@ def read_shards(folder: Path, split: str, names: bool = True) -> Listing:
     shards = find_shards(folder, split)
     images = concatenate([_read_shard(folder, path, names) for path in shards.paths])
     report_listed(f"{len(shards.paths)} shards {split}-*.parquet", len(images), 0, began)
-    return replace(images, differences=(shards.missing,) if shards.missing else ())
+    return images.note(shards.missing) if shards.missing else images
 
 
 def _read_shard(folder: Path, shard: Path, names: bool) -> Listing:

@@ -55,6 +55,8 @@ def find_release(dataset: DatasetConfig) -> Source:
             f"{folder}: {len(small):,} classes have too few images to be split into train, val and test: "
             f"{list_some(small)}. Remove them from {dataset.class_list}."
         )
+    # Of §6's Fall 2009 the number of classes is known; of Fall 2011 the paper gives no number.
+    is_part = dataset.kind == "fall2009" and len(classes) != FALL_2009_CLASSES
     return Source(
         description=f"{TITLES[dataset.kind]}, {len(classes):,} classes from {folder}",
         folder=folder,
@@ -62,15 +64,8 @@ def find_release(dataset: DatasetConfig) -> Source:
         # What a split is made of is freed before the next, which counts with 15 million images.
         splits={name: concatenate(parts.pop(name)) for name in SPLITS},
         problems=tuple(problems),
-        part=_describe_part(dataset.kind, len(classes)),
+        part=f"{len(classes):,} of {FALL_2009_CLASSES:,} classes" if is_part else "",
     )
-
-
-def _describe_part(kind: str, classes: int) -> str:
-    """Empty for the classes of §6's Fall 2009, as far as their number tells; of Fall 2011 the paper gives no number."""
-    if kind != "fall2009" or classes == FALL_2009_CLASSES:
-        return ""
-    return f"{classes:,} of {FALL_2009_CLASSES:,} classes"
 
 
 def _find_tars(folder: Path, classes: tuple[str, ...]) -> list[InnerTar]:

@@ -6,7 +6,6 @@ It is a folder, or in the zip that was published, which is read where it lies.
 import time
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +28,9 @@ ADVICE = f"The official {ARCHIVE} has {PUBLISHED_BYTES:,} bytes; compare, and do
 
 def list_folder(root: Path) -> Source:
     """The official tree as a folder. Raises DataError as list_official does."""
-    annotations = _read_text(root / ANNOTATIONS) if (root / ANNOTATIONS).is_file() else None
+    annotations = (root / ANNOTATIONS).read_bytes() if (root / ANNOTATIONS).is_file() else b""
     train, val = (list_tree(root, root / split) for split in ("train", "val"))
-    classes, splits = list_official(train, val, _read_text(root / CLASSES), annotations, str(root))
+    classes, splits = list_official(train, val, (root / CLASSES).read_bytes(), annotations, str(root))
     return Source(f"Tiny ImageNet from {root}", root, classes, splits)
 
 
@@ -46,28 +45,29 @@ def list_zip(archive: Path) -> Source:
             members = file.infolist()
             root = _find_root(archive, [member.filename for member in members])
             train, val = (_list_members(archive, members, root, split) for split in ("train", "val"))
-            wnids, annotations = (_read_member(archive, file, f"{root}{name}") for name in (CLASSES, ANNOTATIONS))
+            wnids = file.read(f"{root}{CLASSES}")
+            annotations = file.read(f"{root}{ANNOTATIONS}") if f"{root}{ANNOTATIONS}" in file.NameToInfo else b""
     except (zipfile.BadZipFile, OSError, RuntimeError) as error:
         size = archive.stat().st_size
         raise DataError(f"{archive} ({size:,} bytes) cannot be read as a zip: {error}. {ADVICE}.") from None
     listed = len(train) + len(val)
     report_listed(archive.name, listed, len(members) - listed, began)
-    classes, splits = list_official(train, val, wnids or "", annotations, str(archive))
+    classes, splits = list_official(train, val, wnids, annotations, str(archive))
     checksums = (Checksum(archive, PUBLISHED.checksum),)
     return Source(f"Tiny ImageNet from {archive}", archive.parent, classes, splits, checksums=checksums)
 
 
 def list_official(
-    train: Listing, val: Listing, wnids: str, annotations: str | None, where: str
+    train: Listing, val: Listing, wnids: bytes, annotations: bytes, where: str
 ) -> tuple[tuple[str, ...], dict[str, Listing]]:
     """Classes, and the images of train and val by class and name; their names begin with train/ and val/.
 
-    `wnids`, `annotations`: the texts of wnids.txt and val_annotations.txt; `where`: what messages call the tree. Raises
+    `wnids`, `annotations`: what wnids.txt and val_annotations.txt hold; `where`: what messages call the tree. Raises
     DataError for texts that are not what they should be, and for an image that is of two classes.
     """
-    classes = list_wnids(wnids, f"{where}: {CLASSES}")
+    classes = list_wnids(_decode(wnids, f"{where}: {CLASSES}"), f"{where}: {CLASSES}")
     train = label_by_folder(train, "train/", classes, "train")
-    val = _label_val(val, classes, annotations, where)
+    val = _label_val(val, classes, _decode(annotations, f"{where}: {ANNOTATIONS}"), where)
     return classes, {
         "train": arrange_train(train, classes),
         "val": arrange_train(val, classes, prefix="val/", official_names=False),
@@ -96,7 +96,7 @@ def read_annotations(text: str, classes: tuple[str, ...], where: str) -> dict[st
     return labels
 
 
-def _label_val(val: Listing, classes: tuple[str, ...], annotations: str | None, where: str) -> Listing:
+def _label_val(val: Listing, classes: tuple[str, ...], annotations: str, where: str) -> Listing:
     """val/images/ by its annotations, or val/<wnid>/ by its folders, which the annotations must not contradict."""
     flat = pc.starts_with(val.names, "val/images/").to_numpy(zero_copy_only=False)
     if flat.any() and not flat.all():
@@ -104,9 +104,9 @@ def _label_val(val: Listing, classes: tuple[str, ...], annotations: str | None, 
             f"{where}: {flat.sum():,} images lie in val/images/ and {(~flat).sum():,} in other folders of val/, such "
             f"as {val.names[np.argmin(flat)]}. Move all of them into the one or into folders of classes."
         )
-    if flat.any() and annotations is None:
-        raise DataError(f"{where}: {ANNOTATIONS} is missing: the labels of val/images/. Fetch it again.")
-    label_of = read_annotations(annotations or "", classes, where)
+    if flat.any() and not annotations:
+        raise DataError(f"{where}: {ANNOTATIONS} is missing or empty: the labels of val/images/. Fetch it again.")
+    label_of = read_annotations(annotations, classes, where)
     if flat.any():
         return _label_by_annotations(val, label_of)
     val = label_by_folder(val, "val/", classes, "val")
@@ -133,13 +133,12 @@ def _label_by_annotations(val: Listing, label_of: dict[str, int]) -> Listing:
     labels = np.array([label_of.get(name, NO_CLASS) for name in names], np.int64)
     without = [name for name in names if name not in label_of]
     missing = sorted(set(label_of) - set(names))
-    differences = []
+    val = val.put(label=labels).take(np.flatnonzero(labels != NO_CLASS))
     if without:
-        differences.append(f"val: {len(without):,} images have no line in {ANNOTATIONS}: {list_some(without)}")
+        val = val.note(f"val: {len(without):,} images have no line in {ANNOTATIONS}: {list_some(without)}")
     if missing:
-        differences.append(f"val: {len(missing):,} images of {ANNOTATIONS} are missing: {list_some(missing)}")
-    labelled = val.put(label=labels).take(np.flatnonzero(labels != NO_CLASS))
-    return replace(labelled, differences=tuple(differences))
+        val = val.note(f"val: {len(missing):,} images of {ANNOTATIONS} are missing: {list_some(missing)}")
+    return val
 
 
 def _file_names(images: Listing) -> list[str]:
@@ -170,19 +169,8 @@ def _list_members(archive: Path, members: Sequence[zipfile.ZipInfo], root: str, 
     return Listing.of(names, [file], offset=numbers, size=sizes, container="zip")
 
 
-def _read_text(path: Path) -> str:
-    """The file's text; raises DataError where it is not UTF-8."""
+def _decode(content: bytes, where: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return content.decode()
     except UnicodeDecodeError:
-        raise DataError(f"{path} is not text in UTF-8; it is damaged. Fetch it again.") from None
-
-
-def _read_member(archive: Path, file: zipfile.ZipFile, name: str) -> str | None:
-    """The text of a member; None where there is none of that name."""
-    if name not in file.NameToInfo:
-        return None
-    try:
-        return file.read(name).decode()
-    except UnicodeDecodeError:
-        raise DataError(f"{archive}: {name} is not text in UTF-8; it is damaged. {ADVICE}.") from None
+        raise DataError(f"{where} is not text in UTF-8; it is damaged. Fetch it again.") from None

@@ -83,7 +83,6 @@ def drop_empty_classes(source: Source) -> Source:
 
 def _compare(source: Source, expected: Expected) -> list[str]:
     differences = [sentence for images in source.splits.values() for sentence in images.differences]
-    differences += source.differences
     if len(source.classes) != expected.classes:
         differences.append(f"{len(source.classes):,} of {expected.classes:,} classes are known")
     differences += _compare_train(source, expected)
