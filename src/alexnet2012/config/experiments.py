@@ -19,7 +19,7 @@ Length = Literal["here", "published"]  # of a training: the configuration's, or 
 Delta = dict[str, Any]  # settings to be laid over others of that section
 
 
-class Base(Section):
+class Deltas(Section):
     """Deltas of the net and its training: a recipe, in every variant that names it, or what is otherwise on one dataset
     (`per_dataset`)."""
 
@@ -83,7 +83,7 @@ class Ensemble(Section):
 class VariantsFile(Section):
     """The sections of config/variants.yaml, to which a configuration may add variants and ensembles."""
 
-    recipes: dict[str, Base] = {}
+    recipes: dict[str, Deltas] = {}
     variants: dict[Name, Variant]
     ensembles: dict[Name, Ensemble] = {}
 
@@ -167,7 +167,7 @@ class Config(Section):
     ensembles: dict[Name, Ensemble] = {}
     net: Delta = {}
     training: Delta = {}
-    per_dataset: dict[str, Base] = {}
+    per_dataset: dict[str, Deltas] = {}
     baselines: dict[str, Delta] = {}
     runtime: RuntimeConfig = RuntimeConfig()
     calibration: CalibrationConfig | None = None

@@ -16,7 +16,7 @@ from alexnet2012.config.resolve import (
     base_on,
     lay_over,
     lay_over_recipe,
-    read_settings,
+    make_resolver,
 )
 from alexnet2012.config.schema import RunConfig, TrainingConfig, digest8, name_trial
 from alexnet2012.config.validate import check_known, located, read_yaml
@@ -185,7 +185,7 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets:
     The sections `claims` and `full` belong to the plan only if `targets` names them, but are always checked. Raises
     ConfigError with the file, the variant and the key, and the nearest valid name.
     """
-    resolver = read_settings(json.loads(json.dumps(values, default=str)), source, variants_path)
+    resolver = make_resolver(json.loads(json.dumps(values, default=str)), source, variants_path)
     config = resolver.config
     known = [name for name, variant in resolver.known.variants.items() if variant.is_baseline]
     for name in config.baselines:
@@ -195,7 +195,7 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets:
         raise ConfigError(f"{source}: calibration.weights: {weights} is not a file; give torchvision's weights")
     runs: Runs = {}
     found = []
-    for section, place, experiment in list_experiments(config):
+    for section, place, experiment in list_places(config):
         own = resolver.resolve_line(f"{source}: {place}", experiment)
         for run in own:
             if runs.setdefault((run.dataset_name, run.variant, run.seed), run) != run:
@@ -211,7 +211,7 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets:
     return Plan(config, tuple(lines)).narrow(targets)
 
 
-def list_experiments(config: Config) -> Iterator[tuple[str, str, Experiment]]:
+def list_places(config: Config) -> Iterator[tuple[str, str, Experiment]]:
     """The section, the place and the settings of every experiment of a configuration."""
     for section in ("experiments", "full"):
         for index, each in enumerate(getattr(config, section)):
@@ -253,7 +253,7 @@ def describe_target(variant_name: str, variants_path: Path, config_path: Path | 
         known, base, source = load_variants(variants_path), Sections(), str(variants_path)
         where = f"{source}: variants.{variant_name}"
     else:
-        resolver = read_settings(read_yaml(config_path), str(config_path), variants_path)
+        resolver = make_resolver(read_yaml(config_path), str(config_path), variants_path)
         known, base, source = resolver.known, base_on(resolver.config, None, resolver.source), resolver.source
         where = resolver.where(variant_name)
     check_known(source, "variant", variant_name, known.variants)

@@ -124,7 +124,7 @@ class Resolver:
         return run.model_copy(update={"starts_from": Start(run=first, layers=start.layers)})
 
 
-def read_settings(values: Any, source: str, variants_path: Path) -> Resolver:
+def make_resolver(values: Any, source: str, variants_path: Path) -> Resolver:
     """A configuration and its variants; raises ConfigError for mistakes in either."""
     config, file = validate(Config, values, source), load_variants(variants_path)
     for section in ("variants", "ensembles"):
