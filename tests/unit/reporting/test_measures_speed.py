@@ -6,7 +6,6 @@ import pytest
 from alexnet2012 import paper
 from alexnet2012.claims.ledger import settle_all
 from alexnet2012.claims.measurement import NotMeasured
-from alexnet2012.reporting.results import load_results
 
 GPU = {"device": "cuda", "processes": 1}
 
@@ -20,7 +19,7 @@ def add(fake, key: str, speeds: dict[int, list[float]], training: dict) -> None:
 
 
 def settled(fake):
-    (entry,) = (each for each in settle_all(load_results(fake.folder, fake.data), "photos") if each.claim.id == "C20")
+    (entry,) = (each for each in settle_all(fake.load(), "photos") if each.claim.id == "C20")
     return entry
 
 
