@@ -7,7 +7,7 @@ from fake_results import FakeResults, change, read_grid, render_in_text, render_
 from page import read_page
 from report_inputs import write_report_inputs
 
-from alexnet2012.claims.ledger import settle_all, try_measure
+from alexnet2012.claims.ledger import make_ledgers, try_measure
 from alexnet2012.claims.measurement import describe_outcome
 from alexnet2012.claims.measures_errors import measure_ensemble
 from alexnet2012.files import read_json
@@ -64,12 +64,14 @@ def test_a_verdict_that_rests_on_them_says_so(fake):
     add(fake, "cnn", {0: 8, 1: 8, 2: 8})
     add(fake, "one-gpu", {0: 16, 1: 17, 2: 16, 3: 18}, dead=(1, 3))
     add(fake, "no-lrn", {0: 16, 1: 17, 2: 16})
-    entries = {(entry.claim.id, entry.claim.reading): entry for entry in settle_all(fake.load(), "photos")}
-    of_one_gpu, of_no_lrn = entries["C04", ""], entries["C05", "alpha as printed"]
-    assert of_one_gpu.verdict.text.endswith(", 4 epochs, 4 against 3 seeds; one-gpu: 2 of 4 seeds learned")
-    assert describe_outcome(of_one_gpu.outcome)[1].endswith("; one-gpu: 2 of 4 seeds learned")
-    assert of_one_gpu.outcome.top1.value == pytest.approx((16 + 17 + 16 + 18) / 80 - 8 / 20)  # they are counted in
-    assert "learned" not in of_no_lrn.verdict.text
+    (ledger,) = make_ledgers(fake.load())
+    rows = {(row.id, row.reading): row for row in ledger.claims}
+    of_one_gpu, of_no_lrn = rows["C04", ""], rows["C05", "alpha as printed"]
+    assert of_one_gpu.verdict.endswith(", 4 epochs, 4 against 3 seeds; one-gpu: 2 of 4 seeds learned")
+    assert of_one_gpu.conditions.endswith("; one-gpu: 2 of 4 seeds learned")
+    counted_in = (16 + 17 + 16 + 18) / 80 - 8 / 20
+    assert of_one_gpu.numbers.estimate == pytest.approx(100 * counted_in)
+    assert "learned" not in of_no_lrn.verdict
 
 
 def test_a_number_without_a_verdict_says_it_too(partly):
