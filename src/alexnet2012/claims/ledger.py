@@ -30,7 +30,7 @@ from alexnet2012.claims.measures_training import (
     measure_training_error,
     measure_two_gpus,
 )
-from alexnet2012.claims.verdicts import Adjusted, Verdict, judge, run_tests
+from alexnet2012.claims.verdicts import Adjusted, judge, run_tests
 from alexnet2012.files import SCHEMA
 from alexnet2012.paper import CLAIMS, FALL2009, ON_CIFAR10, Claim, Edition, Hardware, in_unit
 from alexnet2012.reporting.format import percent, points_pair
@@ -64,25 +64,6 @@ MEASURES: dict[str, Callable[[Claim, Results, str], Measurement]] = {
     "C25": count_conv_shares,
     "C26": measure_val_against_test,
 }
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A claim's line in the ledger; `tested` is None where it has no test."""
-
-    claim: Claim
-    outcome: Outcome
-    verdict: Verdict
-    tested: Adjusted | None
-
-
-def settle_all(results: Results, dataset: str) -> list[Entry]:
-    """The ledger of one dataset: every claim with a verdict or a reason, each p adjusted over its family of tests."""
-    outcomes = [settle_claim(claim, results, dataset) for claim in CLAIMS]
-    return [
-        Entry(claim, outcome, judge(claim, outcome, tested), tested)
-        for claim, outcome, tested in zip(CLAIMS, outcomes, run_tests(CLAIMS, outcomes), strict=True)
-    ]
 
 
 def settle_claim(claim: Claim, results: Results, dataset: str) -> Outcome:
@@ -201,17 +182,19 @@ def make_ledgers(results: Results) -> list[Ledger]:
 
 
 def make_ledger(results: Results, dataset: str) -> Ledger:
-    """The ledger of one dataset, with the spreads between seeds that its tests used, in words."""
-    entries = settle_all(results, dataset)
-    measured = [entry.outcome for entry in entries if isinstance(entry.outcome, Measurement)]
+    """The ledger of one dataset: every claim with a verdict or a reason, each p adjusted over its family of tests, and
+    the spreads between seeds that the tests used, in words."""
+    outcomes = [settle_claim(claim, results, dataset) for claim in CLAIMS]
+    measured = [outcome for outcome in outcomes if isinstance(outcome, Measurement)]
     spreads = dict.fromkeys(describe_spread(each.shared) for each in measured if each.shared is not None)
-    return Ledger(dataset, tuple(make_row(entry) for entry in entries), tuple(spreads))
+    rows = map(make_row, CLAIMS, outcomes, run_tests(CLAIMS, outcomes))
+    return Ledger(dataset, tuple(rows), tuple(spreads))
 
 
-def make_row(entry: Entry) -> LedgerRow:
-    claim, tested = entry.claim, entry.tested
-    measured, conditions = describe_outcome(entry.outcome)
-    found = entry.outcome if isinstance(entry.outcome, Measurement) else Measurement()
+def make_row(claim: Claim, outcome: Outcome, tested: Adjusted | None) -> LedgerRow:
+    """A claim's line; `tested` is None where it has no test."""
+    measured, conditions = describe_outcome(outcome)
+    found, verdict = outcome if isinstance(outcome, Measurement) else Measurement(), judge(claim, outcome, tested)
     return LedgerRow(
         id=claim.id,
         text=claim.words,
@@ -219,9 +202,9 @@ def make_row(entry: Entry) -> LedgerRow:
         section=name_section(claim.section),
         paper=stated(claim),
         measured=measured,
-        verdict=entry.verdict.text,
-        colour=entry.verdict.colour,
-        note=entry.verdict.note,
+        verdict=verdict.text,
+        colour=verdict.colour,
+        note=verdict.note,
         conditions=conditions,
         interval=describe_interval(found),
         family="" if tested is None else tested.family,
@@ -233,16 +216,13 @@ def make_row(entry: Entry) -> LedgerRow:
 
 
 def list_numbers(claim: Claim, found: Measurement, tested: Adjusted | None) -> Numbers:
-    test = found.top1
-    value, low, high = (
-        (None, None, None)
-        if test is None
-        else (in_unit(each, claim.unit) for each in (test.value, test.low, test.high))
-    )
+    def number(value: float | None) -> float | None:
+        return None if value is None else in_unit(value, claim.unit)
+
     return Numbers(
-        estimate=value,
-        low=low,
-        high=high,
+        estimate=number(found.top1 and found.top1.value),
+        low=number(found.top1 and found.top1.low),
+        high=number(found.top1 and found.top1.high),
         p=None if tested is None else tested.p,
         p_adjusted=None if tested is None else tested.p_holm,
         n=None if found.scope is None else found.scope.nets,

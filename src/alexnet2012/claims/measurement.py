@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from alexnet2012 import paper
 from alexnet2012.evaluation.linear_model import Spread
@@ -176,6 +176,19 @@ def scope_of(results: Results, experiments: Iterable[ExperimentResults], seeds: 
         nets=sum(len(each.nets if seeds is None else seeds) for each in experiments),
         learned=describe_learned(results, experiments, seeds),
     )
+
+
+def measured(
+    results: Results,
+    experiments: list[ExperimentResults],
+    what: str,
+    *estimates: Estimate,
+    seeds: list[int] | None = None,
+    **more: Any,
+) -> Measurement:
+    """A measurement of `experiments`, the base net last, with the conditions and the scope of all of them."""
+    scope = scope_of(results, experiments, seeds)
+    return Measurement(*estimates, conditions=conditions(experiments, what, seeds), scope=scope, **more)
 
 
 def describe_learned(results: Results, experiments: Iterable[ExperimentResults], seeds: list[int] | None = None) -> str:

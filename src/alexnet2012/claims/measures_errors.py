@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from alexnet2012 import paper
 from alexnet2012.claims.contrasts import Contrast, contrast_errors
-from alexnet2012.claims.measurement import Measurement, Unmeasurable, conditions, scope_of, take_experiments
+from alexnet2012.claims.measurement import Measurement, Unmeasurable, conditions, measured, scope_of, take_experiments
 from alexnet2012.claims.measures_training import overfits_less
 from alexnet2012.config.nets import NetConfig
 from alexnet2012.evaluation.statistics import (
@@ -28,29 +28,19 @@ def measure_error(claim: paper.Claim, results: Results, dataset: str, key: str, 
     check_labels(found, split)
     wrong = [each.wrong(split, crops, 1) for each in found.nets]
     one_net = predict_one([float(each.mean()) for each in wrong]) if len(wrong) >= MANY_SEEDS else None
-    return Measurement(
-        estimate_error(wrong),
-        estimate_error([each.wrong(split, crops, 5) for each in found.nets]),
-        conditions=conditions([found], f"{split}, {CROP_WORDS[crops]}"),
-        unit="%",
-        scope=scope_of(results, [found]),
-        one_net=one_net,
-    )
+    errors = estimate_error(wrong), estimate_error([each.wrong(split, crops, 5) for each in found.nets])
+    return measured(results, [found], f"{split}, {CROP_WORDS[crops]}", *errors, unit="%", one_net=one_net)
 
 
 def measure_ten_crops(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C03: what ten crops gain over the centre crop, net by net; on test, or on val where test is withheld."""
     (net,) = take_experiments(results, dataset, "cnn")
     split = net.splits[-1]
-    top1, top5 = (
-        estimate_difference(
-            [each.wrong(split, "centre", k) for each in net.nets],
-            [each.wrong(split, "ten_crop", k) for each in net.nets],
-        )
+    gains = (
+        estimate_difference(*([each.wrong(split, crops, k) for each in net.nets] for crops in ("centre", "ten_crop")))
         for k in (1, 5)
     )
-    words = conditions([net], f"{split}, centre minus ten crops")
-    return Measurement(top1, top5, conditions=words, scope=scope_of(results, [net]))
+    return measured(results, [net], f"{split}, centre minus ten crops", *gains)
 
 
 def measure_removal(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
@@ -63,13 +53,8 @@ def measure_excess(results: Results, dataset: str, base_key: str, other_key: str
     """By how much one variant errs more than another."""
     base, without = take_experiments(results, dataset, base_key, other_key)
     top1, top5 = (contrast_errors(results, without, base, k) for k in (1, 5))
-    return Measurement(
-        top1.estimate,
-        top5.estimate,
-        conditions=conditions([without, base], f"{without.splits[-1]}, ten crops, {without.key} minus {base.key}"),
-        scope=scope_of(results, [without, base]),
-        shared=top1.shared,
-    )
+    what = f"{without.splits[-1]}, ten crops, {without.key} minus {base.key}"
+    return measured(results, [without, base], what, top1.estimate, top5.estimate, shared=top1.shared)
 
 
 def measure_pooling(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
@@ -99,11 +84,12 @@ def measure_every_removal(claim: paper.Claim, results: Results, dataset: str) ->
     what = (
         f"{base.splits[-1]}, ten crops, the smallest of {len(found)} differences from {base.key}, {smallest}'s; {words}"
     )
-    return Measurement(
+    return measured(
+        results,
+        [*others, base],
+        what,
         replace(found[smallest].estimate, p=p),
         beside=f"all, in points: {listed}",
-        conditions=conditions([*others, base], what),
-        scope=scope_of(results, [*others, base]),
         shared=found[smallest].shared,
         chosen_from=len(found),
     )
@@ -148,15 +134,11 @@ def measure_val_against_test(claim: paper.Claim, results: Results, dataset: str)
     """C26: validation minus test error, ten crops; whether it is small is no question to a test of zero, so no p."""
     (net,) = take_experiments(results, dataset, "cnn")
     check_labels(net, "test")
-    top1, top5 = (
-        replace(
-            estimate_gap(*([each.wrong(split, "ten_crop", k) for each in net.nets] for split in ("val", "test"))),
-            p=None,
-        )
+    gaps = (
+        estimate_gap(*([each.wrong(split, "ten_crop", k) for each in net.nets] for split in ("val", "test")))
         for k in (1, 5)
     )
-    words = conditions([net], "val minus test, ten crops")
-    return Measurement(top1, top5, conditions=words, scope=scope_of(results, [net]))
+    return measured(results, [net], "val minus test, ten crops", *(replace(gap, p=None) for gap in gaps))
 
 
 def check_labels(experiment: ExperimentResults, split: str) -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from alexnet2012 import paper
-from alexnet2012.claims.measurement import Measurement, Unmeasurable, conditions, scope_of, take_experiments
+from alexnet2012.claims.measurement import Measurement, Unmeasurable, measured, take_experiments
 from alexnet2012.config.nets import CONV_NAMES, NetConfig
 from alexnet2012.evaluation.statistics import estimate_difference
 from alexnet2012.model.geometry import count_neurons, describe
@@ -25,12 +25,8 @@ def measure_specialisation(claim: paper.Claim, results: Results, dataset: str) -
         f"{min(found['means']):.3f} and {max(found['means']):.3f} (seed {seed})" for seed, found in chroma.items()
     )
     what = "chroma of the two towers' first kernels, permutation test, the largest p; it cannot contradict the claim"
-    return Measurement(
-        text=f"mean chroma of the two towers {means}",
-        conditions=conditions([net], what, list(chroma)),
-        scope=scope_of(results, [net], list(chroma)),
-        p=max(float(found["p"]) for found in chroma.values()),
-    )
+    p = max(float(found["p"]) for found in chroma.values())
+    return measured(results, [net], what, seeds=list(chroma), text=f"mean chroma of the two towers {means}", p=p)
 
 
 def measure_neighbours(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
@@ -46,12 +42,8 @@ def measure_neighbours(claim: paper.Claim, results: Results, dataset: str) -> Me
         f"precision at {first['k']} of same-class neighbours, features minus pixels, {first['queries']:,} queries "
         f"among {first['gallery']:,} images"
     )
-    return Measurement(
-        gain,
-        beside=f"precision {100 * np.mean(features):.1f} against {100 * np.mean(pixels):.1f} %",
-        conditions=conditions([net], what, list(found)),
-        scope=scope_of(results, [net], list(found)),
-    )
+    beside = f"precision {100 * np.mean(features):.1f} against {100 * np.mean(pixels):.1f} %"
+    return measured(results, [net], what, gain, seeds=list(found), beside=beside)
 
 
 def analyses(experiment: ExperimentResults) -> dict[int, dict]:

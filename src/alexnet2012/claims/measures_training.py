@@ -12,9 +12,8 @@ from alexnet2012.claims.contrasts import answers_of, contrast_gaps, contrast_tra
 from alexnet2012.claims.measurement import (
     Measurement,
     Unmeasurable,
-    conditions,
+    measured,
     nets_of,
-    scope_of,
     shared_seeds,
     sign_of_ratios,
     take_experiments,
@@ -35,13 +34,8 @@ def measure_overfitting(claim: paper.Claim, results: Results, dataset: str) -> M
     found = contrast_gaps(results, without, base)
     gaps = [f"{100 * mean_gap(answers_of(each)):.2f} ({each.key})" for each in (without, base)]
     what = f"val minus training error, centre crop, {without.key} minus {base.key}"
-    return Measurement(
-        found.estimate,
-        beside=f"gaps {' and '.join(gaps)} points",
-        conditions=conditions([without, base], what),
-        scope=scope_of(results, [without, base]),
-        shared=found.shared,
-    )
+    beside = f"gaps {' and '.join(gaps)} points"
+    return measured(results, [without, base], what, found.estimate, beside=beside, shared=found.shared)
 
 
 def measure_dropout(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
@@ -60,13 +54,10 @@ def measure_training_error(claim: paper.Claim, results: Results, dataset: str) -
     if results.find(dataset, STRONG_DECAY) is not None:
         (base,) = take_experiments(results, dataset, STRONG_DECAY)
     found = contrast_training_errors(results, without, base)
-    words = conditions([without, base], f"training error, centre crop, {without.key} minus {base.key}")
-    return Measurement(
-        found.estimate,
-        conditions="; ".join(part for part in (words, describe_decays(without, base)) if part),
-        scope=scope_of(results, [without, base]),
-        shared=found.shared,
-    )
+    what = f"training error, centre crop, {without.key} minus {base.key}"
+    made = measured(results, [without, base], what, found.estimate, shared=found.shared)
+    decays = describe_decays(without, base)
+    return replace(made, conditions=f"{made.conditions}; {decays}") if decays else made
 
 
 def overfits_less(results: Results, without: ExperimentResults, base: ExperimentResults) -> str:
@@ -169,13 +160,12 @@ def measure_two_gpus(claim: paper.Claim, results: Results, dataset: str) -> Meas
     if any(net.training.get("processes") != 2 for net in twos):
         raise Unmeasurable(f"{two.key} was trained on one GPU; run it with --resources gpu=2")
     ratios = [images_per_second(fast) / images_per_second(slow) for fast, slow in zip(twos, ones, strict=True)]
-    settled = {"beside": speeds, "unit": "x", "scope": scope_of(results, [one, two], seeds)}
-    words = conditions([one, two], f"time for an image, {one.key} over {two.key}", seeds)
+    what = f"time for an image, {one.key} over {two.key}"
+    found = measured(results, [one, two], what, seeds=seeds, beside=speeds, unit="x")
     if len(seeds) >= MANY_SEEDS:
-        logarithms = estimate_over_seeds([math.log(each) for each in ratios])
-        return Measurement(logarithms, conditions=words, **settled)
-    words = f"{words}; no test of fewer than {MANY_SEEDS} seeds"
-    return Measurement(text=list_ratios(ratios, seeds), conditions=words, sign=sign_of_ratios(ratios), **settled)
+        return replace(found, top1=estimate_over_seeds([math.log(each) for each in ratios]))
+    words = f"{found.conditions}; no test of fewer than {MANY_SEEDS} seeds"
+    return replace(found, text=list_ratios(ratios, seeds), conditions=words, sign=sign_of_ratios(ratios))
 
 
 def images_per_second(net: TrainedNet) -> float:

@@ -107,7 +107,7 @@ def render_page(
             sections=[make_section(results, ledger) for ledger in ledgers],
             tables={name: (TABLE_TITLES[name], page.blocks) for name, page in tables.items()},
             figures=figures,
-            runs=list_runs(results, store),
+            runs=list_runs(results),
             store=store,
         )
     )

@@ -17,21 +17,7 @@ from alexnet2012.tracking.browser import page_address
 from alexnet2012.tracking.store import TrackingIds
 
 LOCAL_BROWSER = "http://127.0.0.1:5000"  # where `alexnet2012 ui` listens
-
-
-@dataclass(frozen=True)
-class TrackedRun:
-    """A training; `learned` is None where that is not known, `run_id` and `link` where no store ever had it."""
-
-    name: str
-    dataset: str
-    epochs: int
-    learned: bool | None
-    minutes: float
-    date: str
-    commit: str
-    run_id: str | None
-    link: str | None
+CSS_DPI = 96  # pixels of a page to the inch: a figure is shown at the size it was drawn for
 
 
 @dataclass(frozen=True)
@@ -63,34 +49,10 @@ def read_store(path: Path) -> RunBrowser | None:
     return RunBrowser(LOCAL_BROWSER if local else ids.uri, ids.experiment_id, local)
 
 
-def list_runs(results: Results, store: RunBrowser | None) -> list[TrackedRun]:
-    """Every training of the results once, by dataset, variant and seed as the configuration lists them."""
-    nets = {
-        (each.dataset, each.key, net.seed): net
-        for each in results.experiments
-        for net in each.nets
-        if net.training is not None
-    }
-    return [describe_run(net, store) for net in nets.values()]
-
-
-def describe_run(net: TrainedNet, store: RunBrowser | None) -> TrackedRun:
-    record = net.training
-    run_id, made_by = record["mlflow_run_id"], record["provenance"]
-    return TrackedRun(
-        f"{record['variant']}-seed{record['seed']}",
-        record["dataset"]["name"],
-        record["epochs"],
-        net.learned,
-        record["wall_time_s"] / 60,
-        made_by["date"][:10],
-        f"{made_by['commit'][:12]}{' (dirty)' if made_by['dirty'] else ''}",
-        run_id,
-        store.run(run_id) if store and run_id else None,
-    )
-
-
-CSS_DPI = 96  # pixels of a page to the inch: a figure is shown at the size it was drawn for
+def list_runs(results: Results) -> list[TrainedNet]:
+    """Every trained net of the results once, by dataset, variant and seed as the configuration lists them."""
+    nets = {(each.dataset, each.key, net.seed): net for each in results.experiments for net in each.nets}
+    return [net for net in nets.values() if net.training is not None]
 
 
 @dataclass(frozen=True)

@@ -143,14 +143,14 @@ class Results:
 
     def recipes(self, experiment: ExperimentResults) -> set[str | None]:
         """The recipes of its nets, or of an ensemble's members; None for a member that no experiment trains."""
-        known = {
-            f"{each.key}-seed{net.seed}": net.training["recipe"]
-            for each in self.on(experiment.dataset)
-            for net in each.nets
-            if net.training is not None
-        }
-        members = [f"{experiment.key}-seed{seed}" for seed in experiment.seeds] or experiment.members
-        return {known.get(member) for member in members}
+        found = {net.training["recipe"] for net in members(self, experiment)}
+        known = self.trained(experiment.dataset)
+        return found if experiment.seeds or all(name in known for name in experiment.members) else {*found, None}
+
+    def trained(self, dataset: str) -> dict[str, TrainedNet]:
+        """The nets that were trained on `dataset`, by the names that ensembles have for them."""
+        nets = ((each.key, net) for each in self.on(dataset) for net in each.nets if net.training is not None)
+        return {f"{key}-seed{net.seed}": net for key, net in nets}
 
     def feeding(self, table: str, dataset: str) -> list[ExperimentResults]:
         """The experiments on `dataset` that feed `table`, each key once."""
@@ -161,12 +161,7 @@ def members(results: Results, experiment: ExperimentResults) -> list[TrainedNet]
     """The trained nets of an experiment, or those that an ensemble averages, as far as they were trained here."""
     if experiment.seeds:
         return list(experiment.nets)
-    trained = {
-        f"{each.key}-seed{net.seed}": net
-        for each in results.on(experiment.dataset)
-        for net in each.nets
-        if net.training is not None
-    }
+    trained = results.trained(experiment.dataset)
     return [trained[name] for name in experiment.members if name in trained]
 
 

@@ -1,6 +1,8 @@
 """The tables of a results folder: the paper's, its numbers in the text, the ledger of claims, and all errors."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,38 @@ from alexnet2012.reporting.origin import describe_calibration, describe_few_step
 from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, load_results, members, tabulate_errors
 
 
+@dataclass(frozen=True)
+class Layout:
+    """One of the paper's tables: its rows on `edition`, the splits that are `shown`, and the one that differences and
+    seeds are of."""
+
+    title: str
+    rows: tuple[paper.Row, ...]
+    edition: paper.Edition
+    split: str
+    shown: tuple[str, ...]
+
+    @property
+    def quoted(self) -> list[str]:
+        """The other splits, of which the paper's top-5 error stands beside."""
+        return [split for split in self.shown if split != self.split]
+
+    @property
+    def headers(self) -> list[str]:
+        of = {split: f" ({split})" if self.quoted else "" for split in self.shown}
+        own = of[self.split]
+        quoted = [f"paper top-5{of[split]}" for split in self.quoted]
+        measured = [f"top-{k}{of[split]}" for split, k in product(self.shown, (1, 5))]
+        stated = [f"paper top-1{own}", f"paper top-5{own}", *quoted]
+        return ["Model", *stated, *measured, f"difference top-1 / top-5{own}", "seeds"]
+
+
+LAYOUTS = {
+    "table1": Layout("Table 1", paper.TABLE1, paper.ILSVRC2010, "test", ("test",)),
+    "table2": Layout("Table 2", paper.TABLE2, paper.ILSVRC2012, "val", ("val", "test")),
+}
+
+
 def render_tables(folder: Path, data_folder: Path) -> list[Path]:
     """Write tables/{table1,table2,in_text,claims}.md, claims.json and results.csv below `folder`; their paths.
 
@@ -53,98 +87,66 @@ def render_tables(folder: Path, data_folder: Path) -> list[Path]:
 
 def make_tables(results: Results) -> dict[str, Page]:
     """The paper's tables and its numbers in the text, by the names of their files."""
-    return {
-        "table1": describe_table1(results),
-        "table2": describe_table2(results),
-        "in_text": describe_numbers(results),
-    }
+    return {key: describe_table(results, key) for key in LAYOUTS} | {"in_text": describe_numbers(results)}
 
 
-def describe_table1(results: Results) -> Page:
-    """Table 1 in the paper's shape, once for each dataset that feeds it."""
+def describe_table(results: Results, key: str) -> Page:
+    """Table 1 or 2 in the paper's shape, once for each dataset that feeds it."""
     blocks: list[Block] = []
     for dataset in results.datasets:
-        experiments = {experiment.key: experiment for experiment in results.feeding("table1", dataset)}
-        if not experiments:
-            continue
-        rows = []
-        first = next(iter(experiments.values()))
-        for row in with_others(paper.TABLE1, experiments):
-            found = experiments.get(row.key)
-            rows.append(
-                [
-                    label(results, row, found),
-                    stated_cell(row.test.top1, row.logged.top1),
-                    stated_cell(row.test.top5, row.logged.top5),
-                    *(cell(found, first.splits, "test", k, absent=absent(results, dataset, row)) for k in (1, 5)),
-                    difference(results, found, row.test, paper.ILSVRC2010, "test", row.recipe),
-                    seeds_cell(results, found, "test"),
-                ]
-            )
-        headers = ["Model", "paper top-1", "paper top-5", "top-1", "top-5", "difference top-1 / top-5", "seeds"]
-        blocks += [
-            Heading(name_dataset(first)),
-            caption(first, "its test set"),
-            rehearsal_note(first, paper.ILSVRC2010),
-            Table(headers, rows),
-            describe_few_steps(results, experiments.values()),
-            describe_origin(experiments.values()),
-        ]
-    return make_page("Table 1", results, blocks)
+        experiments = {experiment.key: experiment for experiment in results.feeding(key, dataset)}
+        if experiments:
+            blocks += describe_part(results, LAYOUTS[key], experiments)
+    return make_page(LAYOUTS[key].title, results, blocks)
 
 
-def describe_table2(results: Results) -> Page:
-    """Table 2 in the paper's shape, once for each dataset that feeds it."""
-    blocks: list[Block] = []
-    for dataset in results.datasets:
-        experiments = {experiment.key: experiment for experiment in results.feeding("table2", dataset)}
-        if not experiments:
-            continue
-        rows = []
-        first = next(iter(experiments.values()))
-        for row in with_others(paper.TABLE2, experiments):
-            found = experiments.get(row.key)
-            rows.append(
-                [
-                    label(results, row, found),
-                    stated_cell(row.val.top1, row.logged.top1),
-                    stated_cell(row.val.top5, row.logged.top5),
-                    percent(row.test.top5),
-                    *(
-                        cell(found, first.splits, split, k, absent=absent(results, dataset, row))
-                        for split in ("val", "test")
-                        for k in (1, 5)
-                    ),
-                    difference(results, found, row.val, paper.ILSVRC2012, "val", row.recipe),
-                    seeds_cell(results, found, "val"),
-                ]
-            )
-        calibration = results.calibrations.get(dataset)
-        if calibration is not None:
-            val, test = (calibration_cell(calibration, k) for k in (1, 5)), (LABELS_WITHHELD, LABELS_WITHHELD)
-            name = f"{calibration['net']} (not the paper's net), centre crop"
-            rows.append([name, *[ABSENT] * 3, *val, *test, ABSENT, ABSENT])
-        headers = ["Model", "paper top-1 (val)", "paper top-5 (val)", "paper top-5 (test)"]
-        headers += ["top-1 (val)", "top-5 (val)", "top-1 (test)", "top-5 (test)"]
-        headers += ["difference top-1 / top-5 (val)", "seeds"]
-        blocks += [
-            Heading(name_dataset(first)),
-            caption(first, "its val and test sets" if "test" in first.splits else "its val set"),
-            rehearsal_note(first, paper.ILSVRC2012),
-            Table(headers, rows),
-        ]
-        if any(val_steered(experiment) for experiment in experiments.values()):
-            blocks.append("val also steered the learning rate, so that its errors flatter the nets.")
-        if calibration is not None:
-            blocks.append(describe_calibration(calibration))
-        blocks += [describe_few_steps(results, experiments.values()), describe_origin(experiments.values())]
-    return make_page("Table 2", results, blocks)
+def describe_part(results: Results, layout: Layout, experiments: dict[str, ExperimentResults]) -> list[Block]:
+    """A table's part on the dataset of these experiments, with what made it."""
+    first = next(iter(experiments.values()))
+    rows = [
+        list_cells(results, layout, first, row, experiments.get(row.key)) for row in with_others(layout, experiments)
+    ]
+    notes = []
+    if "val" in layout.shown and any(val_steered(experiment) for experiment in experiments.values()):
+        notes.append("val also steered the learning rate, so that its errors flatter the nets.")
+    calibration = results.calibrations.get(first.dataset) if "val" in layout.shown else None
+    if calibration is not None:
+        val, test = (calibration_cell(calibration, k) for k in (1, 5)), (LABELS_WITHHELD, LABELS_WITHHELD)
+        name = f"{calibration['net']} (not the paper's net), centre crop"
+        rows.append([name, *[ABSENT] * 3, *val, *test, ABSENT, ABSENT])
+        notes.append(describe_calibration(calibration))
+    return [
+        Heading(name_dataset(first)),
+        caption(first, layout),
+        rehearsal_note(first, layout.edition),
+        Table(layout.headers, rows),
+        *notes,
+        describe_few_steps(results, experiments.values()),
+        describe_origin(experiments.values()),
+    ]
 
 
-def with_others(rows: tuple[paper.Row, ...], experiments: dict[str, ExperimentResults]) -> Iterable[paper.Row]:
+def list_cells(
+    results: Results, layout: Layout, first: ExperimentResults, row: paper.Row, found: ExperimentResults | None
+) -> list[str]:
+    """A row's cells; `first` tells the dataset, `found` is what reproduces the row, if anything does."""
+    stated = getattr(row, layout.split)
+    absent = IN_FULL if (first.dataset, row.key) in results.in_full else NOT_YET
+    return [
+        label(results, row, found),
+        stated_cell(stated.top1, row.logged.top1),
+        stated_cell(stated.top5, row.logged.top5),
+        *(percent(getattr(row, split).top5) for split in layout.quoted),
+        *(cell(found, first.splits, split, k, absent=absent) for split, k in product(layout.shown, (1, 5))),
+        difference(results, found, stated, layout.edition, layout.split, row.recipe),
+        seeds_cell(results, found, layout.split),
+    ]
+
+
+def with_others(layout: Layout, experiments: dict[str, ExperimentResults]) -> Iterable[paper.Row]:
     """The paper's rows, then one for each experiment that the paper has no row for."""
-    yield from rows
-    known = {row.key for row in rows}
+    yield from layout.rows
+    known = {row.key for row in layout.rows}
     of_the_code = {row.key: row for row in paper.CODE_ROWS}
     yield from (of_the_code.get(key, paper.Row(key, key)) for key in experiments if key not in known)
 
@@ -161,13 +163,10 @@ def label(results: Results, row: paper.Row, found: ExperimentResults | None) -> 
     return f"{row.label} ({some}pre-trained on {', '.join(names)})"
 
 
-def absent(results: Results, dataset: str, row: paper.Row) -> str:
-    """What stands in the cells of a row that was not run."""
-    return IN_FULL if (dataset, row.key) in results.in_full else NOT_YET
-
-
-def caption(experiment: ExperimentResults, splits: str) -> str:
-    text = f"Errors on {experiment.dataset}, {splits}, ten crops; {INTERVALS}. Differences are measured minus paper."
+def caption(experiment: ExperimentResults, layout: Layout) -> str:
+    shown = [split for split in layout.shown if split in experiment.splits] or list(layout.shown)
+    sets = f"{' and '.join(shown)} set{'s' if len(shown) > 1 else ''}"
+    text = f"Errors on {experiment.dataset}, its {sets}, ten crops; {INTERVALS}. Differences are measured minus paper."
     if "test" not in experiment.splits:
         text += f"\n{paper.ILSVRC2012}'s test labels are withheld: errors on its test set can only be quoted."
     return text

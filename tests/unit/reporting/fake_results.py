@@ -11,7 +11,7 @@ from alexnet2012.claims.ledger import make_ledgers
 from alexnet2012.reporting.format import to_markdown
 from alexnet2012.reporting.in_text import describe_claims, describe_numbers
 from alexnet2012.reporting.results import Results, load_results
-from alexnet2012.reporting.tables import describe_table1, describe_table2
+from alexnet2012.reporting.tables import describe_table
 
 CROPS = ("ten_crop", "centre")
 COUNTS = {"train": 1120, "val": 10, "test": 20}
@@ -199,11 +199,11 @@ def read_grid(text: str, number: int = 0) -> list[list[str]]:
 
 
 def render_table1(results: Results) -> str:
-    return to_markdown(describe_table1(results))
+    return to_markdown(describe_table(results, "table1"))
 
 
 def render_table2(results: Results) -> str:
-    return to_markdown(describe_table2(results))
+    return to_markdown(describe_table(results, "table2"))
 
 
 def render_in_text(results: Results) -> str:

@@ -19,7 +19,7 @@ TABLES = ("table1", "in_text")
 
 
 def settled(fake, claim: str, dataset: str = "photos"):
-    return settle_claim(CLAIMS[claim], load_results(fake.folder, fake.data), dataset)
+    return settle_claim(CLAIMS[claim], fake.load(), dataset)
 
 
 def values(outcome: Measurement) -> tuple[float, float]:
@@ -111,7 +111,7 @@ def test_c05_has_a_row_for_each_reading_of_alpha(fake):
     """Of 20: no-lrn 12, alpha as printed 14, divided by n 9: -10 and +15 points."""
     for key, count in {"cnn": 14, "lrn-alpha-over-n": 9, "no-lrn": 12}.items():
         fake.add(key, {0: wrong((count, 0))}, TABLES)
-    results = load_results(fake.folder, fake.data)
+    results = fake.load()
     printed, divided = (each for each in paper.CLAIMS if each.id == "C05")
     assert [round(settle_claim(each, results, "photos").top1.value, 12) for each in (printed, divided)] == [-0.10, 0.15]
     assert len({printed.words, divided.words, printed.text}) == 3
@@ -121,7 +121,7 @@ def test_the_ensembles_gain_is_the_mean_nets_error_minus_the_averages(fake):
     """Of 10 on val: the mean of 5 and 3 is 4, the average has 3: 10 points; top-5 the mean of 2 and 1 minus 1: 5."""
     fake.add("cnn", {0: {("val", "ten_crop"): (5, 2)}, 1: {("val", "ten_crop"): (3, 1)}}, TABLES)
     fake.average("5-cnns", {("val", "ten_crop"): (3, 1)}, ("table2",))
-    outcome = try_measure(measure_ensemble, load_results(fake.folder, fake.data), "photos")
+    outcome = try_measure(measure_ensemble, fake.load(), "photos")
     assert values(outcome) == (0.10, 0.05)
     assert outcome.conditions == "photos; val, ten crops, mean of cnn minus 5-cnns; 4 epochs; seeds 0, 1"
     assert outcome.top1.standard_error is None  # one average: over images
@@ -169,7 +169,7 @@ def test_a_claim_that_is_not_measured_says_why(fake, claim, reason):
 def test_the_papers_numbers_on_its_datasets_are_never_settled_elsewhere(fake, kind):
     fake.kind = kind
     fake.add("cnn", {0: wrong((8, 2))}, TABLES, dataset="cifar10")
-    results = load_results(fake.folder, fake.data)
+    results = fake.load()
     needing = [claim for claim in paper.CLAIMS if claim.needs in ("ILSVRC-2010", "ILSVRC-2012", "ImageNet Fall 2009")]
     assert [claim.id for claim in needing] == ["C01", "C02", "C13", "C14", "C15", "C16", "C17", "C26"]
     assert all(isinstance(settle_claim(claim, results, "cifar10"), NotMeasured) for claim in needing)
@@ -228,7 +228,7 @@ def test_c17_is_the_sixth_layers_error_on_half_of_fall_2009(fake):
     assert settled(fake, "C17").conditions == "photos; test, ten crops; 4 epochs; seed 0"
     fake.kind = "imagefolder"
     fake.add("cnn-sixth-layer", {0: wrong((14, 8))}, TABLES, dataset="others")
-    results = load_results(fake.folder, fake.data)
+    results = fake.load()
     assert measure_number(CLAIMS["C17"], results, "others") == NotMeasured("needs ImageNet Fall 2009")
 
 

@@ -2,14 +2,12 @@ import json
 import math
 
 import pytest
-from fake_results import read_grid, render_ledger
 
 from alexnet2012 import paper
 from alexnet2012.claims.ledger import list_numbers, make_ledgers, settle_claim, to_data
 from alexnet2012.claims.measurement import Measurement
 from alexnet2012.evaluation.statistics import Estimate
 from alexnet2012.files import SCHEMA
-from alexnet2012.reporting.results import load_results
 
 TABLES = ("table1", "in_text")
 COLOURS = {"supported", "contradicted", "no effect", "inconclusive", "indicative", "not measured"}
@@ -27,7 +25,7 @@ def results(fake):
     fake.add("one-gpu", {seed: wrong(8 + more) for seed, more in enumerate((4, 5, 6))}, TABLES)
     fake.add("no-lrn", {seed: wrong(8 + more) for seed, more in enumerate((1, 2, 3))}, TABLES)
     fake.add("no-colour", {0: wrong(18)}, TABLES)
-    return load_results(fake.folder, fake.data)
+    return fake.load()
 
 
 def test_every_row_has_a_verdict_and_conditions_or_a_reason(results):
@@ -54,20 +52,6 @@ def test_verdicts_follow_holm_over_the_family_of_each_test(results):
     assert "found four times in five" in rows["C05"].note
     assert rows["C07"].verdict == "indicative: sign supported on photos, scaled net, 4 epochs, 1 against 5 seeds"
     assert rows["C03"].colour == "supported"
-
-
-def test_the_page_shows_both_ps_and_says_how_verdicts_are_made(results):
-    text = render_ledger(results)
-    rows = {row[0]: row for row in read_grid(text)}
-    (row,) = (row for row in make_ledgers(results)[0].claims if row.id == "C04")
-    ps = [f"{each:.4f}" for each in (row.p, row.p_holm, row.p_equivalence)]
-    assert rows["C04"][5:] == [row.verdict, row.conditions, *ps]
-    assert rows["C25"][5:] == ["contradicted", "arithmetic, the paper's net", "–", "–", "–"]
-    assert "Intervals are of 95 % and unadjusted" in text
-    assert "3 tests over seeds" in text and "1 of fewer than three seeds" in text
-    # cnn does not vary, one-gpu and no-lrn by one image of 20.
-    assert "standard deviation 5.00 points, 4 degrees of freedom, 2 variants; Bartlett's p is 1\n" in text
-    assert "- commit: `0123456789ab`" in text
 
 
 def test_the_data_are_the_page(results):

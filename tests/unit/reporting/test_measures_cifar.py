@@ -10,7 +10,6 @@ from alexnet2012 import paper
 from alexnet2012.claims.ledger import settle_claim
 from alexnet2012.claims.measurement import describe_outcome
 from alexnet2012.claims.verdicts import Adjusted, judge
-from alexnet2012.reporting.results import load_results
 
 CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
 
@@ -22,7 +21,7 @@ def cifar(fake):
 
 
 def settled(fake, claim: str):
-    return settle_claim(CLAIMS[claim], load_results(fake.folder, fake.data), "cifar10")
+    return settle_claim(CLAIMS[claim], fake.load(), "cifar10")
 
 
 def add(fake, key: str, epochs: list[float | None], rate: float, total: int = 60) -> None:

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from alexnet2012 import paper
-from alexnet2012.claims.ledger import settle_all
+from alexnet2012.claims.ledger import settle_claim
 from alexnet2012.claims.measurement import NotMeasured
-from alexnet2012.reporting.results import load_results
+from alexnet2012.claims.verdicts import judge
 
 GPU = {"device": "cuda", "processes": 1}
 
@@ -19,29 +19,31 @@ def add(fake, key: str, speeds: dict[int, list[float]], training: dict) -> None:
         pd.DataFrame({"epoch": range(1, len(each) + 1), "images_per_second": each}).to_parquet(run / "history.parquet")
 
 
+C20 = next(claim for claim in paper.CLAIMS if claim.id == "C20")
+
+
 def settled(fake):
-    (entry,) = (each for each in settle_all(load_results(fake.folder, fake.data), "photos") if each.claim.id == "C20")
-    return entry
+    return settle_claim(C20, fake.load(), "photos")
 
 
 def test_three_pairs_on_gpus_are_tested_by_the_medians_of_their_epochs(fake):
     add(fake, "one-gpu", {0: [90, 100, 900], 1: [100] * 3, 2: [100] * 3}, GPU)
     add(fake, "cnn-two-devices", {0: [110] * 3, 1: [110] * 3, 2: [121] * 3}, GPU | {"processes": 2})
-    entry = settled(fake)
-    assert entry.outcome.unit == "x"
-    assert math.exp(entry.outcome.top1.value) == pytest.approx((1.1 * 1.1 * 1.21) ** (1 / 3))
-    assert entry.outcome.top1.method == "t over 3 seeds"
-    assert entry.outcome.beside == "110, 110, 121 images/s as two processes, 100, 100, 100 of one-gpu"
+    outcome = settled(fake)
+    assert outcome.unit == "x"
+    assert math.exp(outcome.top1.value) == pytest.approx((1.1 * 1.1 * 1.21) ** (1 / 3))
+    assert outcome.top1.method == "t over 3 seeds"
+    assert outcome.beside == "110, 110, 121 images/s as two processes, 100, 100, 100 of one-gpu"
 
 
 @pytest.mark.parametrize(("speed", "sign"), [(110, "supported"), (90, "contradicted")])
 def test_one_pair_is_indicative_at_most(fake, speed, sign):
     add(fake, "one-gpu", {0: [100]}, GPU)
     add(fake, "cnn-two-devices", {0: [speed]}, GPU | {"processes": 2})
-    outcome = settled(fake).outcome
+    outcome = settled(fake)
     assert (outcome.sign, outcome.scope.few, outcome.text) == (sign, True, f"{speed / 100:.2f}x (seed 0)")
     assert outcome.conditions.endswith("no test of fewer than 3 seeds")
-    assert settled(fake).verdict.colour == "indicative"
+    assert judge(C20, outcome, None).colour == "indicative"
 
 
 @pytest.mark.parametrize("where", ["one-gpu", "cnn-two-devices"])
@@ -49,15 +51,14 @@ def test_two_cpu_processes_say_nothing_of_gpus(fake, where):
     for key, processes in (("one-gpu", 1), ("cnn-two-devices", 2)):
         add(fake, key, {0: [100]}, {"device": "cpu" if key == where else "cuda", "processes": processes})
     reason = "needs GPUs; on CPUs 100 images/s as two processes, 100 of one-gpu"
-    assert settled(fake).outcome == NotMeasured(reason)
+    assert settled(fake) == NotMeasured(reason)
 
 
 def test_a_fallback_to_one_gpu_is_not_the_claim(fake):
     add(fake, "one-gpu", {0: [100]}, GPU)
     add(fake, "cnn-two-devices", {0: [100]}, GPU)
-    assert settled(fake).outcome.reason == "cnn-two-devices was trained on one GPU; run it with --resources gpu=2"
+    assert settled(fake).reason == "cnn-two-devices was trained on one GPU; run it with --resources gpu=2"
 
 
 def test_it_needs_the_variants_that_it_compares():
-    (claim,) = (each for each in paper.CLAIMS if each.id == "C20")
-    assert claim.variants == ("one-gpu", "cnn-two-devices")
+    assert C20.variants == ("one-gpu", "cnn-two-devices")

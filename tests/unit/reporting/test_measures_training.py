@@ -11,7 +11,6 @@ from alexnet2012.claims.ledger import settle_claim
 from alexnet2012.claims.measurement import NotMeasured
 from alexnet2012.claims.measures_training import epochs_at_first_rate, epochs_to_loss, epochs_to_one_loss
 from alexnet2012.errors import RecordError
-from alexnet2012.reporting.results import load_results
 
 CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
 # Of 20 training and 10 val images; the base net's gaps are 50 - 20, 40 - 15 and 60 - 25 %: 30, 25 and 35 points.
@@ -19,7 +18,7 @@ BASE = {0: (4, 5), 1: (3, 4), 2: (5, 6)}
 
 
 def settled(fake, claim: str):
-    return settle_claim(CLAIMS[claim], load_results(fake.folder, fake.data), "photos")
+    return settle_claim(CLAIMS[claim], fake.load(), "photos")
 
 
 def add(fake, key: str, seeds: dict[int, tuple[int, int]], losses=(2.0, 1.0), rates=None) -> None:

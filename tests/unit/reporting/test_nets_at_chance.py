@@ -7,7 +7,7 @@ from fake_results import FakeResults, change, read_grid, render_in_text, render_
 from page import read_page
 from report_inputs import write_report_inputs
 
-from alexnet2012.claims.ledger import settle_all, try_measure
+from alexnet2012.claims.ledger import make_ledgers, try_measure
 from alexnet2012.claims.measurement import describe_outcome
 from alexnet2012.claims.measures_errors import measure_ensemble
 from alexnet2012.files import read_json
@@ -16,7 +16,6 @@ from alexnet2012.reporting.compare import compare_folders
 from alexnet2012.reporting.comparison_text import render_comparison
 from alexnet2012.reporting.figures import style
 from alexnet2012.reporting.page import render_report
-from alexnet2012.reporting.results import load_results
 
 RUNS = Path(__file__).parents[3] / "results" / "reference" / "cifar10" / "runs" / "cifar10"
 LIVE, DEAD = {"train_loss": 1.0, "val_top1_error": 0.2}, {"train_loss": 2.31, "val_top1_error": 0.9}
@@ -31,10 +30,6 @@ def add(fake: FakeResults, key: str, wrong: dict[int, int], dead: tuple[int, ...
         change(run / "record.json", final=DEAD if seed in dead else LIVE)
 
 
-def load(fake: FakeResults):
-    return load_results(fake.folder, fake.data)
-
-
 @pytest.fixture
 def partly(fake) -> FakeResults:
     """cnn of five seeds, of which 1 and 3 did not learn, their average, and one-gpu, whose only net did not."""
@@ -46,22 +41,22 @@ def partly(fake) -> FakeResults:
 
 def test_rows_of_tables_1_and_2_count_them_in_and_say_so(partly):
     """18 of 20 is in the mean: (3 * 40 + 2 * 90) / 5 = 60 %."""
-    rows = {row[0]: row for row in read_grid(render_table1(load(partly)))}
+    rows = {row[0]: row for row in read_grid(render_table1(partly.load()))}
     assert rows["CNN"][3].startswith("60.0 %")
     assert rows["CNN"][-1] == "0, 1, 2, 3, 4; top-1 from 40.0 % to 90.0 %; 3 of 5 seeds learned"
     assert rows["one-gpu"][-1] == "0; did not learn"
-    rows = {row[0]: row for row in read_grid(render_table2(load(partly)))}
+    rows = {row[0]: row for row in read_grid(render_table2(partly.load()))}
     assert rows["5 CNNs"][-1] == "average of 5; 3 of 5 members learned"
 
 
 def test_every_variants_errors_say_it(partly):
-    names = [row[0] for row in read_grid(render_in_text(load(partly)), 1)[1:]]
+    names = [row[0] for row in read_grid(render_in_text(partly.load()), 1)[1:]]
     assert names == ["cnn (3 of 5 seeds learned)", "5-cnns (3 of 5 members learned)", "one-gpu (did not learn)"]
 
 
 def test_where_all_learned_nothing_is_said(fake):
     add(fake, "cnn", {0: 8, 1: 8})
-    text = render_table1(load(fake)) + render_in_text(load(fake))
+    text = render_table1(fake.load()) + render_in_text(fake.load())
     assert "learned" not in text and "did not learn" not in text
 
 
@@ -69,16 +64,18 @@ def test_a_verdict_that_rests_on_them_says_so(fake):
     add(fake, "cnn", {0: 8, 1: 8, 2: 8})
     add(fake, "one-gpu", {0: 16, 1: 17, 2: 16, 3: 18}, dead=(1, 3))
     add(fake, "no-lrn", {0: 16, 1: 17, 2: 16})
-    entries = {(entry.claim.id, entry.claim.reading): entry for entry in settle_all(load(fake), "photos")}
-    of_one_gpu, of_no_lrn = entries["C04", ""], entries["C05", "alpha as printed"]
-    assert of_one_gpu.verdict.text.endswith(", 4 epochs, 4 against 3 seeds; one-gpu: 2 of 4 seeds learned")
-    assert describe_outcome(of_one_gpu.outcome)[1].endswith("; one-gpu: 2 of 4 seeds learned")
-    assert of_one_gpu.outcome.top1.value == pytest.approx((16 + 17 + 16 + 18) / 80 - 8 / 20)  # they are counted in
-    assert "learned" not in of_no_lrn.verdict.text
+    (ledger,) = make_ledgers(fake.load())
+    rows = {(row.id, row.reading): row for row in ledger.claims}
+    of_one_gpu, of_no_lrn = rows["C04", ""], rows["C05", "alpha as printed"]
+    assert of_one_gpu.verdict.endswith(", 4 epochs, 4 against 3 seeds; one-gpu: 2 of 4 seeds learned")
+    assert of_one_gpu.conditions.endswith("; one-gpu: 2 of 4 seeds learned")
+    counted_in = (16 + 17 + 16 + 18) / 80 - 8 / 20
+    assert of_one_gpu.numbers.estimate == pytest.approx(100 * counted_in)
+    assert "learned" not in of_no_lrn.verdict
 
 
 def test_a_number_without_a_verdict_says_it_too(partly):
-    outcome = try_measure(measure_ensemble, load(partly), "photos")
+    outcome = try_measure(measure_ensemble, partly.load(), "photos")
     assert describe_outcome(outcome)[1].endswith("; cnn: 3 of 5 seeds learned; 5-cnns: 3 of 5 members learned")
 
 
@@ -86,7 +83,7 @@ def test_a_baseline_that_is_no_better_than_chance_did_not_learn(fake):
     """A baseline has no training loss: its error on val decides, of 10 images of ten classes."""
     fake.add("sparse-coding", {0: {("val", "centre"): (9, 0)}}, ("table1",), training={"kind": "baseline"})
     fake.add("sift-fv", {0: {("val", "centre"): (3, 0)}}, ("table1",), training={"kind": "baseline"})
-    rows = {row[0]: row for row in read_grid(render_table1(load(fake)))}
+    rows = {row[0]: row for row in read_grid(render_table1(fake.load()))}
     assert (rows["Sparse coding [2]"][-1], rows["SIFT + FVs [24]"][-1]) == ("0; did not learn", "0")
 
 
@@ -95,11 +92,11 @@ def test_what_the_record_says_counts_by_its_own_chance_level(fake):
     add(fake, "cnn", {0: 8})
     run = fake.folder / "runs/photos/cnn-00000000/seed0/record.json"
     change(run, chance={"train_loss": 1.5, "val_error": 0.2})
-    assert read_grid(render_table1(load(fake)))[3][-1] == "0; did not learn"
+    assert read_grid(render_table1(fake.load()))[3][-1] == "0; did not learn"
 
 
 def test_figures_say_it(partly):
-    results = load(partly)
+    results = partly.load()
     assert style.subtitle(results, results.find("photos", "cnn")).endswith(", 5 seeds (3 of 5 seeds learned)")
     assert style.describe_scope(results, results.find("photos", "one-gpu")).endswith(", seed 0 (did not learn)")
 

@@ -19,12 +19,12 @@ def cnn(fake):
 
 def refusal(fake) -> str:
     with pytest.raises(RecordError) as caught:
-        load_results(fake.folder, fake.data)
+        fake.load()
     return str(caught.value)
 
 
 def test_the_wrong_answers_are_those_of_the_stored_probabilities(cnn):
-    (net,) = load_results(cnn.folder, cnn.data).experiments[0].nets
+    (net,) = cnn.load().experiments[0].nets
     assert (net.seed, net.training["variant"], sorted(net.predictions)) == (0, "cnn", ["test", "val"])
     for (split, crops), counts in WRONG.items():
         for k, count in zip((1, 5), counts, strict=True):
@@ -51,7 +51,7 @@ def test_a_record_that_lacks_something_is_refused(cnn, path, changes, words):
 
 
 def test_seed_0_is_a_seed(cnn):
-    assert load_results(cnn.folder, cnn.data).experiments[0].seeds == [0]
+    assert cnn.load().experiments[0].seeds == [0]
 
 
 def test_an_average_that_does_not_say_its_members_is_refused(fake):
@@ -86,7 +86,7 @@ def test_ranks_that_contradict_their_record_are_refused(cnn):
     ranks = dict(np.load(path))
     ranks["ten_crop"][19] = 1  # the last image, answered rightly until now
     np.savez(path, **ranks)
-    (net,) = load_results(cnn.folder, cnn.data).experiments[0].nets
+    (net,) = cnn.load().experiments[0].nets
     with pytest.raises(RecordError) as caught:
         net.wrong("test", "ten_crop", 1)
     assert str(caught.value) == (
@@ -101,7 +101,7 @@ def test_ranks_that_cannot_be_read_are_named(cnn, content):
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    (net,) = load_results(cnn.folder, cnn.data).experiments[0].nets
+    (net,) = cnn.load().experiments[0].nets
     with pytest.raises(RecordError, match=f"{path} cannot be read .*; run snakemake to make it anew"):
         net.wrong("test", "centre", 1)
 
@@ -109,7 +109,7 @@ def test_ranks_that_cannot_be_read_are_named(cnn, content):
 def test_ranks_without_the_crops_asked_for_are_named(cnn):
     path = cnn.folder / "predictions/photos/cnn-00000000/seed0/test-ranks.npz"
     np.savez(path, ten_crop=np.zeros(20, dtype=np.uint16))
-    (net,) = load_results(cnn.folder, cnn.data).experiments[0].nets
+    (net,) = cnn.load().experiments[0].nets
     with pytest.raises(RecordError, match="test-ranks.npz holds no centre; run snakemake to make it anew"):
         net.wrong("test", "centre", 1)
 
@@ -117,7 +117,7 @@ def test_ranks_without_the_crops_asked_for_are_named(cnn):
 def test_where_test_is_withheld_val_alone_is_read(fake):
     fake.kind, fake.splits = "ilsvrc2012", ("val",)
     fake.add("cnn", {0: WRONG}, TABLES).average("5-cnns", {}, TABLES)
-    cnn, five = load_results(fake.folder, fake.data).experiments
+    cnn, five = fake.load().experiments
     for experiment in (cnn, five):
         assert (experiment.splits, experiment.counts, experiment.classes) == (("val",), COUNTS, 10)
         assert list(experiment.nets[0].predictions) == ["val"]
@@ -132,7 +132,7 @@ def test_results_older_than_parts_and_splits_are_of_whole_datasets_with_both(fak
     for entry in fake.entries:
         del entry["splits"]
     change(fake.folder / "experiments.json", experiments=fake.entries)
-    (cnn,) = load_results(fake.folder, fake.data).experiments
+    (cnn,) = fake.load().experiments
     assert (cnn.splits, cnn.part, cnn.edition) == (("val", "test"), "", "ILSVRC-2010")
 
 
@@ -156,14 +156,14 @@ def test_a_dataset_is_the_papers_when_it_is_so_as_a_whole(fake, kind, part, edit
 def test_the_recipes_of_an_ensemble_are_its_members(fake):
     fake.add("cnn", {0: {}, 1: {}, 2: {}}, TABLES).add("cnn", {3: {}}, TABLES, training={"recipe": "code2012"})
     fake.average("5-cnns", {}, TABLES)
-    results = load_results(fake.folder, fake.data)
+    results = fake.load()
     assert results.recipes(results.find("photos", "cnn")) == {"paper", "code2012"}
     assert results.recipes(results.find("photos", "5-cnns")) == {"paper", "code2012", None}  # seed 4 is not trained
 
 
 def test_seeds_of_several_lines_are_put_together_and_no_net_counts_twice(fake):
     fake.add("cnn", {0: WRONG, 1: WRONG}, ("table1",)).add("cnn", {1: WRONG, 2: WRONG}, ("in_text",))
-    results = load_results(fake.folder, fake.data)
+    results = fake.load()
     assert results.find("photos", "cnn").seeds == [0, 1, 2]
     assert results.find("photos", "cnn").tables == ("table1", "in_text")
     assert (results.find("photos", "one-gpu"), results.find("drawings", "cnn")) == (None, None)

@@ -8,13 +8,7 @@ import pandas as pd
 from fake_results import FakeResults, change
 from safetensors.numpy import save_file
 
-from alexnet2012.reporting.results import Results, load_results
-
 CLASSES = ["tench, Tinca tinca", "black-and-tan coonhound", *(f"class {k}" for k in range(2, 10))]
-
-
-def load(fake: FakeResults) -> Results:
-    return load_results(fake.folder, fake.data)
 
 
 def run_folder(fake: FakeResults, key: str, seed: int, dataset: str = "photos") -> Path:

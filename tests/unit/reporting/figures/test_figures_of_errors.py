@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from fake_results import change
-from figure_inputs import add_pair, load, run_folder, write_crops, write_history
+from figure_inputs import add_pair, run_folder, write_crops, write_history
 
 from alexnet2012.reporting.figures import crops, curves, figure1
 
@@ -20,7 +20,7 @@ def drops(axes) -> list[float]:
 def test_figure_1_has_a_line_for_each_seed_and_the_ledgers_ratio(fake):
     fake.kind = "cifar10"
     add_pair(fake)
-    drawing = figure1.draw_figure1(load(fake), "photos")
+    drawing = figure1.draw_figure1(fake.load(), "photos")
     (axes,) = drawing.figure.axes
     assert [(line.get_linestyle(), list(line.get_ydata())) for line in lines(axes)] == [
         *[("-", [50, 20])] * 3,
@@ -39,21 +39,21 @@ def test_figure_1_has_a_line_for_each_seed_and_the_ledgers_ratio(fake):
 def test_figure_1_of_a_tanh_that_never_got_there_says_at_least(fake):
     fake.kind = "cifar10"
     add_pair(fake, tanh_epochs=None, seeds=(0,))
-    title = figure1.draw_figure1(load(fake), "photos").figure.axes[0].get_title()
+    title = figure1.draw_figure1(fake.load(), "photos").figure.axes[0].get_title()
     assert "at least 3.33x" in title.replace("\n", " ")
 
 
 def test_figure_1_needs_both_nets(fake):
     fake.add("four-layer-relu", {0: {}}, ("in_text",))
     write_history(fake, "four-layer-relu", 0, [0.5, 0.2])
-    assert figure1.draw_figure1(load(fake), "photos") is None
+    assert figure1.draw_figure1(fake.load(), "photos") is None
 
 
 def test_curves_show_both_errors_the_drops_and_the_mean_at_the_end(fake):
     fake.add("cnn", {0: {}, 1: {}}, ("table1",))
     write_history(fake, "cnn", 0, [0.8, 0.6, 0.5, 0.4], [0.01, 0.01, 0.001, 0.0001])
     write_history(fake, "cnn", 1, [0.7, 0.6, 0.5, 0.5])
-    drawing = curves.draw_curves(load(fake), "photos")
+    drawing = curves.draw_curves(fake.load(), "photos")
     (axes,) = drawing.figure.axes
     assert [list(np.round(line.get_ydata())) for line in lines(axes)] == [
         [80, 60, 50, 40],
@@ -66,7 +66,7 @@ def test_curves_show_both_errors_the_drops_and_the_mean_at_the_end(fake):
     for seed, error in enumerate((0.5, 0.9)):
         final = {"train_loss": 1.0, "val_top1_error": error}
         change(run_folder(fake, "cnn", seed) / "record.json", final=final)
-    (axes,) = curves.draw_curves(load(fake), "photos").figure.axes
+    (axes,) = curves.draw_curves(fake.load(), "photos").figure.axes
     assert axes.get_title() == "cnn, 2 seeds (55.0 %; 1 of 2 seeds learned)"
     assert "1 variant, 2 runs of 4 epochs" in drawing.caption
 
@@ -76,7 +76,7 @@ def test_panels_share_their_axes_and_long_runs_have_a_row_of_their_own(fake):
     for key, epochs in lengths.items():
         fake.add(key, {0: {}}, ("in_text",))
         write_history(fake, key, 0, [0.6] * epochs)
-    axes = curves.draw_curves(load(fake), "photos").figure.axes
+    axes = curves.draw_curves(fake.load(), "photos").figure.axes
     assert [each.get_title().split(",")[0] for each in axes] == ["cnn", "a", "c", "d", "e", "b"]
     assert [each.get_xlim() for each in axes] == [(0, 8)] * 5 + [(0, 20)]
     assert [each.get_ylim() for each in axes] == [(0, pytest.approx(73.5))] * 6
@@ -87,7 +87,7 @@ def test_crops_show_each_seed_and_the_mean(fake):
     fake.add("cnn", {0: {}, 1: {}}, ("table1",))
     write_crops(fake, 0, [0.5 - 0.01 * k for k in range(10)])
     write_crops(fake, 1, [0.6 - 0.01 * k for k in range(10)])
-    drawing = crops.draw_crops(load(fake), "photos")
+    drawing = crops.draw_crops(fake.load(), "photos")
     (axes,) = drawing.figure.axes
     assert [list(line.get_ydata()[[0, 9]].round(6)) for line in axes.lines] == [[50, 41], [60, 51], [55, 46]]
     assert list(axes.lines[0].get_xdata()) == list(range(1, 11))
@@ -98,12 +98,12 @@ def test_crops_show_each_seed_and_the_mean(fake):
 def test_crops_are_left_out_where_one_prediction_lacks_them(fake):
     fake.add("cnn", {0: {}, 1: {}}, ("table1",))
     write_crops(fake, 0, [0.5] * 10)
-    assert crops.draw_crops(load(fake), "photos") is None
+    assert crops.draw_crops(fake.load(), "photos") is None
 
 
 def test_crops_are_vals_where_test_is_withheld(fake):
     fake.splits = ("val",)
     fake.add("cnn", {0: {}}, ("table2",))
-    assert crops.draw_crops(load(fake), "photos") is None
+    assert crops.draw_crops(fake.load(), "photos") is None
     change(fake.folder / "predictions/photos/cnn-00000000/seed0/val.json", errors_by_crops=[0.5] * 10)
-    assert crops.draw_crops(load(fake), "photos").figure.axes[0].get_ylabel() == "top-1 error on val (%)"
+    assert crops.draw_crops(fake.load(), "photos").figure.axes[0].get_ylabel() == "top-1 error on val (%)"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from figure_inputs import draw_kernels, load, write_analysis, write_weights
+from figure_inputs import draw_kernels, write_analysis, write_weights
 from matplotlib.colors import to_hex
 
 from alexnet2012.errors import RecordError
@@ -40,7 +40,7 @@ def test_kernels_stand_in_rows_of_sixteen_with_white_between():
 def test_figure_3_keeps_the_towers_apart(cnn):
     kernels = draw_kernels(count=4)
     write_weights(cnn, 0, kernels, towers=2)
-    drawing = figure3.draw_figure3(load(cnn), "photos")
+    drawing = figure3.draw_figure3(cnn.load(), "photos")
     assert [axes.get_title() for axes in drawing.figure.axes] == ["tower 1, seed 0", "tower 2, seed 0"]
     for axes, tower in zip(drawing.figure.axes, (kernels[:2], kernels[2:]), strict=True):
         assert np.allclose(axes.images[0].get_array(), figure3.tile(tower))
@@ -51,7 +51,7 @@ def test_figure_3_shows_the_chroma_of_every_seed(cnn):
     for seed in (0, 1):
         write_weights(cnn, seed, draw_kernels(), towers=2)
         write_analysis(cnn, seed)
-    figure = figure3.draw_figure3(load(cnn), "photos").figure
+    figure = figure3.draw_figure3(cnn.load(), "photos").figure
     assert axes_of(figure, "tower 2").get_title() == "tower 2, seed 0: mean chroma energy 0.70"
     chroma = figure.axes[-1]
     dots = [each.get_offsets()[:, 1].tolist() for each in chroma.collections[::2]]
@@ -62,18 +62,18 @@ def test_figure_3_shows_the_chroma_of_every_seed(cnn):
 def test_figure_3_of_one_tower_has_one_panel(cnn):
     write_weights(cnn, 0, draw_kernels(), towers=1)
     cnn.analyse("cnn", 0, {"chroma": None, "neighbours": None})
-    drawing = figure3.draw_figure3(load(cnn), "photos")
+    drawing = figure3.draw_figure3(cnn.load(), "photos")
     assert [axes.get_title() for axes in drawing.figure.axes] == ["seed 0"]
     assert "one tower" in drawing.caption
 
 
 def test_figure_3_needs_weights(cnn):
-    assert figure3.draw_figure3(load(cnn), "photos") is None
+    assert figure3.draw_figure3(cnn.load(), "photos") is None
 
 
 def test_figure_4_shows_the_truth_in_its_own_colour(cnn):
     write_analysis(cnn, 1)
-    drawing = figure4.draw_figure4(load(cnn), "photos")
+    drawing = figure4.draw_figure4(cnn.load(), "photos")
     figure = drawing.figure
     bars = [axes for axes in figure.axes if axes.patches and not axes.images]
     assert len(bars) == 8
@@ -88,7 +88,7 @@ def test_figure_4_shows_the_truth_in_its_own_colour(cnn):
 
 def test_figure_4_frames_neighbours_of_other_classes(cnn):
     write_analysis(cnn, 0)
-    figure = figure4.draw_figure4(load(cnn), "photos").figure
+    figure = figure4.draw_figure4(cnn.load(), "photos").figure
     _, features, _, pixels = figure.subfigs[1].subfigs
     assert features.get_suptitle() == "nearest by features (fc7): precision at 5 62.5 %"
     assert pixels.get_suptitle() == "nearest by pixels: precision at 5 25.0 %"
@@ -98,7 +98,7 @@ def test_figure_4_frames_neighbours_of_other_classes(cnn):
 
 
 def test_figure_4_needs_an_analysis(cnn):
-    assert figure4.draw_figure4(load(cnn), "photos") is None
+    assert figure4.draw_figure4(cnn.load(), "photos") is None
 
 
 def test_damaged_examples_name_their_file(cnn):
@@ -106,4 +106,4 @@ def test_damaged_examples_name_their_file(cnn):
     path = cnn.folder / "analyses/photos/cnn-00000000/seed0/examples.npz"
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(RecordError, match="examples.npz cannot be read"):
-        figure4.draw_figure4(load(cnn), "photos")
+        figure4.draw_figure4(cnn.load(), "photos")

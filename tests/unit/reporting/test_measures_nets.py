@@ -5,13 +5,12 @@ from alexnet2012.claims.ledger import settle_claim
 from alexnet2012.claims.measurement import NotMeasured, describe_outcome
 from alexnet2012.claims.verdicts import Adjusted, judge
 from alexnet2012.errors import RecordError
-from alexnet2012.reporting.results import load_results
 
 CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
 
 
 def settled(fake, claim: str):
-    return settle_claim(CLAIMS[claim], load_results(fake.folder, fake.data), "photos")
+    return settle_claim(CLAIMS[claim], fake.load(), "photos")
 
 
 def add(fake, seeds: dict[int, dict], untouched: int = 0) -> None:

@@ -9,7 +9,6 @@ from fake_results import FakeResults, change, render_ledger
 
 from alexnet2012.claims.contrasts import contrast_errors, describe_spread, setup_of
 from alexnet2012.claims.ledger import make_ledgers
-from alexnet2012.reporting.results import load_results
 
 IMAGES = 2000
 
@@ -31,17 +30,13 @@ def settings(fake: FakeResults, key: str, **sections) -> None:
         (path / "config.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
 
 
-def load(fake: FakeResults):
-    return load_results(fake.folder, fake.data)
-
-
 def contrast(fake: FakeResults, worse: str, better: str = "cnn"):
-    results = load(fake)
+    results = fake.load()
     return contrast_errors(results, results.find("photos", worse), results.find("photos", better))
 
 
 def rows(fake: FakeResults) -> dict:
-    (ledger,) = make_ledgers(load(fake))
+    (ledger,) = make_ledgers(fake.load())
     return {row.id + row.reading: row for row in ledger.claims}
 
 
@@ -121,7 +116,7 @@ def test_averages_and_other_datasets_are_left_out(photos):
     photos.average("5-cnns", {("test", "ten_crop"): (700, 0)}, ("table2",))
     photos.add("cnn", {0: {}, 1: {}, 2: {}}, ("in_text",), dataset="others")
     assert contrast(photos, "no-lrn").shared.spread.groups == 2
-    (average,) = load(photos).find("photos", "5-cnns").nets
+    (average,) = photos.load().find("photos", "5-cnns").nets
     assert setup_of(average) is None
 
 
@@ -134,7 +129,7 @@ def test_unequal_spreads_are_not_pooled(photos):
     assert not found.shared.spread.pooled and found.shared.spread.bartlett_p < 0.05
     assert found.estimate.method.startswith("Welch's t over 5 and 5 seeds")
     assert "Welch" in describe_spread(found.shared)
-    results = load(photos)
+    results = photos.load()
     text = render_ledger(results)
     assert text.count(describe_spread(found.shared)) == 1
 
@@ -150,9 +145,9 @@ def test_seeds_of_one_variant_that_were_trained_otherwise_are_no_part_of_the_spr
 
 def test_an_exploratory_ledger_says_so_at_its_head(photos):
     add(photos, "cnn", 800)
-    assert "exploratory" not in render_ledger(load(photos))
+    assert "exploratory" not in render_ledger(photos.load())
     path = photos.folder / "experiments.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"exploratory": "Rules came after data."}))
-    results = load(photos)
+    results = photos.load()
     text = render_ledger(results)
     assert text.index("exploratory") < text.index("Rules came after data.") < text.index("| C01")

@@ -54,11 +54,6 @@ def test_where_records_differ_every_value_is_named(fake):
     assert found["MLflow runs"] == "cnn-seed0 `run0`, one-gpu-seed0 `run0`, one-gpu-seed3 `run3`"
 
 
-def test_one_commit_clean_and_dirty_is_named_both_ways(fake):
-    fake.add("cnn", {0: {}}, TABLES, training={"provenance": PROVENANCE | {"dirty": True}})
-    assert origin(fake)["commit"] == "`0123456789ab`; `0123456789ab` (dirty: tracked files were changed)"
-
-
 def test_a_run_without_tracking_is_called_that(fake):
     fake.add("cnn", {0: {}, 1: {}}, TABLES)
     path = fake.folder / "runs/photos/cnn-00000000/seed1/record.json"
