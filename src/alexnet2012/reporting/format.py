@@ -92,7 +92,7 @@ def missing_note(results: Results) -> str:
         seeds += [] if each.seed is None else [each.seed]
     names = "; ".join(
         key
-        + (f" seed{'s' if len(seeds) > 1 else ''} {list_seeds(seeds)}" if seeds else "")
+        + (f" seed{'s' if len(seeds) > 1 else ''} {list_ranges(seeds)}" if seeds else "")
         + f" on {dataset}{' (trained, not evaluated)' if trained else ''}"
         for (key, dataset, trained), seeds in groups.items()
     )
