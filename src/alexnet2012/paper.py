@@ -32,7 +32,7 @@ class Errors:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row of table 1 or 2. `key` is the variant or ensemble that reproduces it, a name of config/variants.yaml, with
     `recipe`; `section`: of a configuration, that trains it. `logged`: the same error in the 2012 source's run notes, of
     test in table 1 and of val in table 2."""
@@ -125,36 +125,38 @@ LOGGED_NETS = (
 
 # Table 1: ILSVRC-2010 test set.
 TABLE1 = (
-    Row("Sparse coding [2]", "sparse-coding", test=Errors(0.471, 0.282), recipe="baseline"),
-    Row("SIFT + FVs [24]", "sift-fv", test=Errors(0.457, 0.257), recipe="baseline"),
-    Row("CNN", "cnn", test=Errors(0.375, 0.170), logged=NET145_2010.errors, section="experiments"),
+    TableRow("Sparse coding [2]", "sparse-coding", test=Errors(0.471, 0.282), recipe="baseline"),
+    TableRow("SIFT + FVs [24]", "sift-fv", test=Errors(0.457, 0.257), recipe="baseline"),
+    TableRow("CNN", "cnn", test=Errors(0.375, 0.170), logged=NET145_2010.errors, section="experiments"),
 )
 # §6: the same net, the centre crop alone.
 CENTRE_CROP = Errors(0.390, 0.183)
 
 # Table 2: ILSVRC-2012; top-1 errors on its test set are unknown, its labels being withheld.
 TABLE2 = (
-    Row("SIFT + FVs [7]", "sift-fv", test=Errors(None, 0.262), recipe="baseline"),
-    Row("1 CNN", "cnn", val=Errors(0.407, 0.182), logged=NET145_2012.errors, section="experiments"),
-    Row("5 CNNs", "5-cnns", val=Errors(0.381, 0.164), test=Errors(None, 0.164), section="experiments"),
-    Row("1 CNN*", "1-cnn-star", val=Errors(0.390, 0.166), logged=NET146.errors),
-    Row("7 CNNs*", "7-cnns-star", val=Errors(0.367, 0.154), test=Errors(None, 0.153)),
+    TableRow("SIFT + FVs [7]", "sift-fv", test=Errors(None, 0.262), recipe="baseline"),
+    TableRow("1 CNN", "cnn", val=Errors(0.407, 0.182), logged=NET145_2012.errors, section="experiments"),
+    TableRow("5 CNNs", "5-cnns", val=Errors(0.381, 0.164), test=Errors(None, 0.164), section="experiments"),
+    TableRow("1 CNN*", "1-cnn-star", val=Errors(0.390, 0.166), logged=NET146.errors),
+    TableRow("7 CNNs*", "7-cnns-star", val=Errors(0.367, 0.154), test=Errors(None, 0.153)),
 )
 
 # The same rows by the 2012 source's own recipe, in tables whose configuration trains these nets.
 CODE_ROWS = (
-    Row("CNN, net 145 (code2012)", "net145-2010", test=TABLE1[2].test, logged=NET145_2010.errors, recipe="code2012"),
-    Row("1 CNN, net 145 (code2012)", "net145", val=TABLE2[1].val, logged=NET145_2012.errors, recipe="code2012"),
+    TableRow(
+        "CNN, net 145 (code2012)", "net145-2010", test=TABLE1[2].test, logged=NET145_2010.errors, recipe="code2012"
+    ),
+    TableRow("1 CNN, net 145 (code2012)", "net145", val=TABLE2[1].val, logged=NET145_2012.errors, recipe="code2012"),
 )
 
 # §6 and table 2: what averaging five nets gains over one.
 FIVE_CNNS_GAIN = gain(TABLE2[1].val, TABLE2[2].val)
 
 # §6: the net with a sixth convolutional layer, which the paper's two starred rows begin with.
-FALL_2009 = Row("CNN, sixth layer", "cnn-sixth-layer", test=Errors(0.674, 0.409))
+FALL_2009 = TableRow("CNN, sixth layer", "cnn-sixth-layer", test=Errors(0.674, 0.409))
 FALL_2009_BEST_BEFORE = Errors(0.781, 0.609)
 
-CLASSES = 1000
+CLASS_COUNT = 1000
 PARAMETERS = 60_000_000  # abstract
 NEURONS = 650_000  # abstract
 CONV_SHARE = 0.01  # §1: "each ... no more than 1% of the model's parameters"

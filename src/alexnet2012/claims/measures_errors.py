@@ -16,10 +16,8 @@ from alexnet2012.evaluation.statistics import (
     predict_one,
 )
 from alexnet2012.model.geometry import describe
-from alexnet2012.reporting.format import interval
+from alexnet2012.reporting.format import CROP_WORDS, interval
 from alexnet2012.reporting.results import ExperimentResults, Results
-
-CROP_WORDS = {"ten_crop": "ten crops", "centre": "centre crop"}
 
 
 def measure_error(claim: paper.Claim, results: Results, dataset: str, key: str, split: str, crops: str) -> Measurement:
@@ -111,7 +109,7 @@ def combine_tests(found: dict[str, Contrast]) -> tuple[str, float, str]:
 def describe_wide_input(base: ExperimentResults, without: ExperimentResults) -> str:
     """How many more parameters the net without conv5 has, here and in the paper's size, and which net has not."""
     here = without.nets[0].training["parameters"] / base.nets[0].training["parameters"] - 1
-    whole, removed = (describe(NetConfig(removed=names), paper.CLASSES)["parameters"] for names in ([], ["conv5"]))
+    whole, removed = (describe(NetConfig(removed=names), paper.CLASS_COUNT)["parameters"] for names in ([], ["conv5"]))
     return (
         f"without conv5 fc6 sees all maps of conv4, so that the net has {100 * here:.0f} % more parameters "
         f"({100 * (removed / whole - 1):.0f} % in the paper's size); with as few maps in conv4 as in conv5 it would be "

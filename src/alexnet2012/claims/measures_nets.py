@@ -60,7 +60,10 @@ ARITHMETIC = "arithmetic, the paper's net"
 
 def count_sizes(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C24: parameters and neurons, which are the paper's two figures if they are so when cut off after two digits."""
-    counts = describe(NetConfig(), paper.CLASSES)["parameters"], count_neurons(NetConfig(), paper.CLASSES)
+    counts = (
+        describe(NetConfig(), paper.CLASS_COUNT)["parameters"],
+        count_neurons(NetConfig(), paper.CLASS_COUNT),
+    )
     kept = all(
         cut_off(count) == stated for count, stated in zip(counts, (paper.PARAMETERS, paper.NEURONS), strict=True)
     )
@@ -74,7 +77,7 @@ def count_sizes(claim: paper.Claim, results: Results, dataset: str) -> Measureme
 
 def count_conv_shares(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C25: each convolutional layer's share of the parameters."""
-    table = describe(NetConfig(), paper.CLASSES)
+    table = describe(NetConfig(), paper.CLASS_COUNT)
     shares = {
         layer["name"]: layer["parameters"] / table["parameters"]
         for layer in table["layers"]

@@ -81,7 +81,7 @@ def compare_convergence(base: ExperimentResults, without: ExperimentResults) -> 
     """
     seeds = shared_seeds(base, without)
     pairs = zip(nets_of(base, seeds), nets_of(without, seeds), strict=True)
-    epochs = [epochs_to_one_loss(read_history(slow), read_history(fast)) for slow, fast in pairs]
+    epochs = [epochs_to_one_loss(history_of(slow), history_of(fast)) for slow, fast in pairs]
     logarithms = [math.log(slow / fast) for slow, fast in epochs]
     ratio = f"{math.exp(np.mean(logarithms)):.2f}x"
     if len(seeds) >= MANY_SEEDS:
@@ -133,7 +133,7 @@ def time_constants(net: TrainedNet) -> float | None:
     return record["learning_rate"] * settings["weight_decay"] * steps / (1 - settings["momentum"])
 
 
-def read_history(net: TrainedNet) -> pd.DataFrame:
+def history_of(net: TrainedNet) -> pd.DataFrame:
     """A row per epoch; raises Unmeasurable for a run that keeps none."""
     history = net.history()
     if history is None:

@@ -13,13 +13,12 @@ from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.evaluation.statistics import estimate_error
 from alexnet2012.evaluation.trained import write_inputs
 from alexnet2012.files import read_json, write_json, write_text
-from alexnet2012.reporting.format import Table, error_cell, percent, write_block
+from alexnet2012.reporting.format import CROP_WORDS, Table, error_cell, percent, write_block
 from alexnet2012.reporting.nets import TrainedNet
 from alexnet2012.reporting.origin import list_origin
 from alexnet2012.reporting.results import ExperimentResults, load_results
 
 CARD = "model_card.md"
-CROP_WORDS = {"ten_crop": "ten crops", "centre": "centre crop"}
 
 
 def write_model_cards(folder: Path, data_folder: Path) -> Path:

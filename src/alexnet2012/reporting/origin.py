@@ -22,7 +22,7 @@ def list_origin(experiments: Iterable[ExperimentResults]) -> dict[str, str]:
     records = trainings + predictions
     provenances = [record["provenance"] for record in records]
     datasets = {
-        f"{record['dataset']['name']}{describe_part(record)}, digest `{record['dataset']['digest'][:16]}`, "
+        f"{record['dataset']['name']}{name_part(record)}, digest `{record['dataset']['digest'][:16]}`, "
         + " / ".join(f"{count:,} {split}" for split, count in record["dataset"]["counts"].items())
         for record in records
     }
@@ -87,7 +87,7 @@ def describe_commit(provenance: dict) -> str:
     return f"`{provenance['commit'][:12]}`{' (dirty: tracked files were changed)' if provenance['dirty'] else ''}"
 
 
-def describe_part(record: dict) -> str:
+def name_part(record: dict) -> str:
     part = record["dataset"].get("part")  # records older than the key are of whole datasets
     return f" ({part})" if part else ""
 

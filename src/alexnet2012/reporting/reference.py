@@ -58,7 +58,7 @@ def check_nothing_is_lost(folder: Path, reference: Path) -> None:
     lost = [str(path) for path in list_records(reference) if not (folder / path).is_file()]
     if lost:
         raise RecordError(
-            f"{folder} lacks {len(lost)} of the records that {reference} holds: {list_some(lost)}. If they are still "
+            f"{folder} lacks {len(lost)} of the records that {reference} holds: {name_some(lost)}. If they are still "
             f"valid, copy them back: `cp -rn {reference} {folder.parent}/`; if they are not, remove them from the "
             "reference: `git rm`"
         )
@@ -67,7 +67,7 @@ def check_nothing_is_lost(folder: Path, reference: Path) -> None:
         if unlisted:
             raise RecordError(
                 f"{folder}/experiments.json does not list {len(unlisted)} of the nets and ensembles that {reference} "
-                f"lists: {list_some(unlisted)}. Run their targets again, as in `snakemake claims full`; or, if they "
+                f"lists: {name_some(unlisted)}. Run their targets again, as in `snakemake claims full`; or, if they "
                 f"are to go, `git rm {reference}/experiments.json`"
             )
 
@@ -78,7 +78,7 @@ def list_nets(folder: Path) -> set[str]:
     return {"/".join(Path(place).parts[-3:]) for entry in experiments for place in entry["predictions"]}
 
 
-def list_some(names: list[str]) -> str:
+def name_some(names: list[str]) -> str:
     more = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 

@@ -37,12 +37,12 @@ from alexnet2012.reporting.results import ExperimentResults, Results, learned_of
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """One of the paper's tables: its rows on `edition`, the splits that are `shown`, and the one that differences and
     seeds are of."""
 
     title: str
-    rows: tuple[paper.Row, ...]
+    rows: tuple[paper.TableRow, ...]
     edition: paper.Edition
     split: str
     shown: tuple[str, ...]
@@ -63,8 +63,8 @@ class Layout:
 
 
 LAYOUTS = {
-    "table1": Layout("Table 1", paper.TABLE1, paper.ILSVRC2010, "test", ("test",)),
-    "table2": Layout("Table 2", paper.TABLE2, paper.ILSVRC2012, "val", ("val", "test")),
+    "table1": TableLayout("Table 1", paper.TABLE1, paper.ILSVRC2010, "test", ("test",)),
+    "table2": TableLayout("Table 2", paper.TABLE2, paper.ILSVRC2012, "val", ("val", "test")),
 }
 
 
@@ -96,16 +96,16 @@ def describe_table(results: Results, key: str) -> Page:
     for dataset in results.datasets:
         experiments = {experiment.key: experiment for experiment in results.feeding(key, dataset)}
         if experiments:
-            blocks += describe_part(results, LAYOUTS[key], experiments)
+            blocks += describe_dataset_part(results, LAYOUTS[key], experiments)
     return make_page(LAYOUTS[key].title, results, blocks)
 
 
-def describe_part(results: Results, layout: Layout, experiments: dict[str, ExperimentResults]) -> list[Block]:
+def describe_dataset_part(
+    results: Results, layout: TableLayout, experiments: dict[str, ExperimentResults]
+) -> list[Block]:
     """A table's part on the dataset of these experiments, with what made it."""
     first = next(iter(experiments.values()))
-    rows = [
-        list_cells(results, layout, first, row, experiments.get(row.key)) for row in with_others(layout, experiments)
-    ]
+    rows = [fill_row(results, layout, first, row, experiments.get(row.key)) for row in with_others(layout, experiments)]
     notes = []
     if "val" in layout.shown and any(val_steered(experiment) for experiment in experiments.values()):
         notes.append("val also steered the learning rate, so that its errors flatter the nets.")
@@ -126,8 +126,12 @@ def describe_part(results: Results, layout: Layout, experiments: dict[str, Exper
     ]
 
 
-def list_cells(
-    results: Results, layout: Layout, first: ExperimentResults, row: paper.Row, found: ExperimentResults | None
+def fill_row(
+    results: Results,
+    layout: TableLayout,
+    first: ExperimentResults,
+    row: paper.TableRow,
+    found: ExperimentResults | None,
 ) -> list[str]:
     """A row's cells; `first` tells the dataset, `found` is what reproduces the row, if anything does."""
     stated = getattr(row, layout.split)
@@ -143,15 +147,15 @@ def list_cells(
     ]
 
 
-def with_others(layout: Layout, experiments: dict[str, ExperimentResults]) -> Iterable[paper.Row]:
+def with_others(layout: TableLayout, experiments: dict[str, ExperimentResults]) -> Iterable[paper.TableRow]:
     """The paper's rows, then one for each experiment that the paper has no row for."""
     yield from layout.rows
     known = {row.key for row in layout.rows}
     of_the_code = {row.key: row for row in paper.CODE_ROWS}
-    yield from (of_the_code.get(key, paper.Row(key, key)) for key in experiments if key not in known)
+    yield from (of_the_code.get(key, paper.TableRow(key, key)) for key in experiments if key not in known)
 
 
-def label(results: Results, row: paper.Row, found: ExperimentResults | None) -> str:
+def label(results: Results, row: paper.TableRow, found: ExperimentResults | None) -> str:
     """A row's name with what its nets, or some of an ensemble's, were pre-trained on."""
     if found is None:
         return row.label
@@ -163,7 +167,7 @@ def label(results: Results, row: paper.Row, found: ExperimentResults | None) -> 
     return f"{row.label} ({some}pre-trained on {', '.join(names)})"
 
 
-def caption(experiment: ExperimentResults, layout: Layout) -> str:
+def caption(experiment: ExperimentResults, layout: TableLayout) -> str:
     shown = [split for split in layout.shown if split in experiment.splits] or list(layout.shown)
     sets = f"{' and '.join(shown)} set{'s' if len(shown) > 1 else ''}"
     text = f"Errors on {experiment.dataset}, its {sets}, ten crops; {INTERVALS}. Differences are measured minus paper."
