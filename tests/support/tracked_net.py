@@ -35,10 +35,10 @@ def make_history(epochs: int, seed: int = 0) -> list[dict]:
     ]
 
 
-def finish_net(folder: Path, history: list[dict], run_id: str | None = None) -> None:
+def finish_net(folder: Path, history: list[dict], learning_rate: float = 0.01) -> None:
     """What a training writes at its end."""
     pd.DataFrame(history).to_parquet(folder / "history.parquet", index=False)
-    record = {"kind": "training", "final": history[-1], "learning_rate": 0.01, "mlflow_run_id": run_id}
+    record = {"kind": "training", "final": history[-1], "learning_rate": learning_rate}
     (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
 
 

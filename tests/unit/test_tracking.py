@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tiny_training
+import yaml
 from ports import free_port
 from tracked_net import begin_net, finish_net, make_history, predict, write_errors
 
@@ -127,6 +128,29 @@ def test_a_net_is_published_with_settings_epochs_errors_and_files(ids, client, f
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"config.yaml", "history.parquet"}
 
 
+def test_a_learning_rate_that_was_searched_for_is_the_one_of_the_record(ids, client, folder):
+    settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    schedule = {"kind": "target", "train_error": 0.25, "max_epochs": 5}
+    settings["training"] = {"learning_rate_search": {"rates": [0.01, 0.02], "epochs": 2}, "schedule": schedule}
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    LiveRun(folder, ids).update([])
+    finish_net(folder, make_history(1), learning_rate=0.02)
+    assert publish(ids, [])
+    (run,) = children(client, ids)
+    assert run.data.params["training.learning_rate"] == "0.02"
+
+
+def test_a_setting_that_a_run_has_already_keeps_its_value(ids, client, folder):
+    """A later version of this package may write a setting otherwise, and MLflow refuses to change one."""
+    LiveRun(folder, ids).update([])
+    settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings | {"net": {"fc_neurons": 2048}}), encoding="utf-8")
+    finish_net(folder, make_history(1))
+    assert publish(ids, [])
+    (run,) = children(client, ids)
+    assert (run.info.status, run.data.params["net.fc_neurons"]) == ("FINISHED", "4096")
+
+
 def test_long_trainings_and_many_settings_are_published(ids, client, folder, monkeypatch):
     monkeypatch.setattr(publishing, "EPOCHS_PER_CALL", 2)
     monkeypatch.setattr(publishing, "MAX_BATCH", 10)
@@ -150,8 +174,9 @@ def test_a_training_killed_resumed_and_published_repeats_nothing(ids, client, fo
     resumed.update(other[:1])  # it went back to an earlier checkpoint
     assert client.get_run(killed.run_id).info.status == "RUNNING"
     resumed.update([*history[:1], other[1], *history[2:3]])
-    finish_net(folder, history, resumed.run_id)
+    finish_net(folder, history)
     resumed.finish()
+    assert client.get_run(resumed.run_id).info.status == "FINISHED"
     for _ in range(2):
         assert publish(ids, [])
 

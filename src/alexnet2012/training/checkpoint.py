@@ -20,7 +20,7 @@ from alexnet2012.errors import Interrupted, TrainingError
 from alexnet2012.files import LockTaken, locked
 
 KEPT = 2  # the newest checkpoint, and the one before it in case the newest cannot be read
-PROBE_S = 1.0  # tracking/store.py holds a lock for a moment when it asks whether a training lives
+PROBE_S = 1.0  # tracking/publish.py holds the lock of a finished training for a moment
 
 
 @dataclass
