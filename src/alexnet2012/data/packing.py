@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from datetime import timedelta
@@ -22,7 +22,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from alexnet2012.cpu import KEEP_LARGE_BUFFERS, count_usable_cores
-from alexnet2012.data.decode import ImageError, decode
+from alexnet2012.data.decode import DecodedImage, ImageError, decode
 from alexnet2012.data.listing import Listing
 from alexnet2012.data.reading import Shard, cut_shard, read_images
 from alexnet2012.data.storage import Store
@@ -151,15 +151,17 @@ class SplitPacking:
         return np.asarray(self.listing.labels[self.kept], np.int64)
 
     def _take_over(self, number: int) -> "pa.Table | None":
-        """The record of a shard that an earlier attempt packed, unless an image failed, which may be read now."""
+        """The record of a shard that an earlier attempt packed, unless an image that failed can be read now."""
         import pyarrow as pa
 
         try:
             record = pa.ipc.open_file(self.paths[number].read_bytes()).read_all()
         except (OSError, pa.ArrowException):
             return None
-        whole = record["failed"].null_count == len(record)
-        return record if whole and self.store.take_over(self.rows(number), record) else None
+        failed = cut_shard(self.listing, self.rows(number)[record["failed"].is_valid().to_numpy()])
+        again = [*_decode_shard(failed, self.images, self.store.size_px)]
+        same = all(isinstance(each, ImageError) for each in again)
+        return record if same and self.store.take_over(self.rows(number), record) else None
 
 
 def pack_splits(name: str, splits: Collection[SplitPacking], workers: int) -> None:
@@ -167,7 +169,9 @@ def pack_splits(name: str, splits: Collection[SplitPacking], workers: int) -> No
     images = sum(len(split.order) for split in splits)
     missing = [(split, number) for split in splits for number in split.missing]
     if stale := sum(split.stale for split in splits):
-        print(f"{name}: {stale:,} shards were packed from other images or settings, or lack images, and are removed")
+        print(
+            f"{name}: {stale:,} shards were packed from other images or settings, or lack images that can be read now, and are removed"
+        )
     if done := sum(len(split.paths) for split in splits) - len(missing):
         print(f"{name}: going on after {done:,} finished shards", flush=True)
     progress = Progress(name, images, images - sum(len(split.rows(number)) for split, number in missing))
@@ -234,26 +238,31 @@ def _pack_shard(task: tuple[Shard, int, Path, Store]) -> list[tuple[Any, ...]]:
     shard, number, folder, store = task
     found: list[tuple[Any, ...]] = []
     with store.writing(number) as write:
-        for row, name, content in zip(shard.rows, shard.name, read_images(shard, folder), strict=True):
-            try:
-                if isinstance(content, OSError):
-                    _refuse_lost_source(folder)
-                    raise ImageError(content.strerror or str(content))
-                image = decode(content, name, store.size_px)
-            except ImageError as error:
-                found.append((0, 0, "", str(error), 0))
+        for row, image in zip(shard.rows, _decode_shard(shard, folder, store.size_px), strict=True):
+            if isinstance(image, ImageError):
+                found.append((0, 0, "", str(image), 0))
             else:
                 found.append((image.width, image.height, image.notes, None, write(row, image.pixels)))
     return found
 
 
-def _refuse_lost_source(folder: Path) -> None:
-    """A folder that is not there any more makes no image unreadable: it stops the run, to go on when it is back."""
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder} is not there any more, perhaps a disk that was unmounted; the finished shards are kept: run the "
-            "same command again when it is back"
-        )
+def _decode_shard(shard: Shard, folder: Path, size_px: int) -> Iterator[DecodedImage | ImageError]:
+    """Each image, or why it cannot be read.
+
+    Raises DataError when `folder` is not there any more: that makes no image unreadable, but stops the run.
+    """
+    for name, content in zip(shard.name, read_images(shard, folder), strict=True):
+        try:
+            if isinstance(content, OSError):
+                if not folder.is_dir():
+                    raise DataError(
+                        f"{folder} is not there any more, perhaps a disk that was unmounted; the finished shards are "
+                        "kept: run the same command again when it is back"
+                    )
+                raise ImageError(content.strerror or str(content))
+            yield decode(content, name, size_px)
+        except ImageError as error:
+            yield error
 
 
 def _end_with_parent(parent: int) -> None:
