@@ -169,9 +169,7 @@ def pack_splits(name: str, splits: Collection[SplitPacking], workers: int) -> No
     images = sum(len(split.order) for split in splits)
     missing = [(split, number) for split in splits for number in split.missing]
     if stale := sum(split.stale for split in splits):
-        print(
-            f"{name}: {stale:,} shards were packed from other images or settings, or lack images that can be read now, and are removed"
-        )
+        print(f"{name}: {stale:,} shards are of other images or settings, or have become readable, and are removed")
     if done := sum(len(split.paths) for split in splits) - len(missing):
         print(f"{name}: going on after {done:,} finished shards", flush=True)
     progress = Progress(name, images, images - sum(len(split.rows(number)) for split, number in missing))

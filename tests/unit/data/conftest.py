@@ -1,12 +1,22 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fake_imagenet import Edition
-from fake_images import PER_BATCH
+from fake_images import PER_BATCH, write_pictures
 from fake_tiny_imagenet import DRAWN_VAL, EXPECTED, Tiny
 
 from alexnet2012.config import datasets
 from alexnet2012.data.sources import cifar10 as module
 from alexnet2012.data.sources import ilsvrc2010, ilsvrc2012, tiny_imagenet
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """20 pictures of two classes: 14, 2 and 4 of the splits."""
+    for k, name in enumerate(("a", "b")):
+        write_pictures(tmp_path / "pictures" / name, 10, seed=k)
+    return tmp_path / "pictures"
 
 
 @pytest.fixture

@@ -10,9 +10,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.sources.cifar10 import BATCHES, Cifar10
 
 PER_BATCH = 12
+
+
+def folder_config(folder: Path, **settings) -> DatasetConfig:
+    """A folder of pictures, packed at 8 pixels."""
+    return DatasetConfig(kind="imagefolder", folder=str(folder), **({"size_px": 8} | settings))
 
 
 class Python2Pickler(pickle._Pickler):

@@ -5,9 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-from fake_images import write_pictures
+from fake_images import folder_config
 
-from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data import packed
 from alexnet2012.data.packed import open_packed, shard_digests, verify_digests, whole_digest
 from alexnet2012.data.prepare import prepare
@@ -15,11 +14,8 @@ from alexnet2012.errors import DataError
 
 
 @pytest.fixture
-def folder(tmp_path):
-    for k, name in enumerate(("a", "b")):
-        write_pictures(tmp_path / "pictures" / name, 10, seed=k)
-    dataset = DatasetConfig(kind="imagefolder", folder=str(tmp_path / "pictures"), size_px=8)
-    return prepare("small", dataset, tmp_path / "data").parent
+def folder(tmp_path, pictures):
+    return prepare("small", folder_config(pictures), tmp_path / "data").parent
 
 
 def test_a_packed_dataset_opens_with_its_shapes(folder):

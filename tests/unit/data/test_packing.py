@@ -15,7 +15,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fake_images import write_pictures
+from fake_images import folder_config, write_pictures
 from PIL import Image
 
 from alexnet2012.config.datasets import DatasetConfig
@@ -61,10 +61,6 @@ def pictures(tmp_path) -> Path:
     for k, name in enumerate(("a", "b")):
         write_pictures(tmp_path / "pictures" / name, 50, seed=k)
     return tmp_path / "pictures"
-
-
-def folder_config(folder: Path, **settings) -> DatasetConfig:
-    return DatasetConfig(kind="imagefolder", folder=str(folder), **({"size_px": 8} | settings))
 
 
 def digest_of(manifest: Path) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_images import write_npm, write_pictures
+from fake_images import folder_config, write_npm, write_pictures
 from photographs import caltech_archive
 from PIL import Image
 
@@ -15,17 +15,6 @@ from alexnet2012.data.decode import fit_square
 from alexnet2012.data.packed import open_packed, verify_digests
 from alexnet2012.data.prepare import prepare
 from alexnet2012.errors import ConfigError, DataError
-
-
-def folder_config(folder: Path, **settings) -> DatasetConfig:
-    return DatasetConfig(kind="imagefolder", folder=str(folder), **({"size_px": 8} | settings))
-
-
-@pytest.fixture
-def pictures(tmp_path) -> Path:
-    for k, name in enumerate(("a", "b")):
-        write_pictures(tmp_path / "pictures" / name, 10, seed=k)
-    return tmp_path / "pictures"
 
 
 def list_visible(folder: Path) -> list[str]:
@@ -39,48 +28,23 @@ def read_index(folder: Path):
     return pd.read_parquet(folder / "index.parquet")
 
 
-def test_odd_pictures_are_read_as_rgb_and_noted(tmp_path):
-    folder = tmp_path / "odd"
-    write_pictures(folder / "train" / "a", 3)
-    for split in ("val", "test"):
-        write_pictures(folder / split / "a", 1)
-    grey = Image.new("L", (8, 8), 100)
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    train = folder / "train" / "a"
-    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(train / "c0.jpg", quality=100)
-    grey.save(train / "c1.png")
-    Image.new("RGB", (8, 8), (10, 200, 30)).quantize(4).save(train / "c2.png")
-    Image.fromarray(np.full((8, 8), 0x8000, np.uint16)).save(train / "c3.png")
-    Image.new("RGB", (16, 8), (0, 0, 0)).save(train / "c4.JPEG", exif=turned)
-    grey.convert("RGB").save(train / "c5.jpg", format="PNG")
-    Image.new("RGB", (4, 4)).save(train / "c6.bmp")
-    data = prepare("odd", folder_config(folder), tmp_path / "data").parent
-    index = read_index(data / "train").iloc[3:]
-    assert index.path.tolist() == [
-        f"train/a/c{k}" for k in ("0.jpg", "1.png", "2.png", "3.png", "4.JPEG", "5.jpg", "6.bmp")
-    ]
-    assert index.notes.tolist() == [
-        "CMYK",
-        "greyscale",
-        "palette",
-        "I;16",
-        "EXIF orientation ignored",
-        "PNG named as JPEG",
-        "enlarged",
-    ]
-    assert index[["width", "height"]].values.tolist()[4:] == [[16, 8], [8, 8], [4, 4]]
-    pixels = open_packed(data).split("train").images[3:, 4, 4].astype(int)
-    assert np.abs(pixels - [[255, 0, 0], [100] * 3, [10, 200, 30], [128] * 3, [0] * 3, [100] * 3, [0] * 3]).max() <= 3
+def test_odd_pictures_are_noted_in_the_index(tmp_path, pictures):
+    Image.new("L", (16, 8), 100).save(pictures / "a" / "000.png")
+    Image.new("CMYK", (4, 4), (0, 255, 255, 0)).save(pictures / "b" / "000.jpg", quality=100)
+    data = prepare("odd", folder_config(pictures, val_fraction=0.01, test_fraction=0.01), tmp_path / "data").parent
+    index = read_index(data / "train").set_index("path")
+    assert index.loc["a/000.png", ["width", "height", "notes"]].tolist() == [16, 8, "greyscale"]
+    assert index.loc["b/000.jpg", ["width", "height", "notes"]].tolist() == [4, 4, "CMYK; enlarged"]
+    oddities = json.loads((data / "preparation.json").read_text(encoding="utf-8"))["oddities"]
+    assert oddities["train"] == {"greyscale": 1, "CMYK": 1, "enlarged": 1}
+    row = index.index.get_loc("b/000.jpg")
+    assert np.abs(open_packed(data).split("train").images[row].astype(int) - [255, 0, 0]).max() <= 3
 
 
 def test_unreadable_images_are_reported_all_together_and_nothing_is_packed(tmp_path, pictures):
     (pictures / "a" / "empty.jpg").touch()
     (pictures / "a" / "text.png").write_text("not an image", encoding="utf-8")
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(
-        pictures / "b" / "x.jpg"
-    )
-    (pictures / "b" / "cut.jpg").write_bytes((pictures / "b" / "x.jpg").read_bytes()[:2000])
+    (pictures / "b" / "cut.png").write_bytes((pictures / "b" / "000.png").read_bytes()[:500])
     with pytest.raises(DataError, match="bad: 3 images cannot be read") as raised:
         prepare("bad", folder_config(pictures), tmp_path / "data")
     lines = (tmp_path / "data" / "bad.unreadable.txt").read_text(encoding="utf-8").splitlines()
@@ -88,7 +52,7 @@ def test_unreadable_images_are_reported_all_together_and_nothing_is_packed(tmp_p
     reasons = {Path(line.split(": ")[0]).name: line.split(": ", 1)[1] for line in lines}
     assert reasons["empty.jpg"] == "the file is empty"
     assert reasons["text.png"].startswith("it is no image of a known format")
-    assert "truncated" in reasons["cut.jpg"]
+    assert "truncated" in reasons["cut.png"]
     assert list_visible(tmp_path / "data") == ["bad.unreadable.txt"]
 
 
@@ -101,26 +65,18 @@ def test_only_twenty_unreadable_images_are_listed(tmp_path, pictures):
     assert len((tmp_path / "data" / "bad.unreadable.txt").read_text(encoding="utf-8").splitlines()) == 30
 
 
-def test_a_failure_in_the_middle_leaves_the_old_data_or_none(tmp_path, pictures, monkeypatch):
-    def fail(*_):
-        raise KeyboardInterrupt
+def test_a_failure_leaves_the_old_data_or_none_and_a_success_replaces_them(tmp_path, pictures, monkeypatch):
+    def fail(**settings):
+        with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+            patch.setattr(module, "finish", lambda *_: 1 / 0)
+            prepare("set", folder_config(pictures, **settings), tmp_path / "data")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "finish", fail)
-        with pytest.raises(KeyboardInterrupt):
-            prepare("set", folder_config(pictures), tmp_path / "data")
+    fail()
     assert list_visible(tmp_path / "data") == []
     before = prepare("set", folder_config(pictures), tmp_path / "data").read_bytes()
-    monkeypatch.setattr(module, "finish", fail)
-    with pytest.raises(KeyboardInterrupt):
-        prepare("set", folder_config(pictures, split_seed=1), tmp_path / "data")
-    assert list_visible(tmp_path / "data") == ["set"]
+    fail(split_seed=1)
     assert (tmp_path / "data" / "set" / "manifest.json").read_bytes() == before
     verify_digests(tmp_path / "data" / "set")
-
-
-def test_a_new_dataset_replaces_the_old_one(tmp_path, pictures):
-    prepare("set", folder_config(pictures), tmp_path / "data")
     prepare("set", folder_config(pictures, size_px=16), tmp_path / "data")
     assert open_packed(tmp_path / "data" / "set").size_px == 16
     assert list_visible(tmp_path / "data") == ["set"]
