@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 SHARD_IMAGES = 128  # of 256 pixels: 25 MB, or a second of a core
 POOL_FROM_IMAGES = 256  # below this, starting processes takes longer than reading the images
 PROGRESS_EVERY_S = 10.0
-IDLE_WORKER_S = 20
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -208,8 +207,7 @@ def in_parallel(function: Callable[[Task], Answer], tasks: Iterable[Task], worke
     """
     for name, value in KEEP_LARGE_BUFFERS.items():
         os.environ.setdefault(name, value)  # read by the processes that are about to start
-    start = {"idle_worker_timeout": IDLE_WORKER_S, "initializer": _end_with_parent, "initargs": (os.getpid(),)}
-    pool = Parallel(workers, return_as="generator", **start)
+    pool = Parallel(workers, return_as="generator", initializer=_end_with_parent, initargs=(os.getpid(),))
     try:
         yield from pool(delayed(function)(task) for task in tasks)
     except BrokenProcessPool:
