@@ -368,6 +368,13 @@ def test_an_image_that_cannot_be_taken_is_a_problem_and_the_others_are_read(oddi
     assert [read_rows(source, split) for split in ("train", "val")] == [edition.rows("train"), edition.rows("val")]
 
 
+def test_an_image_of_number_nought_is_not_expected(tmp_path, edition):
+    LAYOUTS_2012["folder"](tmp_path, edition)
+    (tmp_path / "val" / edition.wnids[0] / "ILSVRC2012_val_00000000.JPEG").write_bytes(b"1")
+    with pytest.raises(DataError, match="val: not expected: ILSVRC2012_val_00000000"):
+        find(tmp_path)
+
+
 def test_a_val_image_that_kaggles_table_lacks_is_a_problem(tmp_path, edition):
     LAYOUTS_2012["kaggle"](tmp_path, edition)
     wnid_of = dict(zip(edition.numbered("val"), edition.val_wnids, strict=True))
@@ -464,6 +471,7 @@ def test_odd_members_of_the_patches_are_problems(tmp_path, edition_2010):
     write_ilsvrc2010_tars(tmp_path, edition_2010)
     stem, patch = "ILSVRC2010_val_00000001", edition_2010.val[0]
     patches = {f"a/{stem}.JPEG": patch, f"b/{stem}.JPEG": b"other", "../val/ILSVRC2010_val_00000002.JPEG": b"up"}
+    patches["ILSVRC2010_val_00000004.JPEG"] = edition_2010.val[3]
     write_tar(tmp_path / "patch_images.tar", patches)
     add_links(tmp_path / "patch_images.tar", {"ILSVRC2010_val_00000003.JPEG": "/etc/passwd"})
     source = find(tmp_path, "ilsvrc2010")

@@ -5,6 +5,7 @@ import pytest
 from fake_imagenet import find, inner_tars, read_rows, write_release, write_tar
 
 from alexnet2012.config.datasets import DatasetConfig
+from alexnet2012.data.sources import releases
 from alexnet2012.data.sources.classes import read_class_list
 from alexnet2012.data.sources.find import check_source
 from alexnet2012.data.sources.image_names import list_some
@@ -19,8 +20,9 @@ def test_a_few_classes_are_a_part_of_fall_2009(kind, part, tmp_path, drawn):
     assert find(tmp_path / "fall", kind, class_list=str(tmp_path / "classes.txt")).part == part
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_a_release_is_split_class_by_class(whole, tmp_path, drawn):
+@pytest.mark.parametrize(("whole", "at_once"), [(False, 256), (True, 4)])
+def test_a_release_is_split_class_by_class(whole, at_once, tmp_path, drawn, monkeypatch):
+    monkeypatch.setattr(releases, "CHUNK_CLASSES", at_once)
     write_release(tmp_path / "fall", drawn, whole)
     listed = drawn.wnids[1:]
     (tmp_path / "classes.txt").write_text(

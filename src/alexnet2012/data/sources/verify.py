@@ -51,9 +51,8 @@ ILSVRC2010 = Expected(
 def verify(source: Source, expected: Expected, complete: bool) -> Source:
     """The source, which is the whole edition if `complete`; else what there is of it, with `part` saying what.
 
-    Its `classes` are those that the edition defines, be there images of them or not. The splits' problems become
-    its own. Raises DataError that lists every difference if the edition was to be complete, and when a
-    split has no image.
+    Its `classes` are those that the edition defines, be there images of them or not. The splits' problems become its
+    own. Raises DataError that lists every difference if the edition was to be complete, and when a split has no image.
     """
     problems = [problem for images in source.splits.values() for problem in images.problems]
     differences = _compare(source, expected)
