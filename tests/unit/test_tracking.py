@@ -225,6 +225,13 @@ def test_without_a_server_nothing_fails_and_all_is_published_later(ids, client, 
     assert [step for step, _ in read_metric(client, note["run_id"], "train_loss")] == [1, 2]
 
 
+def test_an_error_that_names_the_address_is_told_without_the_password(capsys):
+    with stores.tolerated():
+        raise OSError("no answer from https://user:secret@tracker:8443/api")
+    told = capsys.readouterr().err
+    assert "tracker:8443" in told and "secret" not in told
+
+
 def test_an_absent_server_is_asked_once_a_minute_and_then_gets_what_it_missed(ids, client, folder, monkeypatch):
     asked, opened, history = [], stores.Store, make_history(7)
 
