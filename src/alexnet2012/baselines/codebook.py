@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from alexnet2012.baselines import fisher, sparse
-from alexnet2012.config.nets import BaselineConfig, FisherConfig, SparseConfig
+from alexnet2012.config.nets import FisherConfig, SparseConfig
 
 VARIANCE_FLOOR = 1e-4  # of a Gaussian, in units of the reduced descriptors' mean variance
 EM_STEPS = 100
@@ -28,16 +28,18 @@ class Codebook:
     parts: dict[str, np.ndarray]
 
     def reduce(self, descriptors: np.ndarray) -> np.ndarray:
-        return (descriptors - self.mean) @ self.axes
+        reduced: np.ndarray = (descriptors - self.mean) @ self.axes
+        return reduced
 
-    def encode(self, descriptors: np.ndarray, cells: np.ndarray, config: BaselineConfig) -> np.ndarray:
+    def encode(self, descriptors: np.ndarray, cells: np.ndarray, config: FisherConfig | SparseConfig) -> np.ndarray:
         """Float32 (dimensions,), of length 1: an image's descriptors (n, D), coded and pooled over `cells` (c, n)."""
         reduced = self.reduce(descriptors)
         if isinstance(config, FisherConfig):
             codes = fisher.encode(reduced, fisher.Mixture(**self.parts), cells)
         else:
             codes = sparse.encode(reduced, self.parts["atoms"], config.penalty, cells)
-        return codes.reshape(-1) / np.sqrt(len(cells), dtype=np.float32)
+        codes /= np.sqrt(len(cells), dtype=np.float32)
+        return codes.reshape(-1)
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -59,8 +61,9 @@ def learn_codebook(descriptors: np.ndarray, config: FisherConfig | SparseConfig,
         axes = axes / np.sqrt(pca.explained_variance_ + 1e-2 * pca.explained_variance_.mean())
     mean, axes = pca.mean_.astype(np.float32), axes.astype(np.float32)
     reduced = (descriptors - mean) @ axes
-    learn = learn_mixture if isinstance(config, FisherConfig) else learn_atoms
-    return Codebook(mean, axes, learn(reduced, config, seed))
+    if isinstance(config, FisherConfig):
+        return Codebook(mean, axes, learn_mixture(reduced, config, seed))
+    return Codebook(mean, axes, learn_atoms(reduced, config, seed))
 
 
 def learn_mixture(reduced: np.ndarray, config: FisherConfig, seed: int) -> dict[str, np.ndarray]:

@@ -18,7 +18,13 @@ def describe(image: np.ndarray, config: DescriptorConfig) -> np.ndarray:
     """Float32 (n, dimensions) of uint8 (s, s, 3): a descriptor for each of `place`'s patches."""
     if config.enlarged > 1:
         image = cv2.resize(image, None, fx=config.enlarged, fy=config.enlarged, interpolation=cv2.INTER_LINEAR)
-    kinds: dict[str, Callable] = {"sift": sift, "colour": colour, "hog": hog, "lbp": lbp, "pixels": pixels}
+    kinds: dict[str, Callable[[np.ndarray, Corners], np.ndarray]] = {
+        "sift": sift,
+        "colour": colour,
+        "hog": hog,
+        "lbp": lbp,
+        "pixels": pixels,
+    }
     return kinds[config.kind](image, corners(len(image), config))
 
 
@@ -65,12 +71,13 @@ def sift(image: np.ndarray, patches: Corners) -> np.ndarray:
     kept, found = _sift().compute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), points)
     if len(kept) != len(points):
         raise ValueError(f"OpenCV described {len(kept)} of {len(points)} patches")
-    return np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1.0)).astype(np.float32)
+    shares: np.ndarray = np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1.0))
+    return np.asarray(shares, np.float32)
 
 
 @cache
 def _sift() -> "cv2.SIFT":
-    return cv2.SIFT_create()
+    return cv2.SIFT_create()  # type: ignore[attr-defined, no-any-return]  # not among OpenCV's stubs
 
 
 def colour(image: np.ndarray, patches: Corners) -> np.ndarray:
@@ -92,8 +99,9 @@ def hog(image: np.ndarray, patches: Corners) -> np.ndarray:
     bins = (np.mod(np.arctan2(y, x), np.pi) / np.pi * ORIENTATIONS).astype(int) % ORIENTATIONS
     found = _histograms(bins, size, ORIENTATIONS, patches, HOG_CELLS)
     found /= np.linalg.norm(found, axis=1, keepdims=True) + 1e-6
-    found = np.minimum(found, 0.2)
-    return found / (np.linalg.norm(found, axis=1, keepdims=True) + 1e-6)
+    np.minimum(found, 0.2, out=found)
+    found /= np.linalg.norm(found, axis=1, keepdims=True) + 1e-6
+    return found
 
 
 def lbp(image: np.ndarray, patches: Corners) -> np.ndarray:
@@ -101,9 +109,11 @@ def lbp(image: np.ndarray, patches: Corners) -> np.ndarray:
     from skimage.feature import local_binary_pattern
 
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    codes = local_binary_pattern(grey, 8, 1, "nri_uniform").astype(int)
-    found = _histograms(codes, np.ones(codes.shape, np.float32), PATTERNS, patches, LBP_CELLS)
-    return np.sqrt(found / found.sum(axis=1, keepdims=True))
+    codes = local_binary_pattern(grey, 8, 1, "nri_uniform").astype(int)  # type: ignore[no-untyped-call]
+    found: np.ndarray = _histograms(codes, np.ones(codes.shape, np.float32), PATTERNS, patches, LBP_CELLS)
+    found /= found.sum(axis=1, keepdims=True)
+    np.sqrt(found, out=found)
+    return found
 
 
 def pixels(image: np.ndarray, patches: Corners) -> np.ndarray:
@@ -111,9 +121,10 @@ def pixels(image: np.ndarray, patches: Corners) -> np.ndarray:
     tops, lefts, sides = np.array(patches).T
     within = np.arange(sides[0])
     values = image[(tops[:, None] + within)[:, :, None], (lefts[:, None] + within)[:, None, :]]
-    values = values.reshape(len(patches), -1).astype(np.float32)
+    values = np.asarray(values.reshape(len(patches), -1), np.float32)
     values -= values.mean(axis=1, keepdims=True)
-    return values / np.sqrt(values.var(axis=1, keepdims=True) + CONTRAST)
+    values /= np.sqrt(values.var(axis=1, keepdims=True) + CONTRAST)
+    return values
 
 
 def _histograms(codes: np.ndarray, weights: np.ndarray, number: int, patches: Corners, per_side: int) -> np.ndarray:
@@ -123,7 +134,7 @@ def _histograms(codes: np.ndarray, weights: np.ndarray, number: int, patches: Co
     sums = np.zeros((codes.shape[0] + 1, codes.shape[1] + 1, number), np.float64)
     sums[1:, 1:] = planes.cumsum(0).cumsum(1)
     found = np.maximum(_cell_sums(sums, patches, per_side), 0)  # differences of sums, of which some fall short of 0
-    return found.reshape(len(patches), -1).astype(np.float32)
+    return np.asarray(found.reshape(len(patches), -1), np.float32)
 
 
 def _cell_sums(sums: np.ndarray, patches: Corners, per_side: int) -> np.ndarray:

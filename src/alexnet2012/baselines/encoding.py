@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from alexnet2012.baselines.codebook import Codebook
 from alexnet2012.baselines.descriptors import cells, describe, place
 from alexnet2012.baselines.quantise import Quantiser
-from alexnet2012.config.nets import BaselineConfig, DescriptorConfig
+from alexnet2012.config.nets import DescriptorConfig, FisherConfig, SparseConfig
 from alexnet2012.data.augment import stream
 from alexnet2012.data.packed import PackedSplit, open_packed
 from alexnet2012.files import replacing
@@ -26,12 +26,14 @@ class Encoder:
     """How an image becomes a vector: which descriptors, which codebook, pooled over which cells."""
 
     model: DescriptorConfig
-    config: BaselineConfig
+    config: FisherConfig | SparseConfig
     codebook: Codebook
     cells: np.ndarray
 
     @classmethod
-    def make(cls, model: DescriptorConfig, config: BaselineConfig, codebook: Codebook, size_px: int) -> "Encoder":
+    def make(
+        cls, model: DescriptorConfig, config: FisherConfig | SparseConfig, codebook: Codebook, size_px: int
+    ) -> "Encoder":
         return cls(model, config, codebook, cells(place(size_px, model), config.pyramid))
 
     def encode(self, images: np.ndarray) -> np.ndarray:
@@ -42,7 +44,9 @@ class Encoder:
             )
 
 
-def sample_descriptors(split: PackedSplit, model: DescriptorConfig, config: BaselineConfig, seed: int) -> np.ndarray:
+def sample_descriptors(
+    split: PackedSplit, model: DescriptorConfig, config: FisherConfig | SparseConfig, seed: int
+) -> np.ndarray:
     """Float32 (n, D): as many descriptors of as many training images as `config` says, drawn by `seed`."""
     random = stream(seed, f"descriptors-{model.kind}")
     rows = np.sort(random.permutation(len(split))[: config.sampled_images])

@@ -26,8 +26,9 @@ class Mixture:
         constant = np.log(self.weights) - 0.5 * (np.log(2 * np.pi * self.variances) + self.means**2 * precision).sum(1)
         logarithms = descriptors @ (self.means * precision).T - 0.5 * (descriptors**2 @ precision.T) + constant
         logarithms -= logarithms.max(axis=1, keepdims=True)
-        shares = np.exp(logarithms)
-        return shares / shares.sum(axis=1, keepdims=True)
+        shares: np.ndarray = np.exp(logarithms)
+        shares /= shares.sum(axis=1, keepdims=True)
+        return shares
 
 
 def encode(descriptors: np.ndarray, mixture: Mixture, cells: np.ndarray) -> np.ndarray:
@@ -53,6 +54,8 @@ def encode(descriptors: np.ndarray, mixture: Mixture, cells: np.ndarray) -> np.n
 
 def normalise(vector: np.ndarray) -> np.ndarray:
     """Its signed square roots, of Euclidean length 1; a vector of zeros stays one."""
-    rooted = np.sign(vector) * np.sqrt(np.abs(vector))
+    rooted: np.ndarray = np.sign(vector) * np.sqrt(np.abs(vector))
     length = np.linalg.norm(rooted)
-    return rooted / length if length > 0 else rooted
+    if length > 0:
+        rooted /= length
+    return rooted

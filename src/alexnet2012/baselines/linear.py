@@ -45,7 +45,7 @@ def fit(
         with replacing(state) as path:
             joblib.dump((epoch + 1, model, total, count), path)
         on_epoch(epoch + 1)
-    averaged = total / count
+    averaged = np.asarray(total / count)
     weights = averaged[:, :-1] / deviation  # of the vectors as they are
     biases = averaged[:, -1] - (weights * mean).sum(axis=1)
     return {"weights": weights.astype(np.float32), "biases": biases.astype(np.float32)}
@@ -60,10 +60,12 @@ def measure(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def decide(vectors: np.ndarray, weights: np.ndarray, biases: np.ndarray) -> np.ndarray:
     """Float32 (n, classes): how far each vector is on the side of each class."""
-    return vectors @ weights.T + biases
+    decisions: np.ndarray = vectors @ weights.T + biases
+    return decisions
 
 
 def as_probabilities(decisions: np.ndarray) -> np.ndarray:
     """The softmax of decisions, float32: it makes those of several models comparable, so that they can be averaged."""
-    powers = np.exp(decisions - decisions.max(axis=1, keepdims=True))
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    powers: np.ndarray = np.exp(decisions - decisions.max(axis=1, keepdims=True))
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers.astype(np.float32)

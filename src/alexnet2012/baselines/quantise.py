@@ -41,7 +41,7 @@ class Quantiser:
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Float32 (n, dimensions): what is left of the vectors."""
-        found = self.centroids[np.arange(codes.shape[1]), codes]
+        found: np.ndarray = self.centroids[np.arange(codes.shape[1]), codes]
         return found.reshape(len(codes), -1)[:, : self.dimensions]
 
 

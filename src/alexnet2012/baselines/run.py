@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,11 @@ from alexnet2012.baselines.encoding import (
     save_array,
 )
 from alexnet2012.baselines.quantise import Quantiser
-from alexnet2012.config.nets import BaselineConfig, DescriptorConfig
+from alexnet2012.config.nets import DescriptorConfig, FisherConfig, SparseConfig
 from alexnet2012.config.schema import RunConfig, digest8, read_run
 from alexnet2012.cpu import count_usable_cores
 from alexnet2012.data.augment import stream
-from alexnet2012.data.packed import PackedDataset, open_packed
+from alexnet2012.data.packed import JpegImages, PackedDataset, open_packed
 from alexnet2012.evaluation.metrics import CROPS, are_kept, measure_chance, rank_truth
 from alexnet2012.evaluation.predict import check_labels_public
 from alexnet2012.evaluation.trained import open_run, write_record
@@ -108,10 +109,10 @@ def train_baseline(folder: Path, data_folder: Path, tracking_file: Path) -> None
                 "classes": len(dataset.classes),
                 "chance": asdict(measure_chance(dataset.split("train").labels, dataset.split("val").labels)),
                 "parameters": sum(each.size for each in arrays.values()),
-                "epochs": run.net.linear.epochs,
+                "epochs": settings_of(run).linear.epochs,
                 "drops_done": 0,
                 "drops_planned": 0,
-                "schedule": json.dumps({"kind": "passes", "epochs": run.net.linear.epochs}),
+                "schedule": json.dumps({"kind": "passes", "epochs": settings_of(run).linear.epochs}),
                 "val_steered": False,
                 "wall_time_s": round(seconds, 1),
                 "final": None,
@@ -127,7 +128,13 @@ def train_baseline(folder: Path, data_folder: Path, tracking_file: Path) -> None
             shutil.rmtree(each, ignore_errors=True)
 
 
-def keep_own(state: Path, identity: dict) -> None:
+def settings_of(run: RunConfig) -> FisherConfig | SparseConfig:
+    """The settings of a baseline, which its run holds where other runs hold a net's."""
+    assert isinstance(run.net, FisherConfig | SparseConfig)
+    return run.net
+
+
+def keep_own(state: Path, identity: dict[str, str]) -> None:
     """Move what is of other code, settings or data aside, never resumed and never deleted."""
     path = state / IDENTITY
     if path.exists() and read_json(path) != identity:
@@ -141,13 +148,13 @@ def learn_models(run: RunConfig, packed: Path, dataset: PackedDataset, state: Pa
     """All classifiers of a baseline, in the order of its settings."""
     return [
         learn_model(run, packed, dataset, model, state / f"{index}-{model.kind}")
-        for index, model in enumerate(run.net.models)
+        for index, model in enumerate(settings_of(run).models)
     ]
 
 
 def learn_model(run: RunConfig, packed: Path, dataset: PackedDataset, model: DescriptorConfig, folder: Path) -> Model:
     """One classifier: codebook, codes of all training images, hyperplanes; each is kept in `folder` when it is made."""
-    config, train = run.net, dataset.split("train")
+    config, train = settings_of(run), dataset.split("train")
     folder.mkdir(exist_ok=True)
     watch = Stopwatch.resume(folder / "seconds.json")
     codebook = Codebook.from_arrays(kept(folder / "codebook.npz", lambda: learn_arrays(run, dataset, model)))
@@ -175,7 +182,11 @@ def learn_hyperplanes(
 ) -> dict[str, np.ndarray]:
     """Weights and biases of all classes, from the codes of all training images, which are removed afterwards."""
     train = dataset.split("train")
-    name, config, cores = f"{run.variant} seed {run.seed}: {encoder.model.kind}", run.net.linear, count_usable_cores()
+    name, config, cores = (
+        f"{run.variant} seed {run.seed}: {encoder.model.kind}",
+        settings_of(run).linear,
+        count_usable_cores(),
+    )
     print(f"{name}: encoding {len(train):,} images", flush=True)
     # Shuffled once: packed images lie class by class, and a chunk of one class would undo what the one before taught.
     rows = list_chunks(stream(run.seed, "baseline-chunks").permutation(len(train)))
@@ -186,7 +197,7 @@ def learn_hyperplanes(
         print(f"{name}: pass {epoch}/{config.epochs}", flush=True)
 
     hyperplanes = linear.fit(
-        [lambda path=path: load_codes(path, quantiser) for path in paths],
+        [partial(load_codes, path, quantiser) for path in paths],
         [train.labels[each] for each in rows],
         len(dataset.classes),
         config,
@@ -202,11 +213,12 @@ def learn_hyperplanes(
 
 def learn_arrays(run: RunConfig, dataset: PackedDataset, model: DescriptorConfig) -> dict[str, np.ndarray]:
     print(f"{run.variant} seed {run.seed}: {model.kind}: learning the codebook", flush=True)
-    sample = sample_descriptors(dataset.split("train"), model, run.net, run.seed)
-    return learn_codebook(sample, run.net, run.seed).arrays
+    config = settings_of(run)
+    sample = sample_descriptors(dataset.split("train"), model, config, run.seed)
+    return learn_codebook(sample, config, run.seed).arrays
 
 
-def learn_quantiser(encoder: Encoder, images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def learn_quantiser(encoder: Encoder, images: np.ndarray | JpegImages, seed: int) -> dict[str, np.ndarray]:
     rows = np.linspace(0, len(images) - 1, min(len(images), QUANTISED_FROM)).astype(int)
     found = Quantiser.learn(encoder.encode(images[rows]), seed)
     return {"centroids": found.centroids, "dimensions": np.array(found.dimensions)}
@@ -216,7 +228,7 @@ def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.
     """The arrays in `path`, made and stored where they are not."""
     if not path.exists():
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **make())
+            np.savez(file, **make())  # type: ignore[arg-type]  # names are free but for allow_pickle
     with np.load(path) as arrays:
         return dict(arrays)
 
@@ -227,7 +239,7 @@ def arrays_of(model: Model) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(each) for name, each in arrays.items()}
 
 
-def load_models(run_folder: Path, config: BaselineConfig, size_px: int) -> list[Model]:
+def load_models(run_folder: Path, config: FisherConfig | SparseConfig, size_px: int) -> list[Model]:
     """The classifiers of a trained baseline."""
     arrays, models = load_file(run_folder / WEIGHTS), []
     for index, descriptors in enumerate(config.models):
@@ -249,11 +261,12 @@ def predict_baseline(run_folder: Path, split: str, output_folder: Path, data_fol
     started, cores = time.monotonic(), count_usable_cores()
     # Codes of other weights or by other code, which an earlier call may have left, are not these.
     made_by = digest8([record["weights_sha256"], fingerprint("predict-baseline")])
-    images, total = dataset.counts[split], 0.0
-    for index, model in enumerate(load_models(run_folder, run.net, dataset.size_px)):
+    config, images = settings_of(run), dataset.counts[split]
+    total: np.ndarray | float = 0.0
+    for index, model in enumerate(load_models(run_folder, config, dataset.size_px)):
         folder = output_folder / f".{split}-{index}-{made_by}"
         total = total + judge_images(model, data_folder / run.dataset_name, split, images, folder, cores)
-    mean = (total / len(run.net.models)).astype(np.float32)
+    mean = np.asarray(total / len(config.models), np.float32)
     ranks = rank_truth(mean, dataset.split(split).labels)
     for crops in CROPS:
         save_array(output_folder / f"{split}-{crops}.npy", mean if are_kept(images, len(dataset.classes)) else mean[:0])

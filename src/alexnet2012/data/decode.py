@@ -103,7 +103,7 @@ def fit_square(image: Image.Image, size_px: int) -> Image.Image:
 
 def describe_decoder() -> str:
     """The library builds that pixels depend on."""
-    return f"Pillow {Image.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
+    return f"Pillow {features.version('pil')}, libjpeg-turbo {features.version('libjpeg_turbo')}"
 
 
 def _unzip(content: bytes) -> bytes:

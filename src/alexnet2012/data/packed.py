@@ -174,7 +174,7 @@ def digest_rows(
     """sha256 of the stored bytes of the shard that begins with row `first` of `count`; after each row calls `each`."""
     digest, jpeg = hashlib.sha256(), isinstance(array, JpegImages)
     for row in range(first, min(first + SHARD_ROWS, count)):
-        digest.update(array.encoded(row) if jpeg else np.ascontiguousarray(array[row]))
+        digest.update(array.encoded(row) if jpeg else np.ascontiguousarray(array[row]))  # type: ignore[arg-type, union-attr]
         each(row)
     return digest.hexdigest()
 
@@ -201,7 +201,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{folder} is no packed dataset: it has no manifest.json. {REMEDY}")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{path} is not JSON: {error}. {REMEDY}") from error
     version = manifest.get("version") if isinstance(manifest, dict) else None

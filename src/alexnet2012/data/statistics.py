@@ -64,6 +64,7 @@ def sum_images(images: Iterable[np.ndarray]) -> Sums:
     for image in images:
         running = running or RunningSums(len(image))
         running.add(image)
+    assert running is not None
     return running.sums
 
 

@@ -29,7 +29,8 @@ def run_train(options: argparse.Namespace) -> None:
         end_with_launcher(options.launcher)  # which has leased the GPUs of both
         from alexnet2012.towers.training import join
 
-        return train_in_process(options, run, join=join)
+        # mypy takes the members of Processes, which are read here alone, for ones that are set.
+        return train_in_process(options, run, join=join)  # type: ignore[arg-type]
     with lease_for(run, f"train {options.folder.resolve()}", options.gpus, needed) as gpus:
         if needed == 2 and gpus != 1:  # on none it is two processes on the CPU
             from alexnet2012.towers.launch import launch
