@@ -97,7 +97,7 @@ def test_the_same_images_prepared_again_rerun_nothing(twin):
 def test_code_of_averaging_averages_and_does_not_train(twin):
     twin.edit("src/alexnet2012/evaluation/ensemble.py", "BLOCK_VALUES = 2**17", "BLOCK_VALUES = 2**16")
 
-    assert twin.plan() == {"average": AVERAGES, **TO_THE_END}
+    assert twin.plan() == {"average": AVERAGES, **TO_THE_END, **CARDS}
 
 
 def test_code_that_only_reports_reruns_nothing(twin):
