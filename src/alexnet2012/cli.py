@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 from alexnet2012.errors import AlexNet2012Error, Interrupted
-from alexnet2012.verbs import evaluation, planning, reading, training
+from alexnet2012.verbs import for_evaluation, for_planning, for_results, for_training
 from alexnet2012.verbs.arguments import Verb
 
 # In the order of the help.
 VERBS = [
     each
-    for module in (planning, training, evaluation, reading)
+    for module in (for_planning, for_training, for_evaluation, for_results)
     for each in vars(module).values()
     if isinstance(each, Verb)
 ]

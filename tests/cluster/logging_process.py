@@ -14,7 +14,7 @@ from tracked_net import begin_net, finish_net, make_history, predict
 from alexnet2012.files import write_text
 from alexnet2012.tracking import store
 from alexnet2012.tracking.publish import LiveRun, publish
-from alexnet2012.tracking.store import TrackingIds, initialise
+from alexnet2012.tracking.store import TrackingIds, begin_tracking
 
 EPOCHS = 6  # at least
 EPOCH_S = 0.5
@@ -27,7 +27,7 @@ def main(results: Path, configuration: str, number: int, gates: Path, pause_s: f
     store.PAUSE_AFTER_FAILURE_S = pause_s
     (gates / f"ready-{number}").touch()
     wait_until_there(gates / "go")
-    ids = initialise(configuration, results) if is_machine else TrackingIds.load(results / "tracking.json")
+    ids = begin_tracking(configuration, results) if is_machine else TrackingIds.load(results / "tracking.json")
     epochs, longest_s = log_a_training(ids, number, gates)
     if is_machine:
         table = results / "table1.md"

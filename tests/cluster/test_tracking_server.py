@@ -23,7 +23,7 @@ from alexnet2012.config.schema import read_run
 from alexnet2012.tracking import store
 from alexnet2012.tracking.contents import flatten
 from alexnet2012.tracking.publish import publish
-from alexnet2012.tracking.store import TrackingIds, initialise
+from alexnet2012.tracking.store import TrackingIds, begin_tracking
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(what_is_missing()), reason=what_is_missing() or "")]
 
@@ -153,7 +153,7 @@ def test_answers_that_are_lost_double_nothing(servers, client, tmp_path, monkeyp
     epochs = {}
     with losing_proxy(servers.mlflow.uri, share=0.2) as proxy:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.uri)
-        ids = initialise("lossy", tmp_path / "results")
+        ids = begin_tracking("lossy", tmp_path / "results")
         for number in range(3):
             gates = tmp_path / f"gates{number}"
             gates.mkdir()

@@ -19,7 +19,7 @@ from alexnet2012.files import read_json
 from alexnet2012.reporting.page_parts import RunBrowser, read_store
 from alexnet2012.tracking.browser import serve
 from alexnet2012.tracking.publish import publish
-from alexnet2012.tracking.store import TrackingIds, initialise
+from alexnet2012.tracking.store import TrackingIds, begin_tracking
 
 START_S = 180
 LANGUAGE_MODELS = "Evaluation runs"  # an entry of MLflow's menu for language models, and of no other
@@ -33,7 +33,7 @@ def checkout(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        ids = initialise("tiny", folder / "results")
+        ids = begin_tracking("tiny", folder / "results")
         finish_net(begin_net(ids), make_history(3))
         assert publish(ids, [])
     ids.save(folder / "tracking.json")

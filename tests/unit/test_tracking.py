@@ -19,7 +19,7 @@ from alexnet2012.tracking import publish as publishing
 from alexnet2012.tracking import store as stores
 from alexnet2012.tracking.browser import serve
 from alexnet2012.tracking.publish import LiveRun, publish
-from alexnet2012.tracking.store import TrackingIds, initialise, tracking_uri
+from alexnet2012.tracking.store import TrackingIds, begin_tracking, tracking_uri
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def results(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         folder = tmp_path_factory.mktemp("tracking") / "results"
-        assert initialise("first", folder).experiment_id is not None
+        assert begin_tracking("first", folder).experiment_id is not None
     return folder
 
 
@@ -41,7 +41,7 @@ def fresh_process(monkeypatch):
 
 @pytest.fixture
 def ids(results, request):
-    return initialise(request.node.name.removeprefix("test_"), results)
+    return begin_tracking(request.node.name.removeprefix("test_"), results)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def note_of(folder):
 
 
 def test_initialising_twice_gives_the_same_ids(ids, results, client, tmp_path):
-    assert initialise(ids.name, results) == ids
+    assert begin_tracking(ids.name, results) == ids
     ids.save(tmp_path / "new" / "tracking.json")
     assert TrackingIds.load(tmp_path / "new" / "tracking.json") == ids
     assert client.get_experiment(ids.experiment_id).name == "alexnet2012"
@@ -80,8 +80,8 @@ def test_initialising_twice_gives_the_same_ids(ids, results, client, tmp_path):
 
 def test_two_processes_initialise_a_fresh_store_at_once_and_in_silence(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from alexnet2012.tracking.store import initialise;"
-        "initialise(sys.argv[1], Path(sys.argv[2])).save(Path(sys.argv[2], sys.argv[1]))"
+        "import sys; from pathlib import Path; from alexnet2012.tracking.store import begin_tracking;"
+        "begin_tracking(sys.argv[1], Path(sys.argv[2])).save(Path(sys.argv[2], sys.argv[1]))"
     )
     commands = [[sys.executable, "-c", code, name, str(tmp_path)] for name in ("one", "two")]
     processes = [
@@ -203,7 +203,7 @@ def test_a_crash_before_the_note_doubles_nothing_and_a_store_that_lost_a_run_get
 
 def test_without_a_server_nothing_fails_and_all_is_published_later(ids, client, results, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{free_port()}")
-    absent = initialise("offline", results)
+    absent = begin_tracking("offline", results)
     assert (absent.experiment_id, absent.parent_run_id) == (None, None) and "secret" not in absent.uri
     folder, history = begin_net(absent), make_history(2)
     live = LiveRun(folder, absent)
@@ -324,7 +324,7 @@ def test_only_trainings_that_were_killed_are_closed(ids, client):
 def test_a_run_of_another_checkout_on_this_host_is_left_alone(ids, client, results, tmp_path, monkeypatch):
     """Both send to one store, under one configuration's name: the folders are called alike, the runs' keys are not."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stores.embedded_uri(results))
-    here, there = (initialise(ids.name, tmp_path / checkout / "results") for checkout in ("here", "there"))
+    here, there = (begin_tracking(ids.name, tmp_path / checkout / "results") for checkout in ("here", "there"))
     live = [LiveRun(begin_net(each), each) for each in (here, there)]
     for each in live:
         each.update([])
@@ -339,7 +339,7 @@ def test_results_that_were_moved_are_published_once(ids, client, results, tmp_pa
     assert publish(ids, [])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stores.embedded_uri(results))
     shutil.copytree(results / ids.name, tmp_path / "moved" / ids.name)
-    assert publish(initialise(ids.name, tmp_path / "moved"), [])
+    assert publish(begin_tracking(ids.name, tmp_path / "moved"), [])
     (run,) = children(client, ids)
     assert len(read_metric(client, run.info.run_id, "train_loss")) == 2
 
@@ -351,7 +351,7 @@ def test_an_experiment_that_another_machine_makes_meanwhile_is_used(ids, results
     monkeypatch.setattr(
         MlflowClient, "get_experiment_by_name", lambda self, name: answers.pop() if answers else find(self, name)
     )
-    assert initialise(ids.name, results) == ids
+    assert begin_tracking(ids.name, results) == ids
     assert capsys.readouterr().err == "" and answers == []
 
 
@@ -385,7 +385,7 @@ def test_of_two_parents_one_that_has_runs_is_left(ids, client, results):
     key = {stores.KEY_TAG: f"configuration:{ids.name}"}
     second, third = (client.create_run(ids.experiment_id, tags=key).info.run_id for _ in range(2))
     client.create_run(ids.experiment_id, tags={"mlflow.parentRunId": second})
-    assert initialise(ids.name, results) == ids
+    assert begin_tracking(ids.name, results) == ids
     assert client.get_run(second).info.lifecycle_stage == "active"
     assert client.get_run(third).info.lifecycle_stage == "deleted"
 

@@ -8,7 +8,8 @@ from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from alexnet2012.baselines import fisher, sparse
+from alexnet2012.baselines.fisher import Mixture, encode_fisher
+from alexnet2012.baselines.sparse import encode_sparse
 from alexnet2012.config.nets import FisherConfig, SparseConfig
 
 VARIANCE_FLOOR = 1e-4  # of a Gaussian, in units of the reduced descriptors' mean variance
@@ -35,9 +36,9 @@ class Codebook:
         """Float32 (dimensions,), of length 1: an image's descriptors (n, D), coded and pooled over `cells` (c, n)."""
         reduced = self.reduce(descriptors)
         if isinstance(config, FisherConfig):
-            codes = fisher.encode(reduced, fisher.Mixture(**self.parts), cells)
+            codes = encode_fisher(reduced, Mixture(**self.parts), cells)
         else:
-            codes = sparse.encode(reduced, self.parts["atoms"], config.penalty, cells)
+            codes = encode_sparse(reduced, self.parts["atoms"], config.penalty, cells)
         codes /= np.sqrt(len(cells), dtype=np.float32)
         return codes.reshape(-1)
 

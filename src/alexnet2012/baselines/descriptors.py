@@ -14,7 +14,7 @@ PATTERNS, LBP_CELLS = 59, 2  # uniform patterns of eight neighbours, and one for
 CONTRAST = 10.0  # added to a patch's variance, so that flat patches are not blown up
 
 
-def describe(image: np.ndarray, config: DescriptorConfig) -> np.ndarray:
+def describe_patches(image: np.ndarray, config: DescriptorConfig) -> np.ndarray:
     """Float32 (n, dimensions) of uint8 (s, s, 3): a descriptor for each of `place`'s patches."""
     if config.enlarged > 1:
         image = cv2.resize(image, None, fx=config.enlarged, fy=config.enlarged, interpolation=cv2.INTER_LINEAR)

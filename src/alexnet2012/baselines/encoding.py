@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from alexnet2012.baselines.codebook import Codebook
-from alexnet2012.baselines.descriptors import cells, describe, place
+from alexnet2012.baselines.descriptors import cells, describe_patches, place
 from alexnet2012.baselines.quantise import Quantiser
 from alexnet2012.config.nets import DescriptorConfig, FisherConfig, SparseConfig
 from alexnet2012.data.augment import stream
@@ -40,7 +40,7 @@ class Encoder:
         """Float32 (n, dimensions) of uint8 (n, s, s, 3)."""
         with threadpool_limits(1):  # each process has one core
             return np.array(
-                [self.codebook.encode(describe(each, self.model), self.cells, self.config) for each in images]
+                [self.codebook.encode(describe_patches(each, self.model), self.cells, self.config) for each in images]
             )
 
 
@@ -53,7 +53,7 @@ def sample_descriptors(
     each = max(SAMPLED_PER_IMAGE, -(-config.sampled_descriptors // len(rows)))
     found = []
     for row in rows:
-        own = describe(split.images[row], model)
+        own = describe_patches(split.images[row], model)
         found.append(own[random.permutation(len(own))[:each]])
     return np.concatenate(found)[: config.sampled_descriptors]
 

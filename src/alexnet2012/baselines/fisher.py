@@ -31,7 +31,7 @@ class Mixture:
         return shares
 
 
-def encode(descriptors: np.ndarray, mixture: Mixture, cells: np.ndarray) -> np.ndarray:
+def encode_fisher(descriptors: np.ndarray, mixture: Mixture, cells: np.ndarray) -> np.ndarray:
     """Float32 (cells, 2 K D): a Fisher vector for each of the cells, bool (cells, n), over its descriptors (n, D).
 
     Square-rooted with its sign, then of length 1; zeros for a cell without descriptors.

@@ -30,7 +30,7 @@ def fit(
     in them, in an order drawn from (seed, epoch). What is returned is the mean of the models after each chunk from the
     second epoch on. Model and mean are kept in `state` after each epoch, from where the same call goes on.
     """
-    mean, deviation = measure(chunks[0]()) if config.standardised else (np.float32(0), np.float32(1))
+    mean, deviation = measure_scale(chunks[0]()) if config.standardised else (np.float32(0), np.float32(1))
     # scikit-learn's own averaging mixes up the biases of several classes when it is fitted part by part (1.9).
     model = SGDClassifier(loss="hinge", alpha=config.alpha, n_jobs=threads, random_state=seed, shuffle=False)
     done, model, total, count = joblib.load(state) if state.exists() else (0, model, 0.0, 0)
@@ -51,7 +51,7 @@ def fit(
     return {"weights": weights.astype(np.float32), "biases": biases.astype(np.float32)}
 
 
-def measure(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def measure_scale(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of each dimension of vectors (n, dimensions), float32; scaled, they are about 1 long."""
     deviation = vectors.std(axis=0)
     floor = 0.1 * deviation.mean() + np.finfo(np.float32).tiny

@@ -18,7 +18,7 @@ class Quantiser:
     @classmethod
     def learn(cls, vectors: np.ndarray, seed: int) -> "Quantiser":
         """From float32 (n, dimensions), part by part; of fewer than 256 vectors every one is a centroid."""
-        parts = split(vectors)
+        parts = cut_parts(vectors)
         centroids = np.zeros((parts.shape[1], CENTROIDS, PART), np.float32)
         for index in range(parts.shape[1]):
             own = parts[:, index]
@@ -32,7 +32,7 @@ class Quantiser:
 
     def encode(self, vectors: np.ndarray) -> np.ndarray:
         """Uint8 (n, parts): the nearest centroid of each part."""
-        parts = split(vectors)
+        parts = cut_parts(vectors)
         codes = np.empty(parts.shape[:2], np.uint8)
         for index, centroids in enumerate(self.centroids):
             distances = (centroids**2).sum(1) - 2 * parts[:, index] @ centroids.T
@@ -45,7 +45,7 @@ class Quantiser:
         return found.reshape(len(codes), -1)[:, : self.dimensions]
 
 
-def split(vectors: np.ndarray) -> np.ndarray:
+def cut_parts(vectors: np.ndarray) -> np.ndarray:
     """(n, parts, 8), the last part filled up with zeros."""
     missing = -vectors.shape[1] % PART
     filled = np.pad(vectors, ((0, 0), (0, missing))) if missing else vectors

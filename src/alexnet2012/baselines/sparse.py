@@ -13,7 +13,7 @@ def code(descriptors: np.ndarray, atoms: np.ndarray, threshold: float) -> np.nda
     return np.maximum(np.concatenate([projections, -projections], axis=1) - threshold, 0)
 
 
-def encode(descriptors: np.ndarray, atoms: np.ndarray, threshold: float, cells: np.ndarray) -> np.ndarray:
+def encode_sparse(descriptors: np.ndarray, atoms: np.ndarray, threshold: float, cells: np.ndarray) -> np.ndarray:
     """Float32 (cells, 2 K): of each cell, bool (cells, n), each atom's and sign's largest code among its descriptors,
     square-rooted and of length 1; zeros for a cell without descriptors or codes."""
     codes, pooled = code(descriptors, atoms, threshold), np.zeros((len(cells), 2 * len(atoms)), np.float32)

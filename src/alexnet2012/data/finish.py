@@ -18,7 +18,7 @@ from alexnet2012.data.packed import (
     whole_digest,
 )
 from alexnet2012.data.packing import SplitPacking, in_parallel
-from alexnet2012.data.statistics import RunningSums, Statistics, Sums, add, derive_statistics
+from alexnet2012.data.pixel_statistics import RunningSums, Statistics, Sums, add, derive_statistics
 
 if TYPE_CHECKING:
     from alexnet2012.config.datasets import DatasetConfig

@@ -22,9 +22,9 @@ from alexnet2012.data.downloads import measured_beside
 from alexnet2012.data.finish import finish
 from alexnet2012.data.listing import Source
 from alexnet2012.data.packing import SplitPacking, count_workers, pack_splits
+from alexnet2012.data.pixel_statistics import compare_with_authors
 from alexnet2012.data.reading import describe_place
 from alexnet2012.data.sources.find import find_source, refuse_place_of_packed
-from alexnet2012.data.statistics import compare_with_authors
 from alexnet2012.data.storage import Store, open_store, refuse_full_disk
 from alexnet2012.errors import DataError
 from alexnet2012.files import LockTaken, in_bytes, locked, write_json

@@ -72,7 +72,7 @@ def database(results: Path) -> Path:
     return results.resolve() / "mlflow.db"
 
 
-def initialise(name: str, results: Path = Path("results")) -> TrackingIds:
+def begin_tracking(name: str, results: Path = Path("results")) -> TrackingIds:
     """Make the experiment and the run that is parent to all of configuration `name`, where they are not; their ids.
 
     Warns when no store can be reached, and returns ids of None.

@@ -143,7 +143,7 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_bits(
 def test_a_judging_that_is_killed_goes_on_and_leaves_nothing(learnt, monkeypatch):
     expected, made = np.load(learnt / "predictions" / "test-ten_crop.npy"), []
     with monkeypatch.context() as patch:
-        patch.setattr(encoding, "describe", die_at(len(expected) + 1, made, encoding.describe))
+        patch.setattr(encoding, "describe_patches", die_at(len(expected) + 1, made, encoding.describe_patches))
         with pytest.raises(Died):  # in the second model
             judge(learnt)
         np.testing.assert_array_equal(judge(learnt)[1], expected)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from alexnet2012.baselines.fisher import Mixture, encode, normalise
+from alexnet2012.baselines.fisher import Mixture, encode_fisher, normalise
 
 RANDOM = np.random.default_rng(0)
 
@@ -26,7 +26,7 @@ def test_vectors_are_those_of_scikit_image(learnt, count):
     descriptors = RANDOM.normal(1, 2, (count, 4)).astype(np.float32)
     expected = fisher_vector(descriptors.astype(np.float64), gaussians)[3:]
     expected = normalise(np.concatenate([expected[:12], -expected[12:]]))
-    (found,) = encode(descriptors, mixture, np.ones((1, count), bool))
+    (found,) = encode_fisher(descriptors, mixture, np.ones((1, count), bool))
     np.testing.assert_allclose(found, expected, atol=2e-3)
     assert np.linalg.norm(found) == pytest.approx(1, abs=1e-5)
 
@@ -35,9 +35,9 @@ def test_each_cell_is_encoded_by_its_own_descriptors(learnt):
     _, mixture = learnt
     descriptors = RANDOM.normal(1, 2, (20, 4)).astype(np.float32)
     cells = np.array([np.ones(20, bool), np.arange(20) < 5, np.zeros(20, bool)])
-    found = encode(descriptors, mixture, cells)
+    found = encode_fisher(descriptors, mixture, cells)
     assert found.shape == (3, 2 * 3 * 4) and found.dtype == np.float32
-    np.testing.assert_allclose(found[1], encode(descriptors[:5], mixture, cells[:1, :5])[0], atol=1e-6)
+    np.testing.assert_allclose(found[1], encode_fisher(descriptors[:5], mixture, cells[:1, :5])[0], atol=1e-6)
     assert (found[2] == 0).all()
 
 

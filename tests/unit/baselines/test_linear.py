@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 
-from alexnet2012.baselines.linear import as_probabilities, decide, fit, measure
+from alexnet2012.baselines.linear import as_probabilities, decide, fit, measure_scale
 from alexnet2012.config.nets import LinearConfig
 
 RANDOM = np.random.default_rng(0)
@@ -34,7 +34,7 @@ def test_it_errs_about_as_a_support_vector_machine_of_all_vectors_at_once(tmp_pa
 def test_hyperplanes_are_of_the_vectors_as_they_are(tmp_path):
     """Standardised within, they decide as over standardised vectors."""
     shifted = VECTORS * np.linspace(0.2, 3, 12, dtype=np.float32) + 1
-    mean, deviation = measure(shifted[ROWS[0]])
+    mean, deviation = measure_scale(shifted[ROWS[0]])
     outside = learn(tmp_path, (shifted - mean) / deviation, "outside")
     within = learn(tmp_path, shifted, "within", standardised=True)
     np.testing.assert_allclose(
@@ -43,7 +43,7 @@ def test_hyperplanes_are_of_the_vectors_as_they_are(tmp_path):
 
 
 def test_scaled_vectors_have_a_length_of_about_one():
-    mean, deviation = measure(VECTORS)
+    mean, deviation = measure_scale(VECTORS)
     assert np.linalg.norm((VECTORS - mean) / deviation, axis=1).mean() == pytest.approx(0.9, abs=0.1)
 
 

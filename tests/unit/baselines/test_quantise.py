@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from alexnet2012.baselines.quantise import Quantiser, split
+from alexnet2012.baselines.quantise import Quantiser, cut_parts
 
 VECTORS = np.random.default_rng(0).normal(size=(600, 20)).astype(np.float32)
 
@@ -18,7 +18,7 @@ def test_what_is_left_is_near_and_a_byte_for_eight_numbers(quantiser):
     assert found.shape == VECTORS.shape and found.dtype == np.float32
     # 256 centroids of eight normal numbers leave about 60 % of their variance's root.
     assert np.linalg.norm(found - VECTORS) < 0.75 * np.linalg.norm(VECTORS)
-    parts = split(VECTORS)
+    parts = cut_parts(VECTORS)
     for part in range(3):  # each takes its nearest centroid
         distances = np.linalg.norm(parts[:, part][:, None] - quantiser.centroids[part], axis=2)
         np.testing.assert_allclose(distances[np.arange(600), codes[:, part]], distances.min(axis=1), atol=2e-3)

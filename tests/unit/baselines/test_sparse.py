@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from alexnet2012.baselines.sparse import code, encode
+from alexnet2012.baselines.sparse import code, encode_sparse
 
 RANDOM = np.random.default_rng(0)
 ATOMS = RANDOM.normal(size=(12, 5)).astype(np.float32)
@@ -20,11 +20,11 @@ def test_a_code_is_what_a_projection_has_above_the_threshold():
 
 def test_cells_keep_the_largest_codes():
     cells = np.array([np.ones(30, bool), np.arange(30) < 3, np.zeros(30, bool)])
-    found = encode(DESCRIPTORS, ATOMS, 1.0, cells)
+    found = encode_sparse(DESCRIPTORS, ATOMS, 1.0, cells)
     expected = np.sqrt(code(DESCRIPTORS[:3], ATOMS, 1.0).max(axis=0))
     np.testing.assert_allclose(found[1], expected / np.linalg.norm(expected), atol=1e-6)
     assert (found[2] == 0).all() and np.linalg.norm(found[0]) == pytest.approx(1, abs=1e-5)
 
 
 def test_nothing_above_the_threshold_is_zeros():
-    assert (encode(DESCRIPTORS, ATOMS, 1e3, np.ones((1, 30), bool)) == 0).all()
+    assert (encode_sparse(DESCRIPTORS, ATOMS, 1e3, np.ones((1, 30), bool)) == 0).all()

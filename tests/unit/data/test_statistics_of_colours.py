@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from alexnet2012.data.statistics import Statistics, add, compare_with_authors, derive_statistics, sum_images
+from alexnet2012.data.pixel_statistics import Statistics, add, compare_with_authors, derive_statistics, sum_images
 
 
 @pytest.mark.parametrize("side", [6, 258, 259])  # up to 258 the products are summed in float32, and exactly

@@ -31,7 +31,7 @@ from alexnet2012.files import SCHEMA, file_digest
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.training.checkpoint import list_checkpoints
 from alexnet2012.training.progress import EpochProgress
-from alexnet2012.verbs.training import train_in_process
+from alexnet2012.verbs.for_training import train_in_process
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -292,7 +292,7 @@ def test_a_run_has_the_code_of_its_placement_and_resumes_what_either_began(root,
     """One for two devices that is trained by one process, because it was granted one GPU, has the code for two."""
     folder = write_run(root, f"of-{placement}", runtime={"placement": placement})
     given = []
-    monkeypatch.setattr("alexnet2012.verbs.training.fingerprint", lambda stage: stage)
+    monkeypatch.setattr("alexnet2012.verbs.for_training.fingerprint", lambda stage: stage)
     monkeypatch.setattr("alexnet2012.training.train.train", lambda *arguments: given.extend(arguments[3]))
     train_in_process(parse(verb(folder)), read_run(folder / "config.yaml"))
     assert given == [{"one-device": "train", "two-devices": "train-towers"}[placement], "train", "train-towers"]

@@ -160,9 +160,9 @@ def list_times(values: dict[str, Any]) -> Iterator[str]:
 
 @verb("create the tracking store, the experiment and a configuration's parent run", NAME, OUTPUT)
 def run_track(options: Namespace) -> None:
-    from alexnet2012.tracking.store import initialise
+    from alexnet2012.tracking.store import begin_tracking
 
-    initialise(options.name).save(options.output)
+    begin_tracking(options.name).save(options.output)
 
 
 @verb(
