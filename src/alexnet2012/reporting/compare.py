@@ -164,8 +164,8 @@ def compare_experiments(name: str, one: Side, other: Side) -> Group:
 
 def list_weights(results: Results, experiment: ExperimentResults, net: TrainedNet) -> list[str]:
     """The digest of a net's weights, or those of an average's members; empty where a member is not there."""
-    nets = [net] if net.training is not None else members(results, experiment)
-    complete = net.training is not None or len(nets) == len(experiment.members)
+    nets = [net] if net.training else members(results, experiment)
+    complete = net.training or len(nets) == len(experiment.members)
     return [each.training["weights_sha256"] for each in nets] if complete else []
 
 
@@ -258,7 +258,7 @@ def list_changes(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> Iter
 def list_makers(experiments: list[ExperimentResults]) -> dict[str, str]:
     """What made the records; "training code" is the fingerprint of the code behind the weights."""
     made_by = list_origin(experiments)
-    trainings = [net.training for each in experiments for net in each.nets if net.training is not None]
+    trainings = [net.training for each in experiments for net in each.nets if net.training]
     code = sorted({record["identity"]["code"] for record in trainings if "identity" in record})
     return {key: made_by.get(key, "not said") for key in ORIGIN} | {"training code": "; ".join(code) or "not said"}
 

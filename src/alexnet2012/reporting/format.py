@@ -71,7 +71,7 @@ def write_block(block: Block) -> str:
         case Heading(text):
             return f"## {text}\n"
         case Table(headers, rows):
-            return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True) + "\n"
+            return f"{tabulate(rows, headers=headers, tablefmt='pipe', disable_numparse=True)}\n"
         case Bullets(items):
             return "".join(f"- {item}\n" for item in items)
     return f"{block}\n"

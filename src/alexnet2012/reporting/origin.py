@@ -17,7 +17,7 @@ def list_origin(experiments: Iterable[ExperimentResults]) -> dict[str, str]:
     """What made the experiments, each with its word; what is empty is left out."""
     experiments = list(experiments)
     nets = [net for experiment in experiments for net in experiment.nets]
-    trainings = unique_by_run([net.training for net in nets if net.training is not None])
+    trainings = unique_by_run([net.training for net in nets if net.training])
     predictions = [record for net in nets for record in net.predictions.values()]
     records = trainings + predictions
     provenances = [record["provenance"] for record in records]
@@ -69,7 +69,7 @@ def describe_few_steps(results: Results, experiments: Iterable[ExperimentResults
     """A line for each way in which trainings behind the experiments, members of averages too, were too short to learn
     much, with their variants; empty where none was."""
     variants: dict[str, dict[str, None]] = {}
-    trainings = (net.training for each in experiments for net in members(results, each) if net.training is not None)
+    trainings = (net.training for each in experiments for net in members(results, each) if net.training)
     for record in trainings:
         if sentence := warn_of_record(record):
             variants.setdefault(sentence, {})[record["variant"]] = None

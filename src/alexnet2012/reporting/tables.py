@@ -177,7 +177,7 @@ def caption(experiment: ExperimentResults, layout: TableLayout) -> str:
 
 
 def val_steered(experiment: ExperimentResults) -> bool:
-    return any(net.training is not None and net.training["val_steered"] for net in experiment.nets)
+    return any(net.training and net.training["val_steered"] for net in experiment.nets)
 
 
 def stated_cell(stated: float | None, logged: float | None) -> str:
