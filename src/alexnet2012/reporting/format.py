@@ -150,7 +150,7 @@ def percent(value: float | None) -> str:
 
 
 def points_pair(pair: paper.Errors) -> str:
-    return " / ".join(f"{100 * value:.1f}" for value in (pair.top1, pair.top5) if value is not None) + " points"
+    return " / ".join(f"{100 * value:.1f}" for value in pair.given) + " points"
 
 
 def count_seeds(seeds: list[int]) -> str:
