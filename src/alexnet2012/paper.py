@@ -30,6 +30,11 @@ class Errors:
     top1: float | None = None
     top5: float | None = None
 
+    @property
+    def given(self) -> list[float]:
+        """Those of the two that the paper gives."""
+        return [each for each in (self.top1, self.top5) if each is not None]
+
 
 @dataclass(frozen=True)
 class TableRow:

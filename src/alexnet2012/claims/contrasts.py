@@ -72,7 +72,7 @@ def contrast_values(
 
 def answers_of(experiment: ExperimentResults) -> list[Answers]:
     """The answers of an experiment's nets; raises Unmeasurable for a run that keeps none."""
-    answers = [net.answers() for net in experiment.nets]
+    answers = [net.answers for net in experiment.nets]
     for net, found in zip(experiment.nets, answers, strict=True):
         if found is None:
             raise Unmeasurable(f"{net.run_folder} has no answers.npz; train this net anew")
@@ -105,9 +105,9 @@ def setup_of(net: TrainedNet) -> Setup | None:
     What else differs is the variant's own. None for ensembles, baselines and nets that begin with another's layers.
     """
     record = net.training
-    if record is None or record["kind"] != "training" or record.get("starts_from") is not None:
+    if record.get("kind") != "training" or record.get("starts_from") is not None:
         return None
-    settings = net.settings()
+    settings = net.settings
     kind, batch_size = settings.get("net", {}).get("kind"), settings.get("training", {}).get("batch_size")
     return (record["dataset"]["digest"], record["recipe"], record["schedule"], kind, batch_size)
 
@@ -117,12 +117,12 @@ def error_of(net: TrainedNet, split: str, k: int) -> float:
 
 
 def gap_of(net: TrainedNet) -> float | None:
-    answers = net.answers()
+    answers = net.answers
     return None if answers is None else float(answers.val.mean() - answers.train.mean())
 
 
 def training_error_of(net: TrainedNet) -> float | None:
-    answers = net.answers()
+    answers = net.answers
     return None if answers is None else float(answers.train.mean())
 
 

@@ -215,7 +215,7 @@ def conditions(experiments: Iterable[ExperimentResults], what: str, seeds: list[
 
 def length(nets: list[TrainedNet]) -> str:
     """How long the nets were trained: "20 epochs", "4 to 7 epochs"."""
-    epochs = sorted({net.training["epochs"] for net in nets if net.training is not None})
+    epochs = sorted({net.training["epochs"] for net in nets if net.training})
     if not epochs:
         return ""
     return f"{' to '.join(str(each) for each in dict.fromkeys((epochs[0], epochs[-1])))} epochs"

@@ -171,7 +171,7 @@ def describe_short_searches(nets: Sequence[TrainedNet]) -> list[str]:
     for net in nets:
         tried = net.training.get("search", ())
         if tried and tried[0]["target_epochs"] is None:
-            search = net.settings().get("training", {}).get("learning_rate_search") or {}
+            search = net.settings.get("training", {}).get("learning_rate_search") or {}
             found[net.training["variant"]] = search.get("epochs")
     return [
         f"the learning rate of {variant} was chosen by the training error "

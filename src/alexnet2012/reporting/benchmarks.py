@@ -3,11 +3,19 @@
 import re
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from alexnet2012.errors import RecordError
 from alexnet2012.files import in_bytes, write_json, write_text
-from alexnet2012.reporting.benchmark_results import Benchmark, Benchmarks, Comparison, ContenderResult, read_benchmarks
-from alexnet2012.reporting.format import ABSENT, Bullets, Heading, Page, Table, to_markdown
+from alexnet2012.reporting.benchmark_results import (
+    Benchmark,
+    Benchmarks,
+    Comparison,
+    ContenderResult,
+    Floor,
+    read_benchmarks,
+)
+from alexnet2012.reporting.format import ABSENT, Block, Bullets, Heading, Page, Table, to_markdown
 from alexnet2012.reporting.origin import describe_commit
 from alexnet2012.tracking.publish import BENCHMARKS, publish
 from alexnet2012.tracking.store import TrackingIds
@@ -44,9 +52,10 @@ def publish_benchmarks(raw: Path, folder: Path, tracking: Path | None) -> list[P
 
 def describe_benchmarks(found: Benchmarks, name: str) -> Page:
     comparisons = [row for benchmark in found.subjects for row in comparison_rows(benchmark)]
-    floors = [floor_row(benchmark) for benchmark in found.subjects if benchmark.floor is not None]
+    floors = [floor_row(each.subject, each.floor) for each in found.subjects if each.floor is not None]
     memory = [memory_row(benchmark, each) for benchmark in found.subjects for each in benchmark.contenders]
     notes = [f"{benchmark.subject}: {benchmark.note}" for benchmark in found.subjects if benchmark.note]
+    noted: list[Block] = [Heading("Notes"), Bullets(notes)] if notes else []
     return Page(
         f"Benchmarks: {name}",
         [
@@ -59,7 +68,7 @@ def describe_benchmarks(found: Benchmarks, name: str) -> Page:
             Heading("Memory"),
             "Of each contender's own process; processes that it starts are not counted.",
             Table(["what", "contender", "peak resident", "peak anonymous"], [row for row in memory if row]),
-            *([Heading("Notes"), Bullets(notes)] if notes else []),
+            *noted,
             describe_provenance(found.provenance),
         ],
     )
@@ -77,7 +86,7 @@ def comparison_rows(benchmark: Benchmark) -> list[list[str]]:
                 each.against,
                 " / ".join(dict.fromkeys(threads)) or ABSENT,
                 *(pace(contender, benchmark.unit) for contender in (ours, theirs)),
-                NOT_MEASURED if each.value is None else spread(each),
+                spread(each),
                 ABSENT if each.goal is None else f"{each.direction} {amount(each.goal, each.measure)}",
                 {None: ABSENT, True: "yes", False: "**no**"}[each.met],
             ]
@@ -93,11 +102,11 @@ def pace(contender: ContenderResult | None, unit: str) -> str:
 
 
 def spread(comparison: Comparison) -> str:
-    text = amount(comparison.value, comparison.measure)
-    if comparison.low == comparison.high:
-        return text
-    low, high = (number(each, comparison.measure) for each in (comparison.low, comparison.high))
-    return f"{text} [{low}, {high}]"
+    value, low, high, measure = comparison.value, comparison.low, comparison.high, comparison.measure
+    if value is None or low is None or high is None:
+        return NOT_MEASURED
+    text = amount(value, measure)
+    return text if low == high else f"{text} [{number(low, measure)}, {number(high, measure)}]"
 
 
 def amount(value: float, measure: str) -> str:
@@ -117,10 +126,9 @@ def number(value: float, measure: str) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:,.1f}"
 
 
-def floor_row(benchmark: Benchmark) -> list[str]:
-    floor = benchmark.floor
+def floor_row(subject: str, floor: Floor) -> list[str]:
     return [
-        benchmark.subject,
+        subject,
         in_words(floor.amount, floor.what),
         f"{in_words(floor.rate, floor.what)}/s of {floor.rate_of}",
         duration(floor.seconds),
@@ -156,7 +164,7 @@ def memory_row(benchmark: Benchmark, contender: ContenderResult) -> list[str]:
     ]
 
 
-def describe_provenance(provenance: dict) -> Bullets:
+def describe_provenance(provenance: dict[str, Any]) -> Bullets:
     try:
         lines = {
             "commit": describe_commit(provenance),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -52,7 +53,7 @@ def write_model_cards(folder: Path, data_folder: Path) -> Path:
     return output
 
 
-def unevaluated(run_folder: Path, record: dict, data_folder: Path) -> ExperimentResults:
+def unevaluated(run_folder: Path, record: dict[str, Any], data_folder: Path) -> ExperimentResults:
     """A net that was only trained: to be fine-tuned, or to try a learning rate."""
     net = TrainedNet(record["seed"], record, {}, run_folder, data_folder, run_folder)
     data = record["dataset"]

@@ -13,6 +13,7 @@ from alexnet2012.config.schema import RunConfig
 from alexnet2012.config.validate import read_yaml, validate
 from alexnet2012.errors import ConfigError, RecordError
 from alexnet2012.evaluation import statistics
+from alexnet2012.evaluation.linear_model import ROUNDING
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.evaluation.statistics import MANY_SEEDS, THESE_NETS, Estimate
 from alexnet2012.files import read_json
@@ -139,12 +140,12 @@ def compare_experiments(name: str, one: Side, other: Side) -> Group:
         differences[seed] = tuple(found)
     # Where the seeds that both have are too few, all are tested, if those are enough.
     unpaired = not shared or len(shared) < MANY_SEEDS <= min(len(nets_a), len(nets_b))
-    tested = [[nets[seed] for seed in (nets if unpaired else shared)] for nets in (nets_a, nets_b)]
+    tested_a, tested_b = ([nets[seed] for seed in (nets if unpaired else shared)] for nets in (nets_a, nets_b))
     rows = []
     for split, crops in product(splits, CROPS):
-        row = ErrorRow(split, crops, *(errors_of(nets, split, crops) for nets in tested))
+        row = ErrorRow(split, crops, errors_of(tested_a, split, crops), errors_of(tested_b, split, crops))
         if not other_data and (any(differences.values()) or not shared):
-            estimate = compare_errors(*tested, split, crops)
+            estimate = compare_errors(tested_a, tested_b, split, crops)
             spread = measure_spread((a, b), first.dataset, split, crops) if THESE_NETS in estimate.method else 0.0
             row = replace(row, estimate=estimate, spread=spread)
         rows.append(row)
@@ -164,8 +165,8 @@ def compare_experiments(name: str, one: Side, other: Side) -> Group:
 
 def list_weights(results: Results, experiment: ExperimentResults, net: TrainedNet) -> list[str]:
     """The digest of a net's weights, or those of an average's members; empty where a member is not there."""
-    nets = [net] if net.training is not None else members(results, experiment)
-    complete = net.training is not None or len(nets) == len(experiment.members)
+    nets = [net] if net.training else members(results, experiment)
+    complete = net.training or len(nets) == len(experiment.members)
     return [each.training["weights_sha256"] for each in nets] if complete else []
 
 
@@ -185,9 +186,9 @@ def compare_errors(a: list[TrainedNet], b: list[TrainedNet], split: str, crops: 
     if min(len(a), len(b)) >= MANY_SEEDS:
         paired = [net.seed for net in a] == [net.seed for net in b]
         differences = [x - y for x, y in zip(errors_a, errors_b, strict=True)] if paired else []
-        if paired and np.ptp(differences) > statistics.ROUNDING:
+        if paired and np.ptp(differences) > ROUNDING:
             return statistics.estimate_over_seeds(differences)
-        if not paired and max(np.ptp(errors_a), np.ptp(errors_b)) > statistics.ROUNDING:
+        if not paired and max(np.ptp(errors_a), np.ptp(errors_b)) > ROUNDING:
             return statistics.estimate_contrast_of_values(errors_a, errors_b)
     wrong = [[net.wrong(split, crops, 1) for net in nets] for nets in (a, b)]
     one, other = (each[0] if len(each) == 1 else np.mean(each, axis=0) for each in wrong)
@@ -258,13 +259,13 @@ def list_changes(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> Iter
 def list_makers(experiments: list[ExperimentResults]) -> dict[str, str]:
     """What made the records; "training code" is the fingerprint of the code behind the weights."""
     made_by = list_origin(experiments)
-    trainings = [net.training for each in experiments for net in each.nets if net.training is not None]
+    trainings = [net.training for each in experiments for net in each.nets if net.training]
     code = sorted({record["identity"]["code"] for record in trainings if "identity" in record})
     return {key: made_by.get(key, "not said") for key in ORIGIN} | {"training code": "; ".join(code) or "not said"}
 
 
 def compare_ledgers(
-    a: dict[str, dict] | None, b: dict[str, dict] | None, other_data: set[str]
+    a: dict[str, dict[str, Any]] | None, b: dict[str, dict[str, Any]] | None, other_data: set[str]
 ) -> tuple[dict[str, tuple[str | None, str | None]] | None, list[str]]:
     """The claims whose verdicts differ, and those where they are opposite though the data are the same."""
     if a is None or b is None:
@@ -279,7 +280,7 @@ def compare_ledgers(
     return {name: (x, y) for name, (x, y) in verdicts.items() if x != y}, opposite
 
 
-def load_verdicts(folder: Path) -> dict[str, dict] | None:
+def load_verdicts(folder: Path) -> dict[str, dict[str, Any]] | None:
     """The rows of a folder's claims.json by claim (with its reading, which older ledgers have not) and dataset."""
     path = folder / "tables/claims.json"
     if not path.exists():

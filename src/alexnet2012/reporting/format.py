@@ -71,7 +71,7 @@ def write_block(block: Block) -> str:
         case Heading(text):
             return f"## {text}\n"
         case Table(headers, rows):
-            return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True) + "\n"
+            return f"{tabulate(rows, headers=headers, tablefmt='pipe', disable_numparse=True)}\n"
         case Bullets(items):
             return "".join(f"- {item}\n" for item in items)
     return f"{block}\n"
@@ -150,7 +150,7 @@ def percent(value: float | None) -> str:
 
 
 def points_pair(pair: paper.Errors) -> str:
-    return " / ".join(f"{100 * value:.1f}" for value in (pair.top1, pair.top5) if value is not None) + " points"
+    return " / ".join(f"{100 * value:.1f}" for value in pair.given) + " points"
 
 
 def count_seeds(seeds: list[int]) -> str:

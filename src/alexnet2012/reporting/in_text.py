@@ -91,7 +91,7 @@ def logged_rows(results: Results, dataset: str) -> list[list[str]]:
 
 
 def logged_pair(pair: paper.Errors) -> str:
-    return f"{100 * pair.top1:.4f} / {100 * pair.top5:.4f}"
+    return " / ".join(f"{100 * value:.4f}" for value in pair.given)
 
 
 def variant_errors(results: Results, experiments: list[ExperimentResults]) -> Table:

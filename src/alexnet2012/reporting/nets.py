@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -31,51 +32,46 @@ class Answers:
 
 @dataclass(frozen=True)
 class TrainedNet:
-    """A trained net (`seed` is its seed, `training` its record) or an ensemble (None and None) with its predictions.
+    """A trained net (`seed` is its seed, `training` its record) or an ensemble (None and {}) with its predictions.
 
     `folder` holds its predictions, `run_folder` its training's results (None for an ensemble).
     """
 
     seed: int | None
-    training: dict | None
-    predictions: dict[str, dict]
+    training: dict[str, Any]
+    predictions: dict[str, dict[str, Any]]
     folder: Path
     data_folder: Path
     run_folder: Path | None = None
-    _loaded: dict[str, Any] = field(default_factory=dict, compare=False)
+    _ranks: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, compare=False)
 
     @property
     def learned(self) -> bool | None:
         """Whether it is better than chance; None for an ensemble, and where that is not known."""
-        return None if self.training is None else has_learned(self.training, self.predictions.get("val"))
+        return has_learned(self.training, self.predictions.get("val")) if self.training else None
 
     def wrong(self, split: str, crops: str, k: int) -> np.ndarray:
         """Bool (n,): which images the net gets wrong; raises RecordError when its record says another error."""
         path = self.folder / f"{split}-ranks.npz"
-        if split not in self._loaded:
-            self._loaded[split] = load_npz(path, CROPS, "run snakemake to make it anew")
-        found = self._loaded[split][crops] >= k
+        if split not in self._ranks:
+            self._ranks[split] = load_npz(path, CROPS, "run snakemake to make it anew")
+        found: np.ndarray = self._ranks[split][crops] >= k
         if float(found.mean()) != self.predictions[split]["errors"][crops][f"top{k}"]:
             raise RecordError(
                 f"{path} does not hold the error that {split}.json beside it records; predict this split again"
             )
         return found
 
-    def answers(self) -> Answers | None:
-        """Its answers after training; None where the run keeps none. Raises RecordError if its record says others."""
-        if "answers" not in self._loaded:
-            self._loaded["answers"] = self._load_answers()
-        return self._loaded["answers"]
-
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """The settings that it was trained with, as its config.yaml has them; empty where the run keeps none."""
-        if "settings" not in self._loaded:
-            path = self._of_training("config.yaml")
-            self._loaded["settings"] = {} if path is None else read_yaml(path)
-        return self._loaded["settings"]
+        path = self.run_file("config.yaml")
+        return {} if path is None else dict(read_yaml(path))
 
-    def _load_answers(self) -> Answers | None:
-        path = self._of_training("answers.npz")
+    @cached_property
+    def answers(self) -> Answers | None:
+        """Its answers after training; None where the run keeps none. Raises RecordError if its record says others."""
+        path = self.run_file("answers.npz")
         if path is None:
             return None
         arrays = load_npz(path, ("train_wrong", "val_wrong"), "train this net anew")
@@ -91,10 +87,10 @@ class TrainedNet:
 
     def history(self) -> pd.DataFrame | None:
         """A row per epoch (epoch, train_loss, ...); None where the run keeps none."""
-        path = self._of_training("history.parquet")
+        path = self.run_file("history.parquet")
         return None if path is None else pd.read_parquet(path)
 
-    def analysis(self) -> dict | None:
+    def analysis(self) -> dict[str, Any] | None:
         """What was analysed of its kernels and features (C21, C22); None where that was not done.
 
         Raises RecordError when other weights were analysed than its training made.
@@ -102,8 +98,8 @@ class TrainedNet:
         path = self._of_analysis("analysis.json")
         if not path.is_file():
             return None
-        found = read_json(path)
-        if self.training is not None and found.get("weights_sha256") != self.training.get("weights_sha256"):
+        found: dict[str, Any] = read_json(path)
+        if self.training and found.get("weights_sha256") != self.training.get("weights_sha256"):
             raise RecordError(f"{path} is of other weights than {self.run_folder} holds now; analyse this net again")
         return found
 
@@ -114,14 +110,12 @@ class TrainedNet:
             return None
         return load_npz(path, (), "remove its folder and run snakemake")
 
-    def records(self) -> list[dict]:
-        return [record for record in (self.training, *self.predictions.values()) if record is not None]
-
     def _of_analysis(self, name: str) -> Path:
         predictions = self.folder.parents[2]  # .../predictions/<dataset>/<variant>-<hash8>/seed<k>
         return predictions.with_name("analyses") / self.folder.relative_to(predictions) / name
 
-    def _of_training(self, name: str) -> Path | None:
+    def run_file(self, name: str) -> Path | None:
+        """A file of its training's results; None where the run keeps no such file."""
         path = None if self.run_folder is None else self.run_folder / name
         return path if path is not None and path.is_file() else None
 
@@ -147,14 +141,14 @@ def load_npz(path: Path, names: tuple[str, ...], remedy: str) -> dict[str, np.nd
 
 
 def read_net(
-    training: dict | None, folder: Path, data_folder: Path, splits: tuple[str, ...], run_folder: Path | None = None
+    training: dict[str, Any], folder: Path, data_folder: Path, splits: tuple[str, ...], run_folder: Path | None = None
 ) -> TrainedNet:
     predictions = {}
     for split in splits:
         path = folder / f"{split}.json"
         record = read_json(path)
         own = [("seed", "its seed"), ("weights_sha256", "the digest of its weights")]
-        own = [("members", "its members")] if training is None else own
+        own = own if training else [("members", "its members")]
         check_record(
             path,
             record,
@@ -171,20 +165,19 @@ def read_net(
             raise RecordError(
                 f"{path}: {record['images']} images were evaluated, {split} has {expected}; predict it again"
             )
-        if training is not None and record["weights_sha256"] != training["weights_sha256"]:
+        if training and record["weights_sha256"] != training["weights_sha256"]:
             raise RecordError(
                 f"{path} was made with other weights than {training['variant']} seed {training['seed']} has now; "
                 "predict it again"
             )
         predictions[split] = record
-    seed = None if training is None else training["seed"]
-    return TrainedNet(seed, training, predictions, folder, data_folder, run_folder)
+    return TrainedNet(training.get("seed"), training, predictions, folder, data_folder, run_folder)
 
 
-def check_record(path: Path, record: dict, needed: list[tuple[str, str]]) -> None:
+def check_record(path: Path, record: dict[str, Any], needed: list[tuple[str, str]]) -> None:
     """Raises RecordError when the record lacks its commit or one of the `needed` dotted keys."""
     for dotted, words in [("provenance.commit", "its commit"), *needed]:
-        value = record
+        value: Any = record
         for key in dotted.split("."):
             value = value.get(key) if isinstance(value, dict) else None
         if value in (None, "", {}, []):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.reporting.format import Bullets
@@ -17,7 +18,7 @@ def list_origin(experiments: Iterable[ExperimentResults]) -> dict[str, str]:
     """What made the experiments, each with its word; what is empty is left out."""
     experiments = list(experiments)
     nets = [net for experiment in experiments for net in experiment.nets]
-    trainings = unique_by_run([net.training for net in nets if net.training is not None])
+    trainings = unique_by_run([net.training for net in nets if net.training])
     predictions = [record for net in nets for record in net.predictions.values()]
     records = trainings + predictions
     provenances = [record["provenance"] for record in records]
@@ -54,7 +55,7 @@ def list_origin(experiments: Iterable[ExperimentResults]) -> dict[str, str]:
     return {key: value for key, value in lines.items() if value}
 
 
-def describe_calibration(record: dict) -> str:
+def describe_calibration(record: dict[str, Any]) -> str:
     """A sentence that says what the calibrating net is known to get wrong, and what made its row."""
     known = " / ".join(f"{100 * record['known'][k]:.1f} %" for k in ("top1", "top5"))
     made_by = record["provenance"]
@@ -69,30 +70,30 @@ def describe_few_steps(results: Results, experiments: Iterable[ExperimentResults
     """A line for each way in which trainings behind the experiments, members of averages too, were too short to learn
     much, with their variants; empty where none was."""
     variants: dict[str, dict[str, None]] = {}
-    trainings = (net.training for each in experiments for net in members(results, each) if net.training is not None)
+    trainings = (net.training for each in experiments for net in members(results, each) if net.training)
     for record in trainings:
         if sentence := warn_of_record(record):
             variants.setdefault(sentence, {})[record["variant"]] = None
     return "\n".join(f"**{', '.join(keys)}**: {sentence}." for sentence, keys in variants.items())
 
 
-def warn_of_record(record: dict) -> str:
+def warn_of_record(record: dict[str, Any]) -> str:
     """The warning for a finished training; none for a baseline, nor where a target ended it, which it has learned."""
     if not record.get("steps") or record.get("target", {}).get("epochs"):
         return ""
     return warn_of_few_steps(record["steps"] // record["epochs"], record["epochs"])
 
 
-def describe_commit(provenance: dict) -> str:
+def describe_commit(provenance: dict[str, Any]) -> str:
     return f"`{provenance['commit'][:12]}`{' (dirty: tracked files were changed)' if provenance['dirty'] else ''}"
 
 
-def name_part(record: dict) -> str:
+def name_part(record: dict[str, Any]) -> str:
     part = record["dataset"].get("part")  # records older than the key are of whole datasets
     return f" ({part})" if part else ""
 
 
-def describe_schedule(schedule: dict) -> str:
+def describe_schedule(schedule: dict[str, Any]) -> str:
     if schedule["kind"] == "fixed":
         epochs = " + ".join(str(each) for each in schedule["epochs"])
         return f"fixed, {epochs} epochs, the learning rate divided by 10 in between"
@@ -107,7 +108,7 @@ def describe_schedule(schedule: dict) -> str:
     return ", ".join([schedule["kind"], *(f"{key} {value}" for key, value in schedule.items() if key != "kind")])
 
 
-def unique_by_run(records: list[dict]) -> list[dict]:
+def unique_by_run(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list({(record["dataset"]["name"], record["variant"], record["seed"]): record for record in records}.values())
 
 
@@ -115,7 +116,7 @@ def tracked(run_id: str | None) -> str:
     return "not tracked" if run_id is None else f"`{run_id}`"
 
 
-def minutes(records: list[dict]) -> str:
+def minutes(records: list[dict[str, Any]]) -> str:
     return f"{sum(record.get('wall_time_s', 0) for record in records) / 60:.1f} min"
 
 

@@ -52,7 +52,7 @@ def read_store(path: Path) -> RunBrowser | None:
 def list_runs(results: Results) -> list[TrainedNet]:
     """Every trained net of the results once, by dataset, variant and seed as the configuration lists them."""
     nets = {(each.dataset, each.key, net.seed): net for each in results.experiments for net in each.nets}
-    return [net for net in nets.values() if net.training is not None]
+    return [net for net in nets.values() if net.training]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -52,20 +53,20 @@ class ExperimentResults:
     length: str = "here"
 
     @property
-    def _record(self) -> dict:
+    def _record(self) -> dict[str, Any]:
         return self.nets[0].predictions[self.splits[0]]
 
     @property
     def counts(self) -> dict[str, int]:
-        return self._record["dataset"]["counts"]
+        return dict(self._record["dataset"]["counts"])
 
     @property
     def digest(self) -> str:
-        return self._record["dataset"]["digest"]
+        return str(self._record["dataset"]["digest"])
 
     @property
     def classes(self) -> int:
-        return self._record["classes"]
+        return int(self._record["classes"])
 
     @property
     def members(self) -> list[str]:
@@ -75,7 +76,7 @@ class ExperimentResults:
     @property
     def part(self) -> str:
         """What part of its dataset was packed, in words; empty for the whole, and in records older than the key."""
-        return self._record["dataset"].get("part", "")
+        return str(self._record["dataset"].get("part", ""))
 
     @property
     def edition(self) -> paper.Edition | None:
@@ -85,6 +86,11 @@ class ExperimentResults:
     @property
     def seeds(self) -> list[int]:
         return [net.seed for net in self.nets if net.seed is not None]
+
+    def histories(self) -> list[pd.DataFrame]:
+        """The history of each of its nets; empty where one of them keeps none."""
+        found = [history for net in self.nets if (history := net.history()) is not None]
+        return found if len(found) == len(self.nets) else []
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ class Results:
 
     name: str
     experiments: tuple[ExperimentResults, ...]
-    calibrations: dict[str, dict] = field(default_factory=dict)  # records by dataset
+    calibrations: dict[str, dict[str, Any]] = field(default_factory=dict)  # records by dataset
     in_full: frozenset[tuple[str, str]] = frozenset()  # datasets and keys that only `snakemake full` would add
     listed: int = 0
     missing: tuple[Missing, ...] = ()
@@ -126,35 +132,38 @@ class Results:
         return list(dict.fromkeys(experiment.dataset for experiment in self.experiments))
 
     def on(self, dataset: str) -> list[ExperimentResults]:
-        """The experiments on `dataset`, each key once."""
-        keys = dict.fromkeys(experiment.key for experiment in self.experiments if experiment.dataset == dataset)
-        return [self.find(dataset, key) for key in keys]
+        """The experiments on `dataset`, each key once: seeds of several lines are put together."""
+        lines: dict[str, list[ExperimentResults]] = {}
+        for experiment in self.experiments:
+            if experiment.dataset == dataset:
+                lines.setdefault(experiment.key, []).append(experiment)
+        return [merge_lines(each) for each in lines.values()]
 
     def find(self, dataset: str, key: str) -> ExperimentResults | None:
-        """The experiment of a variant or ensemble; seeds of several lines are put together."""
-        found = [
-            experiment for experiment in self.experiments if (experiment.dataset, experiment.key) == (dataset, key)
-        ]
-        if not found:
-            return None
-        nets = {net.folder: net for experiment in found for net in experiment.nets}
-        tables = tuple(dict.fromkeys(table for experiment in found for table in experiment.tables))
-        return replace(found[0], tables=tables, nets=tuple(nets.values()))
+        """The experiment of a variant or ensemble; None where there is none."""
+        return next((each for each in self.on(dataset) if each.key == key), None)
 
     def recipes(self, experiment: ExperimentResults) -> set[str | None]:
         """The recipes of its nets, or of an ensemble's members; None for a member that no experiment trains."""
-        found = {net.training["recipe"] for net in members(self, experiment)}
+        found: set[str | None] = {net.training["recipe"] for net in members(self, experiment)}
         known = self.trained(experiment.dataset)
         return found if experiment.seeds or all(name in known for name in experiment.members) else {*found, None}
 
     def trained(self, dataset: str) -> dict[str, TrainedNet]:
         """The nets that were trained on `dataset`, by the names that ensembles have for them."""
-        nets = ((each.key, net) for each in self.on(dataset) for net in each.nets if net.training is not None)
+        nets = ((each.key, net) for each in self.on(dataset) for net in each.nets if net.training)
         return {f"{key}-seed{net.seed}": net for key, net in nets}
 
     def feeding(self, table: str, dataset: str) -> list[ExperimentResults]:
         """The experiments on `dataset` that feed `table`, each key once."""
         return [experiment for experiment in self.on(dataset) if table in experiment.tables]
+
+
+def merge_lines(lines: list[ExperimentResults]) -> ExperimentResults:
+    """One experiment of the lines of one key and dataset, each net once."""
+    nets = {net.folder: net for line in lines for net in line.nets}
+    tables = tuple(dict.fromkeys(table for line in lines for table in line.tables))
+    return replace(lines[0], tables=tables, nets=tuple(nets.values()))
 
 
 def members(results: Results, experiment: ExperimentResults) -> list[TrainedNet]:
@@ -188,17 +197,13 @@ def load_results(folder: Path, data_folder: Path, partial: bool = False) -> Resu
         nets, splits = [], tuple(entry.get("splits", ("val", "test")))  # plans older than the key had both
         key, tables = entry.get("variant") or entry["ensemble"], tuple(entry["tables"])
         for index, place in enumerate(entry["predictions"]):
-            training, predictions = None, relocate(folder, place)
+            predictions = relocate(folder, place)
             run_folder = relocate(folder, entry["runs"][index]) if "runs" in entry else None
             listed.add(predictions)
             if partial and not is_in(run_folder, predictions, splits):
                 missing[predictions] = describe_missing(entry, index, run_folder)
                 continue
-            if run_folder is not None:
-                path = run_folder / "record.json"
-                training = read_json(path)
-                needed = [("seed", "its seed"), ("dataset.digest", "the digest of its data")]
-                check_record(path, training, [*needed, ("weights_sha256", "the digest of its weights")])
+            training = {} if run_folder is None else read_training(run_folder / "record.json")
             nets.append(read_net(training, predictions, data_folder, splits, run_folder))
         departures = tuple(entry.get("departures", ()))
         found = ExperimentResults(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets), departures)
@@ -230,13 +235,21 @@ def is_in(run_folder: Path | None, predictions: Path, splits: tuple[str, ...]) -
     return all(path.exists() for path in ([] if run_folder is None else [run_folder / "record.json"]) + records)
 
 
-def describe_missing(entry: dict, index: int, run_folder: Path | None) -> Missing:
+def read_training(path: Path) -> dict[str, Any]:
+    """The record of a training; raises RecordError when it may stand in no table."""
+    record: dict[str, Any] = read_json(path)
+    needed = [("seed", "its seed"), ("dataset.digest", "the digest of its data")]
+    check_record(path, record, [*needed, ("weights_sha256", "the digest of its weights")])
+    return record
+
+
+def describe_missing(entry: dict[str, Any], index: int, run_folder: Path | None) -> Missing:
     if run_folder is None:
         return Missing(entry["dataset"], entry["ensemble"], None, False)
     return Missing(entry["dataset"], entry["variant"], entry["seeds"][index], (run_folder / "record.json").exists())
 
 
-def load_calibrations(folder: Path, results: Results) -> dict[str, dict]:
+def load_calibrations(folder: Path, results: Results) -> dict[str, dict[str, Any]]:
     """The records of calibrated datasets; raises RecordError for one made on other data than the experiments were."""
     calibrations = {}
     for path in sorted(folder.glob("*.json")):
@@ -260,7 +273,7 @@ def tabulate_errors(results: Results) -> pd.DataFrame:
     for experiment in (each for dataset in results.datasets for each in results.on(dataset)):
         for net, split, crops in product(experiment.nets, experiment.splits, CROPS):
             found = net.predictions[split]
-            record = found if net.training is None else net.training
+            record = net.training or found
             errors, made_by = found["errors"][crops], record["provenance"]
             rows.append(
                 [experiment.dataset, experiment.key, net.seed, split, crops, errors["top1"], errors["top5"]]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -177,7 +178,7 @@ def caption(experiment: ExperimentResults, layout: TableLayout) -> str:
 
 
 def val_steered(experiment: ExperimentResults) -> bool:
-    return any(net.training is not None and net.training["val_steered"] for net in experiment.nets)
+    return any(net.training and net.training["val_steered"] for net in experiment.nets)
 
 
 def stated_cell(stated: float | None, logged: float | None) -> str:
@@ -185,7 +186,7 @@ def stated_cell(stated: float | None, logged: float | None) -> str:
     return percent(stated) if logged is None else f"{percent(stated)} (logged {100 * logged:.4f})"
 
 
-def calibration_cell(record: dict, k: int) -> str:
+def calibration_cell(record: dict[str, Any], k: int) -> str:
     """The error of a calibrating net, one crop, with its interval over images."""
     images = record["images"]
     return error_cell(estimate_error([np.arange(images) < round(record["errors"][f"top{k}"] * images)]))
@@ -200,9 +201,9 @@ def difference(
     recipe: str = "paper",
 ) -> str:
     """Measured minus stated, in points, where the dataset is the whole `edition` and the recipe that of the row."""
-    if experiment is None or experiment.edition != edition or stated.top1 is None:
+    if experiment is None or experiment.edition != edition:
         return ABSENT
-    if results.recipes(experiment) != {recipe}:
+    if stated.top1 is None or stated.top5 is None or results.recipes(experiment) != {recipe}:
         return ABSENT
     values = (estimate(experiment, split, k, "ten_crop").value - own for k, own in ((1, stated.top1), (5, stated.top5)))
     return " / ".join(f"{100 * value:+.1f}" for value in values) + " points"

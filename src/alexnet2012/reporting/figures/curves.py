@@ -18,7 +18,7 @@ MUCH_LONGER = 2  # times the epochs of the first variant: such runs would press 
 
 def draw_curves(results: Results, dataset: str) -> Drawing | None:
     """A panel for each variant, a line for each seed; None where no run keeps its history."""
-    trained = [each for each in results.on(dataset) if all(net.history() is not None for net in each.nets)]
+    trained = [each for each in results.on(dataset) if each.histories()]
     if not trained:
         return None
     rows = arrange(trained)
@@ -64,27 +64,27 @@ def arrange(experiments: list[ExperimentResults]) -> list[tuple[list[ExperimentR
 
 
 def epochs_of(experiment: ExperimentResults) -> int:
-    return max(net.training["epochs"] for net in experiment.nets)
+    return max(int(net.training["epochs"]) for net in experiment.nets)
 
 
 def highest(experiments: list[ExperimentResults]) -> float:
-    histories = [net.history() for each in experiments for net in each.nets]
+    histories = [history for each in experiments for history in each.histories()]
     return max(float(history[column].max()) for history in histories for column in COLOURS)
 
 
 def draw_panel(axes: Axes, experiment: ExperimentResults) -> None:
-    for net in experiment.nets:
-        history = net.history()
+    histories = experiment.histories()
+    for history in histories:
         for epoch in find_drops(history["learning_rate"].to_numpy(), history["epoch"].to_numpy()):
             axes.axvline(epoch, color=GREY, linestyle=":", linewidth=0.8, alpha=0.7)
         for column, colour in COLOURS.items():
             axes.plot(history["epoch"], 100 * history[column], color=colour, **THIN)
-    final = np.mean([net.history()["val_top1_error"].iloc[-1] for net in experiment.nets])
+    final = np.mean([history["val_top1_error"].iloc[-1] for history in histories])
     learned = count_learned(experiment.nets)
     values = "; ".join(part for part in (f"{100 * final:.1f} %", learned) if part)
     axes.set_title(f"{experiment.key}, {count_seeds(experiment.seeds)} ({values})", fontsize=8)
     axes.tick_params(labelleft=True)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
 
 
 def find_drops(rates: np.ndarray, epochs: np.ndarray) -> list[int]:

@@ -21,14 +21,14 @@ LINES = {RELU: ("ReLU", BLUE, "-"), TANH: ("tanh", ORANGE, "--")}
 
 def draw_figure1(results: Results, dataset: str) -> Drawing | None:
     """Training error by epoch of both nets, a line for each seed; None unless both were trained."""
-    pair = [results.find(dataset, key) for key in LINES]
-    if None in pair or any(net.history() is None for each in pair for net in each.nets):
+    relu, tanh = (results.find(dataset, key) for key in LINES)
+    if relu is None or tanh is None or not (relu.histories() and tanh.histories()):
         return None
-    relu, tanh = pair
-    targets = [net.training["target"]["train_error"] for each in pair for net in each.nets if "target" in net.training]
+    nets = [*relu.nets, *tanh.nets]
+    targets = [net.training["target"]["train_error"] for net in nets if "target" in net.training]
     figure = new_figure(6.4, 4.2)
     axes = figure.subplots()
-    for each in pair:
+    for each in (relu, tanh):
         draw_lines(axes, each)
     if targets:
         axes.axhline(100 * targets[0], color=DARK, linewidth=0.8, linestyle=":")
@@ -37,7 +37,7 @@ def draw_figure1(results: Results, dataset: str) -> Drawing | None:
         ).set(ha="right", va="bottom", fontsize=8)
     axes.set(xlabel="epoch", ylabel="training error (%)", ylim=(0, None), xlim=(0, None))
     axes.yaxis.set_major_formatter(PERCENT_TICKS)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.legend(loc="upper right")
     ratio = describe_ratio(results, dataset, relu.nets[0])
     axes.set_title(f"Four-layer nets on {dataset}" + (f"\n{fill(ratio, TITLE_LETTERS)}" if ratio else ""))
@@ -47,18 +47,17 @@ def draw_figure1(results: Results, dataset: str) -> Drawing | None:
         "Figure 1: ReLU against tanh",
         f"Training error (evaluation mode) of a four-layer net on {dataset} by epoch, with ReLUs (solid) and with tanh "
         f"(dashed), each at the learning rate that a search of its own chose; a line for each of {seeds}, "
-        f"{length([*relu.nets, *tanh.nets])}. "
-        + (f"{ratio[0].upper()}{ratio[1:]}; the paper has about six." if ratio else ""),
+        f"{length(nets)}. " + (f"{ratio[0].upper()}{ratio[1:]}; the paper has about six." if ratio else ""),
     )
 
 
 def draw_lines(axes: Axes, experiment: ExperimentResults) -> None:
     name, colour, dashes = LINES[experiment.key]
-    chosen = dict.fromkeys(net.history()["learning_rate"][0] for net in experiment.nets)
+    histories = experiment.histories()
+    chosen = dict.fromkeys(history["learning_rate"][0] for history in histories)
     rates = ", ".join(f"{rate:g}" for rate in chosen)
     label = f"{name}, learning rate {rates} ({count_seeds(experiment.seeds)})"
-    for net in experiment.nets:
-        history = net.history()
+    for history in histories:
         axes.plot(
             history["epoch"],
             100 * history["train_top1_error"],
@@ -68,7 +67,7 @@ def draw_lines(axes: Axes, experiment: ExperimentResults) -> None:
             alpha=0.85,
             label=label,
         )
-        label = None  # the first line stands for all
+        label = ""  # the first line stands for all
 
 
 def describe_ratio(results: Results, dataset: str, relu: TrainedNet) -> str:

@@ -1,10 +1,11 @@
 """Figure 3: the kernels of the first layer, the towers apart, and how coloured each is (§6.1, C21)."""
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
+from matplotlib.figure import FigureBase
 from safetensors import safe_open
 
 from alexnet2012.reporting.figures.style import BLUE, ORANGE, Drawing, describe_scope, new_figure, show_image, subtitle
@@ -20,8 +21,7 @@ GREY_VALUE = 0.5
 def draw_figure3(results: Results, dataset: str) -> Drawing | None:
     """Kernels of cnn's first seed beside the chroma of all seeds' kernels; None without a trained cnn."""
     experiment = results.find(dataset, "cnn")
-    kernels = None if experiment is None else read_kernels(experiment.nets[0])
-    if kernels is None:
+    if experiment is None or (kernels := read_kernels(experiment.nets[0])) is None:
         return None
     chroma = read_chroma(experiment)
     first = experiment.nets[0]
@@ -29,10 +29,11 @@ def draw_figure3(results: Results, dataset: str) -> Drawing | None:
     rows = sum(math.ceil(len(tower) / COLUMNS) for tower in kernels)
     figure = new_figure(6.4 + panel, max(2.9, 1.2 + 0.45 * rows))
     figure.suptitle(f"Kernels of conv1, {subtitle(results, experiment)}")
-    left, right = figure.subfigures(1, 2, width_ratios=(6.4, panel)) if chroma else (figure, None)
-    draw_kernels(left, kernels, first, chroma.get(first.seed))
+    ratios = (6.4, panel)
+    parts = figure.subfigures(1, 2, squeeze=False, width_ratios=ratios)[0] if chroma else [figure]
+    draw_kernels(parts[0], kernels, first, chroma.get(first.seed))
     if chroma:
-        draw_chroma(right.subplots(), chroma)
+        draw_chroma(parts[1].subplots(), chroma)
     size = kernels[0].shape[-1]
     towers = "tower 1 above, tower 2 below" if len(kernels) == 2 else "one tower"
     return Drawing(
@@ -47,8 +48,8 @@ def draw_figure3(results: Results, dataset: str) -> Drawing | None:
 
 def read_kernels(net: TrainedNet) -> list[np.ndarray] | None:
     """Float32 (n, 3, size, size) of each tower; None where the run keeps no weights."""
-    path = net.run_folder / "model.safetensors"
-    if not path.is_file():
+    path = net.run_file("model.safetensors")
+    if path is None:
         return None
     with safe_open(path, framework="numpy") as weights:
         kernels = weights.get_tensor("conv1.weight")
@@ -57,13 +58,13 @@ def read_kernels(net: TrainedNet) -> list[np.ndarray] | None:
     return np.split(kernels, len(kernels) // depth)
 
 
-def read_chroma(experiment: ExperimentResults) -> dict[int, dict]:
+def read_chroma(experiment: ExperimentResults) -> dict[int | None, dict[str, Any]]:
     """The chroma of both towers by seed, of the nets that were analysed and have two."""
     found = {net.seed: (net.analysis() or {}).get("chroma") for net in experiment.nets}
     return {seed: chroma for seed, chroma in found.items() if chroma}
 
 
-def draw_kernels(part: SubFigure, towers: list[np.ndarray], net: TrainedNet, chroma: dict | None) -> None:
+def draw_kernels(part: FigureBase, towers: list[np.ndarray], net: TrainedNet, chroma: dict[str, Any] | None) -> None:
     rows = [math.ceil(len(tower) / COLUMNS) for tower in towers]
     panels = part.subplots(len(towers), 1, squeeze=False, height_ratios=rows)[:, 0]
     for index, (axes, tower) in enumerate(zip(panels, towers, strict=True)):
@@ -91,14 +92,14 @@ def to_colours(kernel: np.ndarray) -> np.ndarray:
     return GREY_VALUE + GREY_VALUE * kernel.transpose(1, 2, 0) / largest
 
 
-def draw_chroma(axes: Axes, chroma: dict[int, dict]) -> None:
+def draw_chroma(axes: Axes, chroma: dict[int | None, dict[str, Any]]) -> None:
     """A dot for each kernel, a bar for each tower's mean, the seeds side by side."""
     for place, found in enumerate(chroma.values()):
         for tower, (energies, mean) in enumerate(zip(found["towers"], found["means"], strict=True)):
             middle, colour = place + 0.4 * tower - 0.2, COLOURS[tower]
             spread = np.linspace(-0.1, 0.1, len(energies))
             axes.scatter(middle + spread, energies, s=9, color=colour, alpha=0.7, linewidth=0)
-            label = f"tower {tower + 1}" if place == 0 else None
+            label = f"tower {tower + 1}" if place == 0 else ""
             axes.hlines(mean, middle - 0.17, middle + 0.17, color=colour, linewidth=2, label=label)
     names = [f"{seed}\np {probability(found['p'])}" for seed, found in chroma.items()]
     axes.set_xticks(range(len(chroma)), names, fontsize=7)

@@ -1,5 +1,7 @@
 """Figure 4: what the net says of test images, and which training images its features find alike (§6.1, C22)."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
@@ -29,17 +31,20 @@ def draw_figure4(results: Results, dataset: str) -> Drawing | None:
     """Figure 4 of the first analysed seed of cnn; None where none was analysed, or the data with the classes' names are
     gone."""
     experiment = results.find(dataset, "cnn")
-    net = None if experiment is None else find_analysed(experiment)
-    if net is None or not (manifest := net.data_folder / dataset / "manifest.json").is_file():
+    found = None if experiment is None else find_analysed(experiment)
+    if experiment is None or found is None:
         return None
-    examples, neighbours = net.examples(), net.analysis()["neighbours"]
+    net, examples, neighbours = found
+    manifest = net.data_folder / dataset / "manifest.json"
+    if not manifest.is_file():
+        return None
     classes = [cut_name(name) for name in read_json(manifest)["classes"]]
     split = experiment.splits[-1]
     figure = new_figure(15, 5.4)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0.01, wspace=0.02)
+    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, hspace=0.01, wspace=0.02)
     # The empty line keeps it apart from the titles of the parts.
     figure.suptitle(f"cnn on {dataset}, {length([net])}, seed {net.seed}\n")
-    left, right = figure.subfigures(1, 2, width_ratios=(4.7, 10.3), wspace=0.03)
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(4.7, 10.3), wspace=0.03)[0]
     draw_predictions(left, examples, classes, split)
     draw_neighbours(right, examples, neighbours)
     queries = f"{neighbours['queries']:,} queries from {split} among {neighbours['gallery']:,} training images"
@@ -53,8 +58,14 @@ def draw_figure4(results: Results, dataset: str) -> Drawing | None:
     )
 
 
-def find_analysed(experiment: ExperimentResults) -> TrainedNet | None:
-    return next((net for net in experiment.nets if net.examples() and net.analysis()), None)
+def find_analysed(
+    experiment: ExperimentResults,
+) -> tuple[TrainedNet, dict[str, np.ndarray], dict[str, Any]] | None:
+    """The first net that was analysed, with its examples and what its features find near to each other."""
+    for net in experiment.nets:
+        if (examples := net.examples()) and (analysis := net.analysis()):
+            return net, examples, analysis["neighbours"]
+    return None
 
 
 def cut_name(name: str) -> str:
@@ -83,18 +94,19 @@ def draw_predictions(part: SubFigure, examples: dict[str, np.ndarray], classes: 
 
 def draw_bars(axes: Axes, top: np.ndarray, probabilities: np.ndarray, label: int, classes: list[str]) -> None:
     """The most probable labels from above, a bar of length 1 for certainty; names stand on the bars."""
-    places = np.arange(len(top))
-    axes.barh(places, probabilities, height=0.9, color=[BLUE if each == label else ORANGE for each in top], alpha=0.55)
-    for place, each in zip(places, top, strict=True):
+    colours = [BLUE if each == label else ORANGE for each in top]
+    axes.barh(range(len(top)), probabilities, height=0.9, color=colours, alpha=0.55)
+    for place, each in enumerate(top):
         axes.text(0.02, place, classes[each], va="center", fontsize=7, color=DARK)
     axes.set(xlim=(0, 1), ylim=(len(top) - 0.4, -0.6), xticks=[], yticks=[])
     axes.grid(False)
     axes.spines[["bottom", "left"]].set(color=LIGHT)
 
 
-def draw_neighbours(part: SubFigure, examples: dict[str, np.ndarray], neighbours: dict) -> None:
+def draw_neighbours(part: SubFigure, examples: dict[str, np.ndarray], neighbours: dict[str, Any]) -> None:
     queries, shown = len(examples["query_images"]), examples["features_images"].shape[1]
-    own, first, _, second = part.subfigures(1, 4, width_ratios=(1.25, shown + 0.4, 0.35, shown + 0.4), wspace=0.0)
+    ratios = (1.25, shown + 0.4, 0.35, shown + 0.4)
+    own, first, _, second = part.subfigures(1, 4, squeeze=False, width_ratios=ratios, wspace=0.0)[0]
     spaces = (first, second)
     own.suptitle("query", fontsize=10)
     for axes, image in zip(own.subplots(queries, 1, squeeze=False)[:, 0], examples["query_images"], strict=True):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import style
@@ -18,7 +19,8 @@ from alexnet2012.reporting.results import ExperimentResults, Results, learned_of
 # Okabe and Ito's colours, which the colour-blind tell apart.
 BLUE, ORANGE = "#0072B2", "#D55E00"
 DARK, GREY, LIGHT = "#222222", "#777777", "#D9D9D9"
-THIN, BOLD = {"linewidth": 0.8, "alpha": 0.6}, {"linewidth": 2.0}
+THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.6}
+BOLD: dict[str, Any] = {"linewidth": 2.0}
 PERCENT_TICKS = "{x:.0f}"
 DPI = 160
 STYLE = {
