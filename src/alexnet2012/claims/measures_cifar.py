@@ -20,10 +20,9 @@ from alexnet2012.claims.measurement import (
     shared_seeds,
     sign_of_ratios,
     take_experiments,
-    wrong_of,
 )
-from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_error
-from alexnet2012.reporting.format import in_brackets, interval, list_ratios, list_seeds
+from alexnet2012.evaluation.statistics import MANY_SEEDS
+from alexnet2012.reporting.format import estimate, in_brackets, interval, list_ratios, list_seeds
 from alexnet2012.reporting.nets import TrainedNet, count_learned
 from alexnet2012.reporting.results import ExperimentResults, Results
 
@@ -210,6 +209,6 @@ def describe_rates(nets: Sequence[TrainedNet]) -> str:
 
 def name_error(experiment: ExperimentResults, stated: float | None = None) -> str:
     """A net's test error with its interval, and the paper's, a fraction."""
-    found = estimate_error(wrong_of(experiment, experiment.splits[-1], "ten_crop", 1))
+    found = estimate(experiment, experiment.splits[-1], 1, "ten_crop")
     papers = "" if stated is None else f" (paper {100 * stated:.0f} %)"
     return f"{experiment.key} {interval(found)} %{papers}{in_brackets(count_learned(experiment.nets))}"

@@ -19,12 +19,11 @@ from alexnet2012.evaluation.statistics import (
     MANY_SEEDS,
     estimate_contrast,
     estimate_difference,
-    estimate_error,
     estimate_gap,
     predict_one,
 )
 from alexnet2012.model.geometry import describe
-from alexnet2012.reporting.format import CROP_WORDS, interval
+from alexnet2012.reporting.format import CROP_WORDS, estimate, interval
 from alexnet2012.reporting.results import ExperimentResults, Results
 
 
@@ -32,9 +31,9 @@ def measure_error(claim: paper.Claim, results: Results, dataset: str, key: str, 
     """C01, C02, C13, C14: the error of one variant or ensemble."""
     (found,) = take_experiments(results, dataset, key)
     check_labels(found, split)
-    wrong = wrong_of(found, split, crops, 1)
-    one_net = predict_one([float(each.mean()) for each in wrong]) if len(wrong) >= MANY_SEEDS else None
-    top1, top5 = estimate_error(wrong), estimate_error(wrong_of(found, split, crops, 5))
+    top1, top5 = (estimate(found, split, k, crops) for k in (1, 5))
+    errors = [float(wrong.mean()) for wrong in wrong_of(found, split, crops, 1)]
+    one_net = predict_one(errors) if len(errors) >= MANY_SEEDS else None
     return measured(results, [found], f"{split}, {CROP_WORDS[crops]}", top1, top5, unit="%", one_net=one_net)
 
 
