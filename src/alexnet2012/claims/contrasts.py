@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from alexnet2012.claims.measurement import SharedSpread, Unmeasurable
+from alexnet2012.claims.measurement import SharedSpread, Unmeasurable, wrong_of
 from alexnet2012.evaluation.linear_model import Spread, pool_spread
 from alexnet2012.evaluation.statistics import (
     MANY_SEEDS,
@@ -43,22 +43,22 @@ def contrast_errors(results: Results, worse: ExperimentResults, better: Experime
     split = worse.splits[-1]
     quantity = Quantity(f"top-{k} error on {split}, ten crops", partial(error_of, split=split, k=k))
     shared = find_spread(results, quantity, worse, better)
-    answers = ([net.wrong(split, "ten_crop", k) for net in each.nets] for each in (worse, better))
-    return Contrast(estimate_contrast(*answers, spread_of(shared)), shared)
+    more, fewer = (wrong_of(each, split, "ten_crop", k) for each in (worse, better))
+    return Contrast(estimate_contrast(more, fewer, spread_of(shared)), shared)
 
 
 def contrast_gaps(results: Results, worse: ExperimentResults, better: ExperimentResults) -> Contrast:
     """The gap between val and training error of `worse` minus that of `better`, all seeds of both, centre crop."""
     shared = find_spread(results, Quantity("gap between val and training error", gap_of), worse, better)
-    splits = ([(each.val, each.train) for each in answers_of(side)] for side in (worse, better))
-    return Contrast(estimate_gap_contrast(*splits, spread_of(shared)), shared)
+    wide, narrow = ([(each.val, each.train) for each in answers_of(side)] for side in (worse, better))
+    return Contrast(estimate_gap_contrast(wide, narrow, spread_of(shared)), shared)
 
 
 def contrast_training_errors(results: Results, worse: ExperimentResults, better: ExperimentResults) -> Contrast:
     """The training error of `worse` minus that of `better`, evaluation mode, centre crop, all seeds of both."""
     shared = find_spread(results, Quantity("training error", training_error_of), worse, better)
-    answers = ([each.train for each in answers_of(side)] for side in (worse, better))
-    return Contrast(estimate_contrast(*answers, spread_of(shared)), shared)
+    more, fewer = ([each.train for each in answers_of(side)] for side in (worse, better))
+    return Contrast(estimate_contrast(more, fewer, spread_of(shared)), shared)
 
 
 def contrast_values(
@@ -66,17 +66,18 @@ def contrast_values(
 ) -> Contrast:
     """The mean of a quantity that all their nets have, of `worse` minus that of `better`, over seeds alone."""
     shared = find_spread(results, quantity, worse, better)
-    values = ([quantity.value(net) for net in each.nets] for each in (worse, better))
-    return Contrast(estimate_contrast_of_values(*values, spread_of(shared)), shared)
+    high, low = (values_of(each.nets, quantity) for each in (worse, better))
+    return Contrast(estimate_contrast_of_values(high, low, spread_of(shared)), shared)
 
 
 def answers_of(experiment: ExperimentResults) -> list[Answers]:
     """The answers of an experiment's nets; raises Unmeasurable for a run that keeps none."""
-    answers = [net.answers for net in experiment.nets]
-    for net, found in zip(experiment.nets, answers, strict=True):
-        if found is None:
+    found = []
+    for net in experiment.nets:
+        if net.answers is None:
             raise Unmeasurable(f"{net.run_folder} has no answers.npz; train this net anew")
-    return answers
+        found.append(net.answers)
+    return found
 
 
 def find_spread(results: Results, quantity: Quantity, *compared: ExperimentResults) -> SharedSpread | None:
@@ -85,7 +86,8 @@ def find_spread(results: Results, quantity: Quantity, *compared: ExperimentResul
     ways = {setup_of(net) for each in compared for net in each.nets}
     if len(ways) != 1 or None in ways or min(len(each.nets) for each in compared) < MANY_SEEDS:
         return None
-    groups = {each.key: values_of(each.nets, quantity, ways) for each in results.on(compared[0].dataset)}
+    alike = {each.key: [net for net in each.nets if setup_of(net) in ways] for each in results.on(compared[0].dataset)}
+    groups = {key: values_of(nets, quantity) for key, nets in alike.items()}
     return SharedSpread(quantity.words, quantity.unit, pool_spread(groups))
 
 
@@ -93,9 +95,9 @@ def spread_of(shared: SharedSpread | None) -> Spread | None:
     return None if shared is None else shared.spread
 
 
-def values_of(nets: Sequence[TrainedNet], quantity: Quantity, ways: set[Setup | None]) -> list[float]:
-    """The quantity of those nets that were trained in one of these ways and have it."""
-    values = (quantity.value(net) for net in nets if setup_of(net) in ways)
+def values_of(nets: Sequence[TrainedNet], quantity: Quantity) -> list[float]:
+    """The quantity of those nets that have it."""
+    values = (quantity.value(net) for net in nets)
     return [value for value in values if value is not None]
 
 

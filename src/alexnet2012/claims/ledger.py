@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
 from alexnet2012.claims.contrasts import describe_spread
 from alexnet2012.claims.measurement import (
@@ -37,7 +38,7 @@ from alexnet2012.reporting.format import percent, points_pair
 from alexnet2012.reporting.results import Results
 
 # Each claim's one declared test, or its number.
-MEASURES: dict[str, Callable[[Claim, Results, str], Measurement]] = {
+MEASURES: dict[str, Callable[[Claim, Results, str], Outcome]] = {
     "C01": partial(measure_error, key="cnn", split="test", crops="ten_crop"),
     "C02": partial(measure_error, key="cnn", split="test", crops="centre"),
     "C03": measure_ten_crops,
@@ -88,9 +89,9 @@ def measure_number(claim: Claim, results: Results, dataset: str) -> Outcome:
         return lack.outcome
 
 
-def limit_size(claim: Claim, outcome: Measurement, edition: Edition | None) -> Measurement:
+def limit_size(claim: Claim, outcome: Outcome, edition: Edition | None) -> Outcome:
     """A size that the paper measured on one edition is not judged on another."""
-    if outcome.scope is None or not claim.edition or claim.edition == edition:
+    if not isinstance(outcome, Measurement) or not claim.edition or claim.edition == edition:
         return outcome
     return replace(outcome, scope=replace(outcome.scope, sized=False))
 
@@ -194,7 +195,7 @@ def make_ledger(results: Results, dataset: str) -> Ledger:
 def make_row(claim: Claim, outcome: Outcome, tested: Adjusted | None) -> LedgerRow:
     """A claim's line; `tested` is None where it has no test."""
     measured, conditions = describe_outcome(outcome)
-    found, verdict = outcome if isinstance(outcome, Measurement) else Measurement(), judge(claim, outcome, tested)
+    verdict = judge(claim, outcome, tested)
     return LedgerRow(
         id=claim.id,
         text=claim.words,
@@ -206,32 +207,30 @@ def make_row(claim: Claim, outcome: Outcome, tested: Adjusted | None) -> LedgerR
         colour=verdict.colour,
         note=verdict.note,
         conditions=conditions,
-        interval=describe_interval(found),
+        interval=describe_interval(outcome),
         family="" if tested is None else tested.family,
         p=None if tested is None else tested.p,
         p_holm=None if tested is None else tested.p_holm,
         p_equivalence=None if tested is None else tested.p_equivalence,
-        numbers=list_numbers(claim, found, tested),
+        numbers=list_numbers(claim, outcome, tested),
     )
 
 
-def list_numbers(claim: Claim, found: Measurement, tested: Adjusted | None) -> Numbers:
-    def number(value: float | None) -> float | None:
-        return None if value is None else in_unit(value, claim.unit)
-
+def list_numbers(claim: Claim, outcome: Outcome, tested: Adjusted | None) -> Numbers:
+    found = outcome.top1 if isinstance(outcome, Measurement) else None
     return Numbers(
-        estimate=number(found.top1 and found.top1.value),
-        low=number(found.top1 and found.top1.low),
-        high=number(found.top1 and found.top1.high),
+        estimate=None if found is None else in_unit(found.value, claim.unit),
+        low=None if found is None else in_unit(found.low, claim.unit),
+        high=None if found is None else in_unit(found.high, claim.unit),
         p=None if tested is None else tested.p,
         p_adjusted=None if tested is None else tested.p_holm,
-        n=None if found.scope is None else found.scope.nets,
+        n=outcome.scope.nets if isinstance(outcome, Measurement) else None,
         paper=claim.number,
         unit=claim.unit or None,
     )
 
 
-def to_data(results: Results, ledgers: list[Ledger]) -> dict:
+def to_data(results: Results, ledgers: list[Ledger]) -> dict[str, Any]:
     """What claims.json holds: {"schema", "name", "exploratory", "datasets": [{"dataset", "claims", "spreads"}]}, where
     claims are the fields of a LedgerRow."""
     own = {"schema": SCHEMA, "name": results.name, "exploratory": results.exploratory}

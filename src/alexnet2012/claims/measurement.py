@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from alexnet2012 import paper
 from alexnet2012.evaluation.linear_model import Spread
 from alexnet2012.evaluation.statistics import MANY_SEEDS, Estimate
@@ -49,26 +51,26 @@ class SharedSpread:
     spread: Spread
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """What was measured of a claim, and the conditions.
 
     `top1` and `top5` are errors (unit "%"), differences ("points") or the logarithm of a ratio ("x"); where there are
     none, `text` says it. `beside` is what is reported beside the declared test. That test is the one of `top1`, unless
-    `p` stands for another, which looks in the claimed direction alone, or `sign` for a rule that is no test. Without
-    `scope` it is arithmetic, which holds everywhere. `shared`: the spread that the test took from all variants.
-    `chosen_from`: of how many differences `top1` is the smallest. `one_net`: the prediction interval of one more net.
+    `p` stands for another, which looks in the claimed direction alone; `sign` is what a rule says where there is no
+    test. `shared`: the spread that the test took from all variants. `chosen_from`: of how many differences `top1` is
+    the smallest. `one_net`: the prediction interval of one more net.
     """
 
+    scope: Scope
     top1: Estimate | None = None
     top5: Estimate | None = None
     text: str = ""
     beside: str = ""
     conditions: str = ""
     unit: Literal["%", "points", "x"] = "points"
-    scope: Scope | None = None
     p: float | None = None
-    sign: Sign | None = None
+    sign: Sign = "inconclusive"
     shared: SharedSpread | None = None
     chosen_from: int = 1
     one_net: Estimate | None = None
@@ -80,6 +82,15 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Arithmetic:
+    """What is computed of a claim from the paper's net alone, which holds everywhere."""
+
+    text: str
+    conditions: str
+    sign: Sign
+
+
+@dataclass(frozen=True)
 class NotMeasured:
     """Why a claim has no measurement, and what to do about it; `short` stands in the verdict itself."""
 
@@ -87,7 +98,7 @@ class NotMeasured:
     short: str = ""
 
 
-Outcome = Measurement | NotMeasured
+Outcome = Measurement | Arithmetic | NotMeasured
 
 
 class Unmeasurable(Exception):
@@ -100,13 +111,13 @@ class Unmeasurable(Exception):
 
 def take_experiments(results: Results, dataset: str, *keys: str) -> list[ExperimentResults]:
     """The experiments of these variants or ensembles; raises Unmeasurable for one not run, or under-trained."""
-    found = {key: results.find(dataset, key) for key in keys}
-    missing = [key for key, experiment in found.items() if experiment is None]
+    found = {each.key: each for each in results.on(dataset)}
+    missing = [key for key in keys if key not in found]
     if missing:
         raise Unmeasurable(f"no experiment of {', '.join(missing)}; {remedy(results, dataset, missing)}")
-    for experiment in found.values():
-        check_trained(results, experiment)
-    return list(found.values())
+    for key in keys:
+        check_trained(results, found[key])
+    return [found[key] for key in keys]
 
 
 def remedy(results: Results, dataset: str, missing: list[str]) -> str:
@@ -153,6 +164,11 @@ def nets_of(experiment: ExperimentResults, seeds: list[int]) -> list[TrainedNet]
     return [by_seed[seed] for seed in seeds]
 
 
+def wrong_of(experiment: ExperimentResults, split: str, crops: str, k: int) -> list[np.ndarray]:
+    """Which images each of an experiment's nets gets wrong, bool (n,)."""
+    return [net.wrong(split, crops, k) for net in experiment.nets]
+
+
 def scope_of(results: Results, experiments: Iterable[ExperimentResults], seeds: list[int] | None = None) -> Scope:
     """What a verdict on `experiments` holds for, the base net last; with `seeds` for these seeds of each alone.
 
@@ -182,13 +198,14 @@ def measured(
     results: Results,
     experiments: list[ExperimentResults],
     what: str,
-    *estimates: Estimate,
+    top1: Estimate | None = None,
+    top5: Estimate | None = None,
     seeds: list[int] | None = None,
     **more: Any,
 ) -> Measurement:
     """A measurement of `experiments`, the base net last, with the conditions and the scope of all of them."""
-    scope = scope_of(results, experiments, seeds)
-    return Measurement(*estimates, conditions=conditions(experiments, what, seeds), scope=scope, **more)
+    scope, words = scope_of(results, experiments, seeds), conditions(experiments, what, seeds)
+    return Measurement(top1=top1, top5=top5, conditions=words, scope=scope, **more)
 
 
 def describe_learned(results: Results, experiments: Iterable[ExperimentResults], seeds: list[int] | None = None) -> str:
@@ -232,11 +249,12 @@ def describe_outcome(outcome: Outcome) -> list[str]:
     """A measurement and its conditions, or "not measured" and why."""
     if isinstance(outcome, NotMeasured):
         return ["not measured", outcome.reason]
+    if isinstance(outcome, Arithmetic):
+        return [outcome.text, outcome.conditions]
     parts = [describe_values(outcome), outcome.beside]
     method = "" if outcome.top1 is None else outcome.top1.method
-    learned = "" if outcome.scope is None else outcome.scope.learned
     one_net = "" if outcome.one_net is None else f"one more net: {interval_of(outcome.one_net, '%')}, 95 % prediction"
-    details = [outcome.conditions, method, one_net, learned]
+    details = [outcome.conditions, method, one_net, outcome.scope.learned]
     return ["; ".join(part for part in each if part) for each in (parts, details)]
 
 
@@ -251,9 +269,9 @@ def describe_values(outcome: Measurement) -> str:
     return f"{' / '.join(interval(each) for each in pair)} {outcome.unit}"
 
 
-def describe_interval(outcome: Measurement) -> str:
+def describe_interval(outcome: Outcome) -> str:
     """The declared test's interval with its unit, "[0.80, 1.60] points"; empty where there is none."""
-    if outcome.top1 is None:
+    if not isinstance(outcome, Measurement) or outcome.top1 is None:
         return ""
     return interval_of(outcome.top1, outcome.unit)
 

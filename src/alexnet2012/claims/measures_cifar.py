@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,8 @@ from alexnet2012.claims.measurement import (
     sign_of_ratios,
     take_experiments,
 )
-from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_error
-from alexnet2012.reporting.format import in_brackets, interval, list_ratios, list_seeds
+from alexnet2012.evaluation.statistics import MANY_SEEDS
+from alexnet2012.reporting.format import estimate, in_brackets, interval, list_ratios, list_seeds
 from alexnet2012.reporting.nets import TrainedNet, count_learned
 from alexnet2012.reporting.results import ExperimentResults, Results
 
@@ -40,7 +41,7 @@ def measure_relu_speed(claim: paper.Claim, results: Results, dataset: str) -> Me
     relu, tanh = take_experiments(results, dataset, *claim.variants)
     check_not_diverged([*relu.nets, *tanh.nets])
     missed = {
-        name: [net.seed for net in each.nets if target(net)["epochs"] is None]
+        name: [seed for seed, net in zip(each.seeds, each.nets, strict=True) if target(net)["epochs"] is None]
         for name, each in (("ReLU", relu), ("tanh", tanh))
     }
     words = conditions([tanh, relu], f"epochs to {goal(relu.nets[0])}, tanh over ReLU")
@@ -90,10 +91,10 @@ def measure_normalisation(claim: paper.Claim, results: Results, dataset: str) ->
     without, normalised = take_experiments(results, dataset, WITHOUT_LRN, WITH_LRN)
     top1, top5 = (contrast_errors(results, without, normalised, k) for k in (1, 5))
     shipped, best = compare_shipped(results, dataset, without)
-    errors = [name_error(without, paper.CIFAR10_WITHOUT_LRN), name_error(normalised), *best]
+    errors = [name_error(without, paper.CIFAR10_WITHOUT_LRN.top1), name_error(normalised), *best]
     return Measurement(
-        top1.estimate,
-        top5.estimate,
+        top1=top1.estimate,
+        top5=top5.estimate,
         beside=f"{shipped}; errors {', '.join(errors)}",
         conditions=conditions(
             [without, normalised], f"{without.splits[-1]}, ten crops, {WITHOUT_LRN} minus {WITH_LRN}"
@@ -111,7 +112,7 @@ def compare_shipped(results: Results, dataset: str, without: ExperimentResults) 
     except Unmeasurable as lack:
         return f"the pair as shipped is not measured: {lack}", []
     words = f"the pair as shipped ({WITHOUT_LRN} minus {SHIPPED}) {interval(found)} points"
-    return words, [name_error(best, paper.CIFAR10_WITH_LRN)]
+    return words, [name_error(best, paper.CIFAR10_WITH_LRN.top1)]
 
 
 def four_layer_scope(results: Results, experiments: list[ExperimentResults], lengths: tuple[str, ...]) -> Scope:
@@ -127,11 +128,12 @@ def four_layer_scope(results: Results, experiments: list[ExperimentResults], len
     return replace(scope_of(results, experiments), net="four-layer nets", sized=sized)
 
 
-def target(net: TrainedNet) -> dict:
+def target(net: TrainedNet) -> dict[str, Any]:
     """What the record says of the training error that the run was to reach."""
-    if "target" not in net.training:
+    found: dict[str, Any] | None = net.training.get("target")
+    if found is None:
         raise Unmeasurable(f"{net.run_folder} was trained to no target; give its schedule kind: target")
-    return net.training["target"]
+    return found
 
 
 def goal(net: TrainedNet) -> str:
@@ -205,8 +207,8 @@ def describe_rates(nets: Sequence[TrainedNet]) -> str:
     return f"{text} (best of {', '.join(f'{rate:g}' for rate in tried)}{edge})"
 
 
-def name_error(experiment: ExperimentResults, stated: paper.Errors | None = None) -> str:
-    """A net's test error with its interval, and the paper's."""
-    found = estimate_error([net.wrong(experiment.splits[-1], "ten_crop", 1) for net in experiment.nets])
-    papers = "" if stated is None else f" (paper {100 * stated.top1:.0f} %)"
+def name_error(experiment: ExperimentResults, stated: float | None = None) -> str:
+    """A net's test error with its interval, and the paper's, a fraction."""
+    found = estimate(experiment, experiment.splits[-1], 1, "ten_crop")
+    papers = "" if stated is None else f" (paper {100 * stated:.0f} %)"
     return f"{experiment.key} {interval(found)} %{papers}{in_brackets(count_learned(experiment.nets))}"

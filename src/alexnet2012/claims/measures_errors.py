@@ -4,19 +4,26 @@ from dataclasses import replace
 
 from alexnet2012 import paper
 from alexnet2012.claims.contrasts import Contrast, contrast_errors
-from alexnet2012.claims.measurement import Measurement, Unmeasurable, conditions, measured, scope_of, take_experiments
+from alexnet2012.claims.measurement import (
+    Measurement,
+    Unmeasurable,
+    conditions,
+    measured,
+    scope_of,
+    take_experiments,
+    wrong_of,
+)
 from alexnet2012.claims.measures_training import overfits_less
 from alexnet2012.config.nets import NetConfig
 from alexnet2012.evaluation.statistics import (
     MANY_SEEDS,
     estimate_contrast,
     estimate_difference,
-    estimate_error,
     estimate_gap,
     predict_one,
 )
 from alexnet2012.model.geometry import describe
-from alexnet2012.reporting.format import CROP_WORDS, interval
+from alexnet2012.reporting.format import CROP_WORDS, estimate, interval
 from alexnet2012.reporting.results import ExperimentResults, Results
 
 
@@ -24,21 +31,20 @@ def measure_error(claim: paper.Claim, results: Results, dataset: str, key: str, 
     """C01, C02, C13, C14: the error of one variant or ensemble."""
     (found,) = take_experiments(results, dataset, key)
     check_labels(found, split)
-    wrong = [each.wrong(split, crops, 1) for each in found.nets]
-    one_net = predict_one([float(each.mean()) for each in wrong]) if len(wrong) >= MANY_SEEDS else None
-    errors = estimate_error(wrong), estimate_error([each.wrong(split, crops, 5) for each in found.nets])
-    return measured(results, [found], f"{split}, {CROP_WORDS[crops]}", *errors, unit="%", one_net=one_net)
+    top1, top5 = (estimate(found, split, k, crops) for k in (1, 5))
+    errors = [float(wrong.mean()) for wrong in wrong_of(found, split, crops, 1)]
+    one_net = predict_one(errors) if len(errors) >= MANY_SEEDS else None
+    return measured(results, [found], f"{split}, {CROP_WORDS[crops]}", top1, top5, unit="%", one_net=one_net)
 
 
 def measure_ten_crops(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C03: what ten crops gain over the centre crop, net by net; on test, or on val where test is withheld."""
     (net,) = take_experiments(results, dataset, "cnn")
     split = net.splits[-1]
-    gains = (
-        estimate_difference(*([each.wrong(split, crops, k) for each in net.nets] for crops in ("centre", "ten_crop")))
-        for k in (1, 5)
+    top1, top5 = (
+        estimate_difference(wrong_of(net, split, "centre", k), wrong_of(net, split, "ten_crop", k)) for k in (1, 5)
     )
-    return measured(results, [net], f"{split}, centre minus ten crops", *gains)
+    return measured(results, [net], f"{split}, centre minus ten crops", top1, top5)
 
 
 def measure_removal(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
@@ -95,21 +101,22 @@ def measure_every_removal(claim: paper.Claim, results: Results, dataset: str) ->
 
 def combine_tests(found: dict[str, Contrast]) -> tuple[str, float, str]:
     """The net of the smallest difference, the p of the claim that all of them are positive, and which p that is."""
-    estimates = {key: each.estimate for key, each in found.items()}
-    smallest = min(estimates, key=lambda key: estimates[key].value)
-    if estimates[smallest].value > 0:
-        key = max(estimates, key=lambda key: estimates[key].p)
-        return smallest, estimates[key].p, f"p is the largest of all, {key}'s"
-    negative = [key for key, each in estimates.items() if each.value <= 0]
-    key = min(negative, key=lambda key: estimates[key].p)
-    p = min(1.0, len(estimates) * estimates[key].p)
-    return smallest, p, f"p is {len(estimates)} times the smallest p of a negative difference, {key}'s"
+    values = {key: each.estimate.value for key, each in found.items()}
+    ps = {key: each.estimate.p for key, each in found.items() if each.estimate.p is not None}
+    smallest = min(values, key=lambda key: values[key])
+    if values[smallest] > 0:
+        key = max(ps, key=lambda key: ps[key])
+        return smallest, ps[key], f"p is the largest of all, {key}'s"
+    key = min((key for key in ps if values[key] <= 0), key=lambda key: ps[key])
+    p = min(1.0, len(found) * ps[key])
+    return smallest, p, f"p is {len(found)} times the smallest p of a negative difference, {key}'s"
 
 
 def describe_wide_input(base: ExperimentResults, without: ExperimentResults) -> str:
     """How many more parameters the net without conv5 has, here and in the paper's size, and which net has not."""
     here = without.nets[0].training["parameters"] / base.nets[0].training["parameters"] - 1
-    whole, removed = (describe(NetConfig(removed=names), paper.CLASS_COUNT)["parameters"] for names in ([], ["conv5"]))
+    nets = NetConfig(), NetConfig(removed=["conv5"])
+    whole, removed = (describe(net, paper.CLASS_COUNT)["parameters"] for net in nets)
     return (
         f"without conv5 fc6 sees all maps of conv4, so that the net has {100 * here:.0f} % more parameters "
         f"({100 * (removed / whole - 1):.0f} % in the paper's size); with as few maps in conv4 as in conv5 it would be "
@@ -120,23 +127,20 @@ def describe_wide_input(base: ExperimentResults, without: ExperimentResults) -> 
 def measure_ensemble(results: Results, dataset: str) -> Measurement:
     """§6, table 2: the mean error of one net minus the error of the five nets' average, on val; no claim's number."""
     one, five = take_experiments(results, dataset, "cnn", "5-cnns")
-    differences = (
-        estimate_contrast(*([net.wrong("val", "ten_crop", k) for net in each.nets] for each in (one, five)))
-        for k in (1, 5)
+    top1, top5 = (
+        estimate_contrast(wrong_of(one, "val", "ten_crop", k), wrong_of(five, "val", "ten_crop", k)) for k in (1, 5)
     )
     words = conditions([one], "val, ten crops, mean of cnn minus 5-cnns")
-    return Measurement(*differences, conditions=words, scope=scope_of(results, [one, five]))
+    return Measurement(top1=top1, top5=top5, conditions=words, scope=scope_of(results, [one, five]))
 
 
 def measure_val_against_test(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
     """C26: validation minus test error, ten crops; whether it is small is no question to a test of zero, so no p."""
     (net,) = take_experiments(results, dataset, "cnn")
     check_labels(net, "test")
-    gaps = (
-        estimate_gap(*([each.wrong(split, "ten_crop", k) for each in net.nets] for split in ("val", "test")))
-        for k in (1, 5)
-    )
-    return measured(results, [net], "val minus test, ten crops", *(replace(gap, p=None) for gap in gaps))
+    gaps = (estimate_gap(wrong_of(net, "val", "ten_crop", k), wrong_of(net, "test", "ten_crop", k)) for k in (1, 5))
+    top1, top5 = (replace(gap, p=None) for gap in gaps)
+    return measured(results, [net], "val minus test, ten crops", top1, top5)
 
 
 def check_labels(experiment: ExperimentResults, split: str) -> None:

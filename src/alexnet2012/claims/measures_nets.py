@@ -1,11 +1,12 @@
 """Claims about the nets themselves: what they have learnt (§6.1, figures 3 and 4), and the sizes of the paper's."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from alexnet2012 import paper
-from alexnet2012.claims.measurement import Measurement, Unmeasurable, measured, take_experiments
+from alexnet2012.claims.measurement import Arithmetic, Measurement, Unmeasurable, measured, take_experiments
 from alexnet2012.config.nets import CONV_NAMES, NetConfig
 from alexnet2012.evaluation.statistics import estimate_difference
 from alexnet2012.model.geometry import count_neurons, describe
@@ -46,10 +47,10 @@ def measure_neighbours(claim: paper.Claim, results: Results, dataset: str) -> Me
     return measured(results, [net], what, gain, seeds=list(found), beside=beside)
 
 
-def analyses(experiment: ExperimentResults) -> dict[int, dict]:
+def analyses(experiment: ExperimentResults) -> dict[int, dict[str, Any]]:
     """The analyses of an experiment's nets by seed; raises Unmeasurable where none was made."""
-    found = {net.seed: net.analysis() for net in experiment.nets}
-    found = {seed: each for seed, each in found.items() if each is not None}
+    made = {seed: net.analysis() for seed, net in zip(experiment.seeds, experiment.nets, strict=True)}
+    found = {seed: each for seed, each in made.items() if each is not None}
     if not found:
         raise Unmeasurable(f"no analysis of {experiment.key}; run snakemake")
     return found
@@ -58,7 +59,7 @@ def analyses(experiment: ExperimentResults) -> dict[int, dict]:
 ARITHMETIC = "arithmetic, the paper's net"
 
 
-def count_sizes(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
+def count_sizes(claim: paper.Claim, results: Results, dataset: str) -> Arithmetic:
     """C24: parameters and neurons, which are the paper's two figures if they are so when cut off after two digits."""
     counts = (
         describe(NetConfig(), paper.CLASS_COUNT)["parameters"],
@@ -68,14 +69,14 @@ def count_sizes(claim: paper.Claim, results: Results, dataset: str) -> Measureme
         cut_off(count) == stated for count, stated in zip(counts, (paper.PARAMETERS, paper.NEURONS), strict=True)
     )
     rounded = " and ".join(f"{round(count, 1 - math.floor(math.log10(count))):,}" for count in counts)
-    return Measurement(
+    return Arithmetic(
         text=f"{counts[0]:,} parameters and {counts[1]:,} neurons",
         conditions=f"{ARITHMETIC}; the paper's are cut off after two digits, rounded they would be {rounded}",
         sign="supported" if kept else "contradicted",
     )
 
 
-def count_conv_shares(claim: paper.Claim, results: Results, dataset: str) -> Measurement:
+def count_conv_shares(claim: paper.Claim, results: Results, dataset: str) -> Arithmetic:
     """C25: each convolutional layer's share of the parameters."""
     table = describe(NetConfig(), paper.CLASS_COUNT)
     shares = {
@@ -85,10 +86,10 @@ def count_conv_shares(claim: paper.Claim, results: Results, dataset: str) -> Mea
     }
     listed = ", ".join(f"{name} {share:.2%}" for name, share in shares.items()).replace("%", " %")
     kept = max(shares.values()) <= paper.CONV_SHARE
-    return Measurement(text=listed, conditions=ARITHMETIC, sign="supported" if kept else "contradicted")
+    return Arithmetic(text=listed, conditions=ARITHMETIC, sign="supported" if kept else "contradicted")
 
 
 def cut_off(count: int, digits: int = 2) -> int:
     """60,965,224 as 60,000,000."""
-    unit = 10 ** (math.floor(math.log10(count)) - digits + 1)
+    unit: int = 10 ** (math.floor(math.log10(count)) - digits + 1)
     return count // unit * unit

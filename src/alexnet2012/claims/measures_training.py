@@ -130,7 +130,7 @@ def time_constants(net: TrainedNet) -> float | None:
     if not settings or history is None:
         return None
     steps = record["steps"] / record["epochs"] * epochs_at_first_rate(history)
-    return record["learning_rate"] * settings["weight_decay"] * steps / (1 - settings["momentum"])
+    return float(record["learning_rate"] * settings["weight_decay"] * steps / (1 - settings["momentum"]))
 
 
 def history_of(net: TrainedNet) -> pd.DataFrame:
@@ -147,11 +147,11 @@ def measure_two_gpus(claim: paper.Claim, results: Results, dataset: str) -> Meas
     Three seeds or more: Student's t of the logarithms; fewer: the ratios alone. Raises Unmeasurable off GPUs: what two
     CPU processes take says nothing of them.
     """
-    found = {key: results.find(dataset, key) for key in claim.variants}
-    missing = [key for key, experiment in found.items() if experiment is None]
+    experiments = {each.key: each for each in results.on(dataset)}
+    missing = [key for key in claim.variants if key not in experiments]
     if missing:
         raise Unmeasurable(f"needs GPUs, and on them an experiment of {', '.join(missing)}")
-    one, two = found.values()
+    one, two = (experiments[key] for key in claim.variants)
     seeds = shared_seeds(one, two)
     ones, twos = nets_of(one, seeds), nets_of(two, seeds)
     speeds = f"{list_speeds(twos)} images/s as two processes, {list_speeds(ones)} of {one.key}"
@@ -170,10 +170,7 @@ def measure_two_gpus(claim: paper.Claim, results: Results, dataset: str) -> Meas
 
 def images_per_second(net: TrainedNet) -> float:
     """Of training alone, the median over epochs."""
-    history = net.history()
-    if history is None:
-        raise Unmeasurable(f"{net.run_folder} has no history.parquet; train this net anew")
-    return float(history["images_per_second"].median())
+    return float(history_of(net)["images_per_second"].median())
 
 
 def list_speeds(nets: list[TrainedNet]) -> str:

@@ -14,7 +14,7 @@ from typing import Literal
 from statsmodels.stats.multitest import multipletests
 
 from alexnet2012 import paper
-from alexnet2012.claims.measurement import Measurement, NotMeasured, Outcome, Sign
+from alexnet2012.claims.measurement import Arithmetic, Measurement, NotMeasured, Outcome, Sign
 from alexnet2012.evaluation.statistics import Estimate, detectable_difference, equivalence_p
 
 SIGNIFICANT = 0.05
@@ -23,6 +23,7 @@ NO_EFFECT: Literal["no effect"] = "no effect"
 
 Colour = Literal["supported", "contradicted", "no effect", "inconclusive", "indicative", "not measured"]
 Family = Literal["seeds", "images"]
+Test = tuple[paper.Claim, Measurement, float]  # with its p
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Adjusted:
     """A claim's p, adjusted over the `size` tests of its family.
 
     `detectable`: the true difference that the test would have found four times in five, a fraction or a logarithm; None
-    where that is not known. `margin`: effects smaller than that count as none, a fraction; `p_equivalence` is for the
-    hypothesis that the effect is not smaller, adjusted over those tests of the family. Both None without such a test.
+    where that is not known. `p_equivalence`: for the hypothesis that the effect is large enough to count, adjusted over
+    those tests of the family; None without such a test.
     """
 
     family: Family
@@ -39,46 +40,46 @@ class Adjusted:
     p: float
     p_holm: float
     detectable: float | None = None
-    margin: float | None = None
     p_equivalence: float | None = None
 
 
 def run_tests(claims: Sequence[paper.Claim], outcomes: Sequence[Outcome]) -> list[Adjusted | None]:
     """Every claim's test, None for those without one."""
+    families: dict[Family, dict[int, Test]] = {"seeds": {}, "images": {}}
+    for index, (claim, outcome) in enumerate(zip(claims, outcomes, strict=True)):
+        if isinstance(outcome, Measurement) and outcome.tested_p is not None:
+            families[family_of(outcome)][index] = (claim, outcome, outcome.tested_p)
     found: dict[int, Adjusted] = {}
-    for family in ("seeds", "images"):
-        places = [index for index, each in enumerate(outcomes) if family_of(each) == family]
-        found |= dict(zip(places, run_family(family, [(claims[each], outcomes[each]) for each in places]), strict=True))
+    for family, tests in families.items():
+        found |= dict(zip(tests, run_family(family, list(tests.values())), strict=True))
     return [found.get(index) for index in range(len(outcomes))]
 
 
-def family_of(outcome: Outcome) -> Family | None:
+def family_of(outcome: Measurement) -> Family:
     """A test of few seeds is one over images, or over the kernels of few nets."""
-    if not isinstance(outcome, Measurement) or outcome.tested_p is None:
-        return None
     return "images" if outcome.scope.few else "seeds"
 
 
-def run_family(family: Family, tests: list[tuple[paper.Claim, Measurement]]) -> list[Adjusted]:
+def run_family(family: Family, tests: list[Test]) -> list[Adjusted]:
     """The tests of one family, in the order given."""
-    ps = [outcome.tested_p for _, outcome in tests]
-    margins = [margin_of(claim, outcome) for claim, outcome in tests]
-    equivalence = adjust(
-        [p_of_no_effect(*each) for each in zip((outcome for _, outcome in tests), margins, strict=True)]
-    )
+    ps = [p for _, _, p in tests]
+    equivalence = adjust([p_of_no_effect(claim, outcome) for claim, outcome, _ in tests])
     return [
-        Adjusted(family, len(tests), p, p_holm, find_detectable(outcome, level), margin, p_equivalence)
-        for p, p_holm, level, margin, p_equivalence, (_, outcome) in zip(
-            ps, adjust(ps), levels(ps), margins, equivalence, tests, strict=True
+        Adjusted(family, len(tests), p, p_holm, find_detectable(outcome, level), p_equivalence)
+        for (_, outcome, p), p_holm, level, p_equivalence in zip(
+            tests, adjust_by_holm(ps), levels(ps), equivalence, strict=True
         )
     ]
 
 
 def adjust(ps: list[float | None]) -> list[float | None]:
     """Holm's adjustment over those that are not None."""
-    tested = [p for p in ps if p is not None]
-    adjusted = iter(multipletests(tested, method="holm")[1].tolist() if tested else ())
+    adjusted = iter(adjust_by_holm([p for p in ps if p is not None]))
     return [None if p is None else next(adjusted) for p in ps]
+
+
+def adjust_by_holm(ps: list[float]) -> list[float]:
+    return list(multipletests(ps, method="holm")[1].tolist()) if ps else []
 
 
 def levels(ps: list[float]) -> list[float]:
@@ -87,19 +88,19 @@ def levels(ps: list[float]) -> list[float]:
     return [SIGNIFICANT / (len(ps) - order.index(index)) for index in range(len(ps))]
 
 
-def margin_of(claim: paper.Claim, outcome: Measurement) -> float | None:
-    """Half the top-1 effect that the paper states, or one point: effects below it count as none. None for a ratio, and
-    where there is no estimate over seeds."""
-    if outcome.unit != "points" or outcome.top1 is None or outcome.top1.standard_error is None:
-        return None
+def margin_of(claim: paper.Claim) -> float:
+    """Half the top-1 effect that the paper states, or one point: effects below it count as none."""
     return SMALLEST_EFFECT if claim.stated.top1 is None else claim.stated.top1 / 2
 
 
-def p_of_no_effect(outcome: Measurement, margin: float | None) -> float | None:
-    """The p of the equivalence test; of the smallest of several differences it is multiplied by their number."""
-    if margin is None:
+def p_of_no_effect(claim: paper.Claim, outcome: Measurement) -> float | None:
+    """The p of the equivalence test; of the smallest of several differences it is multiplied by their number.
+
+    None for a ratio, and where there is no estimate over seeds.
+    """
+    if outcome.unit != "points" or outcome.top1 is None or outcome.top1.standard_error is None:
         return None
-    return min(1.0, outcome.chosen_from * equivalence_p(outcome.top1, margin))
+    return min(1.0, outcome.chosen_from * equivalence_p(outcome.top1, margin_of(claim)))
 
 
 def find_detectable(outcome: Measurement, level: float) -> float | None:
@@ -126,17 +127,19 @@ def judge(claim: paper.Claim, outcome: Outcome, tested: Adjusted | None) -> Verd
     """The verdict on one claim, by its test where it has one."""
     if isinstance(outcome, NotMeasured):
         return Verdict(": ".join(part for part in ("not measured", outcome.short) if part), "not measured")
-    if outcome.scope is None:
+    if isinstance(outcome, Arithmetic):
         return Verdict(outcome.sign, outcome.sign)
-    if outcome.unit == "%":
-        return judge_number(claim, outcome)
-    if claim.bound == "at most":
-        return judge_bound(claim, outcome)
+    stated, found = claim.stated.top1, outcome.top1
+    if stated is not None and found is not None:
+        if outcome.unit == "%":
+            return judge_number(stated, outcome.one_net or found, outcome)
+        if claim.bound == "at most":
+            return judge_bound(stated, found, outcome)
     if tested is None:
         return scoped(outcome, outcome.sign, words_of(claim, outcome, outcome.sign))
     sign = sign_of(outcome, tested)
-    note = "; ".join(explain(outcome, tested, sign))
-    return scoped(outcome, sign, words_of(claim, outcome, sign, tested), note)
+    note = "; ".join(explain(claim, outcome, tested, sign))
+    return scoped(outcome, sign, words_of(claim, outcome, sign), note)
 
 
 def sign_of(outcome: Measurement, tested: Adjusted) -> Sign:
@@ -149,15 +152,15 @@ def sign_of(outcome: Measurement, tested: Adjusted) -> Sign:
     return "inconclusive"
 
 
-def words_of(claim: paper.Claim, outcome: Measurement, sign: Sign, tested: Adjusted | None = None) -> str:
+def words_of(claim: paper.Claim, outcome: Measurement, sign: Sign) -> str:
     """The sign in words, with the size where it compares: "sign supported, size agrees", "no effect above 1 point"."""
     if sign == NO_EFFECT:
-        return f"no effect above {points(tested.margin)}"
+        return f"no effect above {points(margin_of(claim))}"
     words = sign if sign == "inconclusive" else f"sign {sign}"
     return f"{words}{size_words(claim, outcome)}"
 
 
-def explain(outcome: Measurement, tested: Adjusted, sign: Sign) -> Iterator[str]:
+def explain(claim: paper.Claim, outcome: Measurement, tested: Adjusted, sign: Sign) -> Iterator[str]:
     """What an open test would have found, and how a verdict and its interval go together where they seem not to."""
     found = outcome.top1
     if found is None:
@@ -171,7 +174,7 @@ def explain(outcome: Measurement, tested: Adjusted, sign: Sign) -> Iterator[str]
     elif sign == NO_EFFECT:
         if leaves_out_0:
             yield "the interval leaves out 0: there may be a smaller effect"
-        if max(abs(found.low), abs(found.high)) > tested.margin:
+        if max(abs(found.low), abs(found.high)) > margin_of(claim):
             yield "the interval, of 95 % on two sides, reaches further than the test, of 95 % on one"
     elif not leaves_out_0:
         yield "the interval holds 0, the test speaks against it: they are made by different methods"
@@ -187,25 +190,21 @@ def points(fraction: float) -> str:
     return f"{value} point{'s' if value != '1' else ''}"
 
 
-def judge_number(claim: paper.Claim, outcome: Measurement) -> Verdict:
+def judge_number(stated: float, found: Estimate, outcome: Measurement) -> Verdict:
     """C01, C02, C13 to C17: is the paper's error in the prediction interval of one more net?
 
     Of fewer than three seeds, and of averages: is it in their interval over images?
     """
     if not outcome.scope.sized:
         return Verdict("not compared: its recipe is not the paper's", "not measured")
-    size = compare_size(claim.stated.top1, outcome.one_net or outcome.top1)
-    return scoped(outcome, "supported" if size == "agrees" else "contradicted", size_of_number(claim, size))
+    size = compare_size(stated, found)
+    if size == "agrees":
+        return scoped(outcome, "supported", f"agrees with {100 * stated:.1f} %")
+    return scoped(outcome, "contradicted", f"{size} than {100 * stated:.1f} %")
 
 
-def size_of_number(claim: paper.Claim, size: str) -> str:
-    stated = f"{100 * claim.stated.top1:.1f} %"
-    return f"agrees with {stated}" if size == "agrees" else f"{size} than {stated}"
-
-
-def judge_bound(claim: paper.Claim, outcome: Measurement) -> Verdict:
+def judge_bound(limit: float, found: Estimate, outcome: Measurement) -> Verdict:
     """C26: does the whole interval lie within -s..s, outside, or neither?"""
-    found, limit = outcome.top1, claim.stated.top1
     if -limit <= found.low and found.high <= limit:
         return scoped(outcome, "supported", "supported")
     if found.low > limit or found.high < -limit:

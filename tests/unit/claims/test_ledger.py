@@ -5,7 +5,7 @@ import pytest
 
 from alexnet2012 import paper
 from alexnet2012.claims.ledger import list_numbers, make_ledgers, settle_claim, to_data
-from alexnet2012.claims.measurement import Measurement
+from alexnet2012.claims.measurement import Measurement, Scope
 from alexnet2012.evaluation.statistics import Estimate
 from alexnet2012.files import SCHEMA
 
@@ -105,6 +105,7 @@ def test_the_data_are_the_page(results):
 )
 def test_numbers_are_in_the_claims_unit(key, unit, found, numbers):
     claim = next(claim for claim in paper.CLAIMS if claim.id == key)
-    made = list_numbers(claim, Measurement(Estimate(*found, "t"), unit=unit), None)
+    scope = Scope("photos", "scaled net", "4 epochs", "3 seeds", few=False, sized=False, nets=3)
+    made = list_numbers(claim, Measurement(top1=Estimate(*found, "t"), unit=unit, scope=scope), None)
     assert (made.estimate, made.low, made.high, made.paper) == pytest.approx(numbers)
-    assert made.unit == unit
+    assert (made.unit, made.n) == (unit, 3)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from alexnet2012 import paper
-from alexnet2012.claims.measurement import Measurement, NotMeasured, Scope
+from alexnet2012.claims.measurement import Arithmetic, Measurement, NotMeasured, Scope
 from alexnet2012.claims.verdicts import Adjusted, Verdict, judge
 from alexnet2012.evaluation.statistics import Estimate
 
@@ -16,7 +16,7 @@ ON, ON_FEW, ON_ILSVRC = (f"on {each.words}" for each in (SCOPE, FEW, SIZED))
 
 
 def found(value: float, low: float, high: float, scope: Scope = SCOPE, unit: str = "points") -> Measurement:
-    return Measurement(Estimate(value, low, high, "t over 3 seeds", 0.01), unit=unit, scope=scope)
+    return Measurement(top1=Estimate(value, low, high, "t over 3 seeds", 0.01), unit=unit, scope=scope)
 
 
 def adjusted(p_holm: float, **others) -> Adjusted:
@@ -59,13 +59,13 @@ def test_the_sign_follows_the_adjusted_p(value, p_holm, scope, verdict):
 )
 def test_an_effect_that_is_too_small_to_count_is_no_effect(p_holm, p_equivalence, colour):
     measured = found(0.002, -0.003, 0.006)
-    verdict = judge(CLAIMS["C05"], measured, adjusted(p_holm, margin=0.007, p_equivalence=p_equivalence))
+    verdict = judge(CLAIMS["C05"], measured, adjusted(p_holm, p_equivalence=p_equivalence))
     assert verdict.colour == colour
     assert verdict.text.startswith("no effect above 0.7 points on cifar10") == (colour == "no effect")
 
 
 def test_one_point_is_singular():
-    verdict = judge(CLAIMS["C09"], found(0.0, -0.003, 0.003), adjusted(1.0, margin=0.01, p_equivalence=0.01))
+    verdict = judge(CLAIMS["C09"], found(0.0, -0.003, 0.003), adjusted(1.0, p_equivalence=0.01))
     assert verdict.text == f"no effect above 1 point {ON}"
 
 
@@ -81,10 +81,10 @@ def test_an_open_row_says_what_it_would_have_found(unit, value, words):
         ((0.002, -0.003, 0.007), adjusted(0.5), 0),
         ((0.020, 0.003, 0.037), adjusted(0.08), 1),  # leaves out 0, but p is adjusted
         ((-0.02, -0.037, -0.003), adjusted(0.08), 1),
-        ((0.002, -0.003, 0.006), adjusted(0.5, margin=0.007, p_equivalence=0.01), 0),
-        ((0.002, 0.0005, 0.0035), adjusted(0.5, margin=0.007, p_equivalence=0.01), 1),  # leaves out 0
-        ((0.002, -0.003, 0.0071), adjusted(0.5, margin=0.007, p_equivalence=0.04), 1),  # reaches beyond
-        ((-0.002, -0.0071, 0.003), adjusted(0.5, margin=0.007, p_equivalence=0.04), 1),
+        ((0.002, -0.003, 0.006), adjusted(0.5, p_equivalence=0.01), 0),
+        ((0.002, 0.0005, 0.0035), adjusted(0.5, p_equivalence=0.01), 1),  # leaves out 0
+        ((0.002, -0.003, 0.0071), adjusted(0.5, p_equivalence=0.04), 1),  # reaches beyond
+        ((-0.002, -0.0071, 0.003), adjusted(0.5, p_equivalence=0.04), 1),
         ((0.020, 0.003, 0.037), adjusted(0.01), 0),
         ((0.020, -0.001, 0.041), adjusted(0.01), 1),  # another method than the test's
     ],
@@ -135,14 +135,14 @@ def test_a_ratio_is_compared_on_its_own_scale(low, high, words):
     ],
 )
 def test_a_number_is_judged_by_its_size(low, high, scope, verdict):
-    measured = Measurement(Estimate((low + high) / 2, low, high, ""), unit="%", scope=scope)
+    measured = Measurement(top1=Estimate((low + high) / 2, low, high, ""), unit="%", scope=scope)
     assert judge(CLAIMS["C01"], measured, None) == verdict
 
 
 def test_a_number_of_one_net_is_compared_with_where_one_more_would_be():
     """The mean is known to 0.1 point and leaves out 37.5 %, one net varies by a whole one."""
     mean, one_net = (Estimate(0.38, 0.38 - half, 0.38 + half, "") for half in (0.001, 0.01))
-    measured = Measurement(mean, unit="%", scope=SIZED, one_net=one_net)
+    measured = Measurement(top1=mean, unit="%", scope=SIZED, one_net=one_net)
     assert judge(CLAIMS["C01"], measured, None).colour == "supported"
     assert judge(CLAIMS["C01"], replace(measured, one_net=None), None).colour == "contradicted"
 
@@ -159,7 +159,7 @@ def test_a_number_of_one_net_is_compared_with_where_one_more_would_be():
 )
 def test_c26_asks_whether_the_difference_is_small(low, high, colour):
     """No more than 0.1 point."""
-    measured = Measurement(Estimate((low + high) / 2, low, high, ""), scope=SIZED)
+    measured = Measurement(top1=Estimate((low + high) / 2, low, high, ""), scope=SIZED)
     assert judge(CLAIMS["C26"], measured, None) == Verdict(f"{colour} {ON_ILSVRC}", colour)
 
 
@@ -188,6 +188,5 @@ def test_what_was_not_measured_says_so():
 
 
 def test_arithmetic_holds_everywhere():
-    assert judge(CLAIMS["C25"], Measurement(text="", sign="contradicted"), None) == Verdict(
-        "contradicted", "contradicted"
-    )
+    outcome = Arithmetic("", "", "contradicted")
+    assert judge(CLAIMS["C25"], outcome, None) == Verdict("contradicted", "contradicted")
