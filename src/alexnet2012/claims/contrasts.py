@@ -15,8 +15,8 @@ from alexnet2012.evaluation.statistics import (
     estimate_contrast_of_values,
     estimate_gap_contrast,
 )
-from alexnet2012.reporting.nets import Answers, TrainedNet
 from alexnet2012.reporting.results import ExperimentResults, Results
+from alexnet2012.reporting.trained_nets import Answers, TrainedNet
 
 Setup = tuple[object, ...]
 

@@ -11,8 +11,8 @@ from alexnet2012 import paper
 from alexnet2012.evaluation.linear_model import Spread
 from alexnet2012.evaluation.statistics import MANY_SEEDS, Estimate
 from alexnet2012.reporting.format import interval, list_ranges, oppose, oppose_counts
-from alexnet2012.reporting.nets import TrainedNet
 from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, members
+from alexnet2012.reporting.trained_nets import TrainedNet
 
 Sign = Literal["supported", "contradicted", "no effect", "inconclusive"]
 

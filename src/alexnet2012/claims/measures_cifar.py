@@ -23,8 +23,8 @@ from alexnet2012.claims.measurement import (
 )
 from alexnet2012.evaluation.statistics import MANY_SEEDS
 from alexnet2012.reporting.format import estimate, in_brackets, interval, list_ratios, list_seeds
-from alexnet2012.reporting.nets import TrainedNet, count_learned
 from alexnet2012.reporting.results import ExperimentResults, Results
+from alexnet2012.reporting.trained_nets import TrainedNet, count_learned
 
 CIFAR10 = "cifar10"
 UPDATE_RULE = {"training.batch_size", "training.momentum"}  # what the variants take from the configuration's base

@@ -20,8 +20,8 @@ from alexnet2012.claims.measurement import (
 )
 from alexnet2012.evaluation.statistics import MANY_SEEDS, estimate_over_seeds
 from alexnet2012.reporting.format import interval, list_ratios
-from alexnet2012.reporting.nets import Answers, TrainedNet
 from alexnet2012.reporting.results import ExperimentResults, Results
+from alexnet2012.reporting.trained_nets import Answers, TrainedNet
 
 STRONG_DECAY = "strong-decay"
 # Net 145 on ILSVRC-2010: 23 epochs of 10,009 steps at the first learning rate, 0.01 * 0.0005 * 23 * 10,009 / (1 - 0.9).

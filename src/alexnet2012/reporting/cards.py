@@ -15,9 +15,9 @@ from alexnet2012.evaluation.statistics import estimate_error
 from alexnet2012.evaluation.trained import write_inputs
 from alexnet2012.files import read_json, write_json, write_text
 from alexnet2012.reporting.format import CROP_WORDS, Table, error_cell, percent, write_block
-from alexnet2012.reporting.nets import TrainedNet
 from alexnet2012.reporting.origin import list_origin
 from alexnet2012.reporting.results import ExperimentResults, load_results
+from alexnet2012.reporting.trained_nets import TrainedNet
 
 CARD = "model_card.md"
 

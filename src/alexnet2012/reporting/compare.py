@@ -18,9 +18,9 @@ from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.evaluation.statistics import MANY_SEEDS, THESE_NETS, Estimate
 from alexnet2012.files import read_json
 from alexnet2012.reporting.format import in_brackets, missing_note
-from alexnet2012.reporting.nets import TrainedNet
 from alexnet2012.reporting.origin import list_origin
 from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, load_results, members
+from alexnet2012.reporting.trained_nets import TrainedNet
 
 IDENTICAL, SAME, DIFFERENT = "bit-identical", "statistically the same", "different"
 OTHER_DATA = "not comparable: other data"

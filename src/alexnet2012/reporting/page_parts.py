@@ -11,8 +11,8 @@ from PIL import Image
 
 from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json
-from alexnet2012.reporting.nets import TrainedNet
 from alexnet2012.reporting.results import Results
+from alexnet2012.reporting.trained_nets import TrainedNet
 from alexnet2012.tracking.browser import page_address
 from alexnet2012.tracking.store import TrackingIds
 

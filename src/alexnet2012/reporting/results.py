@@ -11,7 +11,7 @@ from alexnet2012 import paper
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.files import read_json
-from alexnet2012.reporting.nets import TrainedNet, check_record, count_learned, read_net
+from alexnet2012.reporting.trained_nets import TrainedNet, check_record, count_learned, read_net
 
 REFERENCES = "reference"  # the folder of results/ that holds what was committed
 # The datasets of the paper, by the kind of a configuration's dataset.

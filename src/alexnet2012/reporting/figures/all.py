@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from alexnet2012.files import read_json, write_json
-from alexnet2012.reporting.figures.crops import draw_crops
 from alexnet2012.reporting.figures.curves import draw_curves
+from alexnet2012.reporting.figures.error_by_crops import draw_crops
 from alexnet2012.reporting.figures.figure1 import draw_figure1
 from alexnet2012.reporting.figures.figure3 import draw_figure3
 from alexnet2012.reporting.figures.figure4 import draw_figure4

@@ -7,8 +7,8 @@ from matplotlib.lines import Line2D
 from alexnet2012.claims.measurement import length
 from alexnet2012.reporting.figures.style import BLUE, GREY, ORANGE, PERCENT_TICKS, THIN, Drawing, new_figure
 from alexnet2012.reporting.format import count_seeds
-from alexnet2012.reporting.nets import count_learned
 from alexnet2012.reporting.results import ExperimentResults, Results
+from alexnet2012.reporting.trained_nets import count_learned
 
 COLUMNS = 4
 COLOURS = {"train_top1_error": BLUE, "val_top1_error": ORANGE}

@@ -10,8 +10,8 @@ from alexnet2012.claims.measurement import Measurement, describe_values, length
 from alexnet2012.claims.measures_cifar import goal
 from alexnet2012.reporting.figures.style import BLUE, DARK, ORANGE, PERCENT_TICKS, Drawing, name_seeds, new_figure
 from alexnet2012.reporting.format import count_seeds, in_brackets
-from alexnet2012.reporting.nets import TrainedNet
 from alexnet2012.reporting.results import ExperimentResults, Results
+from alexnet2012.reporting.trained_nets import TrainedNet
 
 RELU, TANH = "four-layer-relu", "four-layer-tanh"
 CLAIM = next(claim for claim in paper.CLAIMS if claim.id == "C11")

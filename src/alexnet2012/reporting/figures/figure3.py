@@ -9,8 +9,8 @@ from matplotlib.figure import FigureBase
 from safetensors import safe_open
 
 from alexnet2012.reporting.figures.style import BLUE, ORANGE, Drawing, describe_scope, new_figure, show_image, subtitle
-from alexnet2012.reporting.nets import TrainedNet
 from alexnet2012.reporting.results import ExperimentResults, Results
+from alexnet2012.reporting.trained_nets import TrainedNet
 
 COLUMNS = 16  # of kernels, as in the paper
 GAP_PX = 1

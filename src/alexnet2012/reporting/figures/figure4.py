@@ -19,8 +19,8 @@ from alexnet2012.reporting.figures.style import (
     new_figure,
     show_image,
 )
-from alexnet2012.reporting.nets import TrainedNet
 from alexnet2012.reporting.results import ExperimentResults, Results
+from alexnet2012.reporting.trained_nets import TrainedNet
 
 TEST_COLUMNS = 4
 LONGEST_NAME = 16  # letters of a class that fit

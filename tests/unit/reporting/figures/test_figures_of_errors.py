@@ -5,7 +5,7 @@ import pytest
 from fake_results import change
 from figure_inputs import add_pair, run_folder, write_crops, write_history
 
-from alexnet2012.reporting.figures import crops, curves, figure1
+from alexnet2012.reporting.figures import curves, error_by_crops, figure1
 
 
 def lines(axes) -> list:
@@ -87,7 +87,7 @@ def test_crops_show_each_seed_and_the_mean(fake):
     fake.add("cnn", {0: {}, 1: {}}, ("table1",))
     write_crops(fake, 0, [0.5 - 0.01 * k for k in range(10)])
     write_crops(fake, 1, [0.6 - 0.01 * k for k in range(10)])
-    drawing = crops.draw_crops(fake.load(), "photos")
+    drawing = error_by_crops.draw_crops(fake.load(), "photos")
     (axes,) = drawing.figure.axes
     assert [list(line.get_ydata()[[0, 9]].round(6)) for line in axes.lines] == [[50, 41], [60, 51], [55, 46]]
     assert list(axes.lines[0].get_xdata()) == list(range(1, 11))
@@ -98,12 +98,12 @@ def test_crops_show_each_seed_and_the_mean(fake):
 def test_crops_are_left_out_where_one_prediction_lacks_them(fake):
     fake.add("cnn", {0: {}, 1: {}}, ("table1",))
     write_crops(fake, 0, [0.5] * 10)
-    assert crops.draw_crops(fake.load(), "photos") is None
+    assert error_by_crops.draw_crops(fake.load(), "photos") is None
 
 
 def test_crops_are_vals_where_test_is_withheld(fake):
     fake.splits = ("val",)
     fake.add("cnn", {0: {}}, ("table2",))
-    assert crops.draw_crops(fake.load(), "photos") is None
+    assert error_by_crops.draw_crops(fake.load(), "photos") is None
     change(fake.folder / "predictions/photos/cnn-00000000/seed0/val.json", errors_by_crops=[0.5] * 10)
-    assert crops.draw_crops(fake.load(), "photos").figure.axes[0].get_ylabel() == "top-1 error on val (%)"
+    assert error_by_crops.draw_crops(fake.load(), "photos").figure.axes[0].get_ylabel() == "top-1 error on val (%)"
