@@ -31,8 +31,7 @@ def draw_figure4(results: Results, dataset: str) -> Drawing | None:
     """Figure 4 of the first analysed seed of cnn; None where none was analysed, or the data with the classes' names are
     gone."""
     experiment = results.find(dataset, "cnn")
-    found = None if experiment is None else find_analysed(experiment)
-    if experiment is None or found is None:
+    if experiment is None or (found := find_analysed(experiment)) is None:
         return None
     net, examples, neighbours = found
     manifest = net.data_folder / dataset / "manifest.json"
