@@ -26,9 +26,10 @@ def test_right_after_a_run_nothing_is_to_be_done(finished):
     assert finished.plan() == {}
 
 
-def test_comments_docstrings_and_layout_rerun_nothing(twin):
+def test_what_decides_no_result_reruns_nothing(twin):
+    """All at once: Snakemake names the job and the reason where one of these does."""
     for path in ("model/alexnet.py", "training/loop.py", "reporting/tables.py", "data/prepare.py"):
-        twin.append(f"src/alexnet2012/{path}", "\n\n\n# a comment\n")
+        twin.append(f"src/alexnet2012/{path}", "\n\n\n# a comment\nOTHER = 1  # that no stage uses\n")
     for path, line in (
         ("model/alexnet.py", "class AlexNet(nn.Module):"),
         ("training/loop.py", "class Training:"),
@@ -37,8 +38,18 @@ def test_comments_docstrings_and_layout_rerun_nothing(twin):
         text = (twin.root / "src/alexnet2012" / path).read_text(encoding="utf-8")
         words = text.partition(line)[2].partition('"""')[2].partition('"""')[0]
         twin.edit(f"src/alexnet2012/{path}", words, "Other words.")
+    # Tracking, progress and messages.
+    tracking = [path.relative_to(twin.root) for path in (twin.root / "src/alexnet2012/tracking").glob("*.py")]
+    assert tracking
+    for path in [*tracking, "src/alexnet2012/training/progress.py", "src/alexnet2012/errors.py"]:
+        twin.append(str(path), "\nOTHER = 1\n")
+    # `runtime:` is in no hash and no param: a finished run keeps the config.yaml that it was run with.
+    twin.configure(changed(runtime={"checkpoint_every_s": 60.0}))
+    twin.edit("config/tiny.yaml", "name: tiny\n", "# a comment\n\nname:   tiny  # so\n")
+    delta = "  half-dropout:\n    section: '4.2'\n    net:\n      dropout: 0.25\n"
+    twin.edit("config/variants.yaml", "variants:\n", f"# a comment\nvariants:\n{delta}")
 
-    assert twin.plan() == {}
+    assert twin.plan("--resources", "gpu=0") == {}  # the run had two
 
 
 def test_code_of_a_table_renders_the_tables_alone(twin):
@@ -53,9 +64,8 @@ def test_a_number_of_the_paper_renders_tables_and_figures_alone(twin):
     assert twin.plan() == TO_THE_END
 
 
-@pytest.mark.parametrize("part", ["report.css", "report.html.jinja"])
-def test_the_reports_template_renders_the_report_alone(twin, part):
-    twin.append(f"src/alexnet2012/reporting/{part}", "\n")
+def test_the_reports_template_renders_the_report_alone(twin):
+    twin.append("src/alexnet2012/reporting/report.html.jinja", "\n")
 
     assert twin.plan() == {"render_report": 1}
 
@@ -67,13 +77,6 @@ def test_code_of_the_net_or_the_loop_trains_all_anew_on_the_same_data(twin, modu
     twin.edit(f"src/alexnet2012/{module}", line, f"{line}\n    other = 1\n")
 
     assert twin.plan() == FROM_TRAINING
-
-
-def test_what_no_stage_uses_reruns_nothing(twin):
-    for module in ("model/alexnet.py", "training/loop.py", "data/prepare.py", "reporting/tables.py"):
-        twin.append(f"src/alexnet2012/{module}", "\nOTHER = 1\n")
-
-    assert twin.plan() == {}
 
 
 def test_code_of_the_data_prepares_anew(twin):
@@ -98,34 +101,6 @@ def test_code_of_averaging_averages_and_does_not_train(twin):
     twin.edit("src/alexnet2012/evaluation/ensemble.py", "BLOCK_VALUES = 2**17", "BLOCK_VALUES = 2**16")
 
     assert twin.plan() == {"average": AVERAGES, **TO_THE_END, **CARDS}
-
-
-def test_code_that_only_reports_reruns_nothing(twin):
-    """Tracking, progress and messages decide no result."""
-    tracking = [path.relative_to(twin.root) for path in (twin.root / "src/alexnet2012/tracking").glob("*.py")]
-    assert tracking
-    for path in [*tracking, "src/alexnet2012/training/progress.py", "src/alexnet2012/errors.py"]:
-        twin.append(str(path), "\nOTHER = 1\n")
-
-    assert twin.plan() == {}
-
-
-def test_comments_and_layout_of_a_configuration_rerun_nothing(twin):
-    twin.edit("config/tiny.yaml", "name: tiny\n", "# a comment\n\nname:   tiny  # so\n")
-    twin.append("config/variants.yaml", "# a comment\n")
-
-    assert twin.plan() == {}
-
-
-def test_how_a_run_is_carried_out_retrains_nothing(twin):
-    """`runtime:` is in no hash and no param: a finished run keeps the config.yaml that it was run with."""
-    twin.configure(changed(runtime={"checkpoint_every_s": 60.0}))
-
-    assert twin.plan() == {}
-
-
-def test_other_gpus_that_are_granted_rerun_nothing(finished):
-    assert finished.plan("--resources", "gpu=0") == {}
 
 
 @pytest.mark.slow
@@ -180,16 +155,6 @@ def test_a_seed_taken_away_trains_nothing(twin):
     twin.configure(values)
 
     assert twin.plan() == {"list_experiments": 1, **TO_THE_END, **CARDS}
-
-
-def test_another_variant_beside_it_reruns_nothing(twin):
-    text = (twin.root / "config" / "variants.yaml").read_text(encoding="utf-8")
-    delta = "  half-dropout:\n    section: '4.2'\n    net:\n      dropout: 0.25\n"
-    (twin.root / "config" / "variants.yaml").write_text(
-        text.replace("variants:\n", f"variants:\n{delta}", 1), encoding="utf-8"
-    )
-
-    assert twin.plan() == {}
 
 
 def test_a_deleted_table_is_rendered_again(twin):
