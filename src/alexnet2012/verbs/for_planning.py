@@ -114,7 +114,7 @@ def list_work(values: dict[str, Any]) -> Iterator[str]:
     for each in values["baselines"]:
         codes = f"codes of {each['dimensions']:,} numbers by {each['models']} models, {each['passes']} passes"
         codes += f"; {in_bytes(each['codes_bytes'])} of codes at a time"
-        yield f"  learn {each['variant']} on {each['dataset']}, seed {each['seed']}: {codes}{', done' * each['done']}"
+        yield f"  train {each['variant']} on {each['dataset']}, seed {each['seed']}: {codes}{', done' * each['done']}"
     totals = [f"{key.replace('_', ' ')} {count:,}" for key, count in values["totals"].items() if count]
     yield f"  in all: {', '.join(totals)}"
 
