@@ -386,7 +386,6 @@ def test_a_measuring_process_that_is_ended_is_an_error():
         raise BrokenProcessPool
 
 
-@pytest.mark.slow
 def test_nets_are_timed_by_the_real_code(pictures, capfd, monkeypatch):
     monkeypatch.setattr(estimate, "SILENCE_S", 0.1)
     start_s, rates = estimate.measure(plan(TINY), MACHINE)
@@ -398,7 +397,6 @@ def test_nets_are_timed_by_the_real_code(pictures, capfd, monkeypatch):
     assert said.count("\n") > 3  # of which some say that it goes on
 
 
-@pytest.mark.slow
 def test_baselines_alone_are_planned(capsys):
     """They ended in a traceback: the widest of no trainings was asked for."""
     write_pictures(classes=3)

@@ -16,6 +16,8 @@ from workflow_copy import REPOSITORY, TINY, Project
 CLASSES, TRAIN, VAL, TEST = 20, 12, 4, 5
 PART = f"{CLASSES} of 1000 classes"
 
+pytestmark = pytest.mark.slow  # the first test runs the workflow
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:

@@ -1,4 +1,4 @@
-"""The committed references: tables are what records and each image's ranks say, and so is the ledger in the README."""
+"""The committed references: tables are what records and each image's ranks say, and so is the ledger in docs."""
 
 import json
 import shutil
@@ -56,9 +56,9 @@ def test_a_ledger_of_a_newer_schema_is_refused(tmp_path):
         load_verdicts(tmp_path)
 
 
-def test_the_readme_has_the_verdict_and_the_interval_of_every_claim_that_is_measured():
+def test_the_docs_have_the_verdict_and_the_interval_of_every_claim_that_is_measured():
     (ledger,) = json.loads((REFERENCES / "cifar10" / "tables" / "claims.json").read_text(encoding="utf-8"))["datasets"]
-    shown = {cells[0]: cells for cells in read_rows(ROOT / "README.md") if len(cells) == 5 and cells[0][1:].isdigit()}
+    shown = {cells[0]: cells for cells in read_rows(ROOT / "docs" / "cifar10.md") if len(cells) == 5 and cells[0][1:].isdigit()}
     measured = {each["id"]: each for each in ledger["claims"] if each["verdict"] != "not measured"}
     assert shown.keys() == measured.keys()
     for claim, (*_, found, verdict) in shown.items():
@@ -66,8 +66,8 @@ def test_the_readme_has_the_verdict_and_the_interval_of_every_claim_that_is_meas
         assert measured[claim]["interval"].removesuffix(" points").removesuffix("x") in found
 
 
-def test_the_readme_has_the_errors_of_tables_1_and_2():
-    rows = read_rows(ROOT / "README.md")
+def test_the_docs_have_the_errors_of_tables_1_and_2():
+    rows = read_rows(ROOT / "docs" / "cifar10.md")
     shown = [cells for cells in rows if len(cells) == 4 and "%" in cells[1] and "[" in cells[2]]
     assert len(shown) == 7
     measured = [cells for number in (1, 2) for cells in read_rows(REFERENCES / f"cifar10/tables/table{number}.md")]

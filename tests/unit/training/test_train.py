@@ -151,7 +151,6 @@ def test_killed_three_times_it_ends_with_the_same_bits(root, alone, fork, capsys
     assert_finished_as(folder, alone)
 
 
-@pytest.mark.slow
 def test_sigterm_writes_a_checkpoint_and_other_cores_resume_with_the_same_bits(root, alone, fork):
     folder = write_run(root, "terminated", runtime=SPARSE)
     first = fork(lambda: sys.exit(main(verb(folder))))

@@ -17,8 +17,6 @@ from alexnet2012.tracking.store import TrackingIds
 from alexnet2012.training.record import Recorder
 from alexnet2012.training.train import train
 
-pytestmark = pytest.mark.slow  # the first test runs the workflow
-
 CNN_SEEDS = (0, 1)
 ROWS = sorted([*(f"C{k:02d}" for k in range(1, 27)), "C05"])  # C05 has a row for each reading of alpha
 

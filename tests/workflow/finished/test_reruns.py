@@ -85,7 +85,6 @@ def test_code_of_the_data_prepares_anew(twin):
     assert twin.plan() == {"prepare_dataset": 1, **FROM_TRAINING}
 
 
-@pytest.mark.slow
 def test_the_same_images_prepared_again_rerun_nothing(twin):
     """The manifest holds what the data are, not when or from where they came: Snakemake sees that it did not change."""
     twin.edit("src/alexnet2012/data/prepare.py", "LISTED_UNREADABLE = 20", "LISTED_UNREADABLE = 21")
