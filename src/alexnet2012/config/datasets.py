@@ -21,7 +21,7 @@ KINDS_DECODED = ("imagefolder", *EDITIONS, *RELEASES, TINY_IMAGENET)
 KINDS_AS_THEY_ARE = ("cifar10", DOWNSAMPLED, "rotations")  # raw pixels of the stored size
 KINDS_IN_ARCHIVES = (*EDITIONS, *RELEASES, TINY_IMAGENET, DOWNSAMPLED)  # checked whole before the first job
 
-# The kinds that have a setting; others refuse it. Rotations are of the images that another dataset packs.
+# The kinds that accept each of these settings; other kinds refuse it. Rotations take their images from another dataset.
 ONLY_FOR = {
     "of": ("rotations",),
     "layout": EDITIONS,
@@ -33,25 +33,25 @@ ONLY_FOR = {
     **dict.fromkeys(("val_fraction", "test_fraction"), ("cifar10", *KINDS_DECODED)),
     **dict.fromkeys(("jpeg_quality", "max_bad_images"), ("cifar10", *KINDS_DECODED)),
 }
-# The kinds that cannot do without a setting, and an example.
+# By required setting: the kinds that require it, and an example value.
 NEEDED = {
     "of": (("rotations",), "NAME of the dataset whose images are rotated"),
     "folder": (("imagefolder", *EDITIONS, *RELEASES, DOWNSAMPLED), "path/to/images"),
     "class_list": (RELEASES, "path/to/file with one WordNet id on each line"),
 }
 
-# Settings that locate images, or handle unreadable ones: they do not change which images are packed.
+# Settings that locate images or handle unreadable ones; they do not change which images are packed.
 PLACE = {"folder", "layout"}
 TOLERANCE = {"bad_images", "max_bad_images"}
-# Settings that a known digest covers, or that `identity` states beside it.
+# Settings that a known digest covers, or that `identity` adds to it explicitly.
 BESIDE_DIGEST = {"kind", "digest", "size_px", "split_seed", "storage", "jpeg_quality"}
 
 
 class SubsetConfig(Section):
-    """A seeded part of a dataset: `classes` of its classes, at most `per_class` images of each in each split.
+    """A random part of a dataset: `classes` of its classes, at most `per_class` images of each in each split.
 
     `classes_not_in`: another dataset's name; the classes of its subset are left out before `classes` are drawn.
-    `left_out`: how those were drawn, filled in by Config.
+    `left_out`: that dataset's subset, filled in by Config.
     """
 
     classes: int | None = Field(default=None, ge=2)
@@ -71,11 +71,11 @@ class SubsetConfig(Section):
 
     @property
     def takes_some_classes(self) -> bool:
-        """Whether it takes a part of the classes."""
+        """Whether the subset selects classes, and does not only limit the images of each."""
         return self.classes is not None or self.classes_not_in is not None or self.left_out is not None
 
     def count_classes(self, total: int) -> int:
-        """How many of `total` classes it takes, at most all that are not left out."""
+        """Number of classes selected out of `total`; at most those that are not left out."""
         free = total if self.left_out is None else total - self.left_out.count_classes(total)
         return free if self.classes is None else min(self.classes, free)
 
@@ -85,11 +85,11 @@ class DatasetConfig(Section):
 
     `layout`: how an ILSVRC edition is stored in `folder`; auto detects it. `storage`: raw pixels, or each image
     re-encoded as JPEG of `jpeg_quality`. `bad_images: skip` leaves out up to `max_bad_images` unreadable images.
-    `splits`: Tiny ImageNet's as they were published, `official` (its val is test, val is drawn from train), or all
-    labelled images together, drawn class by class by the fractions, `merged`.
+    `splits`, for Tiny ImageNet: `official` uses the published val split as test and draws val from train; `merged`
+    pools all labelled images and draws all splits from each class by the fractions.
     `complete: false` accepts an edition with missing images. `class_list`: a file with a WordNet id on each line.
-    `of`: the dataset whose images kind rotations shows in four orientations, one class each; `source` is that dataset's
-    section, filled in by Config.
+    `of`, for kind rotations: the dataset whose images are rotated by 0, 90, 180 and 270 degrees, so that each of its
+    classes becomes four; `source` is that dataset's section, filled in by Config.
     """
 
     kind: Literal[
@@ -124,7 +124,7 @@ class DatasetConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _size_of_its_kind(cls, values: Any) -> Any:
-        """Tiny ImageNet's images are stored at their own size unless another is written."""
+        """Set Tiny ImageNet's `size_px` to its published size unless a size is given."""
         if isinstance(values, dict) and values.get("kind") == TINY_IMAGENET:
             return {"size_px": TINY_IMAGENET_PX, **values}
         return values
@@ -162,29 +162,29 @@ class DatasetConfig(Section):
 
     @property
     def evaluated_splits(self) -> tuple[str, ...]:
-        """The splits whose labels are public; those of ILSVRC-2012's test set are withheld (§2)."""
+        """The splits whose labels are public; ILSVRC-2012's test labels are not (§2)."""
         if self.source is not None:
             return self.source.evaluated_splits
         return ("val",) if self.kind == "ilsvrc2012" else ("val", "test")
 
     @property
     def known_digest(self) -> str | None:
-        """The content digest that the images must have, if known before they are read."""
+        """The content digest that the packed images must have; None if it is not known in advance."""
         return CIFAR10_DIGEST if self.kind == "cifar10" else self.digest
 
     @property
     def packing(self) -> dict[str, Any]:
-        """The settings, as plain data, that determine a packed image, given the source images."""
+        """The settings, as plain data, that determine how a source image is packed."""
         if self.source is not None:
             return {"kind": self.kind, "of": self.source.packing}
         return self._dump_departures({*PLACE, *TOLERANCE, "digest"})
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Plain data that change whenever other images, or the same ones differently, are to be packed.
+        """The settings, as plain data, that determine which images are packed and how.
 
-        A known digest replaces the kind and place of the source, but not the settings that select or split: if those
-        change, the dataset is packed again, and refused then if its digest is still the old one.
+        A known digest replaces the kind and place of the source, but not the settings that select or split images: if
+        those change, the dataset is packed again, and packing fails unless `digest` is updated.
         """
         if self.source is not None:
             return {"kind": self.kind, "of": self.source.identity}
@@ -198,17 +198,17 @@ class DatasetConfig(Section):
     def _dump_departures(self, without: Set[str]) -> dict[str, Any]:
         values = {key: value for key, value in dump_departures(self).items() if key not in without}
         if "subset" in values:
-            values["subset"].pop("classes_not_in", None)  # a name; `left_out` says which classes
+            values["subset"].pop("classes_not_in", None)  # only a name; `left_out` identifies the classes
         return values
 
 
-SAME_IMAGES = ("kind", "folder", "class_list", "complete")  # settings that two draws of the same classes share
+SAME_IMAGES = ("kind", "folder", "class_list", "complete")  # must be equal for two subsets of the same classes
 
 
 def fill_in_others(datasets: dict[str, DatasetConfig]) -> dict[str, DatasetConfig]:
-    """The sections, with what each takes from another: `subset.left_out` and the `source` of rotations.
+    """The sections with everything filled in that refers to another one: `subset.left_out`, and `source` of rotations.
 
-    Raises ValueError for a name that cannot be meant.
+    Raises ValueError for a reference to an unknown or unsuitable dataset.
     """
     filled = {name: fill_in_left_out(name, datasets) for name in datasets}
     originals = {name: dataset for name, dataset in filled.items() if dataset.of is None}
@@ -216,16 +216,18 @@ def fill_in_others(datasets: dict[str, DatasetConfig]) -> dict[str, DatasetConfi
         if dataset.of is None:
             continue
         if dataset.of not in originals:
-            raise ValueError(f"{name}: of is {dataset.of}, which has no images; {suggest(dataset.of, originals)}")
+            raise ValueError(
+                f"{name}: of is {dataset.of}: expected a dataset that is no rotation; {suggest(dataset.of, originals)}"
+            )
         source = originals[dataset.of]
         filled[name] = dataset.model_copy(update={"source": source, "size_px": source.size_px})
     return filled
 
 
 def fill_in_left_out(name: str, datasets: dict[str, DatasetConfig], asked_by: tuple[str, ...] = ()) -> DatasetConfig:
-    """The section `name`; a `subset.classes_not_in` in it is given the other dataset's draw as `subset.left_out`.
+    """The section `name`, with `subset.left_out` set to the subset of the dataset that `classes_not_in` names, if any.
 
-    Raises ValueError where that is no other dataset of the same images with a subset of classes.
+    Raises ValueError unless that is another dataset with the same source images and a subset of classes.
     """
     dataset = datasets[name]
     subset = dataset.subset
@@ -234,15 +236,17 @@ def fill_in_left_out(name: str, datasets: dict[str, DatasetConfig], asked_by: tu
     other = subset.classes_not_in
     where = f"{name}: subset.classes_not_in is {other}"
     if other in (name, *asked_by):
-        raise ValueError(f"{where}, whose classes depend on those of {name} itself; name another dataset")
+        raise ValueError(f"{where}, whose classes depend on those of {name} (a cycle); name another dataset")
     if other not in datasets:
         raise ValueError(
-            f"{where}, which is no dataset of this configuration; {suggest(other, set(datasets) - {name})}"
+            f"{where}: this configuration has no dataset of that name; {suggest(other, set(datasets) - {name})}"
         )
     for key in SAME_IMAGES:
         own, its = getattr(dataset, key), getattr(datasets[other], key)
         if own != its:
-            raise ValueError(f"{where}, whose {key} is {its}, not {own}; its classes are drawn from other images")
+            raise ValueError(
+                f"{where}, whose {key} is {its}, not {own}; both datasets must be drawn from the same images"
+            )
     drawn = fill_in_left_out(other, datasets, (*asked_by, name)).subset
     if drawn is None or not drawn.takes_some_classes:
         raise ValueError(f"{where}, which has all classes; give it a subset of classes, e.g. subset: {{classes: 40}}")

@@ -11,25 +11,24 @@ from alexnet2012.config.schema import RuntimeConfig
 from alexnet2012.config.validate import Distinct, Name, Section, check_known, located, read_yaml, suggest, validate
 from alexnet2012.errors import ConfigError
 
-PAPER = "paper"  # the recipe of the defaults
+PAPER = "paper"  # the recipe that the defaults implement
 RESERVED_NAMES = ("reference", "benchmarks")  # folders of results/ that no configuration may write to
 
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Distinct]
-Length = Literal["here", "published"]  # of a training: the configuration's, or the one that the author published
-Delta = dict[str, Any]  # settings to be laid over others of that section
+Length = Literal["here", "published"]  # length of a training: as configured, or as published by the author
+Delta = dict[str, Any]  # settings that override those of the same section
 
 
 class Deltas(Section):
-    """Deltas of the net and its training: a recipe, in every variant that names it, or what is otherwise on one dataset
-    (`per_dataset`)."""
+    """Changes to the net and its training: a recipe's, for variants that name it, or a dataset's (`per_dataset`)."""
 
     net: Delta = {}
     training: Delta = {}
 
 
 class StartsFrom(Section):
-    """Trained `layers` to begin with: those of `variant` with the same seed, trained on the experiment's
-    `pretrained_on`. `training` is a delta over that variant's."""
+    """Pre-training: `layers` are initialised from `variant`, trained with the same seed on the experiment's
+    `pretrained_on`; `training` overrides that variant's settings."""
 
     variant: str
     layers: list[str] = Field(min_length=1)
@@ -37,10 +36,10 @@ class StartsFrom(Section):
 
 
 class Variant(Section):
-    """One variant: its section of the paper, the claims that need it, and its deltas from the base or from its recipe.
+    """One variant: its section of the paper, the claims that need it, and its changes to the base or to its recipe.
 
-    A number may be a multiple of the base's: `kernels: x1.5`. `published` is a further delta of the training, used by
-    experiments with `length: published`.
+    A number may be a multiple of the base's: `kernels: x1.5`. `published` changes the training further, in experiments
+    with `length: published`.
     """
 
     section: str
@@ -61,7 +60,7 @@ class Variant(Section):
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is not a net but one of the systems that table 1 compares nets with."""
+        """Whether this is one of the systems that table 1 compares the net with, and not a net."""
         return str(kind_of_net(self.net)) in BASELINES
 
 
@@ -89,10 +88,10 @@ class VariantsFile(Section):
 
 
 class Experiment(Section):
-    """One line of the plan: a variant with its seeds, or an ensemble, on a dataset; and the tables that show it.
+    """A variant with its seeds, or an ensemble, on a dataset, and the tables that show it.
 
-    `pretrained_on`: the dataset of the training that it starts from; `pretraining` is laid over the settings of that
-    training. `epochs`: another length of its logged schedule, in epochs; the changes of the schedule scale with it.
+    `pretrained_on`: the dataset of the pre-training, for variants with `starts_from`; `pretraining` overrides settings
+    of the pre-training. `epochs`: rescales a logged schedule to this many epochs.
     """
 
     dataset: str
@@ -115,17 +114,17 @@ class Experiment(Section):
             raise ValueError("pretraining changes the training that pretrained_on names; write that or remove it")
         own = self.departs("seeds", "length", "pretrained_on", "pretraining", "epochs")
         if self.ensemble is not None and own:
-            raise ValueError(f"ensemble {self.ensemble} takes its members as they are; remove {own[0]}")
+            raise ValueError(f"ensemble {self.ensemble} takes no {own[0]}, which is for variants; remove it")
         return self
 
     @property
     def subject(self) -> str:
-        """The name of its variant, or of its ensemble."""
+        """The name of the variant or the ensemble."""
         return self.variant or self.ensemble or ""
 
 
 class ClaimExperiment(Section):
-    """Variants with their seeds on a dataset, for the ledger of claims alone: `snakemake claims` runs them."""
+    """Variants with their seeds on a dataset that only the ledger of claims needs; `snakemake claims` runs them."""
 
     dataset: str
     variants: Annotated[list[str], Distinct] = Field(min_length=1)
@@ -151,10 +150,10 @@ class CalibrationConfig(Section):
 class Config(Section):
     """A whole configuration file. `claims` and `full` are run by the targets of that name, besides `experiments`.
 
-    `net` and `training` are the base that the deltas of variants are laid over, `per_dataset` changes it for the runs
-    on a dataset; `baselines` are laid over the variants of that name. `variants` and `ensembles` are added to those of
-    config/variants.yaml. `exploratory`: a sentence that says why its ledger is exploratory; empty for a confirmatory
-    one, whose rules were made before its data.
+    `net` and `training` are the base that variants change; `per_dataset` changes the base for the runs on one dataset;
+    `baselines` changes the variants of that name. `variants` and `ensembles` are added to those of
+    config/variants.yaml. `exploratory`: a sentence that says why the ledger is exploratory; empty for a confirmatory
+    ledger, whose rules were fixed before its data.
     """
 
     name: Name
@@ -176,7 +175,7 @@ class Config(Section):
     @classmethod
     def _not_reserved(cls, name: str) -> str:
         if name in RESERVED_NAMES:
-            raise ValueError(f"results/{name} is not a configuration's folder; choose another name")
+            raise ValueError(f"results/{name} is reserved; choose another name")
         return name
 
     @field_validator("datasets")
@@ -188,7 +187,7 @@ class Config(Section):
     def _known(self) -> "Config":
         nets = [self.net, *(each.net for each in self.per_dataset.values())]
         if any(kind_of_net(net) != "alexnet" for net in nets):
-            raise ValueError("net.kind: the base net is the paper's; nets of layers are variants")
+            raise ValueError("net.kind: expected alexnet, the kind of the base net; give other kinds as variants")
         for name in self.per_dataset:
             if name not in self.datasets:
                 raise ValueError(f"per_dataset.{name} is not a dataset; {suggest(name, self.datasets)}")
@@ -218,7 +217,7 @@ def check_references(file: VariantsFile) -> None:
             where, first = f"variants.{name}.starts_from.variant", variant.starts_from.variant
             check_known(where, "variant", first, file.variants)
             if file.variants[first].starts_from is not None:
-                raise ConfigError(f"{where}: {first} starts from another training itself; name one that does not")
+                raise ConfigError(f"{where}: {first} has starts_from itself; name a variant that has none")
     for name, ensemble in file.ensembles.items():
         if name in file.variants:
             raise ConfigError(f"ensembles.{name} is a variant too; rename one of them")

@@ -45,8 +45,8 @@ class BaselineConfig(Section):
     """Settings that all baselines have.
 
     `pyramid`: cells per side of each level over which codes are pooled (1: the whole image). `sampled_images`,
-    `sampled_descriptors`: how many of the training split to learn codes from. `stored`: how codes are stored, as
-    float16 or product-quantised to one byte per 8 numbers to save memory and disk.
+    `sampled_descriptors`: numbers drawn from the training split to learn the codebook. `stored`: storage of the codes,
+    float16 or product-quantised to one byte per 8 numbers.
     """
 
     models: Annotated[list[DescriptorConfig], Distinct] = Field(min_length=1)
@@ -76,7 +76,7 @@ class SparseConfig(BaselineConfig):
 
 
 def check_odd(size: int) -> int:
-    """The number itself; raises ValueError for an even one."""
+    """`size` if it is odd; raises ValueError otherwise."""
     if size % 2 == 0:
         raise ValueError(f"a window with a centre is needed: it must be odd, not {size}")
     return size
@@ -97,7 +97,7 @@ class ConvConfig(Section):
 
 
 class PoolConfig(Section):
-    """Overlapping max pooling (§3.4). `rounding`: whether a last window that does not fit is clipped or dropped."""
+    """Overlapping max pooling (§3.4). `rounding`: clip (`up`) or drop (`down`) a last window that does not fit."""
 
     size: int = Field(default=3, ge=1)
     stride: int = Field(default=2, ge=1)
@@ -114,8 +114,8 @@ class LRNConfig(Section):
 
 
 class MapNormConfig(Section):
-    """The second normalisation of conv2 in the 2012 code, within each map: u / (k + alpha * sum of u^2)^beta over the
-    size x size pixels around each, clipped at the border; alpha is not divided by their number."""
+    """The second normalisation of conv2 in the 2012 code, within each map: u / (k + alpha * sum of u^2)^beta. The sum
+    is over the size x size pixels around each pixel, clipped at the border; alpha is not divided by their number."""
 
     size: Odd = 5
     k: float = Field(default=1.0, gt=0)
@@ -126,7 +126,7 @@ class MapNormConfig(Section):
 CONV_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 WEIGHT_NAMES = (*CONV_NAMES, "fc6", "fc7", "fc8")
 SIXTH = "conv6"  # of the nets marked * in table 2
-REST = "rest"  # in rates by layer: all layers without a rate of their own
+REST = "rest"  # in learning rates by layer: all layers without a rate of their own
 
 
 class NetConfig(Section):
@@ -137,9 +137,9 @@ class NetConfig(Section):
     large as conv5 and connected to all maps of the last pooling (§6).
 
     Features of the 2012 code: `normalised_linear`: layers normalised before their ReLU; `map_norm`: a second
-    normalisation after conv2; `layer_init_std`: standard deviation of a layer's initial weights, if not `init_std`;
-    `separate_towers`: conv3 too sees only its own tower; `mean_crop: central`: the central crop of the mean image is
-    subtracted from every crop.
+    normalisation after conv2; `layer_init_std`: standard deviations of initial weights that differ from `init_std`;
+    `separate_towers`: conv3 is also connected only to its own tower; `mean_crop: central`: the central crop of the mean
+    image is subtracted from every crop.
     """
 
     kind: Literal["alexnet"] = "alexnet"
@@ -178,7 +178,8 @@ class NetConfig(Section):
 
 
 class WeightLayer(Section):
-    """A layer with weights drawn from N(0, init_std) and zero biases. `weight_decay`: the training's if None."""
+    """A layer with normal initial weights of standard deviation `init_std` and zero biases. `weight_decay` None: that
+    of the training."""
 
     name: str = Field(pattern=r"^(conv|local|fc)[a-z0-9_]*$")
     init_std: float = Field(gt=0)
@@ -201,14 +202,14 @@ class LocalLayer(ConvLayer):
 
 
 class FullLayer(WeightLayer):
-    """A fully connected layer of `neurons`, or of one per class if None."""
+    """A fully connected layer; `neurons` None: one neuron per class."""
 
     type: Literal["fc"]
     neurons: int | None = Field(default=None, ge=1)
 
 
 class PoolLayer(Section):
-    """Pooling. Windows are clipped to the map, and an average is over the cells inside."""
+    """Max or average pooling. Windows are clipped to the map; an average counts only the cells inside."""
 
     type: Literal["pool"]
     of: Literal["max", "average"]
@@ -223,7 +224,7 @@ class ActivationLayer(Section):
 
 
 class NormLayer(Section):
-    """The net's `lrn`, as a layer; identity if that is null."""
+    """Response normalisation with the net's `lrn`, as a layer; identity if `lrn` is null."""
 
     type: Literal["lrn"]
 
@@ -234,7 +235,7 @@ AnyLayer = Annotated[
 
 
 class LayeredNetConfig(Section):
-    """A net as a list of layers, in the manner of the 2012 code's layer files: the CIFAR-10 nets of §3.1 and §3.3."""
+    """A net as a list of layers, like the 2012 code's layer files: the CIFAR-10 nets of §3.1 and §3.3."""
 
     kind: Literal["layers"] = "layers"
     crop_px: int = Field(ge=1)
@@ -268,7 +269,7 @@ BASELINES: dict[str, type[FisherConfig | SparseConfig]] = {"sift-fv": FisherConf
 
 
 def kind_of_net(values: Any) -> str:
-    """The kind of net of plain data or a section; the paper's in files written before there was a key `kind`."""
+    """The `kind` of a net given as plain data or as a section; "alexnet" in older files, which have no such key."""
     return values.get("kind", "alexnet") if isinstance(values, dict) else getattr(values, "kind", "alexnet")
 
 

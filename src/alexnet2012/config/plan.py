@@ -26,7 +26,7 @@ from alexnet2012.model.geometry import list_layers
 TARGETS = ("claims", "full")  # targets of Snakemake, and sections of a configuration
 BASE = "cnn"  # the variant that is analysed
 Runs = dict[tuple[str, str, int], RunConfig]  # by dataset, variant and seed
-# Settings that change no error, or by no more than another seed would.
+# Settings that change errors by no more than another seed would.
 NO_DEPARTURES = ("measured_train_images", "torch_threads")
 
 
@@ -58,8 +58,7 @@ class EnsembleRun:
 
 @dataclass(frozen=True)
 class Line:
-    """An experiment in a `section` of a configuration, and what it evaluates: runs in the order of its seeds, or an
-    ensemble."""
+    """An experiment from a `section` of a configuration, with its runs in the order of its seeds, or its ensemble."""
 
     section: str
     experiment: Experiment
@@ -68,16 +67,16 @@ class Line:
 
     @property
     def members(self) -> tuple[RunConfig, ...]:
-        """Its runs, or the members of its ensemble."""
+        """The experiment's runs, or the members of its ensemble."""
         return self.runs if self.ensemble is None else self.ensemble.members
 
     @property
     def predictions(self) -> list[Path]:
-        """The folders of its predictions, or of its ensemble's average."""
+        """The folders of the runs' predictions, or of the ensemble's average."""
         return [each.predictions for each in (self.runs if self.ensemble is None else [self.ensemble])]
 
     def describe(self, config: Config) -> dict[str, Any]:
-        """Its entry in the list of experiments."""
+        """The experiment's entry in `Plan.list_experiments`."""
         own, dataset = self.experiment, config.datasets[self.experiment.dataset]
         entry = {
             "dataset": own.dataset,
@@ -114,7 +113,7 @@ class Plan:
 
     @property
     def datasets(self) -> list[str]:
-        """The names of the datasets that are needed, including those that others are rotations of."""
+        """The names of the datasets that are needed, including those whose images are rotated."""
         names = [*(line.experiment.dataset for line in self.lines), *(run.dataset_name for run in self.trainings)]
         rotated = [self.config.datasets[name].of for name in names]
         return list(dict.fromkeys([*names, *(name for name in rotated if name is not None)]))
@@ -141,11 +140,11 @@ class Plan:
         return tuple(run for run in self.runs if run.variant == BASE)
 
     def narrow(self, targets: Collection[str] = ()) -> "Plan":
-        """The plan of the default target and of these."""
+        """The part of the plan that the default target and `targets` run."""
         return self.keep(lambda line: line.section in ("experiments", *targets))
 
     def keep(self, wanted: Callable[[Line], bool]) -> "Plan":
-        """The plan of only those lines for which `wanted` is true."""
+        """The plan with only the lines for which `wanted` is true."""
         return replace(self, lines=tuple(line for line in self.lines if wanted(line)))
 
     def list_experiments(self) -> dict[str, Any]:
@@ -163,8 +162,8 @@ class Plan:
 
 
 def list_departures(config: Config, dataset_name: str) -> list[str]:
-    """The settings of the images, the base net and its training that differ from the paper's, so that errors do not
-    compare; variants' own deltas are not listed."""
+    """The settings of images, base net and training that make errors incomparable with the paper's because they differ
+    from it, as "section.key". The changes that variants make are not listed."""
     papers, own = Sections(), base_on(config, dataset_name, config.name)
     pairs = {
         "datasets": (config.datasets[dataset_name], DatasetConfig.model_construct(), ("size_px", "storage")),
@@ -212,7 +211,7 @@ def make_plan(values: dict[str, Any], source: str, variants_path: Path, targets:
 
 
 def list_places(config: Config) -> Iterator[tuple[str, str, Experiment]]:
-    """The section, the place and the settings of every experiment of a configuration."""
+    """The section, the place (for messages) and the settings of every experiment of a configuration."""
     for section in ("experiments", "full"):
         for index, each in enumerate(getattr(config, section)):
             yield section, f"{section}[{index}]", each
@@ -222,9 +221,9 @@ def list_places(config: Config) -> Iterator[tuple[str, str, Experiment]]:
 
 
 def resolve_ensemble(resolver: Resolver, place: str, experiment: Experiment, runs: Runs) -> EnsembleRun | None:
-    """The ensemble of an experiment written at `place`, None for one of a variant.
+    """The ensemble of the experiment at `place`; None if the experiment is of a variant.
 
-    Raises ConfigError for a member that no experiment trains, or one named twice.
+    Raises ConfigError for a member that no experiment trains, or that is named twice.
     """
     name, dataset = experiment.ensemble, experiment.dataset
     if name is None:
@@ -245,9 +244,9 @@ def resolve_ensemble(resolver: Resolver, place: str, experiment: Experiment, run
 
 
 def describe_target(variant_name: str, variants_path: Path, config_path: Path | None) -> NetConfig | LayeredNetConfig:
-    """The net of a variant at the paper's sizes, or at those of a configuration file.
+    """The net of a variant, based on the paper's net or, if `config_path` is given, on that configuration's.
 
-    Raises ConfigError for mistakes in either file, an unknown variant, or one that is a baseline.
+    Raises ConfigError for mistakes in either file, an unknown variant, or a baseline.
     """
     if config_path is None:
         known, base, source = load_variants(variants_path), Sections(), str(variants_path)

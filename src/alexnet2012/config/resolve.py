@@ -1,4 +1,4 @@
-"""Runs: a configuration's base, a recipe and a variant's delta, merged and checked as a whole."""
+"""Resolving experiments into runs: base, recipe and variant are merged, and the result is checked as a whole."""
 
 import re
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from alexnet2012.config.validate import Model, Section, check_known, located, va
 from alexnet2012.errors import ConfigError
 from alexnet2012.model.geometry import list_layers
 
-MULTIPLE = re.compile(r"x(\d+(?:\.\d+)?)")  # of the base's number: x1.5
+MULTIPLE = re.compile(r"x(\d+(?:\.\d+)?)")  # a multiple of the base's number: x1.5
 SECTIONS = {"net", "training", "runtime"}
 
 
 class Sections(Section):
-    """The sections of a run that a configuration and a variant write; the defaults are the paper's."""
+    """The sections of a run that configurations and variants set; the defaults are the paper's."""
 
     net: AnyNetConfig = NetConfig()
     training: TrainingConfig = TrainingConfig()
@@ -36,7 +36,8 @@ class Sections(Section):
 
 @dataclass(frozen=True)
 class Resolver:
-    """A configuration from the file `source`, and the variants `known` to it: its own and those of the file `path`."""
+    """A configuration from the file `source`, with all `known` variants: its own, and those of the variants file
+    `path`."""
 
     config: Config
     source: str
@@ -44,16 +45,16 @@ class Resolver:
     path: Path
 
     def where(self, name: str) -> str:
-        """Where a variant or an ensemble is written, for messages."""
+        """The file and key that define a variant or an ensemble, for messages."""
         section = "variants" if name in self.known.variants else "ensembles"
         own = name in self.config.variants or name in self.config.ensembles
         return f"{self.source if own else self.path}: {section}.{name}"
 
     def resolve_line(self, place: str, experiment: Experiment) -> list[RunConfig]:
-        """The runs of an experiment, one per seed; none of an ensemble.
+        """The runs of an experiment, one per seed; empty for an ensemble.
 
-        `place` is where the experiment is written. Raises ConfigError for unknown names and for settings that do not go
-        together, with the file, the variant and the key.
+        `place`: the file and key of the experiment, for messages. Raises ConfigError for unknown names and for settings
+        that contradict each other, with the file, the variant and the key.
         """
         for key, what, known in (
             ("dataset", "dataset", self.config.datasets),
@@ -68,7 +69,7 @@ class Resolver:
     def resolve(
         self, place: str, experiment: Experiment, seed: int, training_delta: dict[str, Any] | None = None
     ) -> RunConfig:
-        """One run of an experiment; `training_delta` is laid over the variant's own."""
+        """One run of an experiment; `training_delta` overrides settings of the variant's training."""
         name, dataset_name = experiment.subject, experiment.dataset
         variant = lay_over_recipe(self.known, name)
         training = merge(variant.training, training_delta or {})
@@ -97,11 +98,11 @@ class Resolver:
         if variant.starts_from is not None:
             return self.start_from(variant.starts_from, run, place, experiment)
         if experiment.pretrained_on is not None:
-            raise ConfigError(f"{place}: {name} starts from no other training; remove pretrained_on")
+            raise ConfigError(f"{place}: {name} has no starts_from, so it is not pre-trained; remove pretrained_on")
         return run
 
     def resolve_baseline(self, name: str, variant: Variant) -> Sections:
-        """The variant's settings, overlaid by the configuration's own under `baselines`."""
+        """A baseline's settings, overridden by the configuration's section `baselines`."""
         kind, own, place = variant.net["kind"], self.config.baselines.get(name, {}), f"{self.source}: baselines.{name}"
         if own.get("kind", kind) != kind:
             raise ConfigError(f"{place}.kind: expected {kind}; remove the line")
@@ -109,11 +110,11 @@ class Resolver:
         return Sections(net=net, training=TrainingConfig(recipe="baseline"), runtime=self.config.runtime)
 
     def start_from(self, start: StartsFrom, run: RunConfig, place: str, experiment: Experiment) -> RunConfig:
-        """The run with the training that it starts from."""
+        """`run` with `starts_from` set to the run that pre-trains it."""
         if experiment.pretrained_on is None:
             raise ConfigError(
-                f"{place}: {run.variant} starts from a training of {start.variant}; write pretrained_on: NAME of the "
-                "dataset of that training"
+                f"{place}: {run.variant} starts from a trained {start.variant}; write pretrained_on: NAME of the "
+                "dataset to train that on"
             )
         earlier = Experiment(
             dataset=experiment.pretrained_on, variant=start.variant, seeds=[run.seed], tables=["claims"]
@@ -139,7 +140,7 @@ def make_resolver(values: Any, source: str, variants_path: Path) -> Resolver:
 
 
 def base_on(config: Config, dataset_name: str | None, source: str) -> Sections:
-    """The paper's settings with a configuration's base laid over them, for the runs on a dataset, or for all."""
+    """The base settings of a configuration, with the changes of `per_dataset` for `dataset_name` if that is given."""
     base = lay_over(Sections(), config.model_dump(include=SECTIONS), source)
     if dataset_name not in config.per_dataset:
         return base
@@ -147,15 +148,15 @@ def base_on(config: Config, dataset_name: str | None, source: str) -> Sections:
 
 
 def lay_over(base: Model, delta: dict[str, Any], where: str) -> Model:
-    """`base` with a delta, which is written at `where`, laid over it. Raises ConfigError for every mistake in the
-    delta."""
+    """`base` with the settings of `delta` replaced. Raises ConfigError, beginning with `where`, for every mistake in
+    `delta`."""
     with located(where):
         merged = merge(base.model_dump(), delta)
     return validate(type(base), merged, where)
 
 
 def lay_over_recipe(known: VariantsFile, name: str) -> Variant:
-    """The variant with its deltas laid over those of its recipe."""
+    """The variant `name`, its changes merged into those of its recipe."""
     variant = known.variants[name]
     if variant.recipe in (None, PAPER):
         return variant
@@ -165,12 +166,12 @@ def lay_over_recipe(known: VariantsFile, name: str) -> Variant:
 
 
 def stretch(training: TrainingConfig, experiment: Experiment, place: str) -> TrainingConfig:
-    """The training with the experiment's number of epochs, if it gives one."""
+    """The training, its logged schedule rescaled to the experiment's `epochs` if that is given."""
     if experiment.epochs is None:
         return training
     if training.schedule.kind != "logged":
         raise ConfigError(
-            f"{place}: epochs is the length of a logged schedule, and that of {experiment.subject} is "
+            f"{place}: epochs rescales a logged schedule, but the schedule of {experiment.subject} is "
             f"{training.schedule.kind}; remove epochs"
         )
     try:
@@ -181,7 +182,7 @@ def stretch(training: TrainingConfig, experiment: Experiment, place: str) -> Tra
 
 
 def check_run(run: RunConfig) -> None:
-    """Raises ConfigError if the net cannot be built, or does not fit the dataset, the training or the placement."""
+    """Raise ConfigError if the net cannot be built, or does not fit the dataset, the training or the placement."""
     net, size_px = run.net, run.dataset.size_px
     if isinstance(net, BaselineConfig):
         check_patches(net, size_px)
@@ -203,7 +204,7 @@ def check_run(run: RunConfig) -> None:
 
 
 def check_patches(baseline: BaselineConfig, size_px: int) -> None:
-    """Raises ConfigError for patches larger than the image of `size_px`."""
+    """Raise ConfigError for patches larger than the image of `size_px`."""
     for index, model in enumerate(baseline.models):
         enlarged_px = size_px * model.enlarged
         side_px = max(grid.side_px for grid in model.grids)
@@ -215,18 +216,18 @@ def check_patches(baseline: BaselineConfig, size_px: int) -> None:
 
 
 def check_two_devices(net: NetConfig | LayeredNetConfig, training: TrainingConfig) -> None:
-    """Raises ConfigError for a net that cannot be trained as one tower on each of two devices."""
+    """Raise ConfigError for a net that cannot be trained with one tower on each of two devices."""
     remedy = "or use runtime.placement: one-device"
     if isinstance(net, LayeredNetConfig) or net.towers != 2:
         raise ConfigError(f"placement two-devices needs a net of two towers; give it net.towers: 2, {remedy}")
     if net.fc_neurons % 2:
         raise ConfigError(f"placement two-devices halves net.fc_neurons, {net.fc_neurons}; make it even, {remedy}")
     if training.compile:
-        raise ConfigError(f"placement two-devices cannot be compiled; remove training.compile, {remedy}")
+        raise ConfigError(f"training.compile does not work with placement two-devices; remove it, {remedy}")
 
 
 def check_start(run: RunConfig, first: RunConfig, names: list[str]) -> None:
-    """Raises ConfigError unless both nets have the layers that `run` takes from `first`, of the same shape."""
+    """Raise ConfigError unless both nets have the layers `names`, with equal shapes."""
     tables = [list_layers(each.architecture, classes=2) for each in (first, run)]
     nets = [{layer.name: layer for layer in table if layer.fan_in} for table in tables]
     for name in names:
@@ -240,11 +241,11 @@ def check_start(run: RunConfig, first: RunConfig, names: list[str]) -> None:
 
 
 def merge(base: Any, delta: Any, key: str = "") -> Any:
-    """`base` with `delta` laid over it, mapping by mapping; anything but a mapping replaces what was there.
+    """`delta` merged into `base`: mappings recursively; any other value replaces the base's.
 
-    A mapping with another `kind` (a schedule) replaces the whole, since its keys are other keys. A string such as x1.5
-    over a number is that multiple of it, so that a variant means the same at every scale. Raises ConfigError that
-    begins with the dotted `key` if a multiple of a whole number is not whole.
+    A mapping with another `kind` (a schedule) replaces the base's mapping, whose keys differ. A string such as x1.5
+    multiplies the base's number, so that a variant means the same at every scale. Raises ConfigError, beginning with
+    the dotted `key`, if a multiple of a whole number is not whole.
     """
     if isinstance(base, dict) and isinstance(delta, dict) and base.get("kind") == delta.get("kind", base.get("kind")):
         start = f"{key}." if key else ""

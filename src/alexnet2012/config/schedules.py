@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from alexnet2012.config.nets import REST
 from alexnet2012.config.validate import Section
 
-FEWEST_STEPS, FEWEST_STEPS_PER_EPOCH = 1_000, 10  # with fewer, a net may stay at chance
+FEWEST_STEPS, FEWEST_STEPS_PER_EPOCH = 1_000, 10  # with fewer, a net may not get better than chance
 
 Rate = Annotated[float, Field(ge=0)]
 
@@ -20,7 +20,7 @@ class FixedSchedule(Section):
 
     @property
     def drops(self) -> int:
-        """How often the learning rate is divided by ten."""
+        """Number of times that the learning rate is divided by ten."""
         return len(self.epochs) - 1
 
     @property
@@ -40,9 +40,8 @@ class PlateauSchedule(Section):
 
 
 class TargetSchedule(Section):
-    """§3.1, figure 1: one rate until the training error, in evaluation mode, is at most `train_error`, a fraction.
-
-    Ends at `max_epochs` in any case. `diverging: stop` ends a diverging run without an error, for a rate on trial.
+    """§3.1, figure 1: a constant rate until the training error, in evaluation mode, is at most `train_error` (a
+    fraction), for at most `max_epochs`. `diverging: stop` ends a diverging run without an error, for trials of rates.
     """
 
     kind: Literal["target"]
@@ -56,7 +55,7 @@ class TargetSchedule(Section):
 
 
 class RateChange(Section):
-    """A change by hand after epoch `after`: learning rates by layer, `rest` for all others, and colour noise on or off.
+    """A manual change after epoch `after`: learning rates by layer, `rest` for all others, and colour noise on or off.
 
     Settings left out stay as they were; a rate of 0 freezes its layer.
     """
@@ -67,7 +66,7 @@ class RateChange(Section):
     colour_noise: bool | None = None
 
     def followed_by(self, later: "RateChange") -> "RateChange":
-        """This change and a later one as a single change at this one's epoch."""
+        """This change and a later one combined, at this one's epoch."""
         noise = self.colour_noise if later.colour_noise is None else later.colour_noise
         return RateChange(
             after=self.after,
@@ -89,11 +88,11 @@ class LoggedSchedule(Section):
     def _from_the_beginning(self) -> "LoggedSchedule":
         first, moments = self.changes[0], [each.after for each in self.changes]
         if first.after != 0 or not first.weights.get(REST) or REST not in first.biases:
-            raise ValueError(f"the first change is after: 0 and gives weights and biases a rate for {REST}")
+            raise ValueError(f"the first change must have after: 0 and a rate for {REST} in both weights and biases")
         if any(each.weights.get(REST) == 0 for each in self.changes):
-            raise ValueError(f"the rate of {REST} cannot be 0; a layer is frozen by its own name")
+            raise ValueError(f"the rate of {REST} cannot be 0; name the layers to freeze")
         if moments != sorted(set(moments)) or moments[-1] >= self.max_epochs:
-            raise ValueError(f"changes come one after another, before epoch {self.max_epochs}; found {moments}")
+            raise ValueError(f"expected increasing values of after, below {self.max_epochs}; found {moments}")
         return self
 
     @property
@@ -123,7 +122,7 @@ AnySchedule = FixedSchedule | PlateauSchedule | TargetSchedule | LoggedSchedule
 
 
 def warn_of_few_steps(steps_per_epoch: int, epochs: int) -> str:
-    """A warning for a training too short to learn much, with advice; empty for a longer one."""
+    """A warning, with advice, if a training is too short to learn much; else an empty string."""
     steps = steps_per_epoch * epochs
     if steps >= FEWEST_STEPS and steps_per_epoch >= FEWEST_STEPS_PER_EPOCH:
         return ""

@@ -18,7 +18,7 @@ from alexnet2012.errors import ConfigError
 
 
 class SearchConfig(Section):
-    """A learning-rate search: the one of `rates` that comes nearest to the target within `epochs`, in separate runs."""
+    """A learning-rate search: each of `rates` is tried in a run of `epochs`; the one nearest to the target is taken."""
 
     rates: Annotated[list[Annotated[float, Field(gt=0)]], Distinct] = Field(min_length=2)
     epochs: int = Field(ge=1)
@@ -42,11 +42,11 @@ class TrainingConfig(Section):
     """§5; the defaults are recipe `paper`.
 
     Other recipes: `fast` changes the arithmetic (`precision`, `compile`); `code2012` follows the 2012 source;
-    `baseline`: placeholder for systems that are not nets. `bias_rate`: the learning rate of biases relative to that of
-    weights; `layer_rates`: that of a layer relative to the others. `learning_rate_search` replaces `learning_rate` by
-    the best of several. `order: fixed`: one shuffled order for all epochs and seeds, as in the 2012 code's files.
-    `minival_fraction`: the part of the training split used by `schedule_split: minival`. `measured_train_images`: how
-    many training images the training error is measured on.
+    `baseline`: placeholder for systems that are not nets. `bias_rate`: learning rate of biases relative to weights;
+    `layer_rates`: learning rates of layers relative to the others. `learning_rate_search` sets `learning_rate` to the
+    best of several. `order: fixed`: one shuffled order for all epochs and seeds, as in the 2012 code's files.
+    `minival_fraction`: the part of the training split held out for `schedule_split: minival`. `measured_train_images`:
+    number of training images on which the training error is measured.
     """
 
     recipe: Literal["paper", "fast", "code2012", "baseline"] = "paper"
@@ -81,9 +81,9 @@ class TrainingConfig(Section):
     def _settings_of_the_schedule(self) -> "TrainingConfig":
         search, schedule = self.learning_rate_search, self.schedule
         if schedule.kind == "logged" and self.layer_rates:
-            raise ValueError("a logged schedule has the rates of each layer itself; remove layer_rates")
+            raise ValueError("a logged schedule sets the rate of each layer; remove layer_rates")
         if search is not None and schedule.kind != "target":
-            raise ValueError("learning_rate_search needs schedule: {kind: target, ...}, by which its rates are judged")
+            raise ValueError("learning_rate_search needs schedule: {kind: target, ...}, to compare the rates")
         if search is not None and search.epochs > schedule.max_epochs:
             raise ValueError(
                 f"learning_rate_search.epochs is {search.epochs}, more than the {schedule.max_epochs} of the schedule"
@@ -92,20 +92,20 @@ class TrainingConfig(Section):
 
     @property
     def recipe_in_words(self) -> str:
-        """The recipe as tables show it: "paper", "code2012", or "fast (bf16, compiled)"."""
+        """The recipe as shown in tables: "paper", "code2012", or "fast (bf16, compiled)"."""
         if self.recipe != "fast":
             return self.recipe
         return f"{self.recipe} ({', '.join([self.precision, *(['compiled'] if self.compile else [])])})"
 
 
 class RuntimeConfig(Section):
-    """How a run is executed; nothing here changes a result by more than rounding, so nothing here is hashed.
+    """Execution settings. None changes a result by more than rounding, so none is part of the hash.
 
     `checkpoint_every_s`: seconds between checkpoints. `evaluation_batch`: images per batch. `placement`: a whole net on
     one device, or one tower on each of two (§3.2). `accept_code`: fingerprint of other code whose checkpoints may be
-    resumed. `too_few_devices`: what a training on two devices does if it has only one GPU. `deterministic`: a seed
-    gives the same bits on a GPU too, for one model of GPU and one version of torch. `live_metrics`: the run browser
-    shows a training while it lasts, and not only once it has ended.
+    resumed. `too_few_devices`: what a training on two devices does if only one GPU is available. `deterministic`: a
+    seed gives the same bits on a GPU too, for one GPU model and one torch version. `live_metrics`: send metrics to the
+    run browser during training, not only at its end.
     """
 
     checkpoint_every_s: float = Field(default=600.0, gt=0)
@@ -119,19 +119,19 @@ class RuntimeConfig(Section):
 
     @property
     def gpus_per_training(self) -> int:
-        """The number of devices, and of processes, of one training."""
+        """The number of devices (and processes) that one training uses."""
         return 2 if self.placement == "two-devices" else 1
 
 
 class Start(Section):
-    """The `layers` trained by `run`, with which a training begins instead of initial weights."""
+    """`layers` that are initialised with the trained weights of `run`."""
 
     run: "RunConfig"
     layers: list[str] = Field(min_length=1)
 
     @property
     def identity(self) -> list[Any]:
-        """Its part of the hash of the run that begins with it."""
+        """The part of a run's hash that stands for its pre-training."""
         return [self.run.hash8, self.run.seed, sorted(self.layers)]
 
 
@@ -152,10 +152,9 @@ class RunConfig(Section):
     def hash8(self) -> str:
         """Eight hex digits over everything that determines the weights, except the seed and the code.
 
-        Settings that are as they were introduced are left out: a setting added by a later version changes no older
-        hash, a changed default does. The dataset is represented by its identity and not by its images,
-        since the hash is part of paths that must be known before any image is read; the digest of the images is
-        checked through the manifest.
+        Settings at the default they were introduced with are left out, so that a new setting changes no older hash, but
+        a changed default does. The dataset counts by its `identity` and not by its images: paths contain the hash, and
+        must be known before any image is read. The digest of the images is checked through the manifest.
         """
         net, training = dump_departures(self.net), dump_departures(self.training)
         start = {} if self.starts_from is None else {"starts_from": self.starts_from.identity}
@@ -163,27 +162,27 @@ class RunConfig(Section):
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is not a net but one of the systems that table 1 compares nets with."""
+        """Whether this is one of the systems that table 1 compares the net with, and not a net."""
         return isinstance(self.net, BaselineConfig)
 
     @property
     def architecture(self) -> NetConfig | LayeredNetConfig:
-        """The settings of its net; raises ConfigError for a baseline."""
+        """The settings of the net; raises ConfigError for a baseline."""
         if isinstance(self.net, BaselineConfig):
             raise ConfigError(f"{self.folder}: expected a net, found a baseline; name the folder of a net")
         return self.net
 
     @property
     def is_trial(self) -> bool:
-        """Whether it is a trial of one rate of a learning-rate search."""
+        """Whether the run is a trial of one rate in a learning-rate search."""
         return is_trial(self.variant, self.training.learning_rate)
 
     @property
     def training_stage(self) -> str:
-        """The stage whose fingerprint identifies the code of its training.
+        """The stage whose fingerprint identifies the code that trains this run.
 
-        It depends on `placement` only, which the workflow knows in advance: a run for two devices that was given one
-        (`too_few_devices`) has the code for two as well, and can resume on either.
+        It depends only on `placement`, which the workflow knows in advance: a run configured for two devices counts the
+        code for two even if it gets one (`too_few_devices`), and can resume on either.
         """
         if self.is_baseline:
             return "train-baseline"
@@ -191,12 +190,12 @@ class RunConfig(Section):
 
     @property
     def training_threads(self) -> int:
-        """The number of torch threads of all processes of its training."""
+        """The number of torch threads over all processes of the training."""
         return self.training.torch_threads * self.runtime.gpus_per_training
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that its net is evaluated on, those with public labels."""
+        """The splits on which the run is evaluated: those with public labels."""
         return self.dataset.evaluated_splits
 
     @property
@@ -219,12 +218,12 @@ class RunConfig(Section):
 
 
 def name_trial(variant: str, rate: float) -> str:
-    """The name of the run that tries a learning rate for `variant`."""
+    """The variant name of the run that tries a learning rate for `variant`."""
     return f"{variant}-rate-{rate:g}"
 
 
 def is_trial(variant: str, learning_rate: float | None) -> bool:
-    """Whether a run of this name and rate is a trial of a search. A trial may diverge: its rate may be too high."""
+    """Whether a run of this name and rate is a trial of a learning-rate search. A trial may diverge."""
     return learning_rate is not None and variant.endswith(name_trial("", learning_rate))
 
 
@@ -234,5 +233,5 @@ def digest8(values: Any) -> str:
 
 
 def read_run(path: Path) -> RunConfig:
-    """The settings of one run, as stored beside its result; raises ConfigError for a file that holds something else."""
+    """The settings of one run from its config.yaml; raises ConfigError if the file does not hold them."""
     return validate(RunConfig, read_yaml(path), str(path))

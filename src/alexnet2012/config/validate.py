@@ -1,4 +1,4 @@
-"""Strict sections of settings, and plain data validated as such: each mistake is a line with its file and key."""
+"""Base class of all settings, and their validation: each mistake is reported on a line with its file and key."""
 
 import difflib
 import types
@@ -15,30 +15,30 @@ from pydantic_core import ErrorDetails
 
 from alexnet2012.errors import ConfigError
 
-# Earlier defaults of settings whose default has changed, by section: {"LRNConfig": {"n": 5}}. Hashes of runs and
-# identities of datasets leave out what a setting was introduced with, so a new setting changes no older hash and a
-# changed default does. tests/unit/config/test_hashes.py finds each default that needs an entry; none does so far.
+# First defaults of settings whose default has changed since, by section: {"LRNConfig": {"n": 5}}. Hashes of runs and
+# identities of datasets leave out settings at their first default, so that a new setting changes no older hash, but a
+# changed default does. tests/unit/config/test_hashes.py finds each default that needs an entry; so far none does.
 CHANGED_DEFAULTS: dict[str, dict[str, Any]] = {}
 
 
 class Section(BaseModel):
-    """Base of all sections. Strict and frozen: no unknown keys, no conversions, no infinities."""
+    """Base class of all sections. Strict and frozen: no unknown keys, no type conversions, no infinities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     def departs(self, *names: str) -> list[str]:
-        """Those of these settings that are not as their default."""
+        """The settings among `names` that differ from their defaults."""
         return [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
 
 
 Model = typing.TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]  # where a pydantic error was found
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]  # also a folder's
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]  # also used as a folder name
 
 
 def check_distinct(values: list[Any]) -> list[Any]:
-    """The same list; raises ValueError if a value recurs."""
+    """`values` unchanged; raises ValueError if a value occurs twice."""
     for index, value in enumerate(values):
         if value in values[:index]:
             raise ValueError(f"{value!r} is written twice; keep one of them")
@@ -59,7 +59,7 @@ def list_introduced(model: type[Section]) -> dict[str, Any]:
 
 
 def dump_departures(value: Any) -> Any:
-    """Plain data of a section's settings without those that are as they were introduced; other values as they are."""
+    """A section as plain data without the settings at their first default; other values unchanged."""
     if isinstance(value, Section):
         introduced = list_introduced(type(value))
         values = {name: dump_departures(getattr(value, name)) for name in type(value).model_fields}
@@ -70,7 +70,7 @@ def dump_departures(value: Any) -> Any:
 
 
 def read_yaml(path: Path) -> Any:
-    """The file's values; raises ConfigError for a missing file or one that is not YAML, with the line."""
+    """The parsed file; raises ConfigError if it is missing or not valid YAML, with the line."""
     try:
         return yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)
     except OSError as error:
@@ -84,7 +84,7 @@ def read_yaml(path: Path) -> Any:
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key written twice in one mapping, of which PyYAML silently keeps the last."""
+    """Safe YAML loader that refuses duplicate keys; PyYAML would silently keep the last."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -98,7 +98,7 @@ class UniqueKeyLoader(yaml.SafeLoader):
 
 
 def validate(model: type[Model], values: Any, source: str) -> Model:
-    """`values` as `model`; raises ConfigError with one line per mistake, each with their `source`."""
+    """`values` as `model`; raises ConfigError with one line per mistake, each beginning with `source`."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -108,7 +108,7 @@ def validate(model: type[Model], values: Any, source: str) -> Model:
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Begin the message of a ConfigError raised inside with the place that it is about."""
+    """Prefix the message of a ConfigError raised inside with `where`."""
     try:
         yield
     except ConfigError as error:
@@ -116,22 +116,22 @@ def located(where: str) -> Iterator[None]:
 
 
 def check_known(where: str, what: str, name: str, known: Iterable[str]) -> None:
-    """Raises ConfigError with the nearest known name if `name` is none of them."""
+    """Raise ConfigError with the nearest known name unless `name` is known."""
     if name not in known:
         raise ConfigError(f'{where}: there is no {what} "{name}"; {suggest(name, known)}')
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The nearest of the known names as a question, or all of them."""
+    """A hint for a message: the nearest known name, or else all of them."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f'did you mean "{close[0]}"?' if close else f"there are {', '.join(sorted(known)) or 'none'}"
 
 
 def describe_error(model: type[BaseModel], item: ErrorDetails) -> str:
-    """One pydantic error in words: the key, what was found, what was expected."""
+    """One pydantic error in plain words: the key, the value found, and what was expected."""
     found, message, context = item["input"], item["msg"].removeprefix("Value error, "), item.get("ctx", {})
     *_, place = walk(model, item["loc"])
-    if "discriminator" in context:  # pydantic's place is the section; the mistake is in its kind or type
+    if "discriminator" in context:  # pydantic locates the section; the mistake is in its key kind or type
         place.append("type" if "type" in context["discriminator"] else "kind")
     key = dotted(place)
     section = f"{dotted(place[:-1])}: " if place[:-1] else ""
@@ -152,7 +152,7 @@ def describe_error(model: type[BaseModel], item: ErrorDetails) -> str:
 
 
 def advise_spelling(found: Any, expected: str) -> str:
-    """How to write the value so that YAML reads the expected type; empty if that is not known."""
+    """A hint on writing the value so that YAML reads the expected type; empty if there is none."""
     if expected == "list_type" and not isinstance(found, dict):
         return f"; write [{found}]"
     if expected not in ("float_type", "int_type") or not isinstance(found, str):
@@ -165,7 +165,7 @@ def advise_spelling(found: Any, expected: str) -> str:
 
 
 def advise(name: str, loc: Location, model: type[BaseModel]) -> str:
-    """The nearest setting to an unknown one, or the kind of this section that has it."""
+    """The end of a message about an unknown setting: the nearest known one, or the kind of section that has it."""
     sections, kinds, _ = walk(model, loc[:-1])
     for other in kinds:
         if name in other.model_fields:
@@ -175,8 +175,8 @@ def advise(name: str, loc: Location, model: type[BaseModel]) -> str:
 
 
 def walk(model: type[BaseModel], loc: Location) -> tuple[list[type[BaseModel]], list[type[BaseModel]], list[int | str]]:
-    """The sections that can stand at `loc` inside `model`; all members of the union that the last tag chose from; and
-    `loc` without the marks that pydantic puts in: tags, and [key] for a mapping's key."""
+    """The sections that may occur at `loc` inside `model`; all members of the union that the last tag chose from; and
+    `loc` without the parts that pydantic adds: tags of unions, and [key] for a mapping's key."""
     sections, kinds, place = [model], [], []
     for part in loc:
         chosen = [each for each in sections if part in tags_of(each)]
@@ -190,7 +190,7 @@ def walk(model: type[BaseModel], loc: Location) -> tuple[list[type[BaseModel]], 
 
 
 def tags_of(section: type[BaseModel]) -> tuple[str, ...]:
-    """The values of a section's `kind` or `type`, by which unions choose it."""
+    """The values of a section's key `kind` or `type` by which unions select it."""
     fields = [section.model_fields[tag] for tag in ("kind", "type") if tag in section.model_fields]
     return tuple(value for field in fields for value in typing.get_args(field.annotation))
 
@@ -203,5 +203,5 @@ def sections_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def dotted(place: Iterable[int | str]) -> str:
-    """A place as a user writes it: experiments[0].seeds."""
+    """A location in the notation of messages: experiments[0].seeds."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")

@@ -125,10 +125,11 @@ OF_DATASETS = [
     (packed(**TINY, splits="both"), "splits"),
     (packed(**TINY, class_list="x"), "class_list"),
     (subsets(ours={"classes_not_in": "ours"}), "ours: subset.classes_not_in is ours"),
-    (subsets(ours={"classes_not_in": "b"}, b={"classes_not_in": "ours"}), "depend on those of b itself"),
+    (subsets(ours={"classes_not_in": "b"}, b={"classes_not_in": "ours"}), "subset.classes_not_in", "cycle"),
     (
         subsets(ours={"classes_not_in": "b"}, b={"classes_not_in": "c"}, c={"classes_not_in": "b"}),
-        "depend on those of",
+        "subset.classes_not_in",
+        "cycle",
     ),
     (subsets(ours={"classes_not_in": "b"}, b={"per_class": 9}), "b, which has all classes"),
     (subsets(ours={"classes_not_in": "b"}, b=TINY), "b, which has all classes"),

@@ -135,7 +135,7 @@ def test_they_are_other_images_when_what_they_rotate_is():
     ("section", "words"),
     [
         ({"kind": "rotations"}, "write of: NAME"),
-        ({"kind": "rotations", "of": "nowhere"}, "of is nowhere, which has no images"),
+        ({"kind": "rotations", "of": "nowhere"}, "of is nowhere"),
         ({"kind": "rotations", "of": "turned"}, "of is turned"),
         ({"kind": "rotations", "of": "cifar10", "folder": "x"}, "folder is not a setting of kind rotations"),
         ({"kind": "rotations", "of": "cifar10", "subset": {"classes": 2}}, "subset is not a setting of kind rotations"),
