@@ -1,4 +1,4 @@
-"""Predictions of a trained net (§4.1): probabilities and errors of a split, labels to be submitted, or image files."""
+"""Predictions of a trained net for a split (§4.1): probabilities and errors, or labels to be submitted."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -10,15 +10,14 @@ from torch import Tensor, nn
 
 from alexnet2012 import provenance
 from alexnet2012.config.schema import RunConfig
-from alexnet2012.data.decode import ImageError, decode
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import DataError, RecordError
-from alexnet2012.evaluation.crops import CENTRE, CENTRE_FIRST, centre_crop, predict_crops, ten_crops
+from alexnet2012.evaluation.crops import CENTRE, CENTRE_FIRST, predict_crops, ten_crops
 from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth
-from alexnet2012.evaluation.trained import load_net, open_run, open_weights, read_inputs, write_record
+from alexnet2012.evaluation.trained import load_net, open_run, write_record
 from alexnet2012.files import replacing, write_text
 
-LABELS = 5  # of a submission, and of an image file
+LABELS = 5  # of a submission
 
 
 @dataclass(frozen=True)
@@ -166,47 +165,3 @@ def write_submission(path: Path, probabilities: np.ndarray, official_ids: tuple[
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :LABELS]
     lines = np.asarray(official_ids)[best]
     write_text(path, "".join(f"{' '.join(map(str, line))}\n" for line in lines))
-
-
-@dataclass(frozen=True)
-class Classified:
-    """An image's most probable labels, each with its probability, the most probable first."""
-
-    path: Path
-    labels: tuple[tuple[str, float], ...]
-
-
-def classify(run_folder: Path, paths: list[Path], crops: str = "ten") -> list[Classified]:
-    """The five most probable labels of each image, by the net in `run_folder`.
-
-    Images are resized and cropped as in the net's evaluation; `crops`: "ten" for the mean of the SOFTMAX outputs over
-    ten crops (§4.1), "centre" for the central crop alone. Raises DataError that names every unreadable image, before
-    the net is loaded; RecordError for weights that are not those of the record.
-    """
-    run, _ = open_weights(run_folder)
-    mean_image, classes = read_inputs(run_folder)
-    size_px, crop_px = run.dataset.size_px, run.architecture.crop_px
-    images = decode_images(paths, size_px)
-    net, _ = load_net(run_folder, run, len(classes))
-    views = ten_crops(size_px, crop_px) if crops == "ten" else (centre_crop(size_px, crop_px),)
-    batch, rows = run.runtime.evaluation_batch, np.arange(len(images))
-    parts = predict_crops(net, images, rows, mean_image, views, crop_px, batch, run.architecture.mean_crop)
-    means = torch.cat([probabilities.double().mean(dim=0) for _, probabilities in parts])
-    best = means.topk(min(LABELS, len(classes)), dim=1)
-    return [
-        Classified(path, tuple((classes[label], value) for label, value in zip(labels, values, strict=True)))
-        for path, labels, values in zip(paths, best.indices.tolist(), best.values.tolist(), strict=True)
-    ]
-
-
-def decode_images(paths: list[Path], size_px: int) -> np.ndarray:
-    """The images, uint8 (n, size_px, size_px, 3): the shorter side made `size_px`, the central square cut out (§2)."""
-    images, unreadable = np.empty((len(paths), size_px, size_px, 3), np.uint8), []
-    for row, path in enumerate(paths):
-        try:
-            images[row] = decode(path.read_bytes(), path.name, size_px).pixels
-        except (ImageError, OSError) as error:
-            unreadable.append(f"  - {path}: {error.strerror if isinstance(error, OSError) else error}")
-    if unreadable:
-        raise DataError("\n".join([f"{len(unreadable)} of {len(paths)} images cannot be read:", *unreadable]))
-    return images

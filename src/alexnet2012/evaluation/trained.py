@@ -16,6 +16,9 @@ from alexnet2012.files import SCHEMA, file_digest, read_json, write_arrays, writ
 if TYPE_CHECKING:
     from torch import nn
 
+    from alexnet2012.model.alexnet import AlexNet
+    from alexnet2012.model.layered import LayeredNet
+
 INPUTS = "inputs.npz"  # mean image and class names: all that `classify` needs of a dataset
 
 
@@ -49,16 +52,28 @@ def open_run(run_folder: Path, data_folder: Path) -> tuple[RunConfig, dict[str, 
 
 
 def load_net(run_folder: Path, run: RunConfig, classes: int) -> tuple["nn.Module", provenance.Provenance]:
-    """The trained net on its device, and the provenance of results made with it."""
+    """The trained net on its device, and the provenance of results made with it; raises RecordError as read_net."""
+    device = devices.open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
+    made_by = provenance.collect(run.training.torch_threads, device.type)
+    return read_net(run_folder, run, classes).to(device), made_by
+
+
+def read_net(run_folder: Path, run: RunConfig, classes: int) -> "AlexNet | LayeredNet":
+    """The trained net on the CPU; raises RecordError when its weights are not of the net that `run` describes."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from alexnet2012.model.layered import make_net
 
-    device = devices.open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
-    made_by = provenance.collect(run.training.torch_threads, device.type)
-    net = make_net(run.architecture, classes)
-    net.load_state_dict(load_file(run_folder / "model.safetensors"))
-    return net.to(device), made_by
+    path, net = run_folder / "model.safetensors", make_net(run.architecture, classes)
+    try:
+        net.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise RecordError(
+            f"{path} does not hold the weights of the net of {classes} classes that config.yaml beside it describes: "
+            f"{error}; copy the whole folder of one run"
+        ) from None
+    return net
 
 
 def write_inputs(run_folder: Path, dataset: PackedDataset) -> None:

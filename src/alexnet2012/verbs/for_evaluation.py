@@ -7,6 +7,8 @@ from alexnet2012.gpus import lease_gpus
 from alexnet2012.verbs.arguments import DATA, GPUS, JSON, NAME, OUTPUT, SPLIT, argument, path, verb
 from alexnet2012.verbs.jobs import lease_for, read_settings
 
+LABELS = 5  # of an image
+
 NET = path("folder", "a trained run's folder")
 PROBABILITIES = path("output", "folder of the probabilities")
 FORMAT = "write SPLIT-submission.txt instead, the five most probable labels of each image: the official format"
@@ -67,8 +69,8 @@ def run_analyse(options: Namespace) -> None:
 
 
 @verb(
-    "print the five most probable labels of images by a trained net",
-    path("images", nargs="+", metavar="IMAGE"),
+    "print the most probable labels of images by a trained net",
+    path("images", "image files, or folders of them", nargs="+", metavar="IMAGE"),
     path("--net", "a trained run's folder, with its inputs.npz", required=True),
     argument("--crops", choices=("ten", "centre"), default="ten"),
     JSON,
@@ -76,16 +78,22 @@ def run_analyse(options: Namespace) -> None:
 def run_classify(options: Namespace) -> None:
     run = read_settings(options.net)
     with lease_for(run, f"classify {options.net.resolve()}", None):
-        from alexnet2012.evaluation.predict import classify
+        from alexnet2012 import load
+        from alexnet2012.devices import open_device
 
-        found = classify(options.net, options.images, options.crops)
+        device = open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
+        found = load(options.net).to(device).predict(options.images, options.crops)
+    best = [(image, row.nlargest(LABELS)) for image, row in found.iterrows()]
     if options.json:
-        labels = [[{"label": name, "probability": value} for name, value in each.labels] for each in found]
-        images = [{"image": str(each.path), "labels": own} for each, own in zip(found, labels, strict=True)]
+        labels = [[{"label": name, "probability": value} for name, value in row.items()] for _, row in best]
+        images = [{"image": image, "labels": own} for (image, _), own in zip(best, labels, strict=True)]
         print(json.dumps(images, indent=2))
         return
-    for each in found:
-        print(each.path, *(f"{100 * value:7.1f} %  {name}" for name, value in each.labels), sep="\n")
+    from tabulate import tabulate
+
+    cells = [[f"{name} {100 * value:.1f} %" for name, value in row.items()] for _, row in best]
+    lines = [[image, own[0], ", ".join(own[1:])] for (image, _), own in zip(best, cells, strict=True)]
+    print(tabulate(lines, ["image", "most probable", "then"], disable_numparse=True))
 
 
 @verb(

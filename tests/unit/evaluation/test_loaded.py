@@ -1,0 +1,281 @@
+"""Stored nets as Python objects, and image files through them, as `alexnet2012 classify` shows them."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fake_dataset import write_dataset, write_run
+from PIL import Image
+
+import alexnet2012
+from alexnet2012.cli import main
+from alexnet2012.config.plan import describe_target
+from alexnet2012.config.schema import read_run
+from alexnet2012.data.packed import open_packed
+from alexnet2012.errors import AlexNet2012Error, ConfigError, DataError, RecordError
+from alexnet2012.evaluation.analysis import feature_blocks
+from alexnet2012.evaluation.ensemble import average
+from alexnet2012.evaluation.predict import predict_ten_crops
+from alexnet2012.evaluation.trained import load_net, write_inputs
+from alexnet2012.files import file_digest, write_json
+from alexnet2012.model.geometry import list_layers
+
+pytestmark = pytest.mark.usefixtures("offline")
+VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
+NEEDED = ("model.safetensors", "config.yaml", "record.json", "inputs.npz")
+
+
+@pytest.fixture(scope="module")
+def stored(alone, tmp_path_factory):
+    """A trained net's folder alone, taken elsewhere, where its dataset is not."""
+    write_inputs(alone, open_packed(alone.parent / "data" / "pictures"))
+    folder = tmp_path_factory.mktemp("elsewhere") / "net"
+    folder.mkdir()
+    for name in NEEDED:
+        shutil.copy(alone / name, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def net(stored):
+    return alexnet2012.load(stored)
+
+
+@pytest.fixture(scope="module")
+def expected(root, alone):
+    """The workflow's predictions of the test split."""
+    dataset, run = open_packed(root / "data" / "pictures"), read_run(alone / "config.yaml")
+    return predict_ten_crops(load_net(alone, run, 3)[0], dataset, "test", run.net.crop_px, 100)
+
+
+@pytest.fixture(scope="module")
+def files(root) -> list:
+    """Files of the test split, as the packed index names them."""
+    index = pd.read_parquet(root / "data" / "pictures" / "test" / "index.parquet")
+    return [root / "pictures" / path for path in index["path"]]
+
+
+@pytest.mark.parametrize(("crops", "stored_as"), [("ten", "ten_crop"), ("centre", "centre")])
+def test_an_image_file_gets_the_probabilities_that_its_packed_image_gets(net, files, expected, crops, stored_as):
+    found = net.predict(files, crops)
+    assert list(found.columns) == net.classes == ["class0", "class1", "class2"]
+    assert list(found.index) == [str(file) for file in files] and len(found) == 36
+    np.testing.assert_allclose(found, getattr(expected, stored_as), atol=1e-6)
+
+
+def test_ten_crops_are_what_predict_takes_if_it_is_not_told(net, files, expected):
+    np.testing.assert_allclose(net.predict(files), expected.ten_crop, atol=1e-6)
+    assert not np.allclose(expected.ten_crop, expected.centre, atol=1e-4)
+
+
+def test_the_net_is_a_module_in_evaluation_mode_whose_softmax_is_the_centre_crops(net, files, expected):
+    inputs = net.preprocess(files)
+    assert inputs.shape == (36, 3, 12, 12) and inputs.dtype == torch.float32 and not net.training
+    np.testing.assert_allclose(net(inputs).softmax(1).detach(), expected.centre, atol=1e-6)
+
+
+def test_a_file_an_image_and_an_array_are_the_same_input(net, files):
+    picture = Image.open(files[0])
+    forms = [files[0], str(files[0]), picture, picture.convert("RGBA"), np.asarray(picture), np.asarray(picture)[None]]
+    for form in forms:
+        assert torch.equal(net.preprocess(form), net.preprocess(files[0]))
+    assert list(net.predict(forms).index) == [str(files[0]), str(files[0]), 2, 3, 4, 5]
+
+
+def test_a_folder_stands_for_the_images_in_it(net, root):
+    found = net.predict(root / "pictures", "centre")
+    assert list(found.index) == sorted(str(file) for file in (root / "pictures").rglob("*.png")) and len(found) == 180
+
+
+def test_a_photograph_of_any_size_is_cut_to_the_nets(net, tmp_path):
+    Image.fromarray(np.full((90, 70, 3), 128, np.uint8)).save(tmp_path / "grey.jpg")
+    assert net.predict(tmp_path / "grey.jpg").sum(axis=1).tolist() == pytest.approx([1])
+
+
+def test_features_are_what_each_layer_hands_to_the_next(net, files, root, alone):
+    inputs = net.preprocess(files)
+    found = net.features(inputs)
+    assert {name: tuple(each.shape[1:]) for name, each in found.items()} == {
+        "conv1": (8, 12, 12),
+        "pool1": (8, 6, 6),
+        "conv2": (8, 6, 6),
+        "pool2": (8, 3, 3),
+        "conv3": (8, 3, 3),
+        "conv4": (8, 3, 3),
+        "conv5": (8, 3, 3),
+        "pool5": (8, 1, 1),
+        "fc6": (16,),
+        "fc7": (16,),
+        "fc8": (3,),
+    }
+    assert torch.equal(found["fc8"], net(inputs)) and min(each.min() for each in list(found.values())[:-1]) == 0
+    pooled = torch.nn.functional.max_pool2d(found["conv1"], 3, 2, ceil_mode=True)
+    assert torch.equal(pooled, found["pool1"])
+    convolved = torch.nn.functional.conv2d(found["conv3"], net.model.conv4.weight, net.model.conv4.bias, 1, 1, 1, 2)
+    torch.testing.assert_close(convolved.relu(), found["conv4"])  # of two towers
+    dataset = open_packed(root / "data" / "pictures")
+    (stored_as,) = feature_blocks(net.model, dataset, "test", np.arange(36), 12, 100)
+    np.testing.assert_allclose(found["fc7"], stored_as, atol=1e-6)
+
+
+def test_looking_at_features_leaves_the_net_as_it_was(net, files):
+    inputs = net.preprocess(files[:2])
+    before = net(inputs)
+    net.features(inputs)
+    assert torch.equal(net(inputs), before) and not any(each._forward_hooks for each in net.modules())
+
+
+def test_several_folders_are_an_ensemble_of_averaged_probabilities(root, stored, files, tmp_path):
+    other = shutil.copytree(stored, tmp_path / "other")
+    reweigh(other, lambda name, weight: weight * 0.5)
+    nets = [stored, other]
+    for number, folder in enumerate(nets):
+        np.save(tmp_path / f"{number}.npy", np.ascontiguousarray(alexnet2012.load(folder).predict(files)))
+    average([tmp_path / "0.npy", tmp_path / "1.npy"], tmp_path / "mean.npy")
+    found = alexnet2012.load(nets).predict(iter(files))
+    assert np.array_equal(found, np.load(tmp_path / "mean.npy")) and list(found.columns)[0] == "class0"
+
+
+def reweigh(folder, change) -> None:
+    """Change the weights in `folder`, and its record with them."""
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "model.safetensors"
+    save_file({name: change(name, weight) for name, weight in load_file(path).items()}, path)
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    write_json(folder / "record.json", record | {"weights_sha256": file_digest(path)})
+
+
+def test_nets_of_other_classes_make_no_ensemble(stored, tmp_path):
+    other = shutil.copytree(stored, tmp_path / "other")
+    with np.load(stored / "inputs.npz") as arrays:
+        np.savez(other / "inputs.npz", mean_image=arrays["mean_image"], classes=np.array(["a", "b", "c"]))
+    for folders in ([stored, other], []):
+        with pytest.raises(RecordError):
+            alexnet2012.load(folders)
+
+
+def test_the_package_is_light_until_a_net_is_loaded():
+    program = "import sys, alexnet2012; print({'torch', 'numpy', 'pandas'} & set(sys.modules), alexnet2012.load)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
+    assert found.stdout.startswith("set() <function load")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (np.zeros((8, 8, 3)), r"float64 \(8, 8, 3\)"),
+        (np.zeros((8, 8), np.uint8), r"uint8 \(8, 8\)"),
+        (Image.new("F", (8, 8)), "mode"),
+        ([], "no images"),
+    ],
+)
+def test_what_is_no_image_is_refused(net, given, words):
+    for use in (net.preprocess, net.predict):
+        with pytest.raises(DataError, match=words):
+            use(given)
+
+
+def test_every_image_that_cannot_be_read_is_named(net, tmp_path):
+    (tmp_path / "text.jpg").write_text("no image", encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError) as refused:
+        net.predict([tmp_path / "text.jpg", tmp_path / "none.png", np.zeros(3)])
+    lines = str(refused.value).splitlines()
+    assert lines[0] == "3 of 3 images cannot be read:"
+    assert lines[1].endswith("text.jpg: it is no image of a known format")
+    assert lines[2].endswith("none.png: No such file or directory") and lines[3].startswith("  - 2: an array")
+    with pytest.raises(DataError, match="holds no images"):
+        net.predict(tmp_path / "empty")
+
+
+def test_other_crops_are_refused(net, files):
+    with pytest.raises(ConfigError, match="five"):
+        net.predict(files, "five")
+
+
+def test_the_command_prints_a_table_or_json(files, stored, capsys):
+    assert main(["classify", str(files[0].parent), "--net", str(stored)]) == 0
+    header, _, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["image", "most", "probable", "then"] and len(lines) == 60
+    assert lines[0].startswith(str(files[0].parent / "000.png")) and lines[0].count(" %") == 3  # of three classes
+    assert main(["classify", str(files[0]), str(files[0]), "--net", str(stored), "--crops", "centre", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["image"] for each in found] == [str(files[0])] * 2
+    assert found[0]["labels"] == found[1]["labels"] and found[0]["labels"][0]["label"].startswith("class")
+    probabilities = [each["probability"] for each in found[0]["labels"]]
+    assert probabilities == sorted(probabilities, reverse=True) and sum(probabilities) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_folder_that_lacks_something_says_what(stored, tmp_path, name):
+    folder = shutil.copytree(stored, tmp_path / "net")
+    (folder / name).unlink()
+    with pytest.raises(RecordError, match=f"lacks {name}"):
+        alexnet2012.load(folder)
+
+
+def test_the_file_of_the_weights_stands_for_its_folder(stored):
+    assert alexnet2012.load(str(stored / "model.safetensors")).folder == stored
+
+
+def test_other_places_are_refused_with_what_is_there(stored, tmp_path):
+    (tmp_path / "average").mkdir()
+    np.save(tmp_path / "average" / "test-ten_crop.npy", np.zeros((1, 2)))
+    places = {
+        tmp_path / "none": "does not exist",
+        stored / "config.yaml": "is a file",
+        tmp_path / "average": "predictions",
+        stored.parent: f"do you mean {stored}",
+    }
+    for place, words in places.items():
+        with pytest.raises(RecordError, match=words):
+            alexnet2012.load(place)
+
+
+@pytest.mark.parametrize("change", [lambda old: old[:-1] + bytes([old[-1] ^ 1]), lambda old: old[:100]])
+def test_other_weights_than_those_of_the_record_are_refused(stored, tmp_path, change):
+    folder = shutil.copytree(stored, tmp_path / "net")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(change(weights.read_bytes()))
+    with pytest.raises(RecordError, match="is not what record.json beside it describes"):
+        alexnet2012.load(folder)
+
+
+def test_files_that_do_not_belong_together_are_refused(stored, tmp_path):
+    """The record is that of the weights, but the weights are no net's, or another net's."""
+    folder = shutil.copytree(stored, tmp_path / "net")
+    reweigh(folder, lambda name, weight: weight[:2].clone())
+    with pytest.raises(RecordError, match="of the net of 3 classes"):
+        alexnet2012.load(folder)
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    write_json(folder / "record.json", record | {"weights_sha256": file_digest(folder / "model.safetensors")})
+    with pytest.raises(RecordError, match="does not hold the weights"):
+        alexnet2012.load(folder)
+    shutil.copy(stored / "model.safetensors", folder)
+    np.savez(folder / "inputs.npz", mean_image=np.zeros((8, 8, 3), np.float32), classes=np.array(["a", "b", "c"]))
+    with pytest.raises(AlexNet2012Error):
+        alexnet2012.load(folder)
+
+
+def test_features_of_a_net_that_is_a_list_of_layers(tmp_path):
+    layers = describe_target("four-layer-relu", VARIANTS, None)
+    dataset = write_dataset(tmp_path / "data", {"train": 4}, size_px=32, classes=10)
+    write_run(tmp_path / "net", dataset, layers)
+    write_inputs(tmp_path / "net", dataset)
+    net = alexnet2012.load(tmp_path / "net")
+    inputs = net.preprocess(dataset.split("train").images)
+    found = net.features(inputs)
+    assert {name: list(each.shape[1:]) for name, each in found.items()} == {
+        layer.name: layer.output for layer in list_layers(layers, 10)
+    }
+    convolved = torch.nn.functional.conv2d(inputs, net.model.conv1.weight, net.model.conv1.bias, padding=2)
+    assert torch.equal(convolved, found["conv1"]) and convolved.min() < 0
+    assert torch.equal(list(found.values())[-1], net(inputs))
