@@ -58,7 +58,8 @@ def test_a_ledger_of_a_newer_schema_is_refused(tmp_path):
 
 def test_the_docs_have_the_verdict_and_the_interval_of_every_claim_that_is_measured():
     (ledger,) = json.loads((REFERENCES / "cifar10" / "tables" / "claims.json").read_text(encoding="utf-8"))["datasets"]
-    shown = {cells[0]: cells for cells in read_rows(ROOT / "docs" / "cifar10.md") if len(cells) == 5 and cells[0][1:].isdigit()}
+    rows = read_rows(ROOT / "docs" / "cifar10.md")
+    shown = {cells[0]: cells for cells in rows if len(cells) == 5 and cells[0][1:].isdigit()}
     measured = {each["id"]: each for each in ledger["claims"] if each["verdict"] != "not measured"}
     assert shown.keys() == measured.keys()
     for claim, (*_, found, verdict) in shown.items():
