@@ -1,4 +1,4 @@
-"""`alexnet2012 <verb>`: the only thing that a rule calls. A verb imports heavy libraries itself."""
+"""The command line, `alexnet2012 VERB`. Rules call nothing else. Each verb imports heavy libraries itself."""
 
 import argparse
 import io
@@ -21,21 +21,21 @@ VERBS = [
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; a mistake that the user can mend is a message on stderr and exit code 1 (of `compare`, whose 1 is
-    an answer, 2); a signal 143; a reader that has seen enough, as `head`, 141.
+    """Run one verb and return the exit code: 1 for an AlexNet2012Error, whose message goes to stderr (`compare` uses 2,
+    because 1 is one of its answers), 143 after a signal, 141 if the reader of stdout has closed it, as `head` does.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal of another encoding than UTF-8 has no § and no ×
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 may lack § and ×
     options = parse(arguments)
     try:
         code: int = options.run(options) or 0
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        if not is_reader_gone():  # another pipe
+        if not is_reader_gone():  # another pipe broke
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what the interpreter flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter still flushes stdout at exit
         return 141
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def is_reader_gone() -> bool:
-    """Whether what is printed goes to a pipe that nobody reads."""
+    """Whether stdout is a pipe that nobody reads any more."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
@@ -73,7 +73,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def expand(argument: str) -> list[str]:
-    """The lines of FILE for @FILE. argparse's own reading of such files is in the locale's encoding."""
+    """The lines of FILE for @FILE, read as UTF-8; argparse itself would use the locale's encoding."""
     if not argument.startswith("@"):
         return [argument]
     return Path(argument[1:]).read_text(encoding="utf-8").splitlines()

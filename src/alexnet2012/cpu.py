@@ -1,12 +1,12 @@
-"""The machine: how many cores and how much memory may be used, and how glibc is told to keep large buffers."""
+"""Usable CPU cores and memory, and the settings that make glibc keep large buffers."""
 
 import math
 import os
 import sys
 from pathlib import Path
 
-# Told so, it spares each step and each image its page faults: 1,600 instead of 1,390 images/s of the scaled net, one
-# thread in each of two processes; two thirds of the time for decoding photographs.
+# Keeping freed buffers avoids page faults in each training step and for each image: 1,600 instead of 1,390 images/s for
+# the scaled net with one thread in each of two processes, and two thirds of the time for decoding photographs.
 KEEP_LARGE_BUFFERS = {
     "MALLOC_MMAP_THRESHOLD_": str(2**33),
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
@@ -16,9 +16,9 @@ MEMBERSHIP, MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def count_usable_cores(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> int:
-    """Cores that this process may use, which in a container or under Slurm are fewer than the machine has.
+    """Number of cores that this process may use; in a container or under Slurm, fewer than the machine has.
 
-    Those that it is bound to, or as many as its CPU quota, rounded up, allows to run at the same time.
+    The smaller of the number of cores that it is bound to and its CPU quota, rounded up.
     """
     bound = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     quota = read_cpu_quota(membership, mount)
@@ -26,10 +26,10 @@ def count_usable_cores(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> in
 
 
 def read_cpu_quota(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> float:
-    """Seconds of CPU per second that this process's control groups allow it; infinite without a quota."""
+    """CPU quota of this process's control groups in cores (CPU seconds per second); infinite without a quota."""
     quotas = [math.inf]
     for group in list_control_groups("cpu", membership, mount):
-        for names in (["cpu.max"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]):  # of version 2, of version 1
+        for names in (["cpu.max"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]):  # cgroups version 2, version 1
             try:
                 quota, period = " ".join((group / name).read_text(encoding="utf-8") for name in names).split()
             except OSError:
@@ -40,26 +40,26 @@ def read_cpu_quota(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> float:
 
 
 def count_usable_memory(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> int:
-    """Bytes of the machine's memory, or of the least limit of this process's control groups where that is less."""
+    """Usable memory in bytes: that of the machine, or the smallest limit of this process's control groups."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for group in list_control_groups("memory", membership, mount):
-        for name in ("memory.max", "memory.limit_in_bytes"):  # of version 2, of version 1
+        for name in ("memory.max", "memory.limit_in_bytes"):  # cgroups version 2, version 1
             try:
                 limits.append(int((group / name).read_text(encoding="utf-8")))
-            except (OSError, ValueError):  # not there, or "max"
+            except (OSError, ValueError):  # no such file, or "max"
                 continue
     return min(limits)
 
 
 def list_control_groups(controller: str, membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> list[Path]:
-    """Folders of the control groups, of either version, that this process is in, and of those around them.
+    """Folders of this process's control groups (version 1 or 2) and their ancestors; the limits of all apply.
 
-    All limit it. In a container the mount is of the container's own group, whose path may be told as the host sees it:
-    not all folders need exist.
+    Some of the folders may not exist: in a container the mount is the container's own group, while its path may be
+    given as the host sees it.
     """
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return []
     folders: list[Path] = []
     for line in lines:

@@ -1,4 +1,4 @@
-"""Where a net runs: the CPU with a fixed number of threads, or a GPU; decided at run time only."""
+"""The device of a net, chosen at run time: the CPU with a fixed number of threads, or a GPU."""
 
 import os
 from typing import TYPE_CHECKING
@@ -8,16 +8,16 @@ from alexnet2012.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-# cuBLAS sums in one order only with a workspace of fixed size, of which this is the larger; torch refuses to go on
-# without. Read when CUDA is initialised.
+# cuBLAS sums in a fixed order only with a workspace of fixed size (this is the larger of the two), and torch requires
+# it in deterministic mode. Read when CUDA is initialised.
 CUBLAS_WORKSPACE, FIXED_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
 
 def open_device(wanted: str, torch_threads: int, deterministic: bool) -> "torch.device":
-    """The device for `wanted` ("auto", "cpu" or "cuda"), with threads and precision set as the recipes demand.
+    """The device for `wanted` ("auto", "cpu" or "cuda"); sets torch's threads and float32 precision (TF32 off).
 
-    float32 means float32: TF32 is off. `deterministic`: the same inputs make the same bits on a GPU too, as they do on
-    a CPU in any case. Raises ConfigError when a GPU is demanded and none can be used.
+    `deterministic`: equal inputs give equal bits on a GPU too, as they always do on a CPU. Raises ConfigError if
+    `wanted` is "cuda" and no GPU is usable.
     """
     if deterministic and wanted != "cpu":
         os.environ.setdefault(CUBLAS_WORKSPACE, FIXED_WORKSPACE)
@@ -38,14 +38,14 @@ def open_device(wanted: str, torch_threads: int, deterministic: bool) -> "torch.
 
 
 def make_deterministic() -> None:
-    """From here on every operation on a GPU has one order of its sums; one that has none raises RuntimeError.
+    """Make GPU operations sum in a fixed order from now on; operations that cannot raise RuntimeError.
 
-    No operation of this package is of that kind (docs/gpus.md).
+    This package uses none of those (docs/gpus.md).
     """
     import torch
 
     torch.use_deterministic_algorithms(True)
-    # Every empty tensor here is written before it is read. mypy does not see the property of this module.
+    # No tensor is read before it is written, so none needs filling. mypy does not know this module's property.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False  # what is fastest is measured anew in each process, and may differ
+    torch.backends.cudnn.benchmark = False  # each process would measure which algorithm is fastest, and may differ

@@ -1,32 +1,32 @@
-"""What can go wrong, by kind; each message says what was found, what was expected, where, and what to do."""
+"""Exceptions that users see; each message says what was found, what was expected, where, and what to do."""
 
 
 class AlexNet2012Error(Exception):
-    """Base of every error that the user can mend; the CLI prints its message alone, without a traceback."""
+    """Base class of errors that the user can fix; the CLI prints the message without a traceback."""
 
 
 class ConfigError(AlexNet2012Error):
-    """A configuration file, or a variant, that cannot be run as written."""
+    """A configuration file or variant that cannot be run as written."""
 
 
 class DeviceError(AlexNet2012Error):
-    """GPUs that a job needs and does not get."""
+    """A job cannot get the GPUs that it needs."""
 
 
 class DataError(AlexNet2012Error):
-    """Images, labels or a packed dataset that are missing, unreadable or not what they should be."""
+    """Images, labels or a packed dataset are missing, unreadable or not as expected."""
 
 
 class TrainingError(AlexNet2012Error):
-    """A training that must not go on: a non-finite loss, a state that belongs to other code or is in use."""
+    """A training that must not go on: its loss is not finite, or its state belongs to other code or is in use."""
 
 
 class RecordError(AlexNet2012Error):
-    """A record that is not complete enough to stand in a table."""
+    """A record is missing, damaged or incomplete."""
 
 
 class PlanError(AlexNet2012Error):
-    """A measuring that could not be carried out on this machine."""
+    """The speed of this machine could not be measured."""
 
 
 class Interrupted(AlexNet2012Error):

@@ -1,7 +1,7 @@
-"""The disk that a configuration needs, and about how long it takes: the values of `alexnet2012 plan`.
+"""Estimates of disk space and time for a configuration: the values that `alexnet2012 plan` prints.
 
-A short loop measures how fast each distinct net trains (timing.py); everything else is estimated from that, or by
-constants. The time is that of the longest chain of jobs or of all work over the slots, whichever is longer.
+A short loop measures how fast each distinct net trains (timing.py); everything else is estimated from that or from
+constants. The estimated time is the longer of the longest chain of jobs and all work divided by the slots.
 """
 
 import math
@@ -29,16 +29,16 @@ from alexnet2012.survey import CROPS, STEP_PASSES, Job, Values, Work, packed_byt
 KINDS = {"trainings": "train", "evaluations": "predict", "averages": "average", "baselines": "baselines"}
 JOB_KINDS = ("prepare", "baselines", "tables", "train", "predict", "analyse", "average")
 CHECKPOINT_NUMBERS = 3 * 2  # two checkpoints are kept while a third is written; each holds weights and velocity
-START_FACTOR = 2.0  # a job imports torch, which is measured, opens the tracking store and writes its records
-AFTERWARDS = 6  # jobs one after another: tables, figures, cards, report, publishing, showing
-MOST_PROCESSES = 8  # each takes as much memory as a training
-BUDGET_S = 35.0  # nets that come later are scaled from one that was measured
+START_FACTOR = 2.0  # a job's start over the measured import of torch: it also opens the tracking store, writes records
+AFTERWARDS = 6  # jobs at the end, one after another: tables, figures, cards, report, publishing, showing
+MOST_PROCESSES = 8  # each needs as much memory as a training
+BUDGET_S = 35.0  # after this, nets are not measured but scaled from the last measured one
 SILENCE_S = 5.0
 
 
 @dataclass(frozen=True)
 class Machine:
-    """`cards` None: no GPU can be used, and trainings run on cores."""
+    """A machine's usable cores, GPUs and memory. `cards` None: no GPU, so that trainings run on cores."""
 
     cores: int
     cards: int | None
@@ -46,25 +46,25 @@ class Machine:
     hardware: str
 
     def slots(self, job: Job) -> int:
-        """How many such jobs run side by side; one that asks for more gets what there is."""
+        """Number of such jobs that run at the same time; at least one, even if it asks for more than there is."""
         slots = self.cores // (job.cores or self.cores)
         return max(1, slots if self.cards is None or not job.passes else min(slots, self.cards // job.cards))
 
     def at_once(self, work: Work) -> int:
-        """How many trainings run side by side at most."""
+        """The largest number of trainings that run at the same time."""
         left = [job for job in work.of_kind("train") if job.left]
         return min(max(map(self.slots, left), default=0), sum(job.left for job in left))
 
 
 def look_at_machine(work: Work) -> Machine:
-    """Cores as the workflow counts them, and the cards that it would lease where a run may use any."""
+    """This machine, with cores counted as in the workflow, and with GPUs only if a training may use them."""
     cards = list_cards() if any(run.runtime.device != "cpu" for _, run in work.nets("train")) else []
     hardware = describe_hardware("cpu") + (f", GPUs: {len(cards)}" if cards else "")
     return Machine(count_usable_cores(), len(cards) or None, count_usable_memory(), hardware)
 
 
 def describe_work(work: Work, machine: Machine, data_folder: Path) -> Values:
-    """Everything that needs no measuring."""
+    """All values of the estimate that need no measurement."""
     at_once, packed = machine.at_once(work), sum(map(packed_bytes, work.datasets.values()))
     entries = {name: [job.entry for job in work.of_kind(kind)] for name, kind in KINDS.items()}
     totals, fits = {}, packed <= machine.memory_bytes
@@ -88,8 +88,8 @@ def describe_work(work: Work, machine: Machine, data_folder: Path) -> Values:
 
 
 def measure_disk(work: Work, data_folder: Path, at_once: int) -> Values:
-    """Bytes of everything when all is done (checkpoints: of `at_once` simultaneous trainings), and on each file system
-    what is still to be written against what is free."""
+    """Bytes of all outputs (of checkpoints, those of `at_once` simultaneous trainings); and for each file system, the
+    bytes still to be written beside the free ones."""
     weights = sorted(job.output_bytes for job in work.of_kind("train") for _ in range(job.left))
     checkpoints = CHECKPOINT_NUMBERS * sum(weights[len(weights) - at_once :])
     data = sum(job.left * job.output_bytes for job in work.of_kind("prepare"))
@@ -118,9 +118,9 @@ def measure_disk(work: Work, data_folder: Path, at_once: int) -> Values:
 def estimate_time(
     work: Work, machine: Machine, gpus: Sequence[int] = (), images_per_second: float | None = None
 ) -> Values:
-    """Measure this machine, and add all jobs up on it and on each number of `gpus` cards.
+    """Measure this machine, and estimate the time of all jobs on it and with each number of cards in `gpus`.
 
-    `images_per_second`: training images of one such card. Raises PlanError when measuring fails.
+    `images_per_second`: training speed on one such card, if known. Raises PlanError if measuring fails.
     """
     if work.done:
         return {"measured": None, "schedules": []}
@@ -152,10 +152,10 @@ def estimate_time(
 
 
 def measure(work: Work, machine: Machine) -> tuple[float, dict[str, Values]]:
-    """Seconds in which a job starts, and the speed of each net of which something is left, by speed_key.
+    """Seconds that a job needs to start, and by speed_key the speed of each net with jobs left.
 
-    Measures in as many processes as trainings will run side by side. Nets that come when BUDGET_S is spent are scaled
-    from the one before by multiply-adds. Raises PlanError when a process dies, and what a training would raise.
+    Measures in as many processes as trainings will run at the same time. After BUDGET_S, speeds are scaled from the
+    previous net by multiply-adds. Raises PlanError if a process dies, and whatever a training would raise.
     """
     rates: dict[str, Values] = {}
     began, speed, device, cost_before = time.monotonic(), 0.0, "", 0
@@ -185,7 +185,9 @@ def measure(work: Work, machine: Machine) -> tuple[float, dict[str, Values]]:
 
 @contextmanager
 def measuring(processes: int) -> Iterator[Callable[..., list[Any]]]:
-    """A function that calls one of timing.py in each of so many processes, says so on stderr, and waits for them."""
+    """A function that calls a function of timing.py in each of `processes` processes, and returns their answers.
+
+    It prints to stderr what it measures."""
     began = time.monotonic()
     os.environ.update(KEEP_LARGE_BUFFERS)  # glibc reads them when the processes start
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
@@ -194,30 +196,33 @@ def measuring(processes: int) -> Iterator[Callable[..., list[Any]]]:
             say(f"measuring {what}")
             running = [pool.submit(call_timing, function, *arguments) for _ in range(processes)]
             while wait(running, SILENCE_S).not_done:
-                say(f"  still measuring, for {time.monotonic() - began:.0f} s now")
+                say(f"  still measuring, after {time.monotonic() - began:.0f} s")
             return [each.result() for each in running]
 
         try:
             yield ask
         except BrokenProcessPool as error:
-            raise PlanError("a measuring process was ended, as a training may be; is there enough memory?") from error
+            raise PlanError(
+                "a measuring process was killed, and a training may be too; check that there is enough memory"
+            ) from error
 
 
 def call_timing(function: str, *arguments: Any) -> Any:
-    """In another process: this one does without torch."""
+    """Call a function of timing.py; runs in a measuring process, because the main one does not import torch."""
     from alexnet2012 import timing
 
     return getattr(timing, function)(*arguments)
 
 
 def speed_key(run: RunConfig) -> str:
-    """Equal for nets that train at the same speed."""
+    """A key that is equal for nets that train at the same speed."""
     settings = run.training.model_dump_json(include={"batch_size", "precision", "compile", "torch_threads"})
     return f"{run.dataset_name} {settings} {run.net.model_dump_json()}"
 
 
 def add_up(where: str, work: Work, start_s: float, speeds: dict[str, float], machine: Machine, origin: str) -> Values:
-    """The time of all jobs that are left on `machine`; `speeds`: training images/s by speed_key, of this `origin`."""
+    """Estimated times of all unfinished jobs on `machine`. `speeds`: training images/s by speed_key; `origin`: where
+    these come from, in words."""
     seconds = dict.fromkeys(JOB_KINDS, 0.0) | {"tables": AFTERWARDS * start_s}
     alone = work_s = seconds["tables"]
     chains: dict[Path, float] = defaultdict(float)

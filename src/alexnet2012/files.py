@@ -15,14 +15,14 @@ from alexnet2012.errors import RecordError
 if TYPE_CHECKING:
     import numpy as np
 
-# Version of records and of claims.json, written as "schema"; files from before it have no such key. Raise it when a key
-# changes its meaning or is no longer written, not when one is added.
+# Version of records and of claims.json, written as "schema"; older files have no such key. Raise it when a key changes
+# its meaning or is no longer written, not when one is added.
 SCHEMA = 1
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that is renamed to it when the block ends well, and removed when it does not."""
+    """A temporary path beside `path`; it is renamed to `path` if the block succeeds, and removed if it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
@@ -35,14 +35,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 class LockTaken(Exception):
-    """Another process holds a lock; the text is what it wrote into the file, its number unless it chose another."""
+    """Another process holds a lock; the text is that process's `holder`, by default its process id."""
 
 
 @contextmanager
 def locked(path: Path, patience_s: float = 1.0, holder: str | None = None) -> Iterator[None]:
-    """Hold the lock file `path`, with `holder` or this process's number in it; the system frees it even on kill -9.
+    """Hold the lock file `path`, and write `holder` (default: the process id) into it; kill -9 releases it too.
 
-    A forked child does not hold it. Raises LockTaken when it is still taken after `patience_s`, which may be math.inf.
+    A forked child does not hold it. Raises LockTaken if it is still taken after `patience_s`, which may be math.inf.
     """
     try:
         lock = FileLock(path, patience_s, fallback_to_soft=False).acquire()
@@ -63,7 +63,7 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
     import numpy as np
 
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # names are free but for allow_pickle
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # an array could be named allow_pickle
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -77,24 +77,24 @@ def file_digest(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """A record; raises RecordError when it is missing, not JSON, or of a newer schema than this code knows."""
+    """The contents of a record; raises RecordError if it is missing, not JSON, or of a schema newer than SCHEMA."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}; run snakemake to make it") from None
     except ValueError as error:
-        raise RecordError(f"{path} is not JSON ({error}); remove it and run snakemake to make it anew") from None
+        raise RecordError(f"{path} is not JSON ({error}); remove it and run snakemake to make it again") from None
     schema = values.get("schema", 0) if isinstance(values, dict) else 0
     if schema not in range(SCHEMA + 1):
         raise RecordError(
             f"{path} has schema {schema!r}, but this version of alexnet2012 reads schemas up to {SCHEMA}; update "
-            "alexnet2012, or remove the file and run snakemake to make it anew"
+            "alexnet2012, or remove the file and run snakemake to make it again"
         )
     return values
 
 
 def in_bytes(count: float) -> str:
-    """A size with the unit that suits: 251.9 GB."""
+    """A size in bytes with a suitable unit: 251.9 GB."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if count >= size:
             return f"{count / size:,.1f} {unit}"

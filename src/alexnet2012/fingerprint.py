@@ -1,12 +1,12 @@
 """Fingerprints of the code behind each stage: Snakemake reruns a stage when an edit may change its result.
 
 A fingerprint is a hash over the top-level functions, classes and constants that a stage's roots reach by name, sorted,
-without the modules they stand in: moving a definition or renaming a module changes nothing. Comments, docstrings,
-imports and annotations are left out, except for the annotations of a class's fields. What an annotation names is
-reached all the same, because its methods are called.
+without the names of their modules: moving a definition or renaming a module changes nothing. Comments, docstrings,
+imports and annotations are left out, except for the annotations of a class's fields. Definitions that an annotation
+names are reached all the same, because their methods may be called.
 
-Not seen: top-level statements that bind no name and modules used as values (tests keep both out of the package), and an
-edit that calls another definition of the same name where a stage reaches both.
+Not detected: top-level statements that bind no name and modules used as values (tests keep both out of the package),
+and an edit that calls another definition of the same name if a stage reaches both.
 """
 
 import ast
@@ -19,8 +19,7 @@ from pathlib import Path
 PACKAGE = "alexnet2012"
 ROOT = Path(__file__).resolve().parent
 
-# The definitions that compute or write a stage's result; a package or module before the name where the name alone is
-# ambiguous.
+# The definitions that compute or write a stage's result, with a package or module where the name alone is ambiguous.
 TRAINING = (
     *("training.train.train", "Training", "train_alone", "train_to_the_end", "measure_target", "take_rate"),
     *("begin_from", "load_latest", "open_packed", "open_device"),
@@ -45,22 +44,22 @@ TEMPLATES = {
     "report": ("reporting/report.html.jinja", "reporting/report.css"),
     "cards": ("reporting/model_card.md.jinja",),
 }
-# Packages, modules and definitions that are reached but decide no result: they report, record, word messages, handle
-# files or stop a process; or they describe configurations, whose values are in a run's hash.
+# Packages, modules and definitions that are reached but do not affect a result: they report, record, word messages,
+# handle files or stop a process; or they describe configurations, whose values are in a run's hash.
 NEUTRAL = (
     *("config", "errors", "files", "fingerprint", "provenance", "tracking"),
     *("cpu.KEEP_LARGE_BUFFERS", "cpu.count_usable_cores"),
     *(f"training.checkpoint.{name}" for name in ("StopRequest", "lock", "resume", "discard")),
     *("training.train.check_start_folder", "training.finetune.describe_start", "towers.training.ended_with"),
 )
-# Modules of `config` whose classes count by their methods: a run's hash holds the values of fields, not what methods
-# derive from them.
+# Modules of `config` whose methods count all the same: a run's hash holds the values of fields, not what methods derive
+# from them.
 SECTIONS = ("config.nets", "config.schedules")
 
 
 @cache
 def fingerprint(stage: str) -> str:
-    """Sixteen hex digits over the installed code behind `stage`, a key of STAGES."""
+    """Sixteen hex digits that identify the installed code behind `stage`, a key of STAGES."""
     return read_installed().digest(stage)
 
 
@@ -77,9 +76,9 @@ class Code:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.names: dict[str, dict[str, str]] = {}  # by module: the dotted path that each of its names stands for
-        self.nodes: dict[str, list[ast.stmt]] = defaultdict(list)  # by dotted path: e.g. `X = 1`, and `X += 1` after it
-        self.known: dict[str, Reader] = {}  # by dotted path, once a stage has reached it
+        self.names: dict[str, dict[str, str]] = {}  # by module: the dotted path behind each of its names
+        self.nodes: dict[str, list[ast.stmt]] = defaultdict(list)  # by dotted path: e.g. `X = 1` and a later `X += 1`
+        self.known: dict[str, Reader] = {}  # by dotted path: the definitions that a stage has reached
         for file in root.rglob("*.py"):
             module = ".".join((PACKAGE, *file.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
             body = ast.parse(file.read_text(encoding="utf-8")).body
@@ -90,14 +89,14 @@ class Code:
                     self.nodes[f"{module}.{name}"].append(node)
 
     def digest(self, stage: str) -> str:
-        """Sixteen hex digits over the definitions that `stage` reaches, sorted, and over its templates."""
+        """Sixteen hex digits of a hash over the definitions that `stage` reaches, sorted, and its templates."""
         content = hashlib.sha256("\n".join(sorted(set(self.reach(stage).values()))).encode())
         for template in TEMPLATES.get(stage, ()):
             content.update((self.root / template).read_bytes())
         return content.hexdigest()[:16]
 
     def reach(self, stage: str) -> dict[str, str]:
-        """The text of each definition that the roots of `stage` use, directly or not, by dotted path."""
+        """By dotted path, the text of each definition that the roots of `stage` use, directly or indirectly."""
         found: dict[str, str] = {}
         waiting = {self.find(root) for root in STAGES[stage]}
         while waiting:
@@ -117,7 +116,7 @@ class Code:
         return found[0]
 
     def follow(self, path: str) -> str:
-        """What a dotted path leads to through re-exports: a definition, a module, or a name of another distribution."""
+        """The dotted path behind re-exports: of a definition, a module, or a name of another distribution."""
         while path not in self.nodes and path not in self.names:
             module, _, name = path.rpartition(".")
             if name not in self.names.get(module, ()):
@@ -135,9 +134,9 @@ class Reader:
         self.text = self.read(code.nodes[path], code.names[path.rpartition(".")[0]])
 
     def read(self, node: object, names: dict[str, str], in_class: bool = False) -> str:
-        """The text of a syntax tree, in which definitions go by their own names, whatever they are imported as.
+        """The text of a syntax tree, with definitions under their own names, not those that they are imported as.
 
-        `names` are those that the module and the functions around the node know.
+        `names`: the dotted path behind each name that is known at the node. Adds to `uses`.
         """
         if isinstance(node, list):
             texts = ["None" if each is None else self.read(each, names, in_class) for each in node]  # None: no default
@@ -167,7 +166,7 @@ class Reader:
             fields[field] = self.read(value, names, isinstance(node, ast.ClassDef))
         if not isinstance(node, ast.AnnAssign):
             fields |= dict.fromkeys(("annotation", "returns"), "")
-        # Empty fields are left out: a newer Python adds some.
+        # Empty fields are left out, because newer versions of Python add some.
         return f"{type(node).__name__}({', '.join(f'{field}={text}' for field, text in fields.items() if text)})"
 
     def path_of(self, node: ast.AST, names: dict[str, str]) -> str | None:
@@ -181,7 +180,7 @@ class Reader:
 
 
 def list_imports(nodes: Iterable[ast.AST]) -> dict[str, str]:
-    """The dotted path behind each name that the import statements among `nodes` bind; ruff keeps relative ones out."""
+    """The dotted path behind each name that import statements among `nodes` bind; ruff forbids relative imports."""
     found = {}
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -194,7 +193,7 @@ def list_imports(nodes: Iterable[ast.AST]) -> dict[str, str]:
 
 
 def list_bound(node: ast.stmt) -> list[str]:
-    """The names that a top-level statement binds or changes, imports aside."""
+    """The names that a top-level statement, other than an import, binds or changes."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]

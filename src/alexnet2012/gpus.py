@@ -1,16 +1,16 @@
-"""GPUs: which ones a job may use, and a lease on those that it does use.
+"""Per-GPU file locks ("leases") that give each job GPUs of its own, and the list of GPUs that a job may use.
 
-Snakemake counts GPUs and assigns none; without `--resources gpu=N` it does not even count. So each job leases its cards
-itself, by a file lock on each, before torch is imported. Guaranteed among all jobs of one user on one machine:
+Snakemake counts GPUs (only with `--resources gpu=N`) but assigns none. So each job leases its cards itself, before
+torch is imported. Guaranteed among all jobs of one user on one machine:
 
-- A card is leased to one job at a time. The operating system ends the lease with the job's process, kill -9 included;
-  its children hold no card. The two processes of one training are killed with the job that launched them
-  (towers/launch.py), before whoever leases their cards next has imported torch.
+- A card is leased to one job at a time. The operating system releases it when the job's process exits, even by kill -9;
+  child processes hold no lease. The two processes of one training are killed with the job that launched them
+  (towers/launch.py), before the next holder of their cards has imported torch.
 - All or nothing: a job that waits for two cards holds none of them.
-- No card is idle while a job fits: a free card is taken within POLL_S by a job that waits for no more than are free.
+- No card stays idle while a job fits: a free card is taken within POLL_S by a job that needs no more than are free.
 
-The last rules out a queue. While jobs for one card keep coming, a job for two waits, since keeping the first free card
-for it would leave that card idle. A workflow has only so many jobs, so its turn comes, at worst after theirs.
+There is no queue: reserving the first free card for a job that needs two would leave that card idle. So a job for two
+cards may wait while jobs for one keep coming, at worst until the workflow has no more of them.
 """
 
 import fcntl
@@ -34,8 +34,8 @@ POLL_S = 0.2
 
 @dataclass(frozen=True)
 class Card:
-    """A GPU. `name` is nvidia-smi's number, for people. `key` is the UUID, which is the same for all jobs however they
-    name the card; or what CUDA_VISIBLE_DEVICES calls it, where nvidia-smi cannot tell."""
+    """A GPU. `name`: nvidia-smi's index, for messages. `key`: the UUID, which is the same for all jobs, or the entry of
+    CUDA_VISIBLE_DEVICES if nvidia-smi does not know the card."""
 
     name: str
     key: str
@@ -45,21 +45,21 @@ class Card:
 def lease_gpus(
     job: str, device: str = "auto", granted: int | None = None, needed: int = 1, too_few: str = "stop"
 ) -> Iterator[int]:
-    """The number of GPUs that `job` has for itself while the block runs, named by CUDA_VISIBLE_DEVICES; 0 is the CPU.
+    """Lease GPUs for `job` while the block runs, and list them in CUDA_VISIBLE_DEVICES; yields their number, 0 for CPU.
 
-    `job` tells those that wait for it what runs, and no two jobs have the same. `device` and `too_few` are the settings
-    `runtime.device` and `runtime.too_few_devices`; `granted` is what Snakemake allows: 0 hides all GPUs, None is a job
-    that it does not run. Waits for as long as it takes, and says on stderr for whom.
+    `job`: a unique name, shown to jobs that wait for it. `device` and `too_few`: the settings `runtime.device` and
+    `runtime.too_few_devices`. `granted`: the number of GPUs that Snakemake allows (0 hides all GPUs), or None outside
+    Snakemake. Waits as long as necessary, and prints the holders of the cards to stderr.
 
-    Under Slurm the variable is left alone and nothing is locked. Raises DeviceError when too few GPUs are granted or
-    there, when one is demanded and none granted, and when `job` would wait for itself.
+    Under Slurm, CUDA_VISIBLE_DEVICES is left alone and nothing is locked. Raises DeviceError if too few GPUs are
+    granted or present, if `device` is "cuda" and none is granted, and if `job` is running already.
     """
     if device == "cpu":
         yield 0
         return
     if device == "cuda" and granted == 0:
         raise DeviceError(
-            "runtime.device is cuda, and no GPU was granted; give --resources gpu=1, or set runtime: {device: auto}"
+            "runtime.device is cuda, but no GPU was granted; give --resources gpu=1, or set runtime: {device: auto}"
         )
     cards = list_cards() if granted != 0 else []
     count = settle(needed, granted, len(cards), too_few)
@@ -72,7 +72,7 @@ def lease_gpus(
             say("no GPU was granted: running on the CPU")
             stack.enter_context(visible([]))
         elif os.environ.get("SLURM_JOB_ID") or not folder:
-            pass  # Slurm hands out cards itself, to all users
+            pass  # Slurm assigns the cards
         elif not cards:
             say(f"neither {VISIBLE} nor nvidia-smi names a GPU: running on the CPU")
             stack.enter_context(visible([]))
@@ -82,29 +82,29 @@ def lease_gpus(
 
 
 def settle(needed: int, granted: int | None, present: int, too_few: str) -> int:
-    """How many of the GPUs that are `present` a job takes that needs so many; 0 is the CPU, where none is or none is
-    granted. Raises DeviceError when there are some but too few and `too_few` is "stop"; else it takes one."""
+    """Number of GPUs to lease for a job that needs `needed`; 0 (the CPU) if none is present or granted.
+
+    If there are too few: one if `too_few` is "one-device"; raises DeviceError if it is "stop"."""
     if present == 0 or granted == 0:
         return 0
     if granted is not None and granted < needed:
-        found = f"Snakemake, which caps requests in silence, granted {granted}; give --resources gpu={needed}"
+        found = f"Snakemake granted {granted} (it lowers requests silently); give --resources gpu={needed}"
     elif present < needed:
-        found = f"{VISIBLE}, or else nvidia-smi, names {present}; run it where there are {needed}"
+        found = f"{VISIBLE} (or nvidia-smi if that is not set) names {present}; run it on a machine with {needed}"
     else:
         return needed
     if too_few == "one-device":
         return 1
     raise DeviceError(
-        f"this job needs {needed} GPUs, and {found}, or set runtime: {{too_few_devices: one-device}} to make do with "
-        "one"
+        f"this job needs {needed} GPUs, but {found}, or set runtime: {{too_few_devices: one-device}} to run on one"
     )
 
 
 def list_cards() -> list[Card]:
     """The cards that a job may use: those of CUDA_VISIBLE_DEVICES if it is set, else all that nvidia-smi lists.
 
-    As in CUDA, an entry is nvidia-smi's number, a UUID or its beginning, or a part of a card (MIG), and what follows an
-    entry that names no card does not count. Raises DeviceError when nvidia-smi hangs.
+    As in CUDA, an entry is an index, a UUID or its beginning, or a part of a card (MIG); entries after one that names
+    no card are ignored. Raises DeviceError if nvidia-smi hangs.
     """
     given = os.environ.get(VISIBLE)
     if given is not None and not given.strip():
@@ -126,7 +126,7 @@ def list_cards() -> list[Card]:
 
 
 def ask_nvidia_smi() -> list[Card]:
-    """All cards of this machine; none where nvidia-smi is missing, or says that it reaches no driver."""
+    """All cards of this machine; none if nvidia-smi is missing or fails. Raises DeviceError if it hangs."""
     query = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
     try:
         done = subprocess.run(
@@ -136,7 +136,7 @@ def ask_nvidia_smi() -> list[Card]:
         return []
     except subprocess.TimeoutExpired:
         raise DeviceError(
-            f"nvidia-smi has not answered for {ANSWER_S:g} s; mend the driver, or set runtime: {{device: cpu}}"
+            f"nvidia-smi has not answered for {ANSWER_S:g} s; repair the driver, or set runtime: {{device: cpu}}"
         ) from None
     if done.returncode:
         say(f"nvidia-smi failed: {' '.join((done.stdout + done.stderr).split())}")
@@ -147,7 +147,7 @@ def ask_nvidia_smi() -> list[Card]:
 
 @contextmanager
 def visible(cards: list[Card]) -> Iterator[None]:
-    """CUDA sees `cards` alone, in their order; it reads the variable once, when torch first asks for a GPU."""
+    """Make only `cards` visible to CUDA, in their order; CUDA reads the variable at torch's first use of a GPU."""
     before = os.environ.get(VISIBLE)
     os.environ[VISIBLE] = ",".join(card.key for card in cards)
     try:
@@ -161,7 +161,7 @@ def visible(cards: list[Card]) -> Iterator[None]:
 
 @contextmanager
 def leased(cards: list[Card], count: int, job: str, folder: Path) -> Iterator[list[Card]]:
-    """The first `count` of `cards` to be free at the same time, locked while the block runs."""
+    """`count` of `cards`, the first that are free at the same time; locked while the block runs."""
     with ExitStack() as locks:
         locks.callback(os.close, open_folder(folder))
         taken, holders = take(cards, count, job, folder, locks)
@@ -177,10 +177,10 @@ def leased(cards: list[Card], count: int, job: str, folder: Path) -> Iterator[li
 
 
 def take(cards: list[Card], count: int, job: str, folder: Path, locks: ExitStack) -> tuple[list[Card], dict[Card, str]]:
-    """`count` free cards, whose locks `locks` keeps, or none; and the holders of cards that are not free.
+    """`count` free cards, their locks added to `locks`, or none; and the holders of the cards that are not free.
 
-    One process at a time looks, so that a lock that it finds taken is a lease. Raises DeviceError when `job` itself
-    holds a card that it would wait for.
+    Only one process at a time tries the locks, so that a taken lock is a lease. Raises DeviceError if `job` itself
+    holds one of the cards.
     """
     free: list[Card] = []
     holders: dict[Card, str] = {}
@@ -197,15 +197,15 @@ def take(cards: list[Card], count: int, job: str, folder: Path, locks: ExitStack
                 return free, holders
     for holder in holders.values():
         if holder.endswith(f" ({job})"):
-            raise DeviceError(f"{holder} runs already; let it end, or stop it, and give the command again")
+            raise DeviceError(f"{holder} is running already; wait for it or stop it, then run the command again")
     return [], holders
 
 
 def open_folder(folder: Path) -> int:
-    """A descriptor with a shared lock on `folder`, which is made if it is not there.
+    """Make `folder` if necessary and lock it (shared); returns the descriptor that holds the lock.
 
-    systemd-tmpfiles removes old files from /tmp, but not from a folder that is locked; a lock file removed under its
-    holder would allow a second lease. Raises DeviceError when the folder is not this user's.
+    systemd-tmpfiles removes old files from /tmp, but not from a locked folder; if it removed a lock file in use, the
+    card could be leased twice. Raises DeviceError if the folder cannot be used or belongs to another user.
     """
     remedy = f"set {FOLDER_VARIABLE} to a folder of yours on this machine"
     try:
@@ -215,7 +215,7 @@ def open_folder(folder: Path) -> int:
         raise DeviceError(f"GPUs cannot be leased in {folder}: {error.strerror}; {remedy}") from None
     if os.fstat(descriptor).st_uid != os.getuid():
         os.close(descriptor)
-        raise DeviceError(f"GPUs cannot be leased in {folder}: it is another user's; {remedy}")
+        raise DeviceError(f"GPUs cannot be leased in {folder}: it belongs to another user; {remedy}")
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor
 

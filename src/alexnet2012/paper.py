@@ -1,4 +1,4 @@
-"""Every number and claim of the paper, each once, with its place; errors are fractions, sizes of claims too."""
+"""The numbers and claims of the paper, each with its place there. Errors and sizes of claims are fractions."""
 
 import math
 from dataclasses import dataclass
@@ -18,29 +18,29 @@ ILSVRC2010, ILSVRC2012, FALL2009 = Edition
 
 
 class Hardware(StrEnum):
-    """What a claim about time is measured on."""
+    """The hardware on which a claim about time is measured."""
 
     GPUS = "GPUs"
 
 
 @dataclass(frozen=True)
 class Errors:
-    """A top-1 and a top-5 error, or a difference of two; None where the paper gives none."""
+    """A top-1 and a top-5 error, or the differences of two errors; None where the paper gives none."""
 
     top1: float | None = None
     top5: float | None = None
 
     @property
     def given(self) -> list[float]:
-        """Those of the two that the paper gives."""
+        """The given values among the two."""
         return [each for each in (self.top1, self.top5) if each is not None]
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of table 1 or 2. `key` is the variant or ensemble that reproduces it, a name of config/variants.yaml, with
-    `recipe`; `section`: of a configuration, that trains it. `logged`: the same error in the 2012 source's run notes, of
-    test in table 1 and of val in table 2."""
+    """A row of table 1 or 2. `key`: the variant or ensemble in config/variants.yaml that reproduces it, with `recipe`;
+    `section`: the section of a configuration that trains it. `logged`: the same error in the 2012 source's run notes
+    (test in table 1, val in table 2)."""
 
     label: str
     key: str
@@ -53,8 +53,8 @@ class TableRow:
 
 @dataclass(frozen=True)
 class LoggedNet:
-    """A net of the 2012 source with its logged error, ten crops, on `split` of `edition`; `against`: the net of which
-    it is a variation. `key` is a name of config/variants.yaml."""
+    """A net of the 2012 source with its logged ten-crop error on `split` of `edition`. `key`: its name in
+    config/variants.yaml; `against`: the net that it varies."""
 
     label: str
     key: str
@@ -66,13 +66,13 @@ class LoggedNet:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the ledger. `stated` is the size as differences of errors, `size` what else the paper says of it.
+    """A claim of the ledger. `stated`: its size as an error or a difference of errors; `size`: its size in words.
 
-    `needs` says by its type what measures it: a whole dataset of the paper, hardware, or variants (names of
-    config/variants.yaml), the base net first; no variant where it is arithmetic. `factor` is the size where it is a
-    ratio; `bound` says that the size is one ("over 1 point"). `edition`: where the paper measured the size, if it says
-    so. `reading`: how the text is read, where a claim has a row for each of two ways. `unit` is that of its number: an
-    error ("%"), a difference of errors ("points"), a ratio ("x"); empty where it has none.
+    `needs`: what measures it, by type: a whole dataset of the paper, hardware, or variants (names in
+    config/variants.yaml), the base net first; an empty tuple for arithmetic. `factor`: the size, if it is a ratio.
+    `bound`: the size is a bound ("over 1 point"). `edition`: the dataset on which the paper measured the size, if it
+    says so. `reading`: the interpretation, if a claim has two rows with different ones. `unit`: that of its number: an
+    error ("%"), a difference of errors ("points"), a ratio ("x"); empty if it has no number.
     """
 
     id: str
@@ -90,27 +90,27 @@ class Claim:
 
     @property
     def number(self) -> float | None:
-        """What the paper states of its number, in `unit`; None where it states no number."""
+        """The number that the paper states, in `unit`; None if it states none."""
         return self.factor if self.stated.top1 is None else round(in_unit(self.stated.top1, self.unit), 6)
 
     @property
     def words(self) -> str:
-        """What it says, with its reading where it has several."""
+        """The claim in words, with its `reading` if it has one."""
         return f"{self.text} ({self.reading})" if self.reading else self.text
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """The variants that it needs; none where it needs something else."""
+        """The variants in `needs`; empty if the claim needs something else."""
         return self.needs if isinstance(self.needs, tuple) else ()
 
 
 def in_unit(value: float, unit: str) -> float:
-    """A fraction in percent or in points, or the ratio of a logarithm."""
+    """`value` in `unit`: exp(value) for "x", where `value` is a logarithm; else a fraction times 100."""
     return math.exp(value) if unit == "x" else 100 * value
 
 
 def gain(worse: Errors, better: Errors, digits: int = 4) -> Errors:
-    """How much lower the second errors are, exact to what is printed: the paper's 0.1 point, or so many digits."""
+    """`worse` minus `better`, rounded to `digits` digits: by default to the paper's precision, 0.1 point."""
     pairs = ((worse.top1, better.top1), (worse.top5, better.top5))
     return Errors(*(None if a is None or b is None else round(a - b, digits) for a, b in pairs))
 
@@ -135,10 +135,10 @@ TABLE1 = (
     TableRow("SIFT + FVs [24]", "sift-fv", test=Errors(0.457, 0.257), recipe="baseline"),
     TableRow("CNN", "cnn", test=Errors(0.375, 0.170), logged=NET145_2010.errors, section="experiments"),
 )
-# §6: the same net, the centre crop alone.
+# §6: the same net with only the centre crop.
 CENTRE_CROP = Errors(0.390, 0.183)
 
-# Table 2: ILSVRC-2012; top-1 errors on its test set are unknown, its labels being withheld.
+# Table 2: ILSVRC-2012; top-1 errors on its test set are unknown because its labels are not public.
 TABLE2 = (
     TableRow("SIFT + FVs [7]", "sift-fv", test=Errors(None, 0.262), recipe="baseline"),
     TableRow("1 CNN", "cnn", val=Errors(0.407, 0.182), logged=NET145_2012.errors, section="experiments"),
@@ -147,7 +147,7 @@ TABLE2 = (
     TableRow("7 CNNs*", "7-cnns-star", val=Errors(0.367, 0.154), test=Errors(None, 0.153)),
 )
 
-# The same rows by the 2012 source's own recipe, in tables whose configuration trains these nets.
+# The same rows with the 2012 source's recipe, shown in tables whose configuration trains these nets.
 CODE_ROWS = (
     TableRow(
         "CNN, net 145 (code2012)", "net145-2010", test=TABLE1[2].test, logged=NET145_2010.errors, recipe="code2012"
@@ -155,10 +155,10 @@ CODE_ROWS = (
     TableRow("1 CNN, net 145 (code2012)", "net145", val=TABLE2[1].val, logged=NET145_2012.errors, recipe="code2012"),
 )
 
-# §6 and table 2: what averaging five nets gains over one.
+# §6 and table 2: gain from averaging five nets.
 FIVE_CNNS_GAIN = gain(TABLE2[1].val, TABLE2[2].val)
 
-# §6: the net with a sixth convolutional layer, which the paper's two starred rows begin with.
+# §6: the net with a sixth convolutional layer, pre-trained for the starred rows of table 2.
 FALL_2009 = TableRow("CNN, sixth layer", "cnn-sixth-layer", test=Errors(0.674, 0.409))
 FALL_2009_BEST_BEFORE = Errors(0.781, 0.609)
 
@@ -170,7 +170,7 @@ RELU_SPEEDUP = 6  # §3.1
 CIFAR10_WITHOUT_LRN, CIFAR10_WITH_LRN = Errors(0.13), Errors(0.11)  # §3.3
 CNN_OVER_SPARSE_CODING, CNN_OVER_SIFT_FV = (gain(row.test, TABLE1[2].test) for row in TABLE1[:2])
 
-ON_CIFAR10 = ("C11", "C12")  # §3.1 and §3.3 tell of four-layer nets on CIFAR-10
+ON_CIFAR10 = ("C11", "C12")  # §3.1 and §3.3 use four-layer nets on CIFAR-10
 
 CLAIMS = (
     Claim(

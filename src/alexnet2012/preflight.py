@@ -1,8 +1,8 @@
-"""What the workflow settles before its first job: which experiments it shows, whether images are missing, settings.
+"""What the workflow does before its first job: choose the shown experiments, check the images, write settings files.
 
-No rule writes settings. As an input of trainings, a config.yaml that gets another `runtime:` would train finished nets
-anew; as an `ancient` input, its rule would hide from Snakemake what the jobs behind it lack; an output of trainings is
-removed when they start.
+No rule writes the settings (config.yaml). As an input of trainings, another `runtime:` in it would train finished nets
+again; as an `ancient` input, it would hide from Snakemake what the jobs before it lack; as an output of trainings, it
+would be removed when they start.
 """
 
 import subprocess
@@ -24,29 +24,29 @@ from alexnet2012.fingerprint import fingerprint
 
 def choose_shown(plan: Plan, targets: Collection[str]) -> Plan:
     """The part of a plan that tables and figures show: the experiments of the default target and of `targets`, and
-    what other targets have finished.
+    finished experiments of other targets.
     """
     return plan.keep(lambda line: line.section in ("experiments", *targets) or is_finished(line))
 
 
 def is_finished(line: Line) -> bool:
-    """Whether all weights and records of an experiment exist, and its nets were trained by the current code."""
+    """Whether all weights and records of an experiment exist, and the current code trained its nets."""
     predicted = [folder / f"{split}.json" for folder in line.predictions for split in line.members[0].splits]
     trained = {run.folder / "record.json": fingerprint(run.training_stage) for run in line.members}
-    weights = [run.folder / "model.safetensors" for run in line.members]  # a committed record comes without them
+    weights = [run.folder / "model.safetensors" for run in line.members]  # committed records come without weights
     return all(path.exists() for path in [*trained, *weights, *predicted]) and all(
         read_json(path)["identity"]["code"] == code for path, code in trained.items()
     )
 
 
 def begin(plan: Plan, source: str, data_folder: Path, trainings: Iterable[RunConfig]) -> None:
-    """Write <data>/configs/<dataset>.json, and config.yaml into the folder of each of the `trainings` that are to run.
+    """Check the images, then write <data>/configs/<dataset>.json, and config.yaml into the folder of each training.
 
-    Raises DataError if images that `plan` needs are missing, or archives are not as their edition has them.
+    Raises DataError if images that `plan` needs are missing, or archives differ from their edition.
     """
     config = plan.config
     if missing := list_missing(config, source, data_folder, plan.datasets):
-        raise DataError("\n".join(["images are missing, and nothing was run:", *missing]))
+        raise DataError("\n".join(["images are missing, so nothing was run:", *missing]))
     for name, dataset in config.datasets.items():
         write_text(settings_file(name, data_folder), dataset.model_dump_json())
     for run in trainings:
@@ -54,12 +54,12 @@ def begin(plan: Plan, source: str, data_folder: Path, trainings: Iterable[RunCon
     for name in list_archived(config, data_folder, plan.datasets):
         command = ["alexnet2012", "prepare", name, f"@{settings_file(name, data_folder)}", "--check"]
         if subprocess.run(command, check=False).returncode:
-            raise DataError(f"the archives of {name} are not as they should be, and nothing was run")
+            raise DataError(f"the archives of {name} are not as expected (see above), so nothing was run")
 
 
 def list_packed_from(dataset: DatasetConfig, data_folder: Path) -> list[str]:
-    """The files that a dataset is packed from again where they change: the manifest of what is rotated, the list of
-    classes. A list that does not exist is left out here and told by `list_missing`.
+    """Files whose change makes the workflow pack a dataset again: the manifest of the dataset that it rotates, and its
+    list of classes. A list that does not exist is left out here; `list_missing` reports it.
     """
     manifests = [str(data_folder / dataset.of / "manifest.json")] if dataset.of else []
     lists = [dataset.class_list] if dataset.class_list and Path(dataset.class_list).exists() else []
@@ -67,7 +67,7 @@ def list_packed_from(dataset: DatasetConfig, data_folder: Path) -> list[str]:
 
 
 def require_calibration(config: Config, source: str) -> CalibrationConfig:
-    """The section `calibration` of a configuration; raises ConfigError if it has none."""
+    """The section `calibration` of a configuration; raises ConfigError if there is none."""
     if config.calibration is None:
         raise ConfigError(
             f"{source} has no calibration section; write `calibration: {{dataset: NAME}}` with an ilsvrc2012 dataset"
@@ -76,9 +76,8 @@ def require_calibration(config: Config, source: str) -> CalibrationConfig:
 
 
 def list_missing(config: Config, source: str, data_folder: Path, names: Iterable[str]) -> list[str]:
-    """A sentence for each missing file or folder that a dataset of `names` needs, where it is to be packed, or again.
-
-    Opens none of its files.
+    """A sentence for each missing file or folder that is needed to pack the datasets `names`; datasets that are packed
+    with the same settings need none. Opens no image file.
     """
     return [
         f"{source}: datasets.{name}: {sentence}"
@@ -89,10 +88,10 @@ def list_missing(config: Config, source: str, data_folder: Path, names: Iterable
 
 
 def is_other(dataset: DatasetConfig, settings: Path) -> bool:
-    """Whether `settings`, as a run wrote them last, are of other images: then those that are packed will be replaced.
+    """Whether the file `settings`, written by the last run, describes other images, so that packing will replace them.
 
-    A configuration that gives the name of another one's dataset to a folder that does not exist must not cost that one
-    its images: Snakemake removes the manifest of a preparation that fails.
+    Checked first because Snakemake removes the manifest if a preparation fails: a configuration that reuses the name of
+    another's dataset with a missing folder must not destroy the packed images.
     """
     if not settings.exists():
         return False
@@ -103,20 +102,20 @@ def is_other(dataset: DatasetConfig, settings: Path) -> bool:
 
 
 def refuse_places_of_packed(config: Config, source: str, data_folder: Path) -> None:
-    """Raise ConfigError when a dataset's images lie in a folder that a dataset is packed into."""
+    """Raise ConfigError if a dataset's source images lie in a folder that a dataset is packed into."""
     for name, dataset in config.datasets.items():
         for other in config.datasets:
             refuse_place_of_packed(f"{source}: datasets.{name}", dataset, data_folder / other)
 
 
 def list_archived(config: Config, data_folder: Path, names: Iterable[str]) -> list[str]:
-    """The datasets of `names` that are not prepared and come in archives, which are checked before packing starts."""
+    """The datasets of `names` that are not packed yet and come in archives; these are checked before any job."""
     unpacked = [name for name in names if not is_packed(name, data_folder)]
     return [name for name in unpacked if config.datasets[name].kind in KINDS_IN_ARCHIVES]
 
 
 def settings_file(dataset_name: str, data_folder: Path) -> Path:
-    """The file of a dataset's section, JSON on one line, as `alexnet2012 prepare` reads it."""
+    """The path of a dataset's settings: JSON on one line, read by `alexnet2012 prepare`."""
     return data_folder / "configs" / f"{dataset_name}.json"
 
 

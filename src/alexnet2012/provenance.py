@@ -1,6 +1,6 @@
 """Provenance of a result: commit, source, machine, versions, date.
 
-setup.py imports this module, at a moment when no dependency is installed.
+setup.py imports this module before any dependency is installed.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from alexnet2012.errors import RecordError
 
 COMMIT_VARIABLE = "ALEXNET2012_COMMIT"
 PACKAGE = Path(__file__).resolve().parent
-# File of the commit where there is no git: filled in by `git archive` (.gitattributes) and by a build (setup.py).
+# File with the commit, for use without git: filled in by `git archive` (.gitattributes) and by a build (setup.py).
 STAMP = "commit.txt"
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made a result.
+    """The code, machine and versions behind a result.
 
     `dirty`: files differed from the commit. `source_sha256`: see digest_source. `date`: UTC, ISO 8601. `hardware`: the
     processor and, if one was used, the GPU.
@@ -43,7 +43,7 @@ class Provenance:
 
 
 def collect(torch_threads: int, device: str = "cpu") -> Provenance:
-    """The provenance of what this process is about to make; raises RecordError when the commit is unknown."""
+    """The provenance of results of this process; raises RecordError if the commit is unknown."""
     commit, dirty = read_commit()
     return Provenance(
         commit=commit,
@@ -62,8 +62,8 @@ def collect(torch_threads: int, device: str = "cpu") -> Provenance:
 def read_commit(package: Path = PACKAGE) -> tuple[str, bool]:
     """The commit of the modules in `package`, and whether files differ from it.
 
-    Taken from ALEXNET2012_COMMIT; else from the git checkout that tracks the modules; else from the stamp in an
-    exported archive or an installed wheel. Raises RecordError when none of these exists.
+    Taken from ALEXNET2012_COMMIT, else from the git checkout that tracks the modules, else from the stamp in an
+    exported archive or an installed wheel. Raises RecordError if there is none of these.
     """
     if given := os.environ.get(COMMIT_VARIABLE):
         return given, False
@@ -73,19 +73,19 @@ def read_commit(package: Path = PACKAGE) -> tuple[str, bool]:
         if stamp := read_stamp(package):
             return stamp
         raise RecordError(
-            f"the commit of the running code is unknown ({reason}), and results must name theirs. Run from a git "
-            f"clone, or set {COMMIT_VARIABLE} to the commit that you unpacked."
+            f"the commit of the running code is unknown ({reason}), but results record it. Run from a git clone, or "
+            f"set {COMMIT_VARIABLE} to the commit of the code."
         ) from None
 
 
 class NoCheckout(Exception):
-    """Git knows no commit of the package; the text says why."""
+    """Git knows no commit of the package; the text gives the reason."""
 
 
 def read_checkout(package: Path) -> tuple[str, bool]:
-    """Commit and dirty flag of the checkout that tracks `package`, rather than of any repository around it.
+    """Commit and dirty flag of the checkout that tracks `package`; a repository that merely contains it does not count.
 
-    A module that git does not track makes it dirty, since the commit lacks it. Raises NoCheckout.
+    Untracked modules count as dirty, since the commit lacks them. Raises NoCheckout.
     """
     tracked = set(ask_git(package, "ls-files", "-z").split("\0"))
     if Path(__file__).name not in tracked:
@@ -98,7 +98,7 @@ def read_checkout(package: Path) -> tuple[str, bool]:
 def ask_git(folder: Path, *words: str) -> str:
     """The output of a git command in `folder`; raises NoCheckout with git's own message.
 
-    Git's environment variables are removed: the GIT_DIR of a hook or a dotfile manager names another repository.
+    Git's environment variables are removed: in a hook, for one, GIT_DIR may name another repository.
     """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     command = ["git", "--no-optional-locks", "-C", str(folder), *words]
@@ -117,7 +117,7 @@ def ask_git(folder: Path, *words: str) -> str:
 
 
 def read_stamp(package: Path) -> tuple[str, bool] | None:
-    """Commit and dirty flag in the stamp; None if there is none, or if it was not filled in."""
+    """Commit and dirty flag from the stamp; None if the stamp is missing or was not filled in."""
     try:
         text = (package / STAMP).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -127,7 +127,7 @@ def read_stamp(package: Path) -> tuple[str, bool] | None:
 
 
 def write_stamp(package: Path, built: Path) -> None:
-    """Stamp `built`, a copy of `package`, with the package's commit; leave the stamp empty if that is unknown."""
+    """Write the commit of `package` into the stamp of its copy `built`; an empty stamp if the commit is unknown."""
     try:
         commit, dirty = read_commit(package)
         text = f"{commit}{' dirty' if dirty else ''}\n"
@@ -137,7 +137,7 @@ def write_stamp(package: Path, built: Path) -> None:
 
 
 def digest_source(package: Path = PACKAGE) -> str:
-    """SHA-256 over the names and contents of the modules in `package`, whatever their line endings."""
+    """SHA-256 over the names and contents of the modules in `package`, independent of line endings."""
     content = hashlib.sha256()
     for name in list_modules(package):
         source = (package / name).read_bytes().replace(b"\r\n", b"\n")
@@ -146,13 +146,13 @@ def digest_source(package: Path = PACKAGE) -> str:
 
 
 def list_modules(package: Path) -> list[str]:
-    """The paths of the modules in `package`, relative to it, sorted; without hidden files, which editors leave."""
+    """The sorted relative paths of the modules in `package`, without hidden files (editors leave some)."""
     names = (path.relative_to(package) for path in package.rglob("*.py"))
     return sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
 
 
 def describe_hardware(device: str) -> str:
-    """The processor's model and usable cores, and the GPU's model when `device` is "cuda"."""
+    """The processor's model and usable cores, and the GPU's model if `device` is "cuda"."""
     processor = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.exists():

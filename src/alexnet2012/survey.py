@@ -1,4 +1,4 @@
-"""What a configuration will run: its datasets and its jobs, each once, with what is done already and what is left."""
+"""The datasets and jobs of a configuration, each once, with what is done already and what is left."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -24,19 +24,20 @@ Values = dict[str, Any]  # a part of what `plan --json` prints; keys carry their
 
 CROPS, LABEL_BYTES = 10, 8
 STEP_PASSES = 3  # forward passes of an image in the time of its training step
-ANALYSED, ANALYSED_IMAGES = "cnn", 150_000  # the variant whose features are looked at, and on how many images
-# Seconds of one core of an AMD EPYC: an image that is packed as it is; one of 64 x 64 and one of 500 x 375 that are
-# decoded; the code of a patch (9 to 22 microseconds); each number of an image's code and each class, in one pass of
-# fitting.
+ANALYSED, ANALYSED_IMAGES = "cnn", 150_000  # the variant whose features are analysed, and the number of images for that
+# Seconds on one core of an AMD EPYC for: an image packed without decoding; decoding an image of 64 x 64, and one of
+# 500 x 375; coding a patch (9 to 22 microseconds); fitting, per number of an image's code, class and epoch.
 COPIED_S, DECODED_TINY_S, DECODED_S, PATCH_S, FITTED_S = 1e-4, 3e-4, 3.5e-3, 14e-6, 1e-9
-LEARNING_STEPS = 15  # a codebook is learnt in the time in which its descriptors are coded so often
+LEARNING_STEPS = 15  # learning a codebook takes as long as coding its descriptors this many times
 
 
 @dataclass(frozen=True)
 class Job:
-    """`count` equal jobs, of which `done` are; `entry`: as the JSON has them. The others take, all together, `passes`
-    of images through the net of `run`, `seconds`, and `core_s` shared by all cores. `output_bytes`: of each, on disk.
-    `cores`: 0 for all."""
+    """`count` equal jobs, of which `done` are finished. `entry`: their entry in the JSON of `plan`.
+
+    The unfinished ones together need `passes` (forward passes of single images through the net of `run`), `seconds`,
+    and `core_s` (seconds of one core, shared by all cores). Of each job: `output_bytes`, size of its output on disk;
+    `cores`, 0 for all; `cards`, GPUs if any are used."""
 
     kind: str
     entry: Values
@@ -57,7 +58,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Work:
-    """All that a configuration runs, each once; `missing`: a sentence for each file that it lacks."""
+    """The datasets and jobs of a configuration; `missing`: a sentence for each missing source file."""
 
     plan: Plan
     datasets: dict[str, Values]
@@ -68,7 +69,7 @@ class Work:
         return [job for job in self.jobs if job.kind in kinds]
 
     def nets(self, *kinds: str) -> list[tuple[Job, RunConfig]]:
-        """The jobs of these kinds, each with its net."""
+        """The jobs of these kinds that have a run, each with its run."""
         return [(job, job.run) for job in self.of_kind(*kinds) if job.run is not None]
 
     @property
@@ -78,16 +79,16 @@ class Work:
 
 
 def survey(configfile: Path, variants: Path, data_folder: Path, targets: Collection[str] = ()) -> Work:
-    """What `snakemake`, or `snakemake TARGET...` ("claims", "full"), will run in the working directory.
+    """The work of `snakemake` or `snakemake TARGET...` ("claims", "full") in the working directory.
 
-    Outputs that exist there count as done. Raises ConfigError as the workflow would, and DataError for images that
+    Outputs that exist there count as done. Raises ConfigError as the workflow does, and DataError for images that
     cannot be packed.
     """
     plan = make_plan(read_yaml(configfile), str(configfile), variants, targets)
     datasets = {name: describe_dataset(name, plan.config.datasets[name], data_folder) for name in plan.datasets}
     jobs = [prepare_job(each, data_folder) for each in datasets.values()]
     groups: dict[Path, list[RunConfig]] = defaultdict(list)
-    for run in plan.trainings:  # a variant may be trained in two ways: to be evaluated, and for another to start from
+    for run in plan.trainings:  # a variant may be trained in two ways: for evaluation, and as a pre-training
         groups[run.folder.parent].append(run)
     for runs in groups.values():
         dataset = datasets[runs[0].dataset_name]
@@ -100,8 +101,8 @@ def survey(configfile: Path, variants: Path, data_folder: Path, targets: Collect
 
 
 def describe_dataset(name: str, config: DatasetConfig, data_folder: Path) -> Values:
-    """A dataset: counted where it is packed, else as it is expected to be. `packed_otherwise`: from other settings or
-    images. `image_bytes`: without the label, 256 x 256 x 3 = 196,608 raw."""
+    """A dataset's entry: with counted images if it is packed, else with expected ones. `packed_otherwise`: packed with
+    other settings or images. `image_bytes`: stored bytes of one image without its label (raw: 256 x 256 x 3)."""
     there, other = is_packed(name, data_folder), is_other(config, settings_file(name, data_folder))
     if there and not other:
         packed = open_packed(data_folder / name)
@@ -121,13 +122,13 @@ def describe_dataset(name: str, config: DatasetConfig, data_folder: Path) -> Val
 
 
 def packed_bytes(dataset: Values) -> int:
-    """Of all its images and labels."""
+    """Bytes of all images and labels of a packed dataset."""
     return int(sum(dataset["images"].values()) * (dataset["image_bytes"] + LABEL_BYTES))
 
 
 def prepare_job(dataset: Values, data_folder: Path) -> Job:
-    """Packing: photographs are decoded, and for JPEG storage encoded again, by all cores, others are copied by one. The
-    array of an interrupted one has holes, which take no room yet."""
+    """The packing of a dataset. All cores decode photographs (and encode them, for JPEG storage); other images are
+    copied by one core. What an interrupted packing has written is subtracted from `output_bytes`."""
     begun = (data_folder / f".{dataset['name']}.partial").rglob("*")
     missing_bytes = packed_bytes(dataset) - sum(path.stat().st_blocks * 512 for path in begun if path.is_file())
     images, size, done = sum(dataset["images"].values()), max(0, missing_bytes), int(dataset["packed"])
@@ -139,12 +140,12 @@ def prepare_job(dataset: Values, data_folder: Path) -> Job:
 
 
 def train_job(runs: Sequence[RunConfig], dataset: Values) -> Job:
-    """The nets of one variant, which differ in their seeds, at most to the last epoch of their schedule."""
+    """The trainings of one variant, which differ in their seeds; each is counted to its schedule's last epoch."""
     first, training, epochs = runs[0], runs[0].training, runs[0].training.schedule.max_epochs
     train, classes = dataset["images"]["train"], dataset["classes"]
-    if training.schedule_split == "minival":  # held out class by class
+    if training.schedule_split == "minival":  # held out from every class
         train = max(0, train - classes * max(1, round(training.minival_fraction * train / classes)))
-    per_epoch = train // training.batch_size  # the last partial batch is left out: 1,281,167 / 128 -> 10,009
+    per_epoch = train // training.batch_size  # without the last, partial batch: 1,281,167 / 128 -> 10,009
     steps, images = per_epoch * epochs, per_epoch * training.batch_size
     pending = [run for run in runs if not is_trained(run)]
     left = sum(max(0, steps - count_steps_done(run)) for run in pending)
@@ -171,7 +172,7 @@ def train_job(runs: Sequence[RunConfig], dataset: Values) -> Job:
 
 
 def evaluation_jobs(runs: Sequence[RunConfig], dataset: Values) -> Iterator[Job]:
-    """The nets of one variant on each split, and a look at the features of the base nets."""
+    """The predictions of one variant's nets on each split, and for the base variant the analysis of its features."""
     done, threads = 0, runs[0].training.torch_threads if runs else 1
     for split in runs[0].splits if runs else ():
         images, done = dataset["images"][split], sum(is_evaluated(run, split) for run in runs)
@@ -185,7 +186,7 @@ def evaluation_jobs(runs: Sequence[RunConfig], dataset: Values) -> Iterator[Job]
 
 
 def average_job(mean: EnsembleRun, split: str, dataset: Values) -> Job:
-    """The average of an ensemble on a split."""
+    """The averaging of an ensemble's predictions on a split."""
     done = (mean.predictions / f"{split}.json").is_file() and all(is_evaluated(run, split) for run in mean.members)
     images = dataset["images"][split]
     entry: Values = {"dataset": mean.dataset_name, "name": mean.name, "split": split}
@@ -194,12 +195,13 @@ def average_job(mean: EnsembleRun, split: str, dataset: Values) -> Job:
 
 
 def baseline_job(run: RunConfig, dataset: Values) -> Job:
-    """A baseline: one core learns codebooks, all code images and fit classifiers. `codes_bytes`: of all training
-    images, on disk while a model is learnt; `encode_s`, `descriptor_s`: of one core, all models together."""
+    """A baseline: one core learns codebooks, all cores code images and fit classifiers. `codes_bytes`: the codes of all
+    training images, on disk while a model is learnt. `encode_s` (per image), `descriptor_s` (per descriptor): seconds
+    of one core for all models together."""
     config, images = run.net, dataset["images"]
     assert isinstance(config, FisherConfig | SparseConfig)
     codes = config.gaussians * config.dimensions if isinstance(config, FisherConfig) else config.atoms
-    numbers = sum(level**2 for level in config.pyramid) * 2 * codes  # of an image's code, by one model
+    numbers = sum(level**2 for level in config.pyramid) * 2 * codes  # in the code of one image by one model
     grids = [(run.dataset.size_px * model.enlarged, grid) for model in config.models for grid in model.grids]
     encode_s = PATCH_S * sum(((side - grid.side_px) // grid.step_px + 1) ** 2 for side, grid in grids)
     descriptor_s, passes = PATCH_S * len(config.models), config.linear.epochs
@@ -219,8 +221,8 @@ def baseline_job(run: RunConfig, dataset: Values) -> Job:
 
 
 def prediction_bytes(images: int, dataset: Values) -> int:
-    """float32 probabilities of the ten crops and of the centre: 50,000 x 1,000 x 4 x 2 = 400 MB; int16 ranks alone
-    where those would be too many."""
+    """Bytes of the predictions on a split: float32 probabilities for ten crops and for the centre (50,000 x 1,000 x 4 x
+    2 = 400 MB), or only uint16 ranks if those would be too many."""
     return 2 * images * (4 * dataset["classes"] if are_kept(images, dataset["classes"]) else 2)
 
 
@@ -233,5 +235,5 @@ def is_evaluated(run: RunConfig, split: str) -> bool:
 
 
 def count_steps_done(run: RunConfig) -> int:
-    """The steps of its last checkpoint."""
+    """The number of training steps done at the run's last checkpoint; 0 without one."""
     return max((int(each.stem.rpartition("-")[2]) for each in run.folder.glob("state/checkpoint-*.pt")), default=0)

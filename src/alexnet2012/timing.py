@@ -1,4 +1,4 @@
-"""The training of a net, timed on random images in processes that `estimate` starts."""
+"""Training speed of a net, measured on random images in processes that `estimate` starts."""
 
 import time
 from contextlib import suppress
@@ -16,24 +16,26 @@ from alexnet2012.training.loop import Training
 
 WINDOW_S = 1.0
 EPOCH_STEPS = 1000
-SAMPLE_BYTES = 2**26  # of random images: more than caches hold
+SAMPLE_BYTES = 2**26  # size of the random images: more than caches hold
 
 
 def get_ready() -> None:
-    """Answered when this module and all that it imports are loaded."""
+    """Do nothing; a process answers this call when it has imported this module."""
 
 
 class EnoughError(Exception):
-    """Ends an epoch that is being timed."""
+    """Ends an epoch once it has been timed for long enough."""
 
 
 def time_training(run: dict[str, Any], classes: int) -> tuple[float, str]:
-    """Images per second of a training, by the real code at the sizes of `run`, the values of a RunConfig, and where:
-    the GPU's name, or "cpu". Two steps at least are timed, after a first one; JPEGs are not decoded."""
+    """Training images per second of the real training code, and the device ("cpu" or the GPU's name).
+
+    `run`: the values of a RunConfig. At least two steps are timed, after one untimed step; JPEG decoding is not
+    included."""
     config = RunConfig.model_validate(run)
     runtime, batch = config.runtime, config.training.batch_size
     device = open_device(runtime.device, config.training.torch_threads, runtime.deterministic)
-    # So small a rate keeps the loss on random labels finite; few images leave none for minival.
+    # The small rate keeps the loss on random labels finite; these are too few images to hold out a minival.
     settings = config.training.model_copy(update={"learning_rate": 1e-6, "schedule_split": "val"})
     dataset = make_random(config.dataset.size_px, classes, batch)
     training = Training(config.model_copy(update={"training": settings}), dataset, {}, device, None)
@@ -54,13 +56,13 @@ def time_training(run: dict[str, Any], classes: int) -> tuple[float, str]:
 
 
 def lengthen_epochs(training: Training, steps: int) -> None:
-    """Show the images again until an epoch has at least so many steps: batches are made ahead within an epoch alone."""
+    """Repeat the images until an epoch has at least `steps` steps, because batches are made ahead only within one."""
     repeats = -(-steps // training.steps_per_epoch)
     training.rows = replace(training.rows, train=np.tile(training.rows.train, repeats))
 
 
 class RandomImages(PackedDataset):
-    """A dataset in memory, of random pixels and statistics such as photographs have."""
+    """A dataset of random pixels in memory, with statistics like those of photographs."""
 
     def split(self, name: str) -> PackedSplit:
         count, size_px = self.counts[name], self.size_px
@@ -69,7 +71,7 @@ class RandomImages(PackedDataset):
 
 
 def make_random(size_px: int, classes: int, images: int) -> RandomImages:
-    """A dataset with a split train of at least so many images."""
+    """A random dataset whose split train has at least `images` images."""
     return RandomImages(
         folder=Path(),
         name="random",

@@ -126,5 +126,5 @@ def test_every_rule_that_runs_a_net_hands_on_what_snakemake_grants(fresh):
 def test_snakemakes_silent_cap_stops_a_job_that_needs_more(runs):
     capped, missing = (runs[way]["three"]["error"] for way in COUNTED)
 
-    assert "needs 3 GPUs, and Snakemake, which caps requests in silence, granted 2; give --resources gpu=3" in capped
-    assert "needs 3 GPUs, and CUDA_VISIBLE_DEVICES, or else nvidia-smi, names 2; run it where there are 3" in missing
+    assert all(words in capped for words in ("needs 3 GPUs", "granted 2", "--resources gpu=3"))
+    assert all(words in missing for words in ("needs 3 GPUs", "CUDA_VISIBLE_DEVICES", "names 2"))
