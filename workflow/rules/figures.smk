@@ -25,7 +25,7 @@ rule draw_figures:
         [
             report(
                 figure,
-                caption=f"../report/{Path(figure).stem.partition('-')[0]}.rst",
+                caption=f"../report/figures/{Path(figure).stem.partition('-')[0]}.rst",
                 category="Figures",
             )
             for figure in SURE_FIGURES

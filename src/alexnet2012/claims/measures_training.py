@@ -126,7 +126,7 @@ def describe_decays(without: ExperimentResults, base: ExperimentResults) -> str:
 
 def time_constants(net: TrainedNet) -> float | None:
     """learning rate * weight decay * steps at that rate / (1 - momentum); None for a run that keeps no settings."""
-    settings, history, record = net.settings.get("training"), net.history(), net.training
+    settings, history, record = net.settings.get("training"), net.history, net.training
     if not settings or history is None:
         return None
     steps = record["steps"] / record["epochs"] * epochs_at_first_rate(history)
@@ -135,7 +135,7 @@ def time_constants(net: TrainedNet) -> float | None:
 
 def history_of(net: TrainedNet) -> pd.DataFrame:
     """A row per epoch; raises Unmeasurable for a run that keeps none."""
-    history = net.history()
+    history = net.history
     if history is None:
         raise Unmeasurable(f"{net.run_folder} has no history.parquet; train this net anew")
     return history

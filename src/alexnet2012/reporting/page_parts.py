@@ -62,6 +62,7 @@ class Figure:
     anchor: str
     title: str
     caption: str
+    alt: str
     source: str
     width: int
     height: int
@@ -77,12 +78,14 @@ def read_figures(folder: Path) -> list[Figure]:
     path = folder / "figures.json"
     listed = read_json(path)
     try:
-        return [read_figure(folder, each["file"], each["title"], each["caption"]) for each in listed]
+        return [
+            read_figure(folder, each["file"], each["title"], each["caption"], each.get("alt", "")) for each in listed
+        ]
     except (KeyError, TypeError) as error:
         raise RecordError(f"{path} is not complete ({error}); remove it and run snakemake to draw anew") from None
 
 
-def read_figure(folder: Path, name: str, title: str, caption: str) -> Figure:
+def read_figure(folder: Path, name: str, title: str, caption: str, alt: str) -> Figure:
     path = folder / name
     if path.parent != folder or not path.is_file():
         raise RecordError(f"{folder / 'figures.json'} names {name}, which is not beside it; run snakemake to draw it")
@@ -90,7 +93,7 @@ def read_figure(folder: Path, name: str, title: str, caption: str) -> Figure:
         scale = CSS_DPI / image.info.get("dpi", (CSS_DPI, CSS_DPI))[0]
         width, height = (round(side * scale) for side in image.size)
     source = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
-    return Figure(f"figure-{path.stem}", title, caption, source, width, height)
+    return Figure(f"figure-{path.stem}", title, caption, alt or title, source, width, height)
 
 
 @contextmanager

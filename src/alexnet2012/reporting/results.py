@@ -89,7 +89,7 @@ class ExperimentResults:
 
     def histories(self) -> list[pd.DataFrame]:
         """The history of each of its nets; empty where one of them keeps none."""
-        found = [history for net in self.nets if (history := net.history()) is not None]
+        found = [history for net in self.nets if (history := net.history) is not None]
         return found if len(found) == len(self.nets) else []
 
 

@@ -85,6 +85,7 @@ class TrainedNet:
                 )
         return found
 
+    @cached_property
     def history(self) -> pd.DataFrame | None:
         """A row per epoch (epoch, train_loss, ...); None where the run keeps none."""
         path = self.run_file("history.parquet")

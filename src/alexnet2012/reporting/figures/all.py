@@ -8,29 +8,31 @@ from alexnet2012.reporting.figures.error_by_crops import draw_crops
 from alexnet2012.reporting.figures.figure1 import draw_figure1
 from alexnet2012.reporting.figures.figure3 import draw_figure3
 from alexnet2012.reporting.figures.figure4 import draw_figure4
+from alexnet2012.reporting.figures.forest import draw_forest
 from alexnet2012.reporting.figures.names import name_file
 from alexnet2012.reporting.figures.style import in_style, save_figure
 from alexnet2012.reporting.format import missing_note
 from alexnet2012.reporting.results import is_reference, load_results
 
 DRAWN_BY = {
+    "claims": draw_forest,
+    "curves": draw_curves,
+    "crops": draw_crops,
     "figure1": draw_figure1,
     "figure3": draw_figure3,
     "figure4": draw_figure4,
-    "curves": draw_curves,
-    "crops": draw_crops,
 }
 
 
 def draw_figures(folder: Path, data_folder: Path) -> list[Path]:
-    """Draw `folder`/figures/*.png, each dataset's own, and figures.json: their file, title and caption.
+    """Draw `folder`/figures/*.png, each dataset's own, and figures.json: file, title, caption and alternative text.
 
     A figure whose nets or numbers are not there is left out; in a reference, which has neither weights nor data, it
     stays as it was committed. Returns the PNGs that were drawn; raises RecordError for a record that may stand in no
     table.
     """
     results = load_results(folder, data_folder)
-    note = missing_note(results)
+    note = missing_note(results).partition(":")[0]  # without which, as the tables say it
     kept = {each["file"]: each for each in list_committed(folder / "figures")} if is_reference(folder) else {}
     listed, paths = [], []
     for dataset in results.datasets:
@@ -42,8 +44,9 @@ def draw_figures(folder: Path, data_folder: Path) -> list[Path]:
                     listed += [kept[path.name]] if path.name in kept else []
                     continue
                 save_figure(drawing.figure, path)
-            caption = f"{drawing.caption} {note}" if note else drawing.caption
-            listed.append({"file": path.name, "title": drawing.title, "caption": caption})
+            caption = f"{drawing.caption} {note}." if note else drawing.caption
+            words = {"title": drawing.title, "caption": caption.strip(), "alt": drawing.alt}
+            listed.append({"file": path.name} | words)
             paths.append(path)
     write_json(folder / "figures" / "figures.json", listed)
     return paths

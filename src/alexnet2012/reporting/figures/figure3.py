@@ -43,6 +43,8 @@ def draw_figure3(results: Results, dataset: str) -> Drawing | None:
         f"scaled by its own largest weight, zero mid-grey"
         + ("; beside them the chroma energy of every kernel, by seed and tower. " if chroma else ". ")
         + f"Net: cnn on {describe_scope(results, experiment)}.",
+        f"The {sum(map(len, kernels))} kernels of the first layer as small colour images, in {len(kernels)} groups"
+        + (", and their chroma energy as dots for each seed and tower." if chroma else "."),
     )
 
 

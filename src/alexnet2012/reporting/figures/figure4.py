@@ -54,6 +54,10 @@ def draw_figure4(results: Results, dataset: str) -> Drawing | None:
         f"Right: five queries with the training images nearest to them by the features of the last hidden layer and by "
         f"pixels, those of another class framed; precision at {neighbours['k']} of {queries}. "
         f"Net: cnn on {describe_scope(results, experiment)}; shown is seed {net.seed}.",
+        f"{len(examples['test_images'])} images of {split} with bars for the five most probable labels, and "
+        f"{len(examples['query_images'])} queries each beside its nearest training images: precision at "
+        f"{neighbours['k']} is {100 * neighbours['features_precision']:.1f} % by features and "
+        f"{100 * neighbours['pixels_precision']:.1f} % by pixels.",
     )
 
 

@@ -16,13 +16,15 @@ from alexnet2012.files import replacing
 from alexnet2012.reporting.format import count_seeds, in_brackets, list_seeds
 from alexnet2012.reporting.results import ExperimentResults, Results, learned_of
 
+WIDTH = 8.8  # inches, 845 pixels of a page: the widest that GitHub and the report show without making letters smaller
 # Okabe and Ito's colours, which the colour-blind tell apart.
-BLUE, ORANGE = "#0072B2", "#D55E00"
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 DARK, GREY, LIGHT = "#222222", "#777777", "#D9D9D9"
 THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.6}
 BOLD: dict[str, Any] = {"linewidth": 2.0}
 PERCENT_TICKS = "{x:.0f}"
 DPI = 160
+MARGIN = 0.08  # inches
 STYLE = {
     "font.family": "DejaVu Sans",  # matplotlib brings it along
     "font.size": 9,
@@ -43,17 +45,22 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 8,
     "figure.titlesize": 11,
+    "figure.facecolor": "white",  # not transparent: a white card on a dark page, with a margin
+    "figure.constrained_layout.h_pad": MARGIN,
+    "figure.constrained_layout.w_pad": MARGIN,
+    "text.parse_math": False,  # a $ in a class's name is a $
     "savefig.dpi": DPI,
 }
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn figure with what the report says of it."""
+    """A drawn figure with what the report says of it; `alt`: what is seen, for those who do not see it."""
 
     figure: Figure
     title: str
     caption: str
+    alt: str
 
 
 @contextmanager

@@ -24,6 +24,7 @@ def write_history(
         {
             "epoch": range(1, len(train) + 1),
             "learning_rate": rates or [0.01] * len(train),
+            "train_loss": np.add(train, 1.0),
             "train_top1_error": train,
             "val_top1_error": np.add(train, 0.1),
         }

@@ -12,7 +12,7 @@ from alexnet2012.reporting.figures.all import DRAWN_BY, draw_figures
 from alexnet2012.reporting.figures.names import NEEDED, list_files
 from alexnet2012.reporting.page_parts import read_figures
 
-FILES = ["figure1.png", "figure3.png", "figure4.png", "curves.png", "crops.png"]
+FILES = ["claims.png", "curves.png", "crops.png", "figure1.png", "figure3.png", "figure4.png"]
 
 
 @pytest.fixture(scope="module")
@@ -23,20 +23,21 @@ def drawn(tmp_path_factory) -> FakeResults:
     return fake
 
 
-def test_the_report_reads_every_figure_in_the_order_of_the_paper(drawn):
+def test_the_report_reads_every_figure_with_what_came_out_first(drawn):
     found = read_figures(drawn.folder / "figures")
     assert [
         each["file"] for each in json.loads((drawn.folder / "figures/figures.json").read_text(encoding="utf-8"))
     ] == FILES
     assert [each.title.split(":")[0] for each in found] == [
+        "The paper's claims",
+        "Learning curves of the base net",
+        "Error by number of crops",
         "Figure 1",
         "Figure 3",
         "Figure 4",
-        "Training curves",
-        "Error by number of crops",
     ]
-    assert all("photos" in each.caption for each in found)
-    assert all(400 <= each.width <= 1500 and each.height <= 900 for each in found)
+    assert all("photos" in each.caption for each in found[1:])
+    assert all(any(letter.isdigit() for letter in each.alt) and each.alt != each.title for each in found)
 
 
 def test_pictures_have_at_least_150_dots_an_inch_and_no_version_inside(drawn):
@@ -56,7 +57,9 @@ def test_the_same_results_give_the_same_bytes_whatever_the_users_settings(drawn)
 def test_what_old_results_lack_is_left_out(fake):
     fake.add("cnn", {0: {}}, ("table1",))
     write_history(fake, "cnn", 0, [0.8, 0.6])
-    assert draw_figures(fake.folder, fake.data) == [fake.folder / "figures" / "curves.png"]
+    assert draw_figures(fake.folder, fake.data) == [
+        fake.folder / "figures" / f"{name}.png" for name in ("claims", "curves")
+    ]
 
 
 def test_several_datasets_have_their_own_files_and_the_verb_prints_them(fake, capsys):
@@ -64,7 +67,7 @@ def test_several_datasets_have_their_own_files_and_the_verb_prints_them(fake, ca
         fake.add("cnn", {0: {}}, ("table1",), dataset)
         write_history(fake, "cnn", 0, [0.8, 0.6], dataset=dataset)
     assert main(["figures", str(fake.folder), "--data", str(fake.data)]) == 0
-    names = ["curves-photos.png", "curves-more.png"]
+    names = ["claims-photos.png", "curves-photos.png", "claims-more.png", "curves-more.png"]
     assert capsys.readouterr().out.splitlines() == [str(fake.folder / "figures" / name) for name in names]
     assert [
         each["file"] for each in json.loads((fake.folder / "figures/figures.json").read_text(encoding="utf-8"))
@@ -85,15 +88,17 @@ def test_every_figure_that_is_planned_is_drawn_by_something():
 @pytest.mark.parametrize(
     ("experiments", "analysed", "files"),
     [
-        ([("a", "cnn"), ("a", None)], True, ["figure3.png", "figure4.png", "curves.png", "crops.png"]),
-        ([("a", "cnn")], False, ["figure3.png", "curves.png", "crops.png"]),
-        ([("a", "one-gpu")], True, ["curves.png"]),
-        ([("a", "four-layer-relu")], False, ["curves.png"]),
-        ([("a", "four-layer-relu"), ("a", "four-layer-tanh")], False, ["figure1.png", "curves.png"]),
+        ([("a", "cnn"), ("a", None)], True, ["claims.png", "curves.png", "crops.png", "figure3.png", "figure4.png"]),
+        ([("a", "cnn")], False, ["claims.png", "curves.png", "crops.png", "figure3.png"]),
+        ([("a", "one-gpu")], True, ["claims.png", "curves.png"]),
+        ([("a", "four-layer-relu"), ("a", "four-layer-tanh")], False, ["claims.png", "curves.png", "figure1.png"]),
         (
             [("a", "one-gpu"), ("b", "cnn")],
             True,
-            ["curves-a.png", "figure3-b.png", "figure4-b.png", "curves-b.png", "crops-b.png"],
+            [
+                f"{name}.png"
+                for name in ("claims-a", "curves-a", "claims-b", "curves-b", "crops-b", "figure3-b", "figure4-b")
+            ],
         ),
     ],
 )

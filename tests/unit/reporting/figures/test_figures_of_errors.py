@@ -1,9 +1,10 @@
 """Figure 1, the training curves and the error by number of crops: their lines are the recorded numbers."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from fake_results import change
-from figure_inputs import add_pair, run_folder, write_crops, write_history
+from figure_inputs import add_pair, write_crops, write_history
 
 from alexnet2012.reporting.figures import curves, error_by_crops, figure1
 
@@ -49,38 +50,39 @@ def test_figure_1_needs_both_nets(fake):
     assert figure1.draw_figure1(fake.load(), "photos") is None
 
 
-def test_curves_show_both_errors_the_drops_and_the_mean_at_the_end(fake):
-    fake.add("cnn", {0: {}, 1: {}}, ("table1",))
+def test_curves_show_the_loss_both_errors_their_means_and_the_drops(fake):
+    fake.add("no-lrn", {0: {}}, ("in_text",)).add("cnn", {0: {}, 1: {}}, ("table1",))
+    write_history(fake, "no-lrn", 0, [0.9, 0.9])
     write_history(fake, "cnn", 0, [0.8, 0.6, 0.5, 0.4], [0.01, 0.01, 0.001, 0.0001])
-    write_history(fake, "cnn", 1, [0.7, 0.6, 0.5, 0.5])
+    write_history(fake, "cnn", 1, [0.6, 0.6, 0.5, 0.5, 0.5])  # its last epoch has no like
     drawing = curves.draw_curves(fake.load(), "photos")
-    (axes,) = drawing.figure.axes
-    assert [list(np.round(line.get_ydata())) for line in lines(axes)] == [
-        [80, 60, 50, 40],
-        [90, 70, 60, 50],
-        [70, 60, 50, 50],
-        [80, 70, 60, 60],
+    losses, errors = drawing.figure.axes
+    assert [list(np.round(line.get_ydata(), 2)) for line in lines(losses)] == [
+        [1.8, 1.6, 1.5, 1.4],
+        [1.6, 1.6, 1.5, 1.5],
+        [1.7, 1.6, 1.5, 1.45],
     ]
-    assert drops(axes) == [2, 3]
-    assert axes.get_title() == "cnn, 2 seeds (55.0 %)"
-    for seed, error in enumerate((0.5, 0.9)):
-        final = {"train_loss": 1.0, "val_top1_error": error}
-        change(run_folder(fake, "cnn", seed) / "record.json", final=final)
-    (axes,) = curves.draw_curves(fake.load(), "photos").figure.axes
-    assert axes.get_title() == "cnn, 2 seeds (55.0 %; 1 of 2 seeds learned)"
-    assert "1 variant, 2 runs of 4 epochs" in drawing.caption
+    assert [list(np.round(line.get_ydata())) for line in lines(errors)][2::3] == [[70, 60, 50, 45], [80, 70, 60, 55]]
+    assert drops(losses) == drops(errors) == [2, 3]
+    assert "45.0 % on training images and 55.0 % on val" in drawing.caption
 
 
-def test_panels_share_their_axes_and_long_runs_have_a_row_of_their_own(fake):
-    lengths = {"cnn": 4, "a": 8, "b": 20, "c": 6, "d": 4, "e": 4}
-    for key, epochs in lengths.items():
+def test_curves_of_a_plan_without_cnn_are_of_the_first_net_that_was_trained(fake):
+    for key in ("a", "b"):
         fake.add(key, {0: {}}, ("in_text",))
-        write_history(fake, key, 0, [0.6] * epochs)
-    axes = curves.draw_curves(fake.load(), "photos").figure.axes
-    assert [each.get_title().split(",")[0] for each in axes] == ["cnn", "a", "c", "d", "e", "b"]
-    assert [each.get_xlim() for each in axes] == [(0, 8)] * 5 + [(0, 20)]
-    assert [each.get_ylim() for each in axes] == [(0, pytest.approx(73.5))] * 6
-    assert [each.get_subplotspec().rowspan.start for each in axes] == [0, 0, 0, 0, 1, 2]
+        write_history(fake, key, 0, [0.6, 0.5])
+    assert "Net: a on" in curves.draw_curves(fake.load(), "photos").caption
+
+
+def test_a_history_is_read_once(fake, monkeypatch):
+    fake.add("cnn", {0: {}}, ("table1",))
+    write_history(fake, "cnn", 0, [0.6, 0.5])
+    read, found = [], pd.read_parquet
+    monkeypatch.setattr(pd, "read_parquet", lambda path: read.append(path) or found(path))
+    results = fake.load()
+    for _ in range(2):
+        curves.draw_curves(results, "photos")
+    assert len(read) == 1
 
 
 def test_crops_show_each_seed_and_the_mean(fake):

@@ -1,0 +1,105 @@
+"""The forest plot: its markers stand where the ledger's numbers do, and look as the verdict says."""
+
+import pytest
+from matplotlib.colors import to_hex
+
+from alexnet2012.claims.ledger import LedgerRow, Numbers
+from alexnet2012.reporting.figures import forest
+from alexnet2012.reporting.figures.style import GREEN, GREY, ORANGE, in_style
+
+
+def make_row(id: str, estimate: float | None, unit: str, verdict: str, colour: str, paper=None) -> LedgerRow:
+    """A claim with an interval of 1 below and above its estimate."""
+    low, high = (None, None) if estimate is None else (estimate - 1, estimate + 1)
+    numbers = Numbers(estimate, low, high, None, None, 5, paper, unit)
+    words = {"text": f"claim {id}; its second half", "reading": "", "section": "§1", "paper": "", "measured": ""}
+    rest = {"note": "", "conditions": "", "interval": "", "family": "", "p": None, "p_holm": None}
+    return LedgerRow(id, **words, verdict=verdict, colour=colour, **rest, p_equivalence=None, numbers=numbers)
+
+
+ROWS = (
+    make_row("C03", 2.5, "points", "sign supported on photos, 5 seeds", "supported", paper=1.5),
+    make_row("C05", -2.0, "points", "indicative: sign contradicted on photos, 1 seed", "indicative"),
+    make_row("C06", 0.5, "points", "inconclusive on photos, 5 seeds", "inconclusive"),
+    make_row("C11", 7.4, "x", "sign supported on photos, 5 seeds", "supported", paper=6),
+    make_row("C13", 45.0, "%", "indicative: larger than 40.7 % on photos, 1 seed", "indicative", paper=40.7),
+    make_row("C22", 35.0, "points", "sign supported on photos, 5 seeds", "supported"),
+    make_row("C21", None, "", "inconclusive on photos, 5 seeds", "inconclusive"),
+    make_row("C23", None, "", "not measured", "not measured"),
+)
+
+
+@pytest.fixture
+def drawing(fake, monkeypatch):
+    class Ledger:
+        claims = ROWS
+
+    monkeypatch.setattr(forest, "make_ledger", lambda results, dataset: Ledger)
+    with in_style():
+        return forest.draw_forest(fake.add("cnn", {0: {}}, ("table1",)).load(), "photos")
+
+
+def markers(axes) -> list[tuple[float, str, str]]:
+    """Where each estimate stands, in which colour, and the colour that fills it."""
+    found = [line for line in axes.lines if line.get_marker() not in ("None", "D")]
+    return [(line.get_xdata()[0], to_hex(line.get_color()), to_hex(line.get_markerfacecolor())) for line in found]
+
+
+def test_each_kind_of_number_has_a_scale_of_its_own(drawing):
+    points, far, ratio, error = drawing.figure.axes
+    assert [[each[0] for each in markers(axes)] for axes in (points, far, ratio, error)] == [
+        [2.5, -2.0, 0.5],
+        [35.0],
+        [7.4],
+        [45.0],
+    ]
+    assert ratio.get_xscale() == "log"
+    lines = [
+        [line.get_xdata()[0] for line in axes.lines if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2]
+        for axes in (points, far, ratio, error)
+    ]
+    assert lines == [[0], [0], [1], []]
+
+
+def test_markers_look_as_the_verdict_says(drawing):
+    points, *_, error = drawing.figure.axes
+    assert [(colour.upper(), face.upper()) for _, colour, face in markers(points)] == [
+        (GREEN, GREEN),
+        (ORANGE, "#FFFFFF"),
+        (GREY, GREY),
+    ]
+    assert [colour.upper() for _, colour, _ in markers(error)] == [ORANGE]
+    (legend,) = drawing.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "supported",
+        "inconclusive",
+        "contradicted, few seeds",
+        "the paper's value",
+    ]
+
+
+def test_a_row_says_its_claim_its_verdict_and_its_numbers(drawing):
+    points = drawing.figure.axes[0]
+    assert [label.get_text() for label in points.get_yticklabels()] == [
+        "C03 claim C03",
+        "C05 claim C05",
+        "C06 claim C06",
+    ]
+    assert [text.get_text() for text in points.texts][:4] == [
+        "sign supported",
+        "2.50 [1.50, 3.50]; paper 1.5",
+        "indicative: sign contradicted",
+        "−2.00 [−3.00, −1.00]",
+    ]
+
+
+def test_what_has_no_row_is_named_and_the_alternative_text_counts(drawing):
+    assert "without an estimate: C21 inconclusive. Not measured here: C23." in drawing.caption
+    assert drawing.alt.endswith("3 supported (C03, C11, C22), 1 inconclusive (C06), 2 indicative (C05, C13).")
+
+
+def test_a_ledger_without_an_estimate_is_drawn_too(fake):
+    fake.add("one-gpu", {0: {}}, ("in_text",))
+    drawing = forest.draw_forest(fake.load(), "photos")
+    assert not drawing.figure.axes
+    assert "No claim" in drawing.figure.texts[-1].get_text()
