@@ -5,9 +5,12 @@ import io
 import os
 import select
 import sys
+import textwrap
+from importlib.metadata import version
 from pathlib import Path
 
-from alexnet2012.errors import AlexNet2012Error, Interrupted
+from alexnet2012.errors import AlexNet2012Error, Interrupted, RecordError
+from alexnet2012.provenance import read_commit
 from alexnet2012.verbs import for_evaluation, for_planning, for_results, for_training
 from alexnet2012.verbs.arguments import Verb
 
@@ -22,7 +25,8 @@ VERBS = [
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb and return the exit code: 1 for an AlexNet2012Error, whose message goes to stderr (`compare` uses 2,
-    because 1 is one of its answers), 143 after a signal, 141 if the reader of stdout has closed it, as `head` does.
+    because 1 is one of its answers), 130 after Ctrl-C, 143 after another signal, 141 if the reader of stdout has closed
+    it, as `head` does.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -37,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter still flushes stdout at exit
         return 141
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         return 143
@@ -56,8 +63,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="alexnet2012",
         description="Reproduce the NIPS 2012 ImageNet net, step by step. @FILE stands for arguments, one on each line.",
+        epilog=list_verbs(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    parser.add_argument("--version", action=PrintVersion, nargs=0, help="print version and commit")
+    verbs = parser.add_subparsers(required=True, metavar="VERB", help="see below; VERB --help has its arguments")
     for each in VERBS:
         each.add_to(verbs)
     given = sys.argv[1:] if arguments is None else arguments
@@ -70,6 +80,32 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(expanded)
     options.arguments = expanded
     return options
+
+
+def list_verbs() -> str:
+    """The verbs for people and those for the workflow, each with its help."""
+    width = max(len(each.name) for each in VERBS) + 4
+    lines = []
+    for title, by_workflow in (("you run these:", False), ("the workflow runs these:", True)):
+        lines += [title] + [
+            textwrap.fill(each.help, 100, initial_indent=f"  {each.name}".ljust(width), subsequent_indent=" " * width)
+            for each in VERBS
+            if each.by_workflow == by_workflow
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+class PrintVersion(argparse.Action):
+    """Print the version and the commit, and exit: a call of git, which no other verb waits for."""
+
+    def __call__(self, *_: object) -> None:
+        try:
+            commit, dirty = read_commit()
+        except RecordError:
+            commit, dirty = "unknown", False
+        print(f"alexnet2012 {version('alexnet2012')}, commit {commit}{', with changes' if dirty else ''}")
+        sys.exit(0)
 
 
 def expand(argument: str) -> list[str]:

@@ -45,8 +45,7 @@ def begin(plan: Plan, source: str, data_folder: Path, trainings: Iterable[RunCon
     Raises DataError if images that `plan` needs are missing, or archives differ from their edition.
     """
     config = plan.config
-    if missing := list_missing(config, source, data_folder, plan.datasets):
-        raise DataError("\n".join(["images are missing, so nothing was run:", *missing]))
+    refuse_missing(list_missing(config, source, data_folder, plan.datasets))
     for name, dataset in config.datasets.items():
         write_text(settings_file(name, data_folder), dataset.model_dump_json())
     for run in trainings:
@@ -73,6 +72,22 @@ def require_calibration(config: Config, source: str) -> CalibrationConfig:
             f"{source} has no calibration section; write `calibration: {{dataset: NAME}}` with an ilsvrc2012 dataset"
         )
     return config.calibration
+
+
+def refuse_missing_folders(plan: Plan, source: str, data_folder: Path) -> None:
+    """Raise DataError, as `begin` does, if a folder of class folders is missing that `plan` packs images from.
+
+    In dry runs too, which plan archives before they are there: the name of an own folder is more likely mistyped.
+    """
+    config = plan.config
+    folders = [name for name in plan.datasets if config.datasets[name].kind == "imagefolder"]
+    refuse_missing(list_missing(config, source, data_folder, folders))
+
+
+def refuse_missing(missing: list[str]) -> None:
+    """Raise DataError if there are sentences of `list_missing`."""
+    if missing:
+        raise DataError("\n".join(["images are missing, so nothing was run:", *missing]))
 
 
 def list_missing(config: Config, source: str, data_folder: Path, names: Iterable[str]) -> list[str]:

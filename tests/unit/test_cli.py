@@ -1,13 +1,19 @@
 import json
 import os
+import re
+import signal
+import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from alexnet2012 import cli
-from alexnet2012.errors import DataError, Interrupted, PlanError
+from alexnet2012.errors import DataError, Interrupted, PlanError, RecordError
+from alexnet2012.tracking.browser import MLFLOW
+from alexnet2012.tracking.store import database
 from alexnet2012.verbs.arguments import path, verb
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +75,51 @@ def test_an_unknown_variant_is_an_error_with_the_nearest_name(capsys):
     assert printed.err == f'error: {VARIANTS[1]}: there is no variant "one-gpuu"; did you mean "one-gpu"?\n'
 
 
+def test_a_name_in_other_letters_is_suggested(capsys):
+    assert cli.main(["describe", "CNN", *VARIANTS]) == 1
+    assert 'did you mean "cnn"?' in capsys.readouterr().err
+
+
+def test_help_lists_every_verb_once_in_one_of_two_groups(capsys):
+    with pytest.raises(SystemExit):
+        cli.parse(["--help"])
+    ours, theirs = capsys.readouterr().out.partition("you run these:")[2].split("the workflow runs these:")
+    listed = [{line.split()[0] for line in part.splitlines() if re.match(r"  \S", line)} for part in (ours, theirs)]
+    assert listed == [{each.name for each in cli.VERBS if each.by_workflow == theirs} for theirs in (False, True)]
+    assert {"describe", "plan", "classify", "ui"} <= listed[0] and "train" in listed[1]
+
+
+def test_what_rules_call_is_what_the_workflow_runs():
+    """Apart from `show`, which it calls last, for people."""
+    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    called = set(re.findall(r"alexnet2012 ([a-z-]+) \{", rules))
+    assert called == {each.name for each in cli.VERBS if each.by_workflow}
+
+
+@pytest.mark.parametrize("each", cli.VERBS, ids=lambda each: each.name)
+def test_every_verb_has_an_example_that_it_takes(capsys, monkeypatch, each):
+    with pytest.raises(SystemExit) as ended:
+        cli.parse([each.name, "--help"])
+    example = capsys.readouterr().out.splitlines()[-1].split()
+    assert (ended.value.code, example[:2]) == (0, ["alexnet2012", each.name])
+    monkeypatch.setattr(cli, "expand", lambda argument: [argument])  # as if a file of arguments were there
+    assert cli.parse(example[1:]).run == each.run
+
+
+@pytest.mark.parametrize(("commit", "words"), [("0" * 40, f"commit {'0' * 40}\n"), (None, "commit unknown\n")])
+def test_the_version_is_printed_with_the_commit(capsys, monkeypatch, commit, words):
+    def read_commit():
+        if commit is None:
+            raise RecordError("no git")
+        return commit, False
+
+    monkeypatch.setattr(cli, "read_commit", read_commit)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"alexnet2012 {version('alexnet2012')}, {words}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "option"), [(["describe", "cnn"], "--variants"), (["plan", *VARIANTS], "--configfile")]
 )
@@ -95,6 +146,8 @@ def test_a_missing_file_is_an_error(capsys, tmp_path, arguments, option):
         (["train", "run"], "the following arguments are required: --tracking"),
         (["learn", "run", "--tracking", "t"], "invalid choice: 'learn'"),  # what train-baseline was called
         (["judge", "run", "out", "--split", "val"], "invalid choice: 'judge'"),
+        (["ui", "--port", "99999"], "99999 is no port"),
+        (["ui", "--port", "0"], "0 is no port"),
         ([], "the following arguments are required: VERB"),
     ],
 )
@@ -126,7 +179,9 @@ def let_fail(monkeypatch):
         def run_fail(options):
             raise raised
 
-        monkeypatch.setattr(cli, "VERBS", [verb("", path("folder"), failure=failure)(run_fail)])
+        monkeypatch.setattr(
+            cli, "VERBS", [verb("fail", path("folder"), example="results/some", failure=failure)(run_fail)]
+        )
 
     return install
 
@@ -137,12 +192,39 @@ def let_fail(monkeypatch):
         (Interrupted("stopped after epoch 3"), 1, 143, "stopped after epoch 3\n"),
         (DataError("no images"), 1, 1, "error: no images\n"),
         (DataError("no images"), 2, 2, "error: no images\n"),  # as of `compare`, whose 1 is an answer
+        (KeyboardInterrupt(), 1, 130, "stopped\n"),
     ],
 )
 def test_a_verbs_end_becomes_the_exit_code(capsys, let_fail, raised, failure, code, printed):
     let_fail(raised, failure)
     assert cli.main(["fail", "results/some"]) == code
     assert capsys.readouterr().err == printed
+
+
+def test_ui_says_that_a_port_is_taken(capsys, monkeypatch, tmp_path):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    database(Path("results")).parent.mkdir(parents=True)
+    database(Path("results")).touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert cli.main(["ui", "--port", str(port)]) == 1
+    assert f"127.0.0.1:{port} cannot be listened on (Address already in use)" in capsys.readouterr().err
+
+
+def test_mlflow_is_stopped_without_a_traceback_while_it_is_imported(tmp_path):
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow" / "__init__.py").touch()
+    slow = "import time; print('importing', flush=True); time.sleep(60)"
+    (tmp_path / "mlflow" / "cli.py").write_text(slow, encoding="utf-8")
+    command, environment = [sys.executable, "-c", MLFLOW], os.environ | {"PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as server:
+        assert server.stdout.readline() == "importing\n"
+        server.send_signal(signal.SIGINT)
+        assert server.stderr.read() == ""
+    assert server.returncode == -signal.SIGINT
 
 
 @pytest.mark.parametrize("raised", [KeyError("a bug"), BrokenPipeError("of a worker")])

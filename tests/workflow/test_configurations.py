@@ -25,6 +25,7 @@ def planned_folders(project, config: str | None) -> set[str]:
 def original(fresh):
     """With the repository's own variants."""
     (fresh.root / "config" / "variants.yaml").write_bytes((REPOSITORY / "config" / "variants.yaml").read_bytes())
+    (fresh.root / "data/downloads/photographs").mkdir(parents=True)  # of config/photographs.yaml, else refused
     return fresh
 
 

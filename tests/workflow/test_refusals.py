@@ -64,7 +64,7 @@ def test_a_key_written_twice_is_refused(fresh):
 
 
 def test_images_that_are_missing_stop_a_run_before_its_first_job(fresh):
-    """A dry run plans all the same, and says so."""
+    """And a dry run, with the same words."""
     values = copy.deepcopy(TINY)
     values["datasets"]["pictures"]["folder"] = "photos"
     fresh.configure(values)
@@ -72,9 +72,20 @@ def test_images_that_are_missing_stop_a_run_before_its_first_job(fresh):
 
     planned, run = fresh.snakemake("-n"), fresh.snakemake("--cores", "2")
 
-    assert planned.returncode == 0 and f"missing: {sentence}" in planned.stdout
-    assert run.returncode != 0 and f"nothing was run:\n{sentence}" in run.stdout
+    for done in (planned, run):
+        assert done.returncode != 0 and f"images are missing, and nothing was run:\n{sentence}" in done.stdout
     assert not (fresh.root / "data").exists() and not (fresh.root / "results").exists()
+
+
+def test_a_dry_run_plans_archives_that_are_not_here_yet(fresh):
+    values = copy.deepcopy(TINY)
+    values["datasets"]["pictures"] |= {"kind": "cifar10", "folder": "archives", "size_px": 32}
+    fresh.configure(values)
+
+    planned = fresh.snakemake("-n")
+
+    assert planned.returncode == 0, planned.stdout
+    assert "missing: config/tiny.yaml: datasets.pictures: archives does not exist" in planned.stdout
 
 
 @pytest.mark.parametrize("folder", ["data/pictures", "data/others/originals"])

@@ -22,10 +22,11 @@ try:
     read_commit()  # a result without its commit is refused, and that is better known before it is made
     PLAN = make_plan(config, SOURCE, Path("config/variants.yaml"), TARGETS)
     preflight.refuse_places_of_packed(PLAN.config, SOURCE, DATA)
+    preflight.refuse_missing_folders(PLAN.narrow(), SOURCE, DATA)
 except AlexNet2012Error as error:
     sys.exit(f"error: {error}")
 
-# A dry run may plan what is not here yet; a real one stops before its first job, see the Snakefile's onstart.
+# A dry run may plan archives that are not here yet; a real one stops before its first job, see the Snakefile's onstart.
 for sentence in preflight.list_missing(PLAN.config, SOURCE, DATA, PLAN.narrow().datasets):
     print(f"missing: {sentence}", file=sys.stderr)
 

@@ -122,9 +122,10 @@ def check_known(where: str, what: str, name: str, known: Iterable[str]) -> None:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """A hint for a message: the nearest known name, or else all of them."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f'did you mean "{close[0]}"?' if close else f"there are {', '.join(sorted(known)) or 'none'}"
+    """A hint for a message: the nearest known name, whatever its case, or else all of them."""
+    by_letters = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), by_letters, n=1)
+    return f'did you mean "{by_letters[close[0]]}"?' if close else f"there are {', '.join(sorted(known)) or 'none'}"
 
 
 def describe_error(model: type[BaseModel], item: ErrorDetails) -> str:

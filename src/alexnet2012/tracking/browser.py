@@ -9,6 +9,15 @@ from urllib.parse import urlsplit
 from alexnet2012.errors import ConfigError
 from alexnet2012.tracking.store import ENVIRONMENT, EXPERIMENT, connect, database, embedded_uri, tolerated, tracking_uri
 
+# `python -m mlflow`, which takes seconds to be imported: without a traceback where Ctrl-C stops it meanwhile.
+MLFLOW = """\
+import signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+from mlflow.cli import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli()
+"""
+
 
 def serve(host: str = "127.0.0.1", port: int = 5000, results: Path = Path("results")) -> None:
     """Print the address of the runs, and become MLflow's web server unless MLFLOW_TRACKING_URI names one.
@@ -26,8 +35,10 @@ def serve(host: str = "127.0.0.1", port: int = 5000, results: Path = Path("resul
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ConfigError(f"{host}:{port} cannot be listened on ({error.strerror}); choose another port") from error
-    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
+            raise ConfigError(
+                f"{host}:{port} cannot be listened on ({error.strerror}); choose another one, e.g. --port {port + 1}"
+            ) from error
+    command = [sys.executable, "-c", MLFLOW, "server", "--host", host, "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", uri, "--artifacts-destination", str(results.resolve() / "mlartifacts")]
     address = page_address(f"http://{host}:{port}", find_experiment(uri))
     print(f"open {address} (Ctrl-C stops the server)", flush=True)

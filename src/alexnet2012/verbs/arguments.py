@@ -1,6 +1,7 @@
 """How a verb is declared, and the arguments that several verbs take."""
 
 import argparse
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,24 +13,37 @@ Argument = tuple[tuple[str, ...], dict[str, Any]]  # what argparse's `add_argume
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb of the command line. `run` returns the exit code, None for 0; `failure` is that of a package error."""
+    """A verb of the command line. `run` returns the exit code, None for 0; `failure` is that of a package error.
+
+    `example`: what could follow the verb; `by_workflow`: Snakemake calls it, people seldom do.
+    """
 
     run: Run
     help: str
     arguments: tuple[Argument, ...]
+    example: str
+    by_workflow: bool
     failure: int
 
+    @property
+    def name(self) -> str:
+        return self.run.__name__.removeprefix("run_").replace("_", "-")
+
     def add_to(self, verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-        name = self.run.__name__.removeprefix("run_").replace("_", "-")
-        parser = verbs.add_parser(name, help=self.help)
+        description = textwrap.fill(f"{self.help[0].upper()}{self.help[1:]}.", 100)
+        example = f"example:\n  alexnet2012 {self.name} {self.example}"
+        as_written = argparse.RawDescriptionHelpFormatter
+        parser = verbs.add_parser(self.name, description=description, epilog=example, formatter_class=as_written)
         for names, settings in self.arguments:
             parser.add_argument(*names, **settings)
         parser.set_defaults(run=self.run, failure=self.failure)
 
 
-def verb(help: str, *arguments: Argument, failure: int = 1) -> Callable[[Run], Verb]:
+def verb(
+    help: str, *arguments: Argument, example: str, by_workflow: bool = False, failure: int = 1
+) -> Callable[[Run], Verb]:
     """A decorator that makes the verb `some-name` of a function `run_some_name` of the parsed arguments."""
-    return lambda run: Verb(run, help, arguments, failure)
+    return lambda run: Verb(run, help, arguments, example, by_workflow, failure)
 
 
 def argument(*names: str, **settings: Any) -> Argument:
@@ -44,6 +58,13 @@ def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def port_number(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port; these go from 1 to 65535")
     return value
 
 
@@ -67,6 +88,13 @@ def positive_rate(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
 
+
+# What examples name.
+SOME_NET, SOME_PREDICTIONS, SOME_ANALYSIS = (
+    f"results/cifar10/{kind}/cifar10/cnn-2aac5739/seed0" for kind in ("runs", "predictions", "analyses")
+)
+SOME_BASELINE = "results/cifar10/runs/cifar10/sift-fv-322e48a0/seed0"
+SOME_TRACKING = "results/cifar10/tracking.json"
 
 NAME, OUTPUT = argument("name"), path("output")
 JSON = argument("--json", action="store_true", help="print JSON")

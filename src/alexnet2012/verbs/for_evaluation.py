@@ -4,7 +4,21 @@ import json
 from argparse import Namespace
 
 from alexnet2012.gpus import lease_gpus
-from alexnet2012.verbs.arguments import DATA, GPUS, JSON, NAME, OUTPUT, SPLIT, argument, path, verb
+from alexnet2012.verbs.arguments import (
+    DATA,
+    GPUS,
+    JSON,
+    NAME,
+    OUTPUT,
+    SOME_ANALYSIS,
+    SOME_BASELINE,
+    SOME_NET,
+    SOME_PREDICTIONS,
+    SPLIT,
+    argument,
+    path,
+    verb,
+)
 from alexnet2012.verbs.jobs import lease_for, read_settings
 
 LABELS = 5  # of an image
@@ -23,6 +37,8 @@ SUBMISSION = argument("--submission", action="store_true", help=FORMAT)
     SPLIT,
     DATA,
     GPUS,
+    example=f"{SOME_NET} {SOME_PREDICTIONS} --split test",
+    by_workflow=True,
 )
 def run_predict(options: Namespace) -> None:
     run = read_settings(options.folder)
@@ -38,7 +54,15 @@ def run_predict(options: Namespace) -> None:
 BASELINE = path("folder", "a trained baseline's folder")
 
 
-@verb("predict a split by a trained baseline: probabilities and errors", BASELINE, PROBABILITIES, SPLIT, DATA)
+@verb(
+    "predict a split by a trained baseline: probabilities and errors",
+    BASELINE,
+    PROBABILITIES,
+    SPLIT,
+    DATA,
+    example=f"{SOME_BASELINE} results/cifar10/predictions/cifar10/sift-fv-322e48a0/seed0 --split test",
+    by_workflow=True,
+)
 def run_predict_baseline(options: Namespace) -> None:
     from alexnet2012.baselines.run import predict_baseline
 
@@ -49,7 +73,16 @@ def run_predict_baseline(options: Namespace) -> None:
 MEMBERS = path("--members", "folders of the members' probabilities", nargs="+", required=True)
 
 
-@verb("average the probabilities of an ensemble's members", NAME, OUTPUT, MEMBERS, SPLIT, DATA)
+@verb(
+    "average the probabilities of an ensemble's members",
+    NAME,
+    OUTPUT,
+    MEMBERS,
+    SPLIT,
+    DATA,
+    example="5-cnns AVERAGE --split test --members SEED0 SEED1 SEED2 SEED3 SEED4",
+    by_workflow=True,
+)
 def run_average(options: Namespace) -> None:
     from alexnet2012.evaluation.ensemble import average_members
 
@@ -59,7 +92,15 @@ def run_average(options: Namespace) -> None:
 ANALYSIS = path("output", "folder of analysis.json and examples.npz")
 
 
-@verb("analyse a trained net's kernels and features", NET, ANALYSIS, DATA, GPUS)
+@verb(
+    "analyse a trained net's kernels and features",
+    NET,
+    ANALYSIS,
+    DATA,
+    GPUS,
+    example=f"{SOME_NET} {SOME_ANALYSIS}",
+    by_workflow=True,
+)
 def run_analyse(options: Namespace) -> None:
     run = read_settings(options.folder)
     with lease_for(run, f"analyse {options.folder.resolve()}", options.gpus):
@@ -74,6 +115,7 @@ def run_analyse(options: Namespace) -> None:
     path("--net", "a trained run's folder, with its inputs.npz", required=True),
     argument("--crops", choices=("ten", "centre"), default="ten"),
     JSON,
+    example=f"cat.jpg holidays/ --net {SOME_NET}",
 )
 def run_classify(options: Namespace) -> None:
     run = read_settings(options.net)
@@ -104,6 +146,8 @@ def run_classify(options: Namespace) -> None:
     argument("--download", action="store_true", help="fetch the weights where they are not in the cache"),
     DATA,
     GPUS,
+    example="ilsvrc2012 results/ilsvrc/calibration.json --download",
+    by_workflow=True,
 )
 def run_calibrate(options: Namespace) -> None:
     packed = options.data / options.dataset

@@ -17,6 +17,7 @@ from alexnet2012.verbs.arguments import (
     JSON,
     NAME,
     OUTPUT,
+    SOME_TRACKING,
     VARIANTS,
     Argument,
     argument,
@@ -35,7 +36,7 @@ SIZES = path("--configfile", "take the sizes from this configuration instead of 
 BUSY_CORES = 0.5  # the load of the last minute from which a note is due
 
 
-@verb("print a variant's layer table", argument("variant"), CLASSES, JSON, SIZES, VARIANTS)
+@verb("print a variant's layer table", argument("variant"), CLASSES, JSON, SIZES, VARIANTS, example="cnn --classes 10")
 def run_describe(options: Namespace) -> None:
     table = describe(describe_target(options.variant, options.variants, options.configfile), options.classes)
     if options.json:
@@ -68,6 +69,7 @@ CARDS = "also the time on so many cards, each with torch_threads cores beside th
     JSON,
     DATA,
     VARIANTS,
+    example="--configfile config/cifar10.yaml --gpus 1,8",
 )
 def run_plan(options: Namespace) -> None:
     from alexnet2012 import estimate
@@ -158,7 +160,13 @@ def list_times(values: dict[str, Any]) -> Iterator[str]:
         yield "  each card is taken to come with torch_threads cores, beside this machine's"
 
 
-@verb("create the tracking store, the experiment and a configuration's parent run", NAME, OUTPUT)
+@verb(
+    "create the tracking store, the experiment and a configuration's parent run",
+    NAME,
+    OUTPUT,
+    example=f"cifar10 {SOME_TRACKING}",
+    by_workflow=True,
+)
 def run_track(options: Namespace) -> None:
     from alexnet2012.tracking.store import begin_tracking
 
@@ -171,6 +179,8 @@ def run_track(options: Namespace) -> None:
     argument("dataset", help="the dataset's section of the configuration, as JSON; or @FILE that holds it"),
     DATA,
     argument("--check", action="store_true", help="only list the images and compare them with the edition"),
+    example="cifar10 @data/configs/cifar10.json",
+    by_workflow=True,
 )
 def run_prepare(options: Namespace) -> None:
     from alexnet2012.data.prepare import check, prepare

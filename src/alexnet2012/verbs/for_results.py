@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from alexnet2012.errors import RecordError
 from alexnet2012.files import write_text
-from alexnet2012.verbs.arguments import DATA, JSON, argument, path, positive, verb
+from alexnet2012.verbs.arguments import DATA, JSON, SOME_TRACKING, argument, path, port_number, verb
 
 PUBLISHED = "sent\n"  # what published.txt says when the tracking store has the tables
 
@@ -14,28 +14,39 @@ PUBLISHED = "sent\n"  # what published.txt says when the tracking store has the 
 RESULTS = path("folder")
 
 
-@verb("render the tables of a results folder", RESULTS, DATA)
+@verb("render the tables of a results folder", RESULTS, DATA, example="results/rehearsal", by_workflow=True)
 def run_tables(options: Namespace) -> None:
     from alexnet2012.reporting.tables import render_tables
 
     print(*render_tables(options.folder, options.data), sep="\n")
 
 
-@verb("draw the figures of a results folder", RESULTS, DATA)
+@verb("draw the figures of a results folder", RESULTS, DATA, example="results/rehearsal", by_workflow=True)
 def run_figures(options: Namespace) -> None:
     from alexnet2012.reporting.figures.all import draw_figures
 
     print(*draw_figures(options.folder, options.data), sep="\n")
 
 
-@verb("render report.html of a results folder, one page that stands alone", RESULTS)
+@verb(
+    "render report.html of a results folder, one page that stands alone",
+    RESULTS,
+    example="results/rehearsal",
+    by_workflow=True,
+)
 def run_report(options: Namespace) -> None:
     from alexnet2012.reporting.page import render_report
 
     print(render_report(options.folder))
 
 
-@verb("write a model card, and what `classify` needs, beside the weights of every net", RESULTS, DATA)
+@verb(
+    "write a model card, and what `classify` needs, beside the weights of every net",
+    RESULTS,
+    DATA,
+    example="results/rehearsal",
+    by_workflow=True,
+)
 def run_cards(options: Namespace) -> None:
     from alexnet2012.reporting.cards import write_model_cards
 
@@ -47,6 +58,8 @@ def run_cards(options: Namespace) -> None:
     path("tables", nargs="+"),
     path("--tracking", required=True),
     path("--output", "file that says when it was done", required=True),
+    example=f"results/cifar10/tables/table1.md --tracking {SOME_TRACKING} --output results/cifar10/published.txt",
+    by_workflow=True,
 )
 def run_publish(options: Namespace) -> None:
     from alexnet2012.tracking.publish import publish
@@ -61,6 +74,8 @@ def run_publish(options: Namespace) -> None:
     path("raw", "JSON of pytest-benchmark"),
     path("folder", "a configuration's results; gets tables/benchmarks.md, benchmarks.json"),
     path("--tracking", "what `track` wrote; without it nothing is logged"),
+    example="results/rehearsal/benchmarks/raw.json results/rehearsal",
+    by_workflow=True,
 )
 def run_benchmarks(options: Namespace) -> None:
     from alexnet2012.reporting.benchmarks import publish_benchmarks
@@ -73,6 +88,7 @@ def run_benchmarks(options: Namespace) -> None:
     path("folder", "a configuration's results, e.g. results/cifar10"),
     argument("--no-pictures", action="store_true", help="leave out what shows the dataset's images"),
     DATA,
+    example="results/cifar10",
 )
 def run_reference(options: Namespace) -> None:
     from alexnet2012.reporting.reference import update_reference
@@ -80,7 +96,7 @@ def run_reference(options: Namespace) -> None:
     print(update_reference(options.folder, options.data, with_images=not options.no_pictures))
 
 
-@verb("print the tables of a results folder and their paths", RESULTS)
+@verb("print the tables of a results folder and their paths", RESULTS, example="results/rehearsal")
 def run_show(options: Namespace) -> None:
     tables = sorted((options.folder / "tables").glob("*.md"))
     if not tables:
@@ -104,6 +120,7 @@ def run_show(options: Namespace) -> None:
     path("b", "others, e.g. results/reference/rehearsal", metavar="B"),
     JSON,
     failure=2,
+    example="results/rehearsal results/reference/rehearsal",
 )
 def run_compare(options: Namespace) -> int:
     from alexnet2012.reporting.compare import compare_folders
@@ -114,7 +131,11 @@ def run_compare(options: Namespace) -> int:
     return 0 if comparison.agrees else 1
 
 
-@verb("open the MLflow run browser on 127.0.0.1", argument("--port", type=positive, default=5000))
+@verb(
+    "open the MLflow run browser on 127.0.0.1",
+    argument("--port", type=port_number, default=5000),
+    example="--port 5001",
+)
 def run_ui(options: Namespace) -> None:
     from alexnet2012.tracking.browser import serve
 

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.fingerprint import fingerprint
-from alexnet2012.verbs.arguments import DATA, GPUS, TRACKING, argument, path, verb
+from alexnet2012.verbs.arguments import (
+    DATA,
+    GPUS,
+    SOME_BASELINE,
+    SOME_NET,
+    SOME_TRACKING,
+    TRACKING,
+    argument,
+    path,
+    verb,
+)
 from alexnet2012.verbs.jobs import lease_for, read_settings
 
 if TYPE_CHECKING:
@@ -18,7 +28,18 @@ START = path("--start", "folder of the run that it takes layers from, if it does
 LAUNCHER = argument("--launcher", type=int, help=argparse.SUPPRESS)
 
 
-@verb("train the net of a run, or resume its training", RUN, SEARCH, START, TRACKING, DATA, GPUS, LAUNCHER)
+@verb(
+    "train the net of a run, or resume its training",
+    RUN,
+    SEARCH,
+    START,
+    TRACKING,
+    DATA,
+    GPUS,
+    LAUNCHER,
+    example=f"{SOME_NET} --tracking {SOME_TRACKING}",
+    by_workflow=True,
+)
 def run_train(options: argparse.Namespace) -> None:
     """Train in this process on leased GPUs, or launch one process for each of two devices."""
     run = read_settings(options.folder)
@@ -53,7 +74,14 @@ def train_in_process(options: argparse.Namespace, run: RunConfig, **place: "Join
         train(options.folder, options.data, recorder, codes, options.search, options.start, **place)
 
 
-@verb("train the baseline of a run, or resume its training", RUN, TRACKING, DATA)
+@verb(
+    "train the baseline of a run, or resume its training",
+    RUN,
+    TRACKING,
+    DATA,
+    example=f"{SOME_BASELINE} --tracking {SOME_TRACKING}",
+    by_workflow=True,
+)
 def run_train_baseline(options: argparse.Namespace) -> None:
     from alexnet2012.baselines.run import train_baseline
 
