@@ -1,7 +1,7 @@
-"""The random choices of a training (order, crops, reflections, colour noise, dropout masks) and the batches they make.
+"""The random choices of a training (order, crops, reflections, colour noise, dropout masks), and its batches.
 
-All are pure functions of the seed: each is drawn from a stream of its own, named by (seed, purpose, epoch or step). So
-image k of epoch e looks the same whatever the batch size, the number of workers or the step at which training resumed.
+All are pure functions of the seed: each is drawn from its own random stream, named by (seed, purpose, epoch or step).
+So image k of epoch e looks the same for every batch size, number of workers and step at which training resumed.
 """
 
 import zlib
@@ -18,10 +18,10 @@ from alexnet2012.data.packed import JpegImages, PackedDataset
 
 @dataclass(frozen=True)
 class Views:
-    """How each image of a split is shown in one epoch; row k belongs to image k.
+    """The crop, reflection and colour noise of each image of a split in one epoch; row k belongs to image k.
 
     `top`, `left`: int64 (n,), the crop's upper left corner in pixels; `flipped`: bool (n,), reflected horizontally;
-    `colour`: float32 (n, 3), added to every pixel's RGB; `divisor`: by which all values are divided after that.
+    `colour`: float32 (n, 3), added to every pixel's RGB; `divisor`: divides all values after that.
     """
 
     top: np.ndarray
@@ -38,7 +38,7 @@ def stream(seed: int, purpose: str, *counters: int) -> np.random.Generator:
 
 
 def torch_generator(seed: int, purpose: str) -> torch.Generator:
-    """An independent CPU generator of torch for one purpose, e.g. the initial weights."""
+    """An independent torch generator (on the CPU) for one purpose, e.g. the initial weights."""
     return torch.Generator().manual_seed(int(stream(seed, purpose).integers(2**63)))
 
 
@@ -61,8 +61,8 @@ def draw_views(
     Positions are uniform over all (size - crop + 1)^2: 33 x 33 at the paper's sizes, as the 2012 code draws them;
     without `how.crops` all are the centre. The colour noise is [p1 p2 p3][a1 s1, a2 s2, a3 s3]^T with
     a ~ N(0, colour_std) and s the STANDARD DEVIATIONS along the principal components, as in the 2012 code, not the
-    eigenvalues that the text names. With `how.chunk` above 1, so many images after one another in `order` (image
-    numbers, int64; by default 0, 1, 2, ...) share a position and a reflection.
+    eigenvalues that the text names. Each group of `how.chunk` consecutive images in `order` (image numbers, int64; by
+    default 0, 1, 2, ...) shares a position and a reflection.
     """
     random = stream(seed, "augmentation", epoch)
     positions = dataset.size_px - crop_px + 1
@@ -115,9 +115,9 @@ def make_batch(
 def split_mean(mean_image: np.ndarray, crop_px: int, mean_crop: str) -> tuple[np.ndarray, np.ndarray | None]:
     """The mean image to subtract before the reflection, and the one to subtract after it, or None.
 
-    The first, float32 (size, size, 3), is cropped where the image is; the second, float32 (crop_px, crop_px, 3), is the
-    same for every crop. mean_crop "moving" (the paper): the mean image, and None. "central" (net 145 of the 2012 code):
-    zeros, and the centre of the mean image.
+    The first, float32 (size, size, 3), is cropped at the image's position; the second, float32 (crop_px, crop_px, 3),
+    is the same for every crop. mean_crop "moving" (the paper): the mean image, and None. "central" (net 145 of the 2012
+    code): zeros, and the centre of the mean image.
     """
     if mean_crop == "moving":
         return mean_image, None
@@ -127,7 +127,8 @@ def split_mean(mean_image: np.ndarray, crop_px: int, mean_crop: str) -> tuple[np
 
 
 def finish_crops(crops: np.ndarray | Tensor, central: np.ndarray | Tensor | None, divisor: float) -> None:
-    """Subtract the centre of the mean image, if given, and divide, in place; `crops` are (n, crop_px, crop_px, 3)."""
+    """In place, subtract the `central` crop of the mean image, if given, from `crops` (n, crop_px, crop_px, 3), and
+    divide by `divisor`."""
     if central is not None:
         crops -= central
     if divisor != 1:
@@ -147,7 +148,7 @@ def crop_floats(
     """Crops of the images `rows` minus the mean image cropped at the same place, reflected, plus colour noise.
 
     Float32 (len(rows), crop_px, crop_px, 3). `images`: uint8 (n, size, size, 3); `mean_image`: float32 (size, size, 3).
-    Of each crop: `top`, `left` int64 in pixels, `flipped` bool, `colour` float32 (3).
+    One entry per crop: `top`, `left` int64 in pixels, `flipped` bool, `colour` float32 (len(rows), 3).
     """
     crops = np.empty((len(rows), crop_px, crop_px, 3), dtype=np.float32)
     given, places = _readable(images, rows)
@@ -167,7 +168,7 @@ def crop_bytes(
 
 
 def _readable(images: np.ndarray | JpegImages, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An array that holds the images `rows`, and their places in it; JPEGs are decoded."""
+    """An array that contains the images `rows`, and their indices in it; JPEGs are decoded."""
     if isinstance(images, JpegImages):
         return images[rows], np.arange(len(rows))
     return images, rows
@@ -187,7 +188,7 @@ def _crop_floats(
     crops: np.ndarray,
 ) -> None:
     size_px, crop_px = images.shape[1], crops.shape[1]
-    # A row of pixels is one run of crop_px * 3 values; the noise is repeated to such a run, so that it is simply added.
+    # A row of pixels is one line of crop_px * 3 values; the noise is repeated to this length so that it can be added.
     mean_lines = mean_image.reshape(size_px, size_px * 3)
     noise = np.empty(crop_px * 3, np.float32)
     line = np.empty(crop_px * 3, np.float32)
@@ -233,7 +234,7 @@ def _crop_bytes(
 def centre_on_device(
     crops: Tensor, mean_image: Tensor, top: Tensor, left: Tensor, flipped: Tensor, colour: Tensor
 ) -> Tensor:
-    """What make_batch computes, from crops of crop_bytes: minus the mean image, reflected, plus colour noise.
+    """The net's input from crops of `crop_bytes`, as in `make_batch`: minus the mean image, reflected, plus colour.
 
     Float32 (n, 3, crop_px, crop_px), channels last in memory. All on one device: `crops` uint8 (n, crop_px, crop_px,
     3), `mean_image` float32 (size, size, 3), `top` and `left` int64 (n,) in pixels, `flipped` bool (n,), `colour`

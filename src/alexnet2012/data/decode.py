@@ -1,10 +1,10 @@
-"""One image file's bytes into a square of pixels, with a note of everything odd about it.
+"""Decoding of an image file into a square of pixels, with notes on everything unusual about it.
 
 §2: "we first rescaled the image such that the shorter side was of length 256, and then cropped out the central 256x256
 patch from the resulting image."
 
-Pillow decodes: on 500x375 JPEGs it was as fast as simplejpeg (2 % of decode and resize together) with the same pixels,
-and it reads all the forms that the archives hold under the name .JPEG.
+Pillow decodes: on 500x375 JPEGs it was as fast as simplejpeg (within 2 % of decoding and resizing) with the same
+pixels, and it reads all the formats that the archives hold under the name .JPEG.
 """
 
 import gzip
@@ -33,17 +33,17 @@ MAX_UNZIPPED_BYTES = 2**28
 GZIP_MAGIC = b"\x1f\x8b"
 EXIF_ORIENTATION = 0x0112
 JPEG_END = b"\xff\xd9"
-HOLE = bytes(4096)  # zeros as a block of a file that was never written; no photograph's code has so many in a row
+HOLE = bytes(4096)  # a block that was never written to disk; no photograph's JPEG has so many zeros in a row
 MODES = {"L": "greyscale", "1": "black and white", "P": "palette", "RGBA": "alpha ignored", "LA": "alpha ignored"}
 
 
 class ImageError(Exception):
-    """Why one image cannot be read; reported together with all the others."""
+    """An image cannot be read; the text is the reason. All are reported together."""
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedImage:
-    """`pixels`: uint8 (s, s, 3) in RGB; the original size in pixels; anything odd, separated by "; "."""
+    """A decoded image: `pixels` uint8 (s, s, 3) in RGB; its original size in pixels; `notes` separated by "; "."""
 
     pixels: np.ndarray
     width: int
@@ -52,9 +52,9 @@ class DecodedImage:
 
 
 def decode(content: bytes, name: str, size_px: int) -> DecodedImage:
-    """The central square of an image file. Raises ImageError for what is no whole image of a known format.
+    """The central square of an image file. Raises ImageError unless it is a whole image of a known format.
 
-    The orientation that EXIF data ask for is ignored, as in 2012, and noted; `name` tells what format was promised.
+    EXIF orientation is ignored, as in 2012, and noted; a format other than the one `name` indicates is noted.
     """
     notes = []
     if content.startswith(GZIP_MAGIC):
@@ -63,7 +63,7 @@ def decode(content: bytes, name: str, size_px: int) -> DecodedImage:
     if not content:
         raise ImageError("the file is empty")
     try:
-        # An image above the limit is an error before it is decoded, whatever Pillow would only warn of.
+        # Pillow only warns of images this large; here they are refused before they are decoded.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(content), formats=READ_FORMATS)
@@ -79,16 +79,16 @@ def decode(content: bytes, name: str, size_px: int) -> DecodedImage:
         return DecodedImage(pixels, image.width, image.height, "; ".join(notes))
     except (ImageError, MemoryError):
         raise
-    # A damaged file can raise anything from within a decoder; each is reported, and prepare then stops.
+    # A damaged file can raise any exception within a decoder; it is reported, and prepare then stops.
     except Exception as error:
         raise ImageError(_reason(error)) from error
 
 
 def fit_square(image: Image.Image, size_px: int) -> Image.Image:
-    """The central square of `image` after its SHORTER side was made `size_px` (§2); the aspect ratio is kept.
+    """The central square of `image` after scaling its SHORTER side to `size_px` (§2); the aspect ratio is kept.
 
-    Only the square is resampled, not what the crop would cut off; Pillow keeps the box in float32, which moves a
-    pixel by one grey level at most.
+    Only the square is resampled, not what is cropped away. Pillow keeps the box in float32, which changes a pixel by
+    one grey level at most.
     """
     width, height = image.size
     shorter = min(width, height)
@@ -102,7 +102,7 @@ def fit_square(image: Image.Image, size_px: int) -> Image.Image:
 
 
 def describe_decoder() -> str:
-    """The library builds that pixels depend on."""
+    """The versions of the libraries that decoded pixels depend on."""
     return f"Pillow {features.version('pil')}, libjpeg-turbo {features.version('libjpeg_turbo')}"
 
 
@@ -128,7 +128,7 @@ def _convert_to_rgb(image: Image.Image) -> Image.Image:
 
 def _list_oddities(image: Image.Image, name: str, size_px: int) -> list[str]:
     notes = [] if image.mode == "RGB" else [MODES.get(image.mode, image.mode)]
-    promised = IMAGE_FORMATS.get(PurePosixPath(name).suffix.lower(), "JPEG")  # names of ImageNet's editions have none
+    promised = IMAGE_FORMATS.get(PurePosixPath(name).suffix.lower(), "JPEG")  # ImageNet's own names have no suffix
     if image.format != promised:
         notes.append(f"{image.format} named as {promised}")
     if image.getexif().get(EXIF_ORIENTATION, 1) != 1:
@@ -141,7 +141,7 @@ def _list_oddities(image: Image.Image, name: str, size_px: int) -> list[str]:
 
 
 def _list_damages(image: Image.Image, content: bytes) -> list[str]:
-    """What a JPEG decoder reads without complaint, filling in grey."""
+    """Signs of damage that a JPEG decoder does not report but fills with grey."""
     if image.format != "JPEG":
         return []
     damages = [] if JPEG_END in content else ["without its end mark"]

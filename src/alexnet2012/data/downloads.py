@@ -1,7 +1,7 @@
-"""Archives: how one is fetched by a command that is watched, and whether one has its publisher's checksum.
+"""Downloads of archives that are killed if they stall, and checksums of archives.
 
-A download runs in a child process, in a folder of its own, and is killed when that folder stops growing: a name server
-or a firewall that swallows packets can hang inside the C library, where no Python timeout reaches.
+A download runs in a child process in its own folder, and is killed when that folder stops growing: if a name server or
+firewall drops packets, it can hang inside the C library, where Python's timeouts have no effect.
 """
 
 import contextlib
@@ -25,8 +25,8 @@ from alexnet2012.files import locked
 
 STALL_S = 20.0
 
-# Flushed, so that every byte that came shows and is kept. 416: all of it is there already. A connection that ends
-# early raises nothing by itself.
+# Downloads an address to a file, from where an earlier attempt stopped. It flushes each block, so that the watcher sees
+# it and none is lost. Status 416: the file is complete already. urllib does not report a connection that ends early.
 RESUMING_CODE = """
 import pathlib, sys, urllib.error, urllib.request
 address, path = sys.argv[1], pathlib.Path(sys.argv[2])
@@ -49,7 +49,7 @@ if came < expected:
 
 @dataclass(frozen=True)
 class Archive:
-    """A file by name, with the checksum that its publisher gives."""
+    """A file name with the checksum that the publisher states."""
 
     file_name: str
     algorithm: str
@@ -58,10 +58,10 @@ class Archive:
 
 @dataclass(frozen=True)
 class Way:
-    """One way to fetch an archive: a command that leaves it in its working directory.
+    """A way to fetch an archive: a command that writes it into its working directory.
 
-    `start_limit_s`: how long the command may take until it makes its first file; the stall clock runs from there.
-    `resumes`: it goes on with the part of the file that an earlier attempt left there.
+    `start_limit_s`: seconds until the command must have made its first file; after that, the stall limit applies.
+    `resumes`: whether the command continues a partial file of an earlier attempt.
     """
 
     name: str
@@ -72,17 +72,16 @@ class Way:
 
 
 def by_address(address: str, archive: Archive) -> Way:
-    """The way that fetches a file by its address and, where it was broken off, goes on."""
+    """A download from `address` that resumes after an interruption."""
     command = (sys.executable, "-c", RESUMING_CODE, address, archive.file_name)
     return Way(address, command, archive, resumes=True)
 
 
 def fetch(way: Way, downloads: Path, stall_s: float = STALL_S) -> Path:
-    """The archive in `downloads`, complete and with the right checksum: only a checked one ever bears its name.
+    """Fetch an archive into `downloads` and return its path; it gets its name only after its checksum was verified.
 
-    One process fetches it; others wait, and find it there. Raises DataError with one sentence when the way fails,
-    stalls for `stall_s` seconds or brings another file. The hidden folder that it worked in is then gone, unless the
-    way resumes.
+    One process fetches it while others wait for it. Raises DataError with one sentence if the command fails, stalls for
+    `stall_s` seconds or brings a file with another checksum; its working folder is then removed unless it `resumes`.
     """
     if shutil.which(way.command[0]) is None:
         raise DataError(f"{way.command[0]} is not installed")
@@ -97,7 +96,7 @@ def fetch(way: Way, downloads: Path, stall_s: float = STALL_S) -> Path:
         partial.mkdir(exist_ok=True)
         try:
             _run_watched(way, partial, stall_s)
-            keep = False  # it is taken, or of no use
+            keep = False  # the file is complete, or useless
             if not (partial / name).is_file():
                 raise DataError(f"the command ended without leaving {name}")
             measured = checksum(partial / name, archive.algorithm)
@@ -110,14 +109,14 @@ def fetch(way: Way, downloads: Path, stall_s: float = STALL_S) -> Path:
 
 
 def checksum(path: Path, algorithm: str) -> str:
-    """Hex digest of a file."""
+    """The digest of a file in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 @dataclass
 class Measured:
-    """md5 by file name; `warnings` is complete once the context that gave this has ended."""
+    """md5 checksums by file name, and warnings; complete when the context of `measured_beside` has ended."""
 
     md5: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -125,9 +124,9 @@ class Measured:
 
 @contextlib.contextmanager
 def measured_beside(expected: tuple[Checksum, ...]) -> Iterator[Measured]:
-    """Measure the archives' md5 in a thread while the block runs; hashing leaves the interpreter to others.
+    """Measure the archives' md5 in a thread while the block runs (hashing releases the interpreter lock).
 
-    Another one is worth a warning, for mirrors re-pack.
+    An unexpected md5 is only a warning, because mirrors repack archives.
     """
     measured = Measured()
 
@@ -154,7 +153,7 @@ def measured_beside(expected: tuple[Checksum, ...]) -> Iterator[Measured]:
 
 
 def _run_watched(way: Way, folder: Path, stall_s: float) -> None:
-    # Its output goes outside the watched folder: a progress bar or a warning is not a byte received.
+    # Output goes outside the watched folder: a progress bar must not count as received bytes.
     with tempfile.TemporaryFile() as output:
         child = subprocess.Popen(
             way.command,
@@ -167,7 +166,7 @@ def _run_watched(way: Way, folder: Path, stall_s: float) -> None:
         try:
             _wait_while_growing(child, folder, stall_s, way.start_limit_s)
         finally:
-            # The whole group, for npm starts processes of its own; one that has ended is no longer there to kill.
+            # The whole process group, because npm starts processes; the group may have ended already.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
@@ -198,7 +197,7 @@ def _wait_while_growing(child: subprocess.Popen[bytes], folder: Path, stall_s: f
 def _folder_size(folder: Path) -> int:
     size = 0
     for path in folder.rglob("*"):
-        # Files are renamed and removed while we look.
+        # Files may be renamed and removed meanwhile.
         with contextlib.suppress(FileNotFoundError):
             size += path.lstat().st_size if not path.is_dir() else 0
     return size
@@ -208,5 +207,5 @@ def _summarise(output: str, returncode: int) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     if not lines:
         return f"it ended with exit status {returncode} and no message"
-    # Python's reason is its last line; npm's are its first two.
+    # Python states the reason on the last line, npm on the first two.
     return lines[-1] if any(line.startswith("Traceback") for line in lines) else "; ".join(lines[:2])

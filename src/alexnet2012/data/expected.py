@@ -1,4 +1,4 @@
-"""How many images a dataset will have, as well as that can be known before it is packed."""
+"""The expected number of images of a dataset that is not packed yet."""
 
 import sys
 from contextlib import redirect_stdout
@@ -14,8 +14,8 @@ from alexnet2012.data.sources.tiny_imagenet import EXPECTED as TINY
 from alexnet2012.data.sources.tiny_imagenet import count_tiny_imagenet
 from alexnet2012.data.sources.verify import ILSVRC2010, ILSVRC2012
 
-# CIFAR-10 with 500 images a class drawn for val. §6: Fall 2009 has 8.9 million images of 10,184 categories; the whole
-# of Fall 2011, 15 million of 22 thousand.
+# CIFAR-10's val is 500 images of each class of train. §6: Fall 2009 has 8.9 million images in 10,184 categories. The
+# whole of Fall 2011 has 15 million in 22 thousand.
 PUBLISHED = {
     "cifar10": ({"train": 45_000, "val": 5_000, "test": 10_000}, 10),
     DOWNSAMPLED: (count_downsampled_imagenet(), DOWNSAMPLED_IMAGENET.classes),
@@ -29,8 +29,9 @@ UNKNOWN_CLASSES = 1000
 
 
 def expect_images(config: DatasetConfig) -> dict[str, Any]:
-    """`images` of each split, `classes` and their `origin`: published numbers, or those that are listed without opening
-    an image; none where the images are missing. `exact` is False for what is known roughly, or may be less (`at_most`).
+    """`images` of each split, number of `classes`, and the `origin` of these numbers: published, or counted by listing
+    the images (`images` is empty if they are missing). `exact`: False if the numbers are estimates; `at_most`: there
+    may be fewer.
 
     Raises DataError for images that cannot be packed.
     """
@@ -41,13 +42,13 @@ def expect_images(config: DatasetConfig) -> dict[str, Any]:
         return sure | {"images": {}, "classes": UNKNOWN_CLASSES, "origin": "its images are missing", "exact": False}
     with redirect_stdout(sys.stderr):
         print(f"listing the images of {config.folder}", flush=True)
-        source = find_source(config, Path())  # which is for downloads
+        source = find_source(config, Path())  # the data folder, which this kind does not use
     images = {split: len(listing) for split, listing in source.splits.items()}
     return sure | {"images": images, "classes": len(source.classes), "origin": source.description}
 
 
 def expect_published(config: DatasetConfig) -> dict[str, Any]:
-    """The published numbers; of a part of the classes, the share that classes have on average."""
+    """The published numbers of a dataset; for a part of the classes, in proportion."""
     images, classes = PUBLISHED[config.kind]
     kept, subset = classes, config.subset
     if config.kind == TINY_IMAGENET:
@@ -63,6 +64,6 @@ def expect_published(config: DatasetConfig) -> dict[str, Any]:
     images = {split: count * kept // classes for split, count in images.items()}
     if subset is not None and subset.per_class is not None:
         images = {split: min(count, subset.per_class * kept) for split, count in images.items()}
-    at_most = config.kind == "ilsvrc2012" or not config.complete  # the test images of 2012 need not be there
+    at_most = config.kind == "ilsvrc2012" or not config.complete  # ILSVRC-2012's test images are optional
     exact = config.kind not in RELEASES and subset is None and not at_most
     return {"images": images, "classes": kept, "origin": "as published", "exact": exact, "at_most": at_most}

@@ -1,4 +1,4 @@
-"""What makes packed images a dataset: statistics, digests, the index of each split, and the manifest."""
+"""The files of a packed dataset besides its images: labels, index, statistics, and the manifest with all digests."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def finish(
     folder: Path, name: str, source: Source, dataset: "DatasetConfig", splits: dict[str, SplitPacking], workers: int
 ) -> tuple[Statistics, str]:
-    """Write labels, indices, statistics and manifest into `folder`; returns the statistics and the whole digest."""
+    """Write labels, indices, statistics and manifest into `folder`; returns the statistics and the content digest."""
     blocks = [
         (folder / split_name, len(split.kept), dataset.size_px, dataset.storage, first, split_name == "train")
         for split_name, split in splits.items()
@@ -48,7 +48,7 @@ def finish(
 
 
 def _measure(task: tuple[Path, int, int, str, int, bool]) -> tuple[str, Sums | None]:
-    """The digest of 4,096 rows from row `first` on and, if `summed`, their sums: each image is read once."""
+    """The digest of the shard of 4,096 rows at row `first` and, if `summed`, its pixel sums; reads each image once."""
     folder, count, size_px, storage, first, summed = task
     images = open_images(folder, size_px, storage)
     running = RunningSums(size_px)

@@ -1,4 +1,4 @@
-"""What a source hands over: a table of images for each split, and what was found wrong on the way."""
+"""The images of a source, listed but not read: a table for each split, with the problems that were found."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 Container = Literal["bytes", "zip", "parquet", "pixels"]
 
-WITHHELD = -1  # the label of a test image whose label is not public
+WITHHELD = -1  # the label of test images whose true labels are not public
 
 
 @dataclass(frozen=True)
 class Problem:
-    """An image that cannot be taken: where it lies (`archive!member` inside an archive), and why."""
+    """An image that cannot be used: its path (`archive!member` inside an archive), and the reason."""
 
     path: str
     reason: str
@@ -29,16 +29,16 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """Images of a source, one in each row of `table`; as columns, because a release has 15 million of them.
+    """Images of a source, one per row of `table`, which has columns because a release has 15 million images.
 
-    - `name`: canonical, the same for every source of one edition; as the source writes it until they are arranged.
-    - `label`: int64, a place in the source's classes, or WITHHELD.
-    - `file`: a dictionary of paths relative to the source's folder, as the file system spells them.
-    - `offset`, `size`: the image is the bytes [offset, offset + size) of its file. In a zip the offset is the member's
-      number; in a parquet shard, the row's; of `pixels`, the number of the image in `images`.
+    - `name`: the canonical name, the same for every layout of an edition; before arranging, the source's own.
+    - `label`: int64, an index into the source's classes, or WITHHELD.
+    - `file`: path relative to the source's folder, as bytes, dictionary-encoded.
+    - `offset`, `size`: the image is the bytes [offset, offset + size) of its file. For container zip, `offset` is the
+      member's index; for parquet, the row; for pixels, the index in `images`.
 
-    `images`: uint8 (s, s, 3), one after another, where none is to be decoded; not all need be in memory.
-    `differences`: sentences on what is missing or was not expected.
+    `images`: for container pixels, the images uint8 (s, s, 3), possibly not all in memory at once.
+    `differences`: sentences on what is missing or unexpected.
     """
 
     table: "pa.Table"
@@ -59,7 +59,7 @@ class Listing:
         label: Any = 0,
         **settings: Any,
     ) -> "Listing":
-        """Columns from arrays, or from one number for all rows; `file` counts in `files`."""
+        """A listing from columns: arrays, or one number for all rows. `file`: indices into `files`."""
         import pyarrow as pa
 
         column = {key: np.full(len(names), value, np.int64) for key, value in (("offset", offset), ("size", size))}
@@ -92,7 +92,7 @@ class Listing:
 
     @cached_property
     def file(self) -> np.ndarray:
-        """The number in `files` of each image's file, int32."""
+        """The index in `files` of each image's file, int32."""
         numbers: np.ndarray = self._column("file").indices.to_numpy()
         return numbers
 
@@ -103,7 +103,7 @@ class Listing:
 
     @property
     def source_order(self) -> np.ndarray:
-        """Row numbers in the order in which the images lie in the source's files."""
+        """Row numbers sorted by the images' positions in the source's files."""
         return np.lexsort((self.offset, self.file))
 
     def _column(self, name: str) -> "pa.Array":
@@ -119,7 +119,7 @@ class Listing:
         return replace(self, table=self.table.take(rows))
 
     def put(self, **columns: Any) -> "Listing":
-        """The same images with other names or labels, or one label for all."""
+        """The same images with other columns `name` or `label`; a number is used for all rows."""
         import pyarrow as pa
 
         table = self.table
@@ -129,16 +129,16 @@ class Listing:
         return replace(self, table=table)
 
     def note(self, *differences: str) -> "Listing":
-        """The same images with more differences."""
+        """The same images with additional `differences`."""
         return replace(self, differences=(*self.differences, *differences))
 
     def find_place(self, row: int | np.integer[Any]) -> str:
-        """Row `row` as `archive!member`, or as the path of a file of its own."""
+        """The place of row `row` for messages: `archive!member`, or the path of the image file."""
         file, name = in_one_line(self.files[int(self.file[row])].as_py()), in_one_line(self.names[int(row)].as_py())
         return file if file.endswith(name) else f"{file}!{name}"
 
     def read(self) -> Iterable[np.ndarray]:
-        """The images that are not to be decoded, whose rows must be in the order of `images`."""
+        """The images of container pixels; the rows must be in the order of `images`."""
         assert self.images is not None and (np.diff(self.offset) > 0).all(), "ascending"
         taken = np.zeros(self.offset.max(initial=-1) + 1, bool)
         taken[self.offset] = True
@@ -146,7 +146,7 @@ class Listing:
 
 
 def concatenate(listings: Sequence[Listing]) -> Listing:
-    """The images of all, which hold them in one way, one listing after another."""
+    """The images of all listings, one listing after another; all must have the same container."""
     import pyarrow as pa
 
     return replace(
@@ -159,7 +159,7 @@ def concatenate(listings: Sequence[Listing]) -> Listing:
 
 @dataclass(frozen=True)
 class Checksum:
-    """An archive's md5 as its publisher gives it; another one is worth a warning, not a stop."""
+    """The published md5 of an archive; a different one causes only a warning."""
 
     path: Path
     md5: str
@@ -167,12 +167,12 @@ class Checksum:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What is to be packed. Labels number `classes`, which are in sorted order.
+    """The images to be packed, by split. Labels are indices into `classes`, which are sorted.
 
-    `problems`: images that cannot be taken, found without decoding (duplicate names, for one). `official_ids`: the
-    edition's own numbers of the classes (ILSVRC2012_ID), which its submission format asks for, where they are known;
-    `train_counts`: the published number of training images of each class, where known. `part` says in words what part
-    of an edition this is ("subset of 20 classes, ..."); empty for the whole.
+    `problems`: images that cannot be used, found without decoding (for example duplicate names). `official_ids`: the
+    edition's own ids of the classes (ILSVRC2012_ID), for its submission format, if known; `train_counts`: the published
+    number of training images of each class, if known. `part`: the part of an edition in words ("subset of 20 classes,
+    ..."); empty for the whole.
     """
 
     description: str
@@ -186,6 +186,6 @@ class Source:
     part: str = ""
 
     def count_images(self, split: str) -> np.ndarray:
-        """The number of images of each class in a split; those whose labels are withheld are not counted."""
+        """The number of images of each class in a split, without those whose labels are withheld."""
         labels = self.splits[split].labels
         return np.bincount(labels[labels >= 0], minlength=len(self.classes))

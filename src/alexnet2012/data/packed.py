@@ -1,4 +1,4 @@
-"""The packed dataset on disk: open it, take a split, check its bytes."""
+"""Packed datasets on disk: opening them, reading a split, verifying digests."""
 
 import hashlib
 import io
@@ -22,14 +22,15 @@ REMEDY = "Run snakemake (or `alexnet2012 prepare`) to make it anew."
 
 
 class JpegImages:
-    """Reads like an array uint8 (n, s, s, 3): a row, a slice or an array of rows is decoded when it is asked for."""
+    """JPEGs that can be indexed like an array uint8 (n, s, s, 3), by a row, a slice or an array of rows; each access
+    decodes."""
 
     dtype = np.dtype(np.uint8)
 
     def __init__(self, folder: Path, size_px: int) -> None:
         self.offsets = np.load(folder / "offsets.npy", mmap_mode="r")
         self.path = folder / "images.bin"
-        # An empty file cannot be mapped; offsets of its images, if any, then fail by themselves.
+        # An empty file cannot be memory-mapped; reading an image from it then fails when decoding.
         size = self.path.stat().st_size
         self.content = np.memmap(self.path, np.uint8, mode="r") if size else np.empty(0, np.uint8)
         self.shape = (len(self.offsets), size_px, size_px, 3)
@@ -48,7 +49,7 @@ class JpegImages:
         return images
 
     def encoded(self, row: int) -> bytes:
-        """The JPEG of a row."""
+        """The JPEG bytes of a row."""
         first, length = self.offsets[row].tolist()
         return self.content[first : first + length].tobytes()
 
@@ -58,8 +59,8 @@ class JpegImages:
 
 @dataclass(frozen=True, eq=False)
 class PackedSplit:
-    """One split: images uint8 (n, s, s, 3) in RGB, memory-mapped or decoded as they are indexed by their first axis;
-    labels int64 (n,), -1 where they are withheld."""
+    """One split: images uint8 (n, s, s, 3) in RGB, memory-mapped or decoded when indexed by the first axis; labels
+    int64 (n,), -1 if withheld."""
 
     name: str
     images: np.ndarray | JpegImages
@@ -71,13 +72,12 @@ class PackedSplit:
 
 @dataclass(frozen=True, eq=False)
 class PackedDataset:
-    """What the manifest and the statistics say; pixels are mapped only when a split is asked for.
+    """A packed dataset: the contents of its manifest and statistics. Pixels are opened only by `split`.
 
-    `part` says in words what part of an edition this is, and is empty when it is the whole. `official_ids`: the
-    edition's own number of each class, where known. `kind` is that of the configuration's section it was made from.
-    `mean_image` float32 (s, s, 3) in 0..255; `colour_vectors` float64 (3, 3), an eigenvector of the RGB covariance in
-    each column; `colour_deviations` float64 (3,), the roots of the eigenvalues, largest first. All three are those of
-    the training split (§2, §4.1).
+    `part`: the part of an edition in words, empty for the whole. `official_ids`: the edition's own id of each class, if
+    known. `kind`: that of the configuration's dataset section. Of the training split (§2, §4.1): `mean_image` float32
+    (s, s, 3) in 0..255; `colour_vectors` float64 (3, 3), an eigenvector of the RGB covariance in each column;
+    `colour_deviations` float64 (3,), the square roots of the eigenvalues, largest first.
     """
 
     folder: Path
@@ -95,7 +95,7 @@ class PackedDataset:
     kind: str = ""
 
     def describe(self) -> dict[str, Any]:
-        """What a record says of its data."""
+        """The dataset's entry in records."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -105,7 +105,7 @@ class PackedDataset:
         }
 
     def split(self, name: str) -> PackedSplit:
-        """A split by name. Raises DataError for a name that is not train, val or test."""
+        """A split by name. Raises DataError if the dataset has no such split."""
         if name not in self.counts:
             raise DataError(f'{self.folder} has no split "{name}"; its splits are {", ".join(self.counts)}.')
         images = _open_images(self.folder, name, self.counts[name], self.size_px, self.storage)
@@ -113,9 +113,9 @@ class PackedDataset:
 
 
 def open_packed(folder: Path) -> PackedDataset:
-    """The packed dataset in `folder`, at the cost of reading headers; `verify_digests` reads every byte.
+    """The packed dataset in `folder`. Checks only headers and sizes; `verify_digests` reads every byte.
 
-    Raises DataError when the manifest is missing or of another version, or a file is not as the manifest counts it.
+    Raises DataError if the manifest is missing or of another version, or a file does not have the shape it states.
     """
     manifest = _read_manifest(folder)
     counts, size_px = manifest["counts"], manifest["size_px"]
@@ -141,7 +141,7 @@ def open_packed(folder: Path) -> PackedDataset:
 
 
 def verify_digests(folder: Path) -> None:
-    """Read every image and label. Raises DataError naming the first shard whose bytes are not those of the manifest."""
+    """Check the digests of all images and labels. Raises DataError naming the first shard that is damaged."""
     manifest = _read_manifest(folder)
     for name, count in manifest["counts"].items():
         arrays = {
@@ -162,8 +162,8 @@ def verify_digests(folder: Path) -> None:
 
 
 def shard_digests(array: np.ndarray | JpegImages) -> list[str]:
-    """sha256 of the stored bytes of every 4,096 rows, the last shard being shorter."""
-    # hashlib works outside the interpreter lock, so threads are enough.
+    """sha256 of the stored bytes of each shard of 4,096 rows; the last shard is shorter."""
+    # hashlib releases the interpreter lock, so threads are enough.
     with ThreadPoolExecutor(count_usable_cores()) as pool:
         return list(pool.map(lambda first: digest_rows(array, first, len(array)), range(0, len(array), SHARD_ROWS)))
 
@@ -171,7 +171,7 @@ def shard_digests(array: np.ndarray | JpegImages) -> list[str]:
 def digest_rows(
     array: np.ndarray | JpegImages, first: int, count: int, each: Callable[[int], object] = lambda row: None
 ) -> str:
-    """sha256 of the stored bytes of the shard that begins with row `first` of `count`; after each row calls `each`."""
+    """sha256 of the stored bytes of the shard that begins at row `first` of `count`; calls `each(row)` for its rows."""
     digest, jpeg = hashlib.sha256(), isinstance(array, JpegImages)
     for row in range(first, min(first + SHARD_ROWS, count)):
         digest.update(array.encoded(row) if jpeg else np.ascontiguousarray(array[row]))  # type: ignore[arg-type, union-attr]
@@ -180,7 +180,7 @@ def digest_rows(
 
 
 def whole_digest(shards: dict[str, dict[str, list[str]]]) -> str:
-    """sha256 over the digests of the shards: train, val, test, where present; first the images, then the labels."""
+    """sha256 over the shards' digests: of train, val and test as far as present; images first, then labels."""
     digest = hashlib.sha256()
     for name in (name for name in SPLITS if name in shards):
         for shard in (*shards[name]["images"], *shards[name]["labels"]):
@@ -189,10 +189,10 @@ def whole_digest(shards: dict[str, dict[str, list[str]]]) -> str:
 
 
 def open_images(folder: Path, size_px: int, storage: str) -> np.ndarray | JpegImages:
-    """The images of a packed split, uint8 (n, s, s, 3), mapped or decoded as they are asked for."""
+    """The images of a packed split, uint8 (n, s, s, 3), memory-mapped or decoded when indexed."""
     if storage == "jpeg":
         return JpegImages(folder, size_px)
-    # As a plain array: an index into a memmap makes a memmap, which costs more than the index.
+    # A plain array: indexing a memmap creates a memmap, which takes longer than the indexing.
     return np.asarray(np.load(folder / "images.npy", mmap_mode="r"))
 
 
@@ -235,7 +235,7 @@ def _open_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> 
         raise DataError(
             f"{path} is {array.dtype} {array.shape}, but the manifest counts {np.dtype(dtype)} {shape}. {REMEDY}"
         )
-    return np.asarray(array)  # an index into a memmap makes a memmap, which costs more than the index
+    return np.asarray(array)  # indexing a memmap creates a memmap, which takes longer than the indexing
 
 
 def _read_statistics(folder: Path, size_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

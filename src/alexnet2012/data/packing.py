@@ -1,8 +1,8 @@
-"""Pass 2: listed images, decoded by all cores and stored, shard by shard.
+"""Packing: listed images are decoded by all cores and stored, shard by shard.
 
-A shard is 128 images that lie one after another in the source. Once they are on disk, the shard's record is written
-beside and renamed: a shard that has a record is packed. Records are named by the settings and by the shard's part of
-the source, with size and time of its files; a record of anything else is removed.
+A shard is 128 images that are consecutive in the source. When they are on disk, the shard's record is written under a
+temporary name and renamed: a shard with a record is packed. The record's name has a digest of the settings, the shard's
+images, and the size and time of their files; records with other names are removed.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from alexnet2012.files import replacing
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SHARD_IMAGES = 128  # of 256 pixels: 25 MB, or a second of a core
+SHARD_IMAGES = 128  # at 256 pixels, 25 MB or a second of one core
 POOL_FROM_IMAGES = 256  # below this, starting processes takes longer than reading the images
 PROGRESS_EVERY_S = 10.0
 
@@ -41,10 +41,10 @@ Answer = TypeVar("Answer")
 
 
 class Progress:
-    """Images done of all splits, rate and time left: at a bar on a terminal, elsewhere in a line every ten seconds."""
+    """Progress of packing: images done, rate and time left; a bar on a terminal, elsewhere a line every ten seconds."""
 
     def __init__(self, name: str, images: int, done: int = 0) -> None:
-        # Not above: the processes that decode need no rich.
+        # Imported here because the decoding processes do not need rich.
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bar
@@ -52,7 +52,7 @@ class Progress:
         self.name, self.images, self.done, self.bad = name, images, done, 0
         self.counted, self.began = 0, time.monotonic()
         self.said = self.began
-        # Left to itself, rich takes a log file for a terminal if FORCE_COLOR is set.
+        # Without force_terminal, rich treats a log file as a terminal if FORCE_COLOR is set.
         console = Console(file=sys.stdout, force_terminal=sys.stdout.isatty(), soft_wrap=True)
         self.on_terminal = console.is_interactive
         columns = BarColumn(), TextColumn("{task.description}", markup=False)
@@ -60,7 +60,7 @@ class Progress:
         self.task = self.bar.add_task(name, total=images, completed=done)
 
     def add(self, images: int, bad: int) -> None:
-        """Count images that were packed just now, and those of them that could not be read."""
+        """Count `images` more as done, of which `bad` could not be read."""
         self.done, self.counted, self.bad = self.done + images, self.counted + images, self.bad + bad
         now = time.monotonic()
         rate = self.counted / max(now - self.began, 1e-9)
@@ -75,9 +75,9 @@ class Progress:
 
 
 class SplitPacking:
-    """A split on its way to disk: its shards, and the records of those that are packed.
+    """The packing of one split: its shards, and the records of packed shards.
 
-    `images`: the folder that the listing's files lie in. `settings`: what a stored image depends on besides its file.
+    `images`: the source's folder. `settings`: everything that a stored image depends on besides its file.
     """
 
     def __init__(self, listing: Listing, images: Path, store: Store, settings: object) -> None:
@@ -98,7 +98,7 @@ class SplitPacking:
 
     @property
     def missing(self) -> list[int]:
-        """The numbers of the shards that are still to be packed."""
+        """The numbers of the shards that are not packed yet."""
         return [number for number, record in enumerate(self.records) if record is None]
 
     def rows(self, number: int) -> np.ndarray:
@@ -108,7 +108,7 @@ class SplitPacking:
         return cut_shard(self.listing, self.rows(number))
 
     def add(self, number: int, images: list[tuple[Any, ...]]) -> None:
-        """Record a shard whose images a process has stored."""
+        """Write the record of shard `number`, whose images a process has stored."""
         import pyarrow as pa
 
         first_byte = self.store.commit(number)
@@ -120,14 +120,14 @@ class SplitPacking:
         self.records[number] = record
 
     def store_pixels(self) -> None:
-        """Store the images of a listing that are not to be decoded."""
+        """Store the images of a listing that need no decoding (container pixels)."""
         with self.store.writing(0) as write:
             for row, image in zip(range(len(self.listing)), self.listing.read(), strict=True):
                 write(row, image)
 
     @cached_property
     def found(self) -> "pa.Table":
-        """One record of all images, by row, once they are stored."""
+        """The records of all images, by row of the listing; only after all are stored."""
         import pyarrow as pa
 
         if self.listing.images is not None:
@@ -137,20 +137,19 @@ class SplitPacking:
 
     @cached_property
     def kept(self) -> np.ndarray:
-        """The rows that were read, in packed order: the last ones take the places of those that were not, so that few
-        have to move."""
+        """The readable rows in packed order: the last ones fill the gaps of unreadable ones, so that few must move."""
         good = self.found["failed"].is_null().to_numpy()
         kept, behind = np.arange(good.sum()), good[good.sum() :]
-        kept[~good[: len(kept)]] = len(kept) + np.flatnonzero(behind)  # as many behind the end as gaps before it
+        kept[~good[: len(kept)]] = len(kept) + np.flatnonzero(behind)  # readable rows after the end, one for each gap
         return kept
 
     @property
     def labels(self) -> np.ndarray:
-        """int64, by packed row."""
+        """The labels of the packed rows, int64."""
         return np.asarray(self.listing.labels[self.kept], np.int64)
 
     def _take_over(self, number: int) -> "pa.Table | None":
-        """The record of a shard that an earlier attempt packed, unless an image that failed can be read now."""
+        """The record of a shard from an earlier attempt; None if an image that failed then can be read now."""
         import pyarrow as pa
 
         try:
@@ -164,7 +163,7 @@ class SplitPacking:
 
 
 def pack_splits(name: str, splits: Collection[SplitPacking], workers: int) -> None:
-    """Store all images that are still missing."""
+    """Store all images that are not packed yet."""
     images = sum(len(split.order) for split in splits)
     missing = [(split, number) for split in splits for number in split.missing]
     if stale := sum(split.stale for split in splits):
@@ -183,11 +182,8 @@ def pack_splits(name: str, splits: Collection[SplitPacking], workers: int) -> No
 
 
 def _make_record(*columns: Iterable[Any]) -> "pa.Table":
-    """What was found of some images, in columns.
-
-    Original sizes in pixels, 0 where unreadable; what is odd; why it cannot be read, or null; the first byte and the
-    number of bytes in images.bin.
-    """
+    """A record of images, in columns: original width and height in pixels (0 if unreadable); notes; the reason why it
+    failed, or null; and the first byte and length in images.bin."""
     import pyarrow as pa
 
     names = ("width", "height", "notes", "failed", "first_byte", "length")
@@ -196,17 +192,17 @@ def _make_record(*columns: Iterable[Any]) -> "pa.Table":
 
 
 def count_workers(images: int) -> int:
-    """How many processes are to decode so many images."""
+    """The number of processes to use for decoding `images` images."""
     return 1 if images < POOL_FROM_IMAGES else count_usable_cores()
 
 
 def in_parallel(function: Callable[[Task], Answer], tasks: Iterable[Task], workers: int) -> Generator[Answer]:
-    """What `function` returns for each of `tasks`, in their order, by so many processes.
+    """The results of `function` for each of `tasks`, in order, computed by `workers` processes.
 
-    Raises DataError when one of them was killed.
+    Raises DataError if one of them is killed.
     """
     for name, value in KEEP_LARGE_BUFFERS.items():
-        os.environ.setdefault(name, value)  # read by the processes that are about to start
+        os.environ.setdefault(name, value)  # read by the worker processes when they start
     pool = Parallel(workers, return_as="generator", initializer=_end_with_parent, initargs=(os.getpid(),))
     try:
         yield from pool(delayed(function)(task) for task in tasks)
@@ -218,19 +214,19 @@ def in_parallel(function: Callable[[Task], Answer], tasks: Iterable[Task], worke
 
 
 def _describe_shard(shard: Shard, folder: Path, settings: object) -> str:
-    """Sixteen hex digits of all that the stored images depend on, with size and time of each file."""
+    """Sixteen hex digits over everything that the stored images depend on, with size and time of each file."""
     states = []
     for name in dict.fromkeys(shard.file):
         try:
             state = (folder / name).stat()
-        except OSError:  # its images will say so
+        except OSError:  # reading its images will report this
             continue
         states.append((name, state.st_size, state.st_mtime_ns))
     return hashlib.sha256(repr((settings, states, shard)).encode()).hexdigest()[:16]
 
 
 def _pack_shard(task: tuple[Shard, int, Path, Store]) -> list[tuple[Any, ...]]:
-    """Store a shard's images; returns width, height, notes, why it failed, and number of bytes of each."""
+    """Store a shard's images; returns width, height, notes, reason of failure, and number of bytes of each."""
     shard, number, folder, store = task
     found: list[tuple[Any, ...]] = []
     with store.writing(number) as write:
@@ -243,9 +239,9 @@ def _pack_shard(task: tuple[Shard, int, Path, Store]) -> list[tuple[Any, ...]]:
 
 
 def _decode_shard(shard: Shard, folder: Path, size_px: int) -> Iterator[DecodedImage | ImageError]:
-    """Each image, or why it cannot be read.
+    """Each image of a shard decoded, or an ImageError with the reason why it cannot be read.
 
-    Raises DataError when `folder` is not there any more: that makes no image unreadable, but stops the run.
+    Raises DataError if `folder` has disappeared, since the images themselves are not at fault.
     """
     for name, content in zip(shard.name, read_images(shard, folder), strict=True):
         try:
@@ -262,7 +258,7 @@ def _decode_shard(shard: Shard, folder: Path, size_px: int) -> Iterator[DecodedI
 
 
 def _end_with_parent(parent: int) -> None:
-    """End this process soon after its parent, which would otherwise be waited for, or whose tasks would go on."""
+    """End this process when its parent has died, so that it does not keep working or waiting."""
 
     def watch() -> None:
         while os.getppid() == parent:

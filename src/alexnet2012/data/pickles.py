@@ -1,4 +1,4 @@
-"""Pickles of numpy arrays, read without running anything that they ask for: a pickle from the network can hold code."""
+"""Safe reading of pickled numpy arrays: a downloaded pickle could contain code, which is never run here."""
 
 import pickle
 from typing import IO, Any
@@ -11,10 +11,10 @@ MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
 
 
 def unpickle_arrays(file: IO[bytes], encoding: str) -> Any:
-    """The arrays, lists, dictionaries, numbers, strings and bytes of a pickle.
+    """The contents of a pickle of arrays, lists, dictionaries, numbers, strings and bytes.
 
-    `encoding`: of Python 2's strings, or "bytes". Raises pickle.UnpicklingError, with the name of what it asks for, if
-    that is anything else; a damaged pickle raises that and much else.
+    `encoding`: that of Python 2's strings, or "bytes". Raises pickle.UnpicklingError, with the name, if the pickle asks
+    for anything else; a damaged pickle may raise other exceptions too.
     """
     return _ArraysOnlyUnpickler(file, encoding=encoding).load()
 

@@ -7,14 +7,14 @@ import numpy as np
 
 EXACT_FLOAT32_SIDE = 258  # 258 products of at most 255^2 sum to less than 2^24
 
-# Of ILSVRC-2012's training images, as shipped with cuda-convnet2's example net: see docs/deviations.md.
+# The author's values for ILSVRC-2012's training images, shipped with cuda-convnet2's example net: docs/deviations.md.
 AUTHORS_MEAN = (127.3, 119.7, 104.9)
 AUTHORS_DEVIATIONS = (121.78, 37.09, 19.72)
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of the training split: see PackedDataset for shapes and units."""
+    """Pixel statistics of the training split; see PackedDataset for shapes and units."""
 
     mean_image: np.ndarray
     colour_vectors: np.ndarray
@@ -23,10 +23,10 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Sums:
-    """Over `images` images: `total` uint64 (s, s, 3), sum of pixels; `moment` float64 (3, 3), sum of colour products.
+    """Sums over `images` images: `total` uint64 (s, s, 3), of pixels; `moment` float64 (3, 3), of colour products.
 
-    Every sum is of whole numbers below 2^53 (ILSVRC: 8.4e10 pixels x 255^2 = 5.4e15 < 9.0e15), so float64 holds it
-    exactly, and neither the order nor the number of processes changes a bit.
+    All sums are whole numbers below 2^53 (ILSVRC: 8.4e10 pixels x 255^2 = 5.4e15 < 9.0e15), so float64 holds them
+    exactly: neither the order nor the number of processes changes a bit.
     """
 
     images: int
@@ -35,7 +35,7 @@ class Sums:
 
 
 class RunningSums:
-    """The sums of up to 16 million images (x 255 < 2^32), one after another, while each is in the processor's cache."""
+    """Sums of up to 16 million images (x 255 < 2^32), added one by one while each is in the processor's cache."""
 
     def __init__(self, size_px: int) -> None:
         self.images = 0
@@ -44,7 +44,7 @@ class RunningSums:
         self.exact = np.float32 if size_px <= EXACT_FLOAT32_SIDE else np.float64
 
     def add(self, image: np.ndarray) -> None:
-        """One more image, uint8 (s, s, 3)."""
+        """Add an image, uint8 (s, s, 3)."""
         self.images += 1
         self.total += image
         planes = np.ascontiguousarray(image.transpose(2, 0, 1)).astype(self.exact)
@@ -59,7 +59,7 @@ class RunningSums:
 
 
 def sum_images(images: Iterable[np.ndarray]) -> Sums:
-    """The sums of images uint8 (s, s, 3), of which there is at least one."""
+    """The sums of one or more images, uint8 (s, s, 3)."""
     running = None
     for image in images:
         running = running or RunningSums(len(image))
@@ -77,19 +77,19 @@ def add(parts: Iterable[Sums]) -> Sums:
 
 
 def derive_statistics(sums: Sums) -> Statistics:
-    """The mean image and the principal colour components, the largest first."""
+    """The mean image and the principal colour components, largest first, from exact sums."""
     pixels = sums.images * sums.total.shape[0] * sums.total.shape[1]
     mean_colour = sums.total.astype(np.float64).sum(axis=(0, 1)) / pixels
     eigenvalues, vectors = np.linalg.eigh(sums.moment / pixels - np.outer(mean_colour, mean_colour))
     vectors = vectors[:, ::-1]
-    # An eigenvector's sign is free; fixed here so that every machine writes the same.
+    # The sign of an eigenvector is arbitrary; fix it so that every machine writes the same.
     vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(3)])
     deviations = np.sqrt(np.maximum(eigenvalues[::-1], 0.0))
     return Statistics((sums.total / sums.images).astype(np.float32), vectors, deviations)
 
 
 def compare_with_authors(statistics: Statistics) -> str:
-    """One line: measured mean colour and standard deviations beside the author's, and the largest relative gap."""
+    """One line with the measured mean colour and standard deviations, the author's, and the largest relative gap."""
     mean = statistics.mean_image.mean(axis=(0, 1), dtype=np.float64)
     pairs = [*zip(mean, AUTHORS_MEAN, strict=True), *zip(statistics.colour_deviations, AUTHORS_DEVIATIONS, strict=True)]
     gap = max(abs(measured - stated) / stated for measured, stated in pairs)

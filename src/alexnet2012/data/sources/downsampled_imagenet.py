@@ -30,11 +30,11 @@ VAL_PER_CLASS = 50
 
 
 def find_downsampled_imagenet(dataset: DatasetConfig) -> Source:
-    """All images in the order of the batches; test is the published val, val a part of each class of train.
+    """All images in the order of the batches; test is the published val, and val is drawn from each class of train.
 
-    Classes are in the order of their WordNet ids where map_clsloc.txt tells them, else in that of the release's
-    numbers, which are `official_ids`. Raises DataError for batches that are damaged or contradict each other, and when
-    images are missing (unless `complete` is false).
+    Classes are sorted by WordNet id if map_clsloc.txt gives these, else by the release's class numbers, which are
+    `official_ids`. Raises DataError for batches that are damaged or contradict each other, and if images are missing
+    (unless `complete` is false).
     """
     folder = source_folder(dataset)
     train, val = _read_all(folder, dataset.size_px)
@@ -54,7 +54,7 @@ def find_downsampled_imagenet(dataset: DatasetConfig) -> Source:
     source = verify(source, EXPECTED, dataset.complete)
     whole = source.splits["train"]
     refuse_few(whole.labels, source.classes, VAL_PER_CLASS, "set complete: true to have what is missing listed")
-    # By the release's numbers: the same images whether their names are known or not.
+    # Drawn by the release's class numbers, so that the same images are drawn with and without known WordNet ids.
     own = np.concatenate([batch.labels for batch in train])
     kept, drawn = draw_per_class(own, VAL_PER_CLASS, dataset.split_seed)
     splits = {"train": whole.take(kept), "val": whole.take(drawn), "test": source.splits["val"]}
@@ -64,14 +64,14 @@ def find_downsampled_imagenet(dataset: DatasetConfig) -> Source:
 
 
 def count_downsampled_imagenet() -> dict[str, int]:
-    """The number of images in each split, by the published numbers."""
+    """The published number of images in each split."""
     drawn = VAL_PER_CLASS * EXPECTED.classes
     return {"train": EXPECTED.counts["train"] - drawn, "val": drawn, "test": EXPECTED.counts["val"]}
 
 
 @dataclass(frozen=True)
 class BatchImages:
-    """The images of batches, uint8 (s, s, 3), one after another, read anew each time."""
+    """Iterates over the images of batches, uint8 (s, s, 3), reading the files each time."""
 
     paths: tuple[Path, ...]
 
@@ -82,7 +82,7 @@ class BatchImages:
 
 
 def _read_all(folder: Path, size_px: int) -> tuple[list[BatchFile], BatchFile]:
-    """The training batches that are there, in order, and val_data; each is read, and none contradicts another."""
+    """The present training batches in order, and val_data. Reads all of them; raises DataError for contradictions."""
     found, batches = find_batches(folder), {}
     first_of: dict[str, BatchFile] = {}
     for name in (name for name in (*TRAIN, VAL) if name in found):
@@ -119,7 +119,8 @@ def _refuse_other_images(batch: BatchFile, size_px: int) -> None:
 
 
 def _compare_counts(batches: list[BatchFile]) -> tuple[str, ...]:
-    """A sentence for each batch of another size: nine training batches are equally large, the last has the rest."""
+    """A sentence for each batch with an unexpected size; nine training batches are equally large, the last has the
+    rest."""
     total, each = EXPECTED.counts["train"], EXPECTED.counts["train"] // len(TRAIN)
     expected = dict.fromkeys(TRAIN, each) | {TRAIN[-1]: total - each * (len(TRAIN) - 1), VAL: EXPECTED.counts["val"]}
     return tuple(
@@ -130,7 +131,7 @@ def _compare_counts(batches: list[BatchFile]) -> tuple[str, ...]:
 
 
 def _list_images(batches: list[BatchFile], rank: np.ndarray) -> Listing:
-    """Named <batch>/<number of the image, six digits>; `rank`: the label of class 1, of class 2, ..."""
+    """The images of `batches`, named <batch>/<index, six digits>; `rank`: the labels of classes 1, 2, ..."""
     numbers = pa.concat_arrays([pa.array(np.arange(len(batch.labels))) for batch in batches])
     names = pa.array(np.repeat([batch.path.stem for batch in batches], [len(batch.labels) for batch in batches]))
     labels = np.concatenate([rank[batch.labels - 1] for batch in batches])

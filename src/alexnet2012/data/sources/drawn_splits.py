@@ -1,4 +1,4 @@
-"""Images that are drawn by their numbers alone: splits, class by class, and seeded parts for trials."""
+"""Random splits, drawn from each class, and random subsets of datasets, both reproducible from a seed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,12 +12,14 @@ from alexnet2012.errors import DataError
 
 
 def share_of(count: int, fraction: float) -> int:
-    """A fraction of `count` images in whole ones, at least one."""
+    """`fraction` of `count` images, rounded to a whole number, at least 1."""
     return max(1, int(fraction * count + 0.5))
 
 
 def find_small_classes(counts: np.ndarray, fractions: dict[str, float]) -> np.ndarray:
-    """The labels of the classes, `counts` images of each, that the splits of `fractions` would leave none for train."""
+    """The labels of the classes that are too small: splits of `fractions` would leave none of its images for train.
+
+    `counts`: the number of images of each class."""
     taken = [sum(share_of(count, fraction) for fraction in fractions.values()) for count in counts.tolist()]
     return np.flatnonzero(counts <= np.array(taken, np.int64))
 
@@ -25,9 +27,9 @@ def find_small_classes(counts: np.ndarray, fractions: dict[str, float]) -> np.nd
 def draw_fractions(
     labels: np.ndarray, classes: Sequence[str], fractions: dict[str, float], seed: int | np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Row numbers of the splits of `fractions`, and of train without them; at least one of each class in each.
+    """Row numbers of the splits of `fractions` and of train, the rest; each split gets at least one image per class.
 
-    `labels` (n,), ascending, number `classes`. Raises DataError for a class that would leave none for train.
+    `labels` (n,): indices into `classes`, ascending. Raises DataError for a class that would leave none for train.
     """
     counts = np.bincount(labels, minlength=len(classes))
     for label in find_small_classes(counts, fractions)[:1]:
@@ -49,15 +51,15 @@ def draw_fractions(
 
 
 def draw_per_class(labels: np.ndarray, per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers (kept, drawn), each ascending: `per_class` rows of every class are drawn by PCG64(seed)."""
+    """Row numbers (kept, drawn), both ascending: `per_class` rows of every class are drawn by PCG64(seed)."""
     drawn = _draw_of_each(labels, per_class, np.random.default_rng(seed))
     return np.setdiff1d(np.arange(len(labels)), drawn), drawn
 
 
 def refuse_few(labels: np.ndarray, classes: Sequence[str], per_class: int, otherwise: str) -> None:
-    """Raises DataError for a class of which drawing `per_class` training images for val would leave none.
+    """Raise DataError for a class that has no training image left after drawing `per_class` for val.
 
-    `otherwise`: what can be done besides fetching the images again.
+    `otherwise`: for the message, what can be done besides fetching the images again.
     """
     counts = np.bincount(labels, minlength=len(classes))
     if len(few := np.flatnonzero(counts <= per_class)):
@@ -68,17 +70,19 @@ def refuse_few(labels: np.ndarray, classes: Sequence[str], per_class: int, other
 
 
 def take_subset(source: Source, subset: SubsetConfig) -> Source:
-    """`classes` of the classes and at most `per_class` of the images of each in each split, in canonical order.
+    """The subset of a source: some of the classes and at most `per_class` images of each in each split, in canonical
+    order.
 
-    The draw knows names and seed only, so every layout of an edition gives the same subset. A split whose labels are
-    withheld is left out. Raises DataError when there are fewer classes, or none is left by `classes_not_in`.
+    The draw depends only on the canonical order and the seed, so that every layout of an edition gives the same subset.
+    Splits with withheld labels are left out. Raises DataError if there are not enough classes, also after
+    `classes_not_in`.
     """
     total = len(source.classes)
     chosen = draw_classes(subset, total, source.description)
     labelled = {name: images for name, images in source.splits.items() if not (images.labels == WITHHELD).all()}
     part = keep_classes(replace(source, splits=labelled), chosen)
     if subset.per_class is not None:
-        # A generator for each split: whether there is a test split changes nothing in the others.
+        # A generator for each split, so that the others do not depend on whether there is a test split.
         seeds = {name: [subset.seed, SPLITS.index(name)] for name in part.splits}
         splits = {
             name: images.take(_draw_of_each(images.labels, subset.per_class, np.random.default_rng(seeds[name])))
@@ -89,7 +93,8 @@ def take_subset(source: Source, subset: SubsetConfig) -> Source:
 
 
 def draw_classes(subset: SubsetConfig, total: int, description: str) -> np.ndarray:
-    """The labels of the classes that a subset of `total` classes has, ascending; `description` is what has them.
+    """The labels of the classes in a subset, ascending, out of `total` classes; `description`: the source, for
+    messages.
 
     Raises DataError as `take_subset` does.
     """
@@ -106,7 +111,7 @@ def draw_classes(subset: SubsetConfig, total: int, description: str) -> np.ndarr
 
 
 def keep_classes(source: Source, kept: np.ndarray) -> Source:
-    """With the classes `kept` (ascending labels) and their images alone; images of withheld labels stay."""
+    """The source with only the classes `kept` (ascending labels) and their images; images with withheld labels stay."""
     new_label = np.full(len(source.classes), -2)
     new_label[kept] = np.arange(len(kept))
     splits: dict[str, Listing] = {}
@@ -123,7 +128,7 @@ def keep_classes(source: Source, kept: np.ndarray) -> Source:
 
 
 def _draw_of_each(labels: np.ndarray, per_class: int, generator: np.random.Generator) -> np.ndarray:
-    """Row numbers of at most so many images of each class, ascending."""
+    """Row numbers of at most `per_class` random images of each class, ascending."""
     by_class = np.argsort(labels, kind="stable")
     bounds = np.flatnonzero(np.diff(labels[by_class])) + 1
     drawn = [generator.permutation(rows)[:per_class] for rows in np.split(by_class, bounds)]

@@ -1,7 +1,6 @@
-"""Where images come from: each kind of dataset lists its images, split by split, in a canonical order.
+"""The source of a dataset: its images, listed for each split in a canonical order by the reader of its kind.
 
-Whether its files are there is told in milliseconds: the readers, and the libraries that they need, are imported when
-they are used.
+`check_source` finds missing files in milliseconds, because readers and their libraries are imported only when used.
 """
 
 from pathlib import Path
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_source(dataset: DatasetConfig) -> list[str]:
-    """A sentence for each file or folder that the dataset needs and that is not there; empty when all are."""
+    """A sentence for each file or folder that the dataset needs and that is missing; empty if there is none."""
     if dataset.folder is None:
         return []
     folder = source_folder(dataset)
@@ -40,9 +39,10 @@ def check_source(dataset: DatasetConfig) -> list[str]:
 
 
 def find_source(dataset: DatasetConfig, data_folder: Path) -> "Source":
-    """The images that a configuration names; what is fetched goes below `data_folder`, where packed datasets are.
+    """The images of a dataset. Downloads go to `data_folder`/downloads; rotations read the packed dataset in
+    `data_folder`.
 
-    Raises DataError when they are missing or not what they should be.
+    Raises DataError if images are missing or not as expected.
     """
     from alexnet2012.data.sources.drawn_splits import take_subset
 
@@ -56,7 +56,7 @@ def find_source(dataset: DatasetConfig, data_folder: Path) -> "Source":
 
 
 def refuse_place_of_packed(where: str, dataset: DatasetConfig, target: Path) -> None:
-    """Raises ConfigError when the dataset's own images lie in `target`, a folder that packing replaces."""
+    """Raise ConfigError if the dataset's source images lie in `target`, a folder that packing replaces."""
     if dataset.folder is not None and source_folder(dataset).resolve().is_relative_to(target.resolve()):
         raise ConfigError(
             f"{where}: folder {dataset.folder} is where packed images go, and {target} is replaced; move the images to "

@@ -1,4 +1,4 @@
-"""Image files in trees of folders; a folder of class folders as a source."""
+"""Image files in folder trees, and a folder of class folders as a source."""
 
 import errno
 import os
@@ -24,8 +24,8 @@ from alexnet2012.errors import DataError
 def scan_image_folder(dataset: DatasetConfig) -> Source:
     """Images from `train/<class>/`, `val/<class>/`, `test/<class>/`, or from `<class>/` folders alone.
 
-    A split that has no folder is drawn from the training images, class by class, with `split_seed`. Order: by class,
-    then by file name. Raises DataError when a class is empty, missing from a split, too small to be split, or has
+    A split without a folder is drawn from each class of the training images with `split_seed`. Images are ordered by
+    class, then by file name. Raises DataError if a class is empty, missing from a split, too small to be split, or has
     images in sub-folders.
     """
     folder = Path(str(dataset.folder)).expanduser()
@@ -54,7 +54,7 @@ def scan_image_folder(dataset: DatasetConfig) -> Source:
 
 
 def list_tree(folder: Path, root: Path, is_image: Callable[[str], object] = IMAGE_NAME.search) -> Listing:
-    """The files below `root` that are images by their names, folder by folder and by name; each the whole of its file.
+    """The image files below `root`, recognised by name, in the order of folders and names.
 
     Names are paths relative to `folder`. A broken link is a Problem.
     """
@@ -77,9 +77,9 @@ def list_tree(folder: Path, root: Path, is_image: Callable[[str], object] = IMAG
 
 
 def label_by_folder(images: Listing, below: str, classes: Sequence[str], split: str) -> Listing:
-    """The images in the folders of `classes`, labelled; a difference for those that lie elsewhere.
+    """The images in the folders of `classes`, labelled; a difference for images elsewhere.
 
-    Names are `below`, as in "train/", the folder of a class, and more.
+    Names begin with `below` (such as "train/") and the folder of a class.
     """
     wnids = pc.replace_substring_regex(pc.utf8_slice_codeunits(images.names, len(below)), "/.*$", "")
     labels = pc.fill_null(pc.index_in(wnids, pa.array(classes, pa.string())), NO_CLASS).to_numpy()
@@ -104,7 +104,7 @@ def _walk(root: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _holds(test: Callable[[], bool]) -> bool:
-    """Whether an entry's is_dir or is_file says so; a link that leads to itself is neither."""
+    """The result of an entry's is_dir or is_file; False for a link that leads to itself."""
     try:
         return test()
     except OSError as error:
@@ -114,7 +114,7 @@ def _holds(test: Callable[[], bool]) -> bool:
 
 
 def _scan_classes(folder: Path, root: Path) -> tuple[tuple[str, ...], Listing]:
-    """The class folders of `root` and their images, class by class and by name."""
+    """The class folders of `root`, and their images ordered by class and name."""
     with os.scandir(root) as entries:
         folders = sorted(entry.name for entry in entries if _holds(entry.is_dir) and not entry.name.startswith("."))
     if not folders:

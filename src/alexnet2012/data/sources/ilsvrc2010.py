@@ -22,9 +22,9 @@ OF_CLASS = re.compile(r"(n\d{8})_.+")
 
 
 def find_ilsvrc2010(dataset: DatasetConfig) -> Source:
-    """Every image in canonical order, patched.
+    """All images in canonical order, with the patches applied.
 
-    Raises DataError when some are missing (unless `complete` is false) or labels contradict each other.
+    Raises DataError if images are missing (unless `complete` is false) or labels contradict each other.
     """
     folder = layouts.source_folder(dataset)
     devkit = read_devkit(folder / layouts.DEVKIT_2010, layouts.EDITION_2010)
@@ -59,9 +59,9 @@ def find_ilsvrc2010(dataset: DatasetConfig) -> Source:
 
 
 def _patch(splits: dict[str, Listing], archive: Path) -> tuple[dict[str, Listing], tuple[Problem, ...]]:
-    """The splits, with the images that `archive` replaces taken from there, and the problems of its members.
+    """The splits with images replaced by those of `archive`, and the problems of its members.
 
-    It prints which images it cannot place; of several that replace one, the first is taken.
+    Images in `archive` that replace no known image are printed; of several replacements of one image, the first counts.
     """
     patches = walk_tar(archive)
     row_of: dict[str, int] = {}
@@ -77,7 +77,7 @@ def _patch(splits: dict[str, Listing], archive: Path) -> tuple[dict[str, Listing
         replaced = pc.index_in(names, images.names)
         taken = replaced.is_valid().to_numpy(zero_copy_only=False)
         placed |= taken
-        # Of the images and the patches behind them those at `order`, under the images' names and labels.
+        # Append the patches to the images and select by `order`; names and labels stay those of the images.
         order = np.arange(len(images))
         order[pc.drop_null(replaced).to_numpy()] = len(images) + rows[taken]
         both = concatenate([images, patches]).take(order).put(name=images.names, label=images.labels)
@@ -91,7 +91,8 @@ def _patch(splits: dict[str, Listing], archive: Path) -> tuple[dict[str, Listing
 
 
 def _canonical_name(path: str) -> str | None:
-    """Of the image that a member such as patch_images/val/ILSVRC2010_val_00000017.JPEG replaces."""
+    """The canonical name of the image that a member such as patch_images/val/ILSVRC2010_val_00000017.JPEG replaces;
+    None if there is none."""
     stem = stems_of(pa.array([path]))[0].as_py()
     if match := NUMBERED.fullmatch(stem):
         split, name = match[1], f"{match[1]}/{stem}"
@@ -99,5 +100,5 @@ def _canonical_name(path: str) -> str | None:
         split, name = "train", f"train/{match[1]}/{stem}"
     else:
         return None
-    # A folder that names another split than the image does makes it one of neither.
+    # An image in a folder of another split than its name says belongs to neither.
     return name if not {"train", "val", "test"} - {split} & set(path.split("/")[:-1]) else None

@@ -1,6 +1,6 @@
 """ILSVRC-2012 from its official tars or class folders; Kaggle's tree and the parquet shards have their own modules.
 
-The tars of ILSVRC-2010 are alike: a tar of tars for training, flat numbered tars for the rest.
+The tars of ILSVRC-2010 have the same structure: a tar of tars for training, flat tars of numbered images for the rest.
 """
 
 from dataclasses import replace
@@ -38,9 +38,9 @@ MD5 = {
 
 
 def find_ilsvrc2012(dataset: DatasetConfig) -> Source:
-    """Every image in canonical order, whatever the layout; test, if there, with withheld labels.
+    """All images in canonical order, which is the same for every layout; test, if present, has withheld labels.
 
-    Raises DataError when images are missing (unless `complete` is false) or labels contradict each other.
+    Raises DataError if images are missing (unless `complete` is false) or labels contradict each other.
     """
     folder = layouts.source_folder(dataset)
     layout, archives = layouts.choose_layout(folder, dataset.layout), [layouts.DEVKIT_2012]
@@ -57,7 +57,7 @@ def find_ilsvrc2012(dataset: DatasetConfig) -> Source:
 
 
 def list_train_tar(archive: Path, classes: tuple[str, ...]) -> Listing:
-    """The training images of a tar of tars; those of no class and the inner tars that are unusable are differences."""
+    """The training images of a tar of tars; inner tars that are unusable or of no class are differences."""
     tars, problems, others = list_inner_tars(archive)
     pieces, differences = [], []
     if unusable := [f"{tar.name} ({tar.fault})" for tar in tars if tar.fault]:
@@ -76,7 +76,7 @@ def list_train_tar(archive: Path, classes: tuple[str, ...]) -> Listing:
         if wnid in label_of:
             pieces.append(images.put(label=label_of[wnid]))
         else:
-            pieces.append(images.take(np.arange(0)))  # for its problems
+            pieces.append(images.take(np.arange(0)))  # no images, only its problems
             differences.append(f"train: {wnid}.tar, {len(images):,} images, is of no class of the edition")
     train = concatenate(pieces).note(*differences)
     return arrange_train(replace(train, problems=(*problems, *train.problems)), classes)
@@ -85,9 +85,9 @@ def list_train_tar(archive: Path, classes: tuple[str, ...]) -> Listing:
 def list_numbered_tar(
     archive: Path, split: str, edition: str, classes: tuple[str, ...], truth: np.ndarray, where: str
 ) -> Listing:
-    """The images of a flat tar by their numbers; `truth`, called `where`, has the label of number n at n - 1.
+    """The numbered images of a flat tar. `truth` has the label of number n at index n - 1; messages call it `where`.
 
-    Raises DataError when there is an image beyond the truth's last line, or one whose name contradicts its label.
+    Raises DataError for an image number beyond the truth, and for an image whose name contradicts its label.
     """
     images = take_numbered(walk_tar(archive), split, edition)
     highest = numbers_of(stems_of(images.names)).max(initial=0)
@@ -100,7 +100,7 @@ def list_numbered_tar(
 
 
 def compare_length(images: Listing, truth: np.ndarray, where: str, expected: int) -> Listing:
-    """The images, with a difference when their truth has another number of lines than the edition has images."""
+    """The images, with a difference if the ground truth does not have `expected` lines."""
     if len(truth) == expected:
         return images
     return images.note(f"{where} has {len(truth):,} lines; {expected:,} were expected")
@@ -108,7 +108,7 @@ def compare_length(images: Listing, truth: np.ndarray, where: str, expected: int
 
 def _list_tars(folder: Path, devkit: Devkit) -> Source:
     truth, where = devkit.val_truth, devkit.truth_name
-    # Val first, for the training images take minutes.
+    # Val first, because listing the training images takes minutes.
     val = list_numbered_tar(folder / layouts.VAL_2012, "val", layouts.EDITION_2012, devkit.classes, truth, where)
     splits = {"train": list_train_tar(folder / layouts.TRAIN_2012, devkit.classes), "val": val}
     for archive in [folder / name for name in layouts.TESTS_2012 if (folder / name).is_file()][:1]:
@@ -134,9 +134,9 @@ def _list_folders(folder: Path) -> Source:
 
 
 def _with_devkit(source: Source, devkit: Devkit) -> Source:
-    """With what the devkit that lies beside the images says of the classes.
+    """The source with official ids and counts of its classes from the devkit.
 
-    Raises DataError when it does not know a class or gives a validation image another label.
+    Raises DataError if the devkit does not have a class or gives a validation image another label.
     """
     label_of = {wnid: label for label, wnid in enumerate(devkit.classes)}
     if strangers := [name for name in source.classes if name not in label_of]:
@@ -157,7 +157,8 @@ def _with_devkit(source: Source, devkit: Devkit) -> Source:
 
 
 def _refuse_other_truth(val: Listing, classes: tuple[str, ...], labels: np.ndarray, devkit: Devkit) -> None:
-    """Raises DataError if a validation image is of another class than the devkit says; `labels`: its of `classes`."""
+    """Raise DataError if a validation image is of another class than the devkit says; `labels`: the devkit's labels of
+    `classes`."""
     numbers = numbers_of(val.names)
     known = np.flatnonzero((numbers >= 1) & (numbers <= len(devkit.val_truth)))
     truth = devkit.val_truth[numbers[known] - 1]

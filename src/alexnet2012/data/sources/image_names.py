@@ -1,4 +1,4 @@
-"""What the names of images tell, and how names are written into a line."""
+"""Parsing of image names (stem, WordNet id, number), and names in messages."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,26 +8,26 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-# .JPEG in any case, and what gzip makes of it; a name that starts with a dot is some system's own.
+# .JPEG in any case, possibly gzipped; hidden files (names that begin with a dot) are no images.
 IMAGE_NAME = re.compile(r"(?i)(?:^|/)[^./][^/]*\.(?:jpe?g|png)(?:\.gz)?\Z")
 EXTENSION = r"(?i)\.(jpe?g|png)(\.gz)?$"
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 WNID = re.compile(r"n\d{8}", re.ASCII)
 OWN_WNID = r"^(?P<wnid>n\d{8})_"
-ADDED_WNID = r"_(?P<wnid>n\d{8})$"  # the Hugging Face copy adds it: n01440764_10026_n01440764.JPEG
+ADDED_WNID = r"_(?P<wnid>n\d{8})$"  # added in the Hugging Face copy: n01440764_10026_n01440764.JPEG
 LISTED = 20
 
 
 def stems_of(paths: "pa.Array") -> "pa.Array":
-    """The edition's own names of images: no folder, no extension, no WordNet id that a copy has added."""
+    """Images' names as in the edition: without folder, extension, and a WordNet id added by a copy."""
     import pyarrow.compute as pc
 
     return pc.replace_substring_regex(_without_extension(paths), ADDED_WNID, "")
 
 
 def find_wnids(paths: "pa.Array", pattern: str) -> "pa.Array":
-    """The WordNet id that each image's name begins with (OWN_WNID), or that a copy has added to it (ADDED_WNID); null
-    where there is none.
+    """The WordNet id at the beginning of each image's name (OWN_WNID), or added at its end by a copy (ADDED_WNID); null
+    if there is none.
     """
     import pyarrow.compute as pc
 
@@ -41,7 +41,7 @@ def _without_extension(paths: "pa.Array") -> "pa.Array":
 
 
 def numbers_of(names: "pa.Array") -> "np.ndarray":
-    """The eight digits that each name ends with, int64."""
+    """The number in the last eight digits of each name, int64."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -50,20 +50,20 @@ def numbers_of(names: "pa.Array") -> "np.ndarray":
 
 
 def in_one_line(name: str | bytes) -> str:
-    """A name in one line, with backslashes in place of line breaks and of bytes that are not UTF-8.
+    """A name in valid UTF-8 on one line: line breaks and invalid bytes are written as backslash escapes.
 
-    Arrow's strings hold no others, and lists of problems have a line for each.
+    Arrow's strings must be UTF-8, and lists of problems have one line per image.
     """
     raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
     return CONTROL.sub(lambda odd: odd[0].encode("unicode_escape").decode(), raw.decode("utf-8", "backslashreplace"))
 
 
 def list_some(items: Sequence[str], limit: int = LISTED) -> str:
-    """The first of them in a line, and how many more there are."""
+    """The first `limit` items on one line, and the number of further ones."""
     more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
     return ", ".join(in_one_line(item) for item in items[:limit]) + more
 
 
 def as_list(lines: Iterable[str]) -> str:
-    """A line for each of them, below a heading."""
+    """A bulleted list, one item per line."""
     return "\n".join(f"  - {line}" for line in lines)

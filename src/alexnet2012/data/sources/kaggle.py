@@ -1,4 +1,4 @@
-"""ILSVRC-2012 as Kaggle's CLS-LOC tree, its CSV files joined to the images by name."""
+"""ILSVRC-2012 from Kaggle's CLS-LOC tree, with labels from its CSV files, matched by image name."""
 
 from pathlib import Path
 
@@ -26,7 +26,8 @@ COLUMNS = ["ImageId", "PredictionString"]
 
 
 def list_kaggle(folder: Path) -> Source:
-    """Raises DataError when a CSV is not what it should be or contradicts the images' folders or names."""
+    """ILSVRC-2012 from Kaggle's tree. Raises DataError if a CSV is malformed or contradicts the images' folders or
+    names."""
     root = layouts.kaggle_root(folder) / layouts.KAGGLE_IMAGES
     classes = read_class_list(layouts.kaggle_table(folder, layouts.KAGGLE_MAPPING))
     train = label_by_folder(list_tree(folder, root / "train"), f"{root.relative_to(folder)}/train/", classes, "train")
@@ -43,7 +44,7 @@ def list_kaggle(folder: Path) -> Source:
 
 
 def _read_solution(path: Path, classes: tuple[str, ...]) -> tuple[pa.Array, np.ndarray]:
-    """Image ids and labels of a LOC_*_solution.csv, in its order: the first token of a prediction is the WordNet id."""
+    """Image ids and labels from a LOC_*_solution.csv, in its order; a prediction begins with the WordNet id."""
     convert = csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()), include_columns=COLUMNS)
     try:
         table = csv.read_csv(path, convert_options=convert)
@@ -63,7 +64,7 @@ def _read_solution(path: Path, classes: tuple[str, ...]) -> tuple[pa.Array, np.n
 
 
 def _read_val_truth(path: Path, classes: tuple[str, ...]) -> np.ndarray:
-    """Labels by the number in the image's name, number n at n - 1; NO_CLASS where there is none."""
+    """Labels of the validation images, number n at index n - 1; NO_CLASS if there is none."""
     ids, labels = _read_solution(path, classes)
     numbered = pc.match_substring_regex(ids, rf"^{layouts.EDITION_2012}_val_\d{{8}}$")
     for row in np.flatnonzero(pc.or_(pc.invert(numbered), pc.ends_with(ids, "_00000000")))[:1]:
@@ -80,8 +81,8 @@ def _read_val_truth(path: Path, classes: tuple[str, ...]) -> np.ndarray:
 
 
 def _compare_train(train: Listing, classes: tuple[str, ...], path: Path) -> Listing:
-    """With a difference for images of the CSV that are not there. Images that it lacks are no fault: it lists those
-    with bounding boxes only.
+    """The training images, with a difference for images of the CSV that are missing. Images that the CSV lacks are no
+    fault: it lists only those with bounding boxes.
     """
     ids, labels = _read_solution(path, classes)
     at = pc.index_in(ids, stems_of(train.names))

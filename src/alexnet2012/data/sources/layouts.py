@@ -1,4 +1,4 @@
-"""Where the files of ILSVRC's editions and releases lie, and which are missing: names only, nothing is opened."""
+"""Paths of the files of ILSVRC's editions and of ImageNet's releases, and which are missing; no file is opened."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from alexnet2012.config.datasets import DatasetConfig
 
-EDITION_2010, EDITION_2012 = "ILSVRC2010", "ILSVRC2012"  # as their files and images are named
+EDITION_2010, EDITION_2012 = "ILSVRC2010", "ILSVRC2012"  # as in the names of files and images
 TRAIN_2012 = "ILSVRC2012_img_train.tar"
 VAL_2012 = "ILSVRC2012_img_val.tar"
 TESTS_2012 = ("ILSVRC2012_img_test_v10102019.tar", "ILSVRC2012_img_test.tar")
@@ -40,8 +40,8 @@ LISTED = 20
 
 @dataclass(frozen=True)
 class Shards:
-    """The parquet shards of a split in `folder`, by name; `wrong` if they are of several sets, `missing` if some are
-    not there: sentences.
+    """The parquet shards of a split, sorted by name. `wrong`: a sentence if they belong to several sets; `missing`: a
+    sentence if some are missing.
     """
 
     paths: tuple[Path, ...]
@@ -50,24 +50,25 @@ class Shards:
 
 
 class Layout(NamedTuple):
-    """What of one layout lies in a folder: the files that mark it, and a sentence for each that is missing."""
+    """The files of one layout in a folder: those that mark it, and a sentence for each missing one."""
 
     marks: list[str]
     missing: list[str]
 
 
 def source_folder(dataset: DatasetConfig) -> Path:
-    """The folder that a configuration names."""
+    """The dataset's folder, with ~ expanded."""
     return Path(str(dataset.folder)).expanduser()
 
 
 def check_ilsvrc2010(folder: Path) -> list[str]:
-    """A sentence for each file that is missing."""
+    """A sentence for each missing file."""
     return _find_files(folder, TARS_2010).missing
 
 
 def check_ilsvrc2012(folder: Path, layout: str, complete: bool) -> list[str]:
-    """A sentence for each file that `layout` lacks or, for auto, the only layout that lies there."""
+    """A sentence for each file missing from `layout`; for auto, from the only layout in `folder`, or sentences on the
+    layouts if there is not exactly one."""
     if layout != "auto":
         return LAYOUTS_2012[layout](folder, complete).missing
     looked = {name: look(folder, complete) for name, look in LAYOUTS_2012.items()}
@@ -84,7 +85,7 @@ def check_ilsvrc2012(folder: Path, layout: str, complete: bool) -> list[str]:
 
 
 def check_release(folder: Path, class_list: Path) -> list[str]:
-    """A sentence if there is no list of classes, and if there is no tar."""
+    """A sentence if the list of classes is missing, and one if there is no tar."""
     missing = []
     if class_list.is_dir():
         missing.append(f"the class list {class_list} is a folder; name a file with a WordNet id on each of its lines")
@@ -96,7 +97,7 @@ def check_release(folder: Path, class_list: Path) -> list[str]:
 
 
 def choose_layout(folder: Path, layout: str) -> str:
-    """The layout that the configuration names or, for auto, the one that is there, as check_source has found."""
+    """The configured layout; for auto, the one that `folder` has (`check_source` makes sure that there is one)."""
     return (
         layout if layout != "auto" else next(name for name, look in LAYOUTS_2012.items() if look(folder, False).marks)
     )
@@ -108,18 +109,18 @@ def kaggle_root(folder: Path) -> Path:
 
 
 def kaggle_table(folder: Path, name: str) -> Path:
-    """Kaggle's file `name`, which lies beside ILSVRC/ and that some copies move into it."""
+    """The path of Kaggle's file `name`, beside ILSVRC/ or, in some copies, in it."""
     root = kaggle_root(folder)
     return next((place / name for place in (root.parent, root) if (place / name).is_file()), root.parent / name)
 
 
 def find_shards(folder: Path, split: str) -> Shards:
-    """The split's shards, from data/ or from the folder itself."""
+    """The split's shards in `folder`/data or in `folder`."""
     within, beside = (tuple(sorted(place.glob(f"{split}-*.parquet"))) for place in (folder / "data", folder))
     if within and beside:
         return Shards(within, f"{split}-*.parquet lie in {folder} as well as in its data/; remove one of the two sets")
     paths = within or beside
-    path_of: dict[tuple[int | str, int | None], Path] = {}  # by number and how many there are
+    path_of: dict[tuple[int | str, int | None], Path] = {}  # by number of the shard and number of shards
     for path in paths:
         match = SHARD.fullmatch(path.name)
         key = (int(match[1]), int(match[2])) if match else (path.name, None)
@@ -139,7 +140,7 @@ def find_shards(folder: Path, split: str) -> Shards:
 
 
 def lack_shards(folder: Path, split: str, shards: Shards, complete: bool) -> list[str]:
-    """Sentences on what keeps the shards of a split from being read."""
+    """A sentence for each reason why the shards of a split cannot be read."""
     lacking = [] if shards.paths else [f"{folder / 'data' / split}-*.parquet are missing"]
     if shards.wrong:
         lacking.append(shards.wrong)
@@ -155,7 +156,7 @@ def _find_files(folder: Path, needed: dict[str, str]) -> Layout:
 
 def _find_tars(folder: Path, complete: bool) -> Layout:
     marks, missing = _find_files(folder, TARS_2012)
-    # The devkit alone may lie beside any layout, to give the official ids.
+    # The devkit does not mark this layout: it may lie beside any other to provide the official ids.
     return Layout([mark for mark in marks if mark != DEVKIT_2012], missing)
 
 

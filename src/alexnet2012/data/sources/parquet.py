@@ -1,6 +1,6 @@
-"""Parquet shards as Hugging Face has them, columns image{bytes, path} and label: ILSVRC-2012 and Tiny ImageNet.
+"""ILSVRC-2012 and Tiny ImageNet from Hugging Face's parquet shards, with columns image{bytes, path} and label.
 
-Most copies of Tiny ImageNet lack the names of the images.
+Most copies of Tiny ImageNet do not have the images' names.
 """
 
 import json
@@ -35,7 +35,7 @@ STEMS = {"train": OFFICIAL_STEM, "val": r"^val_\d+$"}
 def list_parquet(folder: Path) -> Source:
     """ILSVRC-2012; only names and labels are read.
 
-    Raises DataError when the labels do not number the sorted WordNet ids or contradict the names.
+    Raises DataError if the labels are not in the order of the WordNet ids, or contradict the names.
     """
     train = read_shards(folder, "train")
     classes, numbers = _number_classes(train, folder)
@@ -53,11 +53,11 @@ def list_parquet(folder: Path) -> Source:
 
 
 def list_tiny_parquet(folder: Path) -> Source:
-    """Tiny ImageNet: train and val by class and name or, where the shards have no names, by class and row.
+    """Tiny ImageNet: train and val, ordered by class and name, or by class and row if the shards have no names.
 
-    Raises DataError for damaged shards, other columns, and labels that are of no class.
+    Raises DataError for damaged shards, unexpected columns, and labels of no class.
     """
-    import pandas as pd  # a third of a second, for this alone
+    import pandas as pd  # takes a third of a second, and only this function needs it
 
     written = {"train": "train", "val": find_val_shards(folder)[0]}
     splits = {split: read_shards(folder, name, names=False) for split, name in written.items()}
@@ -73,17 +73,17 @@ def list_tiny_parquet(folder: Path) -> Source:
             )
         images = images.put(label=label_of[images.labels])
         if not pc.all(pc.fill_null(pc.match_substring_regex(stems_of(images.names), STEMS[split]), False)).as_py():
-            place = pd.Series(images.labels).groupby(images.labels).cumcount()  # among the rows of its class
+            place = pd.Series(images.labels).groupby(images.labels).cumcount()  # within the rows of its class
             images = images.put(name=pa.array([f"{k:05d}" for k in place], pa.string()))
         splits[split] = arrange_train(images, classes, prefix=f"{split}/", official_names=False)
     return Source(f"Tiny ImageNet from the parquet shards in {folder}", folder, classes, splits)
 
 
 def read_shards(folder: Path, split: str, names: bool = True) -> Listing:
-    """The rows of a split's shards in their order; labels as they are written, NO_LABEL where there is none.
+    """The rows of a split's shards, in order, with labels as written, or NO_LABEL.
 
-    Shards that are missing are a difference. Raises DataError for damaged shards and other columns, and with `names`
-    for a row without an image's name; without, names may be null.
+    Missing shards are a difference. Raises DataError for damaged shards, unexpected columns, and, with `names`, for a
+    row without an image's name.
     """
     began = time.monotonic()
     shards = find_shards(folder, split)
@@ -96,7 +96,7 @@ def _read_shard(folder: Path, shard: Path, names: bool) -> Listing:
     try:
         with pq.ParquetFile(shard) as file:
             _refuse_other_columns(shard, file.schema_arrow)
-            # The leaf alone: the bytes of the images beside it are not touched.
+            # Only image.path, not image.bytes.
             table = file.read(columns=["image.path", "label"])
     except (OSError, pa.ArrowException) as error:
         raise DataError(
@@ -128,7 +128,7 @@ def _refuse_other_columns(shard: Path, schema: pa.Schema) -> None:
 
 
 def _number_classes(train: Listing, folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """The sorted WordNet ids in the names of the training images, and the number that the label column gives each."""
+    """The sorted WordNet ids in the training images' names, and the value of the label column for each."""
     wnids = find_wnids(train.names, OWN_WNID)
     if wnids.null_count:
         odd = train.names[int(np.flatnonzero(wnids.is_null())[0])]
@@ -147,9 +147,9 @@ def _number_classes(train: Listing, folder: Path) -> tuple[tuple[str, ...], np.n
 
 
 def _read_class_names(folder: Path, shard: Path) -> list[str]:
-    """The WordNet ids in the order in which labels number them: by the shard's own metadata, else sorted in wnids.txt.
+    """The WordNet ids in the order of the labels: from the shard's metadata, else sorted from wnids.txt.
 
-    Raises DataError where neither tells them.
+    Raises DataError if neither has them.
     """
     try:
         metadata = pq.read_schema(shard).metadata or {}

@@ -1,4 +1,4 @@
-"""The Fall 2009 and Fall 2011 releases of ImageNet: a tar for each synset, read by a class list."""
+"""The Fall 2009 and Fall 2011 releases of ImageNet: a tar for each synset, of which those in a class list are read."""
 
 import re
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ from alexnet2012.errors import DataError
 
 FALL_2009_CLASSES = 10_184  # §6, with 8.9 million images
 TITLES = {"fall2009": "the Fall 2009 release", "fall2011": "the Fall 2011 release"}
-WHOLE = re.compile(r".*whole.*\.tar")  # fall11_whole.tar: the synsets' tars in one
+WHOLE = re.compile(r".*whole.*\.tar")  # fall11_whole.tar contains the tars of all synsets
 CHUNK_CLASSES = 256
 
 
 def find_release(dataset: DatasetConfig) -> Source:
-    """The listed classes; val and test are drawn from the images of each with `split_seed`.
+    """The images of the listed classes; val and test are drawn from each class with `split_seed`.
 
-    Raises DataError when a listed class has no tar or too few images; tars of other classes are ignored.
+    Raises DataError if a listed class has no tar or too few images; tars of other classes are ignored.
     """
     folder = source_folder(dataset)
     classes = read_class_list(Path(str(dataset.class_list)).expanduser())
@@ -55,13 +55,13 @@ def find_release(dataset: DatasetConfig) -> Source:
             f"{folder}: {len(small):,} classes have too few images to be split into train, val and test: "
             f"{list_some(small)}. Remove them from {dataset.class_list}."
         )
-    # Of §6's Fall 2009 the number of classes is known; of Fall 2011 the paper gives no number.
+    # The paper states the number of classes of Fall 2009 (§6), but not of Fall 2011.
     is_part = dataset.kind == "fall2009" and len(classes) != FALL_2009_CLASSES
     return Source(
         description=f"{TITLES[dataset.kind]}, {len(classes):,} classes from {folder}",
         folder=folder,
         classes=classes,
-        # What a split is made of is freed before the next, which counts with 15 million images.
+        # Popped, so that the parts of a split are freed before the next: there are 15 million images.
         splits={name: concatenate(parts.pop(name)) for name in SPLITS},
         problems=tuple(problems),
         part=f"{len(classes):,} of {FALL_2009_CLASSES:,} classes" if is_part else "",
@@ -69,7 +69,7 @@ def find_release(dataset: DatasetConfig) -> Source:
 
 
 def _find_tars(folder: Path, classes: tuple[str, ...]) -> list[InnerTar]:
-    """The tar of each class, one of the class's own before one inside a tar of the whole release."""
+    """The tar of each class; a separate file takes precedence over a member of a tar of the whole release."""
     wanted, ignored = set(classes), set()
     tar_of: dict[str, InnerTar] = {}
     unusable: dict[str, str] = {}
@@ -96,14 +96,14 @@ def _find_tars(folder: Path, classes: tuple[str, ...]) -> list[InnerTar]:
 
 
 def _find_archives(folder: Path) -> list[Path]:
-    """All that is named like a tar of a class, then all that is named like one of the whole release."""
+    """The files named like the tar of a class, then those named like a tar of the whole release."""
     paths = folder.rglob("*")
     named = [path for path in paths if LIKE_SYNSET_TAR.fullmatch(path.name) or WHOLE.fullmatch(path.name)]
     return sorted(named, key=lambda path: (bool(WHOLE.fullmatch(path.name)), path))
 
 
 def _look_into(path: Path, folder: Path) -> list[InnerTar]:
-    """The tars that a file is or holds; it prints which images lie beside them."""
+    """The tars of classes that a file is or contains; prints the images that lie beside them."""
     match = LIKE_SYNSET_TAR.fullmatch(path.name)
     if match is None:
         tars, problems, _ = list_inner_tars(path)
@@ -120,9 +120,10 @@ def _look_into(path: Path, folder: Path) -> list[InnerTar]:
 
 
 def _list_classes(folder: Path, classes: tuple[str, ...], tars: list[InnerTar]) -> Iterator[tuple[int, Listing]]:
-    """The images of some hundred classes after another, in canonical order; labels count from the first of them.
+    """The images of CHUNK_CLASSES classes at a time, in canonical order, with the index of the chunk's first class;
+    labels count from that class.
 
-    Thousands of small tables at once would leave the heap in shreds.
+    Chunks are joined early, because keeping thousands of small tables fragments the heap.
     """
     pieces: list[Listing] = []
     for label, (wnid, found) in enumerate(walk_inner_tars(tars, folder, f"{folder}, {len(classes):,} classes")):

@@ -1,4 +1,4 @@
-"""The images of a packed dataset in four orientations, each with classes of its own: more classes to pre-train on."""
+"""The images of a packed dataset in four orientations with separate classes, to have more classes for pre-training."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ ORIENTATIONS = 4  # quarter turns, counter-clockwise
 
 
 def find_rotations(dataset: DatasetConfig, data_folder: Path) -> Source:
-    """Every image of `dataset.of`, split by split: row 4k + r is image k after r quarter turns, of class 4c + r.
+    """Every image of `dataset.of` in each split: row 4k + r is image k, of class c, after r quarter turns; its class is
+    4c + r, its name `<split>/<k, seven digits>-<degrees>`.
 
-    Named `<split>/<k, seven digits>-<degrees>`. Raises DataError where that dataset is not packed.
+    Raises DataError if that dataset is not packed.
     """
     packed = open_packed(data_folder / str(dataset.of))
     degrees = [f"{90 * turns:03}" for turns in range(ORIENTATIONS)]
@@ -45,7 +46,7 @@ def find_rotations(dataset: DatasetConfig, data_folder: Path) -> Source:
 
 @dataclass(frozen=True, eq=False)
 class Rotations:
-    """Each of `images`, uint8 (s, s, 3), then the same after one, two and three quarter turns, made when asked for."""
+    """Iterates over `images`, uint8 (s, s, 3), giving each after 0, 1, 2 and 3 quarter turns; made when asked for."""
 
     images: np.ndarray | JpegImages
 

@@ -1,4 +1,4 @@
-"""Where the files of Tiny ImageNet and of downsampled ImageNet lie, and which are missing: names only."""
+"""Paths of the files of Tiny ImageNet and downsampled ImageNet, and which are missing; no file is opened."""
 
 import re
 from collections import defaultdict
@@ -13,7 +13,7 @@ ADDRESS = f"http://cs231n.stanford.edu/{ARCHIVE}"
 CLASSES = "wnids.txt"
 ANNOTATIONS = "val/val_annotations.txt"
 NEEDED = {"train": "the training images", "val": "the validation images", CLASSES: "the 200 classes"}
-VAL_SHARDS = ("valid", "validation", "val")  # what copies call their shards of val
+VAL_SHARDS = ("valid", "validation", "val")  # names of the val shards in different copies
 ACCEPTED = (
     f"{ARCHIVE} ({ADDRESS}), its folder {FOLDER}/, or the shards data/*.parquet of a Hugging Face copy "
     "(zh-plus/tiny-imagenet, Maysee/tiny-imagenet)"
@@ -26,14 +26,14 @@ BATCH_FILE = re.compile(r"(train_data_batch_\d+|val_data)(\.npz)?", re.ASCII)
 
 
 class Place(NamedTuple):
-    """One layout of Tiny ImageNet. `path`: the archive, the folder of train/ and val/, or that of the shards."""
+    """A copy of Tiny ImageNet. `path`: the archive, the folder with train/ and val/, or the folder with the shards."""
 
     layout: Literal["zip", "folder", "parquet"]
     path: Path
 
 
 def find_tiny_imagenet_in(folder: Path) -> Place | None:
-    """The layout of Tiny ImageNet that lies in `folder`, or that it is itself; None where there is none."""
+    """The copy of Tiny ImageNet in `folder`, or at this path itself; None if there is none."""
     if folder.is_file():
         return Place("zip", folder) if folder.suffix.lower() == ".zip" else None
     if (folder / "train").is_dir():
@@ -48,7 +48,7 @@ def find_tiny_imagenet_in(folder: Path) -> Place | None:
 
 
 def check_tiny_imagenet(folder: Path, complete: bool) -> list[str]:
-    """A sentence for each file or folder that is missing; empty when all are there."""
+    """A sentence for each missing file or folder; empty if nothing is missing."""
     if not folder.exists():
         return [f"{folder} does not exist; name {ACCEPTED}, or remove the line to have the archive fetched"]
     place = find_tiny_imagenet_in(folder)
@@ -67,13 +67,13 @@ def check_tiny_imagenet(folder: Path, complete: bool) -> list[str]:
 
 
 def find_val_shards(folder: Path) -> tuple[str, Shards]:
-    """What the shards of Tiny ImageNet's val are called, and which there are."""
+    """The name and the shards of Tiny ImageNet's val."""
     found = [(name, find_shards(folder, name)) for name in VAL_SHARDS]
     return next((each for each in found if each[1].paths), found[0])
 
 
 def find_batches(folder: Path) -> dict[str, list[Path]]:
-    """The files of each batch, pickles or npz, in `folder` and in the folders in it, by the batch's name."""
+    """By batch name, its files (pickles or npz) in `folder` and its direct sub-folders."""
     found = defaultdict(list)
     for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
         match = BATCH_FILE.fullmatch(path.name)
@@ -83,15 +83,15 @@ def find_batches(folder: Path) -> dict[str, list[Path]]:
 
 
 def find_class_map(folder: Path) -> Path | None:
-    """The file of the classes' numbers, in `folder` or beside a batch."""
+    """The path of map_clsloc.txt, in `folder` or beside a batch; None if there is none."""
     places = [folder, *(path.parent for paths in find_batches(folder).values() for path in paths)]
     return next((place / CLASS_MAP for place in places if (place / CLASS_MAP).is_file()), None)
 
 
 def check_downsampled(folder: Path, complete: bool) -> list[str]:
-    """A sentence for each batch that is missing, there more than once, or not of the release; empty when all is well.
+    """A sentence for each batch that is missing, duplicate or not of the release; empty if there is none.
 
-    Without `complete` val_data and one training batch are enough.
+    Unless `complete`, val_data and one training batch are enough.
     """
     if not folder.is_dir():
         return [f"{folder} does not exist; name the folder that holds {TRAIN[0]} to {TRAIN[-1]} and {VAL}"]

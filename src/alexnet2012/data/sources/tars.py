@@ -1,4 +1,4 @@
-"""The images inside tars and tars of tars, found by walking their headers; nothing is extracted, nothing written."""
+"""Listing the images in tars and tars of tars by walking the headers; nothing is extracted or written."""
 
 import os
 import re
@@ -21,9 +21,9 @@ PROGRESS_EVERY_S = 10.0
 
 
 class InnerTar(NamedTuple):
-    """What is named like a synset's nXXXXXXXX.tar: bytes [start, end) of `archive`, where it is called `name`.
+    """A synset's nXXXXXXXX.tar, by its name: bytes [start, end) of `archive`, where it is the member `name`.
 
-    The name is empty where the tar is all of the file. `fault`: why it cannot be read; empty where it can.
+    `name` is empty if the tar is the whole file. `fault`: the reason why it cannot be read; empty if it can.
     """
 
     archive: Path
@@ -35,7 +35,7 @@ class InnerTar(NamedTuple):
 
 
 def walk_tar(archive: Path) -> Listing:
-    """The images of a flat tar, in its order. Raises DataError when it is compressed, cut short or damaged."""
+    """The images of a flat tar, in its order. Raises DataError if it is compressed, cut short or damaged."""
     began = time.monotonic()
     images, others = _walk_images(InnerTar(archive, "", "", 0, archive.stat().st_size), archive.parent)
     report_listed(archive.name, len(images), others, began)
@@ -45,10 +45,10 @@ def walk_tar(archive: Path) -> Listing:
 def walk_inner_tars(
     tars: Iterable[InnerTar], folder: Path, title: str, others: int = 0
 ) -> Iterator[tuple[str, Listing]]:
-    """(WordNet id, images) of each of `tars`, which lie in `folder`; offsets are those of the file on disk.
+    """(WordNet id, images) of each of `tars`, which lie in `folder`; offsets are those in the file on disk.
 
-    Prints the progress under `title`, and at last how many images there are, and files that are none besides `others`.
-    Raises DataError as walk_tar does.
+    Prints the progress under `title`, and at the end the numbers of images and of other files; the latter start at
+    `others`. Raises DataError as walk_tar does.
     """
     began = said = time.monotonic()
     count = 0
@@ -63,7 +63,7 @@ def walk_inner_tars(
 
 
 def list_inner_tars(archive: Path) -> tuple[list[InnerTar], list[Problem], int]:
-    """The synsets' tars inside a tar, in its order; images that lie beside them; the number of its other members.
+    """The synsets' tars inside a tar, in its order; a Problem for each image beside them; the number of other members.
 
     Raises DataError as walk_tar does.
     """
@@ -84,12 +84,12 @@ def list_inner_tars(archive: Path) -> tuple[list[InnerTar], list[Problem], int]:
 
 
 def read_members(archive: Path, names: Sequence[str]) -> dict[str, bytes]:
-    """The files of a small tar, compressed or not, whose paths are or end with `names`, by those; in memory.
+    """By name, the contents of the members of a small tar (possibly compressed) whose paths end with one of `names`.
 
-    Raises ValueError when some are missing, and what tarfile raises for a damaged or another file.
+    Raises ValueError if some are missing, and exceptions of tarfile for damaged or other files.
     """
     found = {}
-    # Read as a stream, once: a gzipped tar cannot seek.
+    # Read once as a stream, because seeking in a gzipped tar is slow.
     with tarfile.open(archive, "r|*") as tar:
         for member in tar:
             name = next((name for name in names if f"/{member.name}".endswith(f"/{name}")), None)
@@ -106,7 +106,7 @@ def report_listed(name: str, images: int, others: int, began: float, such_as: st
 
 
 def _walk_images(tar: InnerTar, folder: Path) -> tuple[Listing, int]:
-    """The images of a tar in `folder`, and how many of its files are none."""
+    """The images of a tar in `folder`, and the number of its other files."""
     archive = tar.archive.relative_to(folder)
     place, prefix = (f"{tar.archive}!{tar.name}", f"{tar.name}/") if tar.name else (tar.archive, "")
     names, offsets, sizes, problems, others = [], [], [], [], 0
@@ -126,7 +126,7 @@ def _walk_images(tar: InnerTar, folder: Path) -> tuple[Listing, int]:
 
 
 def _open(archive: Path) -> IO[bytes]:
-    # Unbuffered: a header is 512 bytes, and the next one lies behind an image.
+    # Unbuffered: a header has only 512 bytes, and the next one comes after an image.
     return archive.open("rb", buffering=0)
 
 
@@ -147,7 +147,7 @@ def _why_unreadable(member: tarfile.TarInfo) -> str:
 
 
 def _walk(file: IO[bytes], start: int, end: int, place: Path | str) -> Iterator[tarfile.TarInfo]:
-    """The members of the tar in bytes [start, end) of `file`, with offsets of `file`."""
+    """The members of the tar in bytes [start, end) of `file`, with offsets in `file`."""
     if start == end:
         return
     file.seek(start)
@@ -158,10 +158,10 @@ def _walk(file: IO[bytes], start: int, end: int, place: Path | str) -> Iterator[
         )
     file.seek(start)
     try:
-        # A TarFile that starts in the middle of a file counts its offsets from the file's beginning.
+        # A TarFile that starts in the middle of a file counts offsets from the file's beginning.
         with tarfile.TarFile(fileobj=_Window(file, end)) as tar:  # type: ignore[arg-type]  # it only reads
             while member := tar.next():
-                tar.members.clear()  # type: ignore[attr-defined]  # TarFile would keep every one of them
+                tar.members.clear()  # type: ignore[attr-defined]  # otherwise TarFile would keep all members
                 if member.offset_data + member.size > end:
                     raise DataError(
                         f"{place} is cut short: its member {in_one_line(member.name)} reaches to byte "
@@ -178,7 +178,8 @@ def _walk(file: IO[bytes], start: int, end: int, place: Path | str) -> Iterator[
 
 
 def _refuse_early_end(file: IO[bytes], offset: int, start: int, end: int, place: Path | str) -> None:
-    """A tar ends with blocks of zeros; TarFile takes a damaged header, or the end of the file, for the end as well."""
+    """Raise DataError unless a tar ends with a block of zeros; TarFile also stops at a damaged header or the end of the
+    file."""
     file.seek(offset)
     block = file.read(max(0, min(BLOCK, end - offset)))
     if block == bytes(BLOCK):
@@ -188,7 +189,7 @@ def _refuse_early_end(file: IO[bytes], offset: int, start: int, end: int, place:
 
 
 class _Window:
-    """A file that ends at `end`, as far as TarFile looks at it."""
+    """A file for TarFile to read that ends at byte `end`."""
 
     def __init__(self, file: IO[bytes], end: int) -> None:
         self._file, self._end = file, end

@@ -36,11 +36,11 @@ def find_tiny_imagenet(
     way: downloads.Way = OFFICIAL,
     stall_s: float = downloads.STALL_S,
 ) -> Source:
-    """Its labelled images, split as `dataset.splits` says; names are the paths in the official archive.
+    """The labelled images of Tiny ImageNet, split as `dataset.splits` says, with the names of the official archive.
 
-    Images are ordered by class and name, those of the official train before those of val. Without a folder they are
-    looked for in `downloads_folder`, and fetched. Raises DataError when images are missing (unless `complete` is false)
-    or labels contradict each other.
+    Images are ordered by class and name, those of the official train before those of val. Unless the dataset names a
+    folder, they are read from `downloads_folder`, or fetched. Raises DataError if images are missing (unless `complete`
+    is false) or labels contradict each other.
     """
     place = find_tiny_imagenet_in(source_folder(dataset) if dataset.folder is not None else downloads_folder)
     if place is None and dataset.folder is not None:  # removed since check_source
@@ -52,7 +52,7 @@ def find_tiny_imagenet(
 
 
 def count_tiny_imagenet(dataset: DatasetConfig) -> dict[str, int]:
-    """The number of images in each split, by the published numbers."""
+    """The published number of images in each split."""
     test, train = EXPECTED.per_class["val"], EXPECTED.train_per_class[0]
     counts = {"val": VAL_PER_CLASS, "test": test}
     if dataset.splits == "merged":
@@ -62,7 +62,7 @@ def count_tiny_imagenet(dataset: DatasetConfig) -> dict[str, int]:
 
 
 def describe_splits(dataset: DatasetConfig) -> str:
-    """How its images are split, as tables say it."""
+    """The splits in words, as shown in tables."""
     seed = dataset.split_seed
     if dataset.splits == "official":
         return f"official splits: test is the official val, val {VAL_PER_CLASS} of each class of train, seed {seed}"
@@ -71,7 +71,7 @@ def describe_splits(dataset: DatasetConfig) -> str:
 
 
 def split_officially(source: Source, dataset: DatasetConfig) -> dict[str, Listing]:
-    """Test is the official val; val is VAL_PER_CLASS images of each class drawn from train with `split_seed`."""
+    """Splits in which test is the official val, and val is VAL_PER_CLASS images of each class drawn from train."""
     train = source.splits["train"]
     refuse_few(train.labels, source.classes, VAL_PER_CLASS, "set splits: merged")
     kept, drawn = draw_per_class(train.labels, VAL_PER_CLASS, dataset.split_seed)
@@ -79,7 +79,7 @@ def split_officially(source: Source, dataset: DatasetConfig) -> dict[str, Listin
 
 
 def split_merged(source: Source, dataset: DatasetConfig) -> dict[str, Listing]:
-    """Val and test are fractions of all labelled images of each class, drawn with `split_seed`; train is the rest."""
+    """Splits of all labelled images: val and test are fractions of each class, drawn with `split_seed`."""
     merged = concatenate([source.splits["train"], source.splits["val"]])
     merged = merged.take(np.argsort(merged.labels, kind="stable"))
     rows = draw_fractions(merged.labels, source.classes, _fractions(dataset), dataset.split_seed)
@@ -91,7 +91,7 @@ def _fractions(dataset: DatasetConfig) -> dict[str, float]:
 
 
 def _fetch(way: downloads.Way, downloads_folder: Path, stall_s: float) -> Path:
-    """The archive. Raises DataError with the reason why it could not be fetched, and other ways."""
+    """Fetch the archive. Raises DataError with the reason if that fails, and with other ways to get the images."""
     print(f"Tiny ImageNet: fetching {way.name} ...", flush=True)
     try:
         return downloads.fetch(way, downloads_folder, stall_s)

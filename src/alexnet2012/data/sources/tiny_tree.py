@@ -1,6 +1,6 @@
-"""Tiny ImageNet's official tree: train/<wnid>/images/, and val/ in any of its forms.
+"""Tiny ImageNet from its official tree, as a folder or in the published zip, which is not unpacked.
 
-It is a folder, or in the zip that was published, which is read where it lies.
+The tree has train/<wnid>/images/, and val/ with images/ or with class folders.
 """
 
 import time
@@ -37,7 +37,7 @@ def list_folder(root: Path) -> Source:
 def list_zip(archive: Path) -> Source:
     """The official tree inside a zip; members may be stored or deflated.
 
-    Raises DataError for what is no whole zip or holds another tree, and as list_official does.
+    Raises DataError for a damaged zip or another tree, and as list_official does.
     """
     began = time.monotonic()
     try:
@@ -60,10 +60,10 @@ def list_zip(archive: Path) -> Source:
 def list_official(
     train: Listing, val: Listing, wnids: bytes, annotations: bytes, where: str
 ) -> tuple[tuple[str, ...], dict[str, Listing]]:
-    """Classes, and the images of train and val by class and name; their names begin with train/ and val/.
+    """Classes, and the images of train and val, ordered by class and name; names begin with train/ and val/.
 
-    `wnids`, `annotations`: what wnids.txt and val_annotations.txt hold; `where`: what messages call the tree. Raises
-    DataError for texts that are not what they should be, and for an image that is of two classes.
+    `wnids`, `annotations`: the contents of wnids.txt and val_annotations.txt; `where`: the tree, for messages. Raises
+    DataError for malformed texts, and for an image with two classes.
     """
     classes = list_wnids(_decode(wnids, f"{where}: {CLASSES}"), f"{where}: {CLASSES}")
     train = label_by_folder(train, "train/", classes, "train")
@@ -75,7 +75,8 @@ def list_official(
 
 
 def read_annotations(text: str, classes: tuple[str, ...], where: str) -> dict[str, int]:
-    """The label of each file of val/images/. Raises DataError for a line that gives none, and for a file's second."""
+    """The labels of the files in val/images/, by name. Raises DataError for a line without label or with a name that
+    occurred before."""
     label_of = {wnid: label for label, wnid in enumerate(classes)}
     labels: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -97,7 +98,8 @@ def read_annotations(text: str, classes: tuple[str, ...], where: str) -> dict[st
 
 
 def _label_val(val: Listing, classes: tuple[str, ...], annotations: str, where: str) -> Listing:
-    """val/images/ by its annotations, or val/<wnid>/ by its folders, which the annotations must not contradict."""
+    """The labelled val images: of val/images/ by the annotations, of val/<wnid>/ by folder. Raises DataError if the
+    annotations contradict the folders."""
     flat = pc.starts_with(val.names, "val/images/").to_numpy(zero_copy_only=False)
     if flat.any() and not flat.all():
         raise DataError(
@@ -128,7 +130,7 @@ def _label_val(val: Listing, classes: tuple[str, ...], annotations: str, where: 
 
 
 def _label_by_annotations(val: Listing, label_of: dict[str, int]) -> Listing:
-    """The images that have a line, labelled; differences for those without one and for lines without an image."""
+    """The images with an annotation, labelled; differences for images without one and annotations without an image."""
     names = _file_names(val)
     labels = np.array([label_of.get(name, NO_CLASS) for name in names], np.int64)
     without = [name for name in names if name not in label_of]
@@ -146,7 +148,7 @@ def _file_names(images: Listing) -> list[str]:
 
 
 def _find_root(archive: Path, names: Sequence[str]) -> str:
-    """What the paths of the tree begin with, as in "tiny-imagenet-200/"."""
+    """The common beginning of the tree's paths, such as "tiny-imagenet-200/"."""
     roots = [name.removesuffix(CLASSES) for name in names if f"/{name}".endswith(f"/{CLASSES}")]
     if len(roots) != 1:
         found = f"holds several {CLASSES}: {list_some(roots)}" if roots else f"holds no {CLASSES}"
@@ -157,7 +159,7 @@ def _find_root(archive: Path, names: Sequence[str]) -> str:
 
 
 def _list_members(archive: Path, members: Sequence[zipfile.ZipInfo], root: str, split: str) -> Listing:
-    """The images of a split, their paths relative to `root`."""
+    """The images of a split in a zip, with paths relative to `root`."""
     numbers = [
         number
         for number, member in enumerate(members)

@@ -1,4 +1,4 @@
-"""Whether what was listed is the whole edition; if not, what is missing, before a GPU-day is spent on it."""
+"""Check that the listed images are the whole edition; if not, report what is missing before anything is trained."""
 
 from dataclasses import dataclass, replace
 
@@ -13,11 +13,12 @@ from alexnet2012.errors import DataError
 
 @dataclass(frozen=True)
 class Expected:
-    """An edition's published numbers. `counts`: images of each split; `per_class`: of each class, where all have one.
+    """An edition's published numbers. `counts`: images of each split; `per_class`: images of each class in splits where
+    all classes have equally many.
 
-    `edition`: what the names of images that are numbered 1..N begin with; empty where they are not.
-    `train_per_class`: the range known for a class whose own number is not. `sure_of_train`: False where the total comes
-    from secondary sources, so that the devkit's numbers of each class outweigh it.
+    `edition`: the beginning of image names that are numbered 1..N; empty if they are not numbered. `train_per_class`:
+    the range of training images per class, for classes whose exact number is unknown. `optional`: splits that may be
+    missing. `sure_of_train`: False if the total is from secondary sources, so that the devkit's numbers count more.
     """
 
     title: str
@@ -49,10 +50,10 @@ ILSVRC2010 = Expected(
 
 
 def verify(source: Source, expected: Expected, complete: bool) -> Source:
-    """The source, which is the whole edition if `complete`; else what there is of it, with `part` saying what.
+    """The source, checked to be the whole edition if `complete`; otherwise `part` says what there is of it.
 
-    Its `classes` are those that the edition defines, be there images of them or not. The splits' problems become its
-    own. Raises DataError that lists every difference if the edition was to be complete, and when a split has no image.
+    `source.classes` are all classes of the edition; those without training images are dropped. The splits' problems
+    become the source's. Raises DataError that lists every difference if `complete`, and if train or val has no image.
     """
     problems = [problem for images in source.splits.values() for problem in images.problems]
     differences = _compare(source, expected)
@@ -71,7 +72,7 @@ def verify(source: Source, expected: Expected, complete: bool) -> Source:
 
 
 def drop_empty_classes(source: Source) -> Source:
-    """Without the classes that have no training image and without their val and test images; it prints which."""
+    """The source without classes that have no training image, and without their val and test images; prints them."""
     counts = source.count_images("train")
     if counts.all():
         return source
@@ -127,7 +128,7 @@ def _compare_split(source: Source, split: str, expected: Expected) -> list[str]:
 
 
 def _compare_classes(source: Source, split: str, low: np.ndarray | int, high: np.ndarray | int) -> list[str]:
-    """A sentence on the classes that have fewer images than `low` or more than `high`, numbers for each or for all."""
+    """A sentence on the classes with fewer images than `low` or more than `high`, numbers for each class or for all."""
     counts = source.count_images(split)
     low, high = np.broadcast_to(low, counts.shape), np.broadcast_to(high, counts.shape)
     lines = []
