@@ -72,7 +72,14 @@ def test_a_reference_holds_records_and_what_tables_count_and_no_weights(referenc
     assert {"experiments.json", "report.html", "benchmarks.json", "tables/claims.json"} <= found
     assert {"analyses/photos/cnn-00000000/seed0/analysis.json", "figures/figure4.png"} <= found
     assert not [name for name in found if name.endswith((".safetensors", ".npy"))]
-    assert drawn(reference) == ["claims.png", "curves.png", "figure3.png", "figure4.png"]
+    assert drawn(reference) == [
+        "claims.png",
+        "errors.png",
+        "curves.png",
+        "differences.png",
+        "figure3.png",
+        "figure4.png",
+    ]
 
 
 def test_its_tables_are_those_of_the_run(finished, reference):
@@ -167,7 +174,7 @@ def test_without_pictures_the_figures_that_show_no_images_stay(finished):
     options = ["--data", str(finished.data), "--no-pictures"]
     assert main(["reference", str(finished.folder), *options]) == 0
     reference = finished.root / "results/reference/some"
-    assert drawn(reference) == ["claims.png", "curves.png", "figure3.png"]
+    assert drawn(reference) == ["claims.png", "errors.png", "curves.png", "differences.png", "figure3.png"]
     assert not {"figures/figure4.png", "analyses/photos/cnn-00000000/seed0/examples.npz"} & list_files(reference)
     assert "Figure 3" in (reference / "report.html").read_text(encoding="utf-8")
     assert "Figure 4" not in (reference / "report.html").read_text(encoding="utf-8")
@@ -175,17 +182,27 @@ def test_without_pictures_the_figures_that_show_no_images_stay(finished):
 
 def test_pictures_that_were_there_go_when_they_are_not_wanted(finished, reference):
     update_reference(finished.folder, finished.data, with_images=False)
-    assert drawn(reference) == ["claims.png", "curves.png", "figure3.png"]
+    assert drawn(reference) == ["claims.png", "errors.png", "curves.png", "differences.png", "figure3.png"]
     assert not {"figures/figure4.png", "analyses/photos/cnn-00000000/seed0/examples.npz"} & list_files(reference)
 
 
 def test_figures_that_need_weights_or_data_stay_as_they_were_committed(finished, reference):
     shutil.rmtree(finished.data)
     before = {name: (reference / "figures" / name).read_bytes() for name in ("figure3.png", "figure4.png")}
-    assert draw_figures(reference, finished.data) == [
-        reference / f"figures/{name}.png" for name in ("claims", "curves")
+    assert [path.stem for path in draw_figures(reference, finished.data)] == [
+        "claims",
+        "errors",
+        "curves",
+        "differences",
     ]
-    assert drawn(reference) == ["claims.png", "curves.png", "figure3.png", "figure4.png"]
+    assert drawn(reference) == [
+        "claims.png",
+        "errors.png",
+        "curves.png",
+        "differences.png",
+        "figure3.png",
+        "figure4.png",
+    ]
     assert {name: (reference / "figures" / name).read_bytes() for name in before} == before
 
 

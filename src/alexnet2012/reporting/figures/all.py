@@ -4,7 +4,9 @@ from pathlib import Path
 
 from alexnet2012.files import read_json, write_json
 from alexnet2012.reporting.figures.curves import draw_curves
+from alexnet2012.reporting.figures.differences import draw_differences
 from alexnet2012.reporting.figures.error_by_crops import draw_crops
+from alexnet2012.reporting.figures.errors_by_variant import draw_errors
 from alexnet2012.reporting.figures.figure1 import draw_figure1
 from alexnet2012.reporting.figures.figure3 import draw_figure3
 from alexnet2012.reporting.figures.figure4 import draw_figure4
@@ -16,7 +18,9 @@ from alexnet2012.reporting.results import is_reference, load_results
 
 DRAWN_BY = {
     "claims": draw_forest,
+    "errors": draw_errors,
     "curves": draw_curves,
+    "differences": draw_differences,
     "crops": draw_crops,
     "figure1": draw_figure1,
     "figure3": draw_figure3,

@@ -6,10 +6,13 @@ ANALYSED = "figure4"
 
 OF_IMAGES = (ANALYSED,)  # these show images of the dataset, which may not be anyone's to publish
 
-# Each figure with the variants that it needs, as a reader wants them: what came out first, the paper's figures last.
+# Each figure with variants that suffice for it, those of differences being any claim's; as a reader wants them: what
+# came out first, the paper's figures last.
 NEEDED = {
     "claims": (),
+    "errors": (),
     "curves": (),
+    "differences": ("cnn", "one-gpu"),
     "crops": ("cnn",),
     "figure1": ("four-layer-relu", "four-layer-tanh"),
     "figure3": ("cnn",),

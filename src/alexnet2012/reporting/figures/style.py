@@ -18,11 +18,11 @@ from alexnet2012.reporting.results import ExperimentResults, Results, learned_of
 
 WIDTH = 8.8  # inches, 845 pixels of a page: the widest that GitHub and the report show without making letters smaller
 # Okabe and Ito's colours, which the colour-blind tell apart.
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 DARK, GREY, LIGHT = "#222222", "#777777", "#D9D9D9"
 THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.6}
 BOLD: dict[str, Any] = {"linewidth": 2.0}
-PERCENT_TICKS = "{x:.0f}"
+PERCENT_TICKS = "{x:g}"
 DPI = 160
 MARGIN = 0.08  # inches
 STYLE = {

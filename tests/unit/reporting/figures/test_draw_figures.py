@@ -12,7 +12,8 @@ from alexnet2012.reporting.figures.all import DRAWN_BY, draw_figures
 from alexnet2012.reporting.figures.names import NEEDED, list_files
 from alexnet2012.reporting.page_parts import read_figures
 
-FILES = ["claims.png", "curves.png", "crops.png", "figure1.png", "figure3.png", "figure4.png"]
+NAMES = ["claims", "errors", "curves", "differences", "crops", "figure1", "figure3", "figure4"]
+FILES = [f"{name}.png" for name in NAMES]
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +31,15 @@ def test_the_report_reads_every_figure_with_what_came_out_first(drawn):
     ] == FILES
     assert [each.title.split(":")[0] for each in found] == [
         "The paper's claims",
+        "Errors by variant",
         "Learning curves of the base net",
+        "Differences to the base net",
         "Error by number of crops",
         "Figure 1",
         "Figure 3",
         "Figure 4",
     ]
-    assert all("photos" in each.caption for each in found[1:])
+    assert all(each.width <= 848 for each in found if "Figure" not in each.title)  # GitHub shows them as they are
     assert all(any(letter.isdigit() for letter in each.alt) and each.alt != each.title for each in found)
 
 
@@ -57,9 +60,7 @@ def test_the_same_results_give_the_same_bytes_whatever_the_users_settings(drawn)
 def test_what_old_results_lack_is_left_out(fake):
     fake.add("cnn", {0: {}}, ("table1",))
     write_history(fake, "cnn", 0, [0.8, 0.6])
-    assert draw_figures(fake.folder, fake.data) == [
-        fake.folder / "figures" / f"{name}.png" for name in ("claims", "curves")
-    ]
+    assert [path.stem for path in draw_figures(fake.folder, fake.data)] == ["claims", "errors", "curves"]
 
 
 def test_several_datasets_have_their_own_files_and_the_verb_prints_them(fake, capsys):
@@ -67,7 +68,7 @@ def test_several_datasets_have_their_own_files_and_the_verb_prints_them(fake, ca
         fake.add("cnn", {0: {}}, ("table1",), dataset)
         write_history(fake, "cnn", 0, [0.8, 0.6], dataset=dataset)
     assert main(["figures", str(fake.folder), "--data", str(fake.data)]) == 0
-    names = ["claims-photos.png", "curves-photos.png", "claims-more.png", "curves-more.png"]
+    names = [f"{name}-{dataset}.png" for dataset in ("photos", "more") for name in ("claims", "errors", "curves")]
     assert capsys.readouterr().out.splitlines() == [str(fake.folder / "figures" / name) for name in names]
     assert [
         each["file"] for each in json.loads((fake.folder / "figures/figures.json").read_text(encoding="utf-8"))
@@ -86,21 +87,18 @@ def test_every_figure_that_is_planned_is_drawn_by_something():
 
 
 @pytest.mark.parametrize(
-    ("experiments", "analysed", "files"),
+    ("experiments", "analysed", "names"),
     [
-        ([("a", "cnn"), ("a", None)], True, ["claims.png", "curves.png", "crops.png", "figure3.png", "figure4.png"]),
-        ([("a", "cnn")], False, ["claims.png", "curves.png", "crops.png", "figure3.png"]),
-        ([("a", "one-gpu")], True, ["claims.png", "curves.png"]),
-        ([("a", "four-layer-relu"), ("a", "four-layer-tanh")], False, ["claims.png", "curves.png", "figure1.png"]),
+        ([("a", "cnn"), ("a", None)], True, "claims errors curves crops figure3 figure4"),
+        ([("a", "cnn"), ("a", "one-gpu")], False, "claims errors curves differences crops figure3"),
+        ([("a", "one-gpu")], True, "claims errors curves"),
+        ([("a", "four-layer-relu"), ("a", "four-layer-tanh")], False, "claims errors curves figure1"),
         (
             [("a", "one-gpu"), ("b", "cnn")],
-            True,
-            [
-                f"{name}.png"
-                for name in ("claims-a", "curves-a", "claims-b", "curves-b", "crops-b", "figure3-b", "figure4-b")
-            ],
+            False,
+            "claims-a errors-a curves-a claims-b errors-b curves-b crops-b figure3-b",
         ),
     ],
 )
-def test_the_files_that_a_plan_is_sure_to_give(experiments, analysed, files):
-    assert list_files(experiments, analysed) == files
+def test_the_files_that_a_plan_is_sure_to_give(experiments, analysed, names):
+    assert list_files(experiments, analysed) == [f"{name}.png" for name in names.split()]

@@ -1,12 +1,12 @@
-"""Figure 1, the training curves and the error by number of crops: their lines are the recorded numbers."""
+"""Figures of errors: their lines and markers are the recorded numbers."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from fake_results import change
-from figure_inputs import add_pair, write_crops, write_history
+from figure_inputs import add_pair, run_folder, write_crops, write_history
 
-from alexnet2012.reporting.figures import curves, error_by_crops, figure1
+from alexnet2012.reporting.figures import curves, differences, error_by_crops, errors_by_variant, figure1
 
 
 def lines(axes) -> list:
@@ -109,3 +109,62 @@ def test_crops_are_vals_where_test_is_withheld(fake):
     assert error_by_crops.draw_crops(fake.load(), "photos") is None
     change(fake.folder / "predictions/photos/cnn-00000000/seed0/val.json", errors_by_crops=[0.5] * 10)
     assert error_by_crops.draw_crops(fake.load(), "photos").figure.axes[0].get_ylabel() == "top-1 error on val (%)"
+
+
+def test_variants_are_sorted_by_error_and_one_at_chance_is_an_arrow_at_the_edge(fake):
+    for key, seeds in {"cnn": {0: 8, 1: 10}, "no-lrn": {0: 4}, "tanh": {0: 18}}.items():
+        wrong = {seed: {("test", "ten_crop"): (n, n), ("test", "centre"): (n + 1, n)} for seed, n in seeds.items()}
+        fake.add(key, wrong, ("in_text",))
+    change(run_folder(fake, "tanh", 0) / "record.json", final={"train_loss": 1.0, "val_top1_error": 0.9})
+    drawing = errors_by_variant.draw_errors(fake.load(), "photos")
+    (axes,) = drawing.figure.axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["no-lrn, 1 seed", "cnn, 2 seeds", "⚠ tanh, 1 seed (did not learn)"]
+    marked = [(line.get_marker(), list(np.round(line.get_xdata()))) for line in axes.lines]
+    assert [values for marker, values in marked if marker == "o"] == [[20], [25], [45], [50]]
+    assert [values for marker, values in marked if marker == "."] == [[40, 50], [45, 55]]
+    assert [marker for marker, _ in marked].count(">") == 2
+    assert axes.get_xlim()[1] < 90
+    assert [text.get_text() for text in axes.texts] == ["90.0 %", "95.0 %"]
+    assert axes.lines[-1].get_xdata()[0] == pytest.approx(45)  # the base net's
+    assert "from 20.0 % (no-lrn) to 90.0 % (tanh); cnn has 45.0 %" in drawing.alt
+
+
+def test_errors_of_nets_that_all_stayed_at_chance_have_no_arrow(fake):
+    fake.add("cnn", {0: {("test", "ten_crop"): (18, 18), ("test", "centre"): (17, 17)}}, ("in_text",))
+    change(run_folder(fake, "cnn", 0) / "record.json", final={"train_loss": 1.0, "val_top1_error": 0.9})
+    (axes,) = errors_by_variant.draw_errors(fake.load(), "photos").figure.axes
+    assert not axes.texts
+
+
+def test_differences_have_a_panel_for_each_claim_and_bands_of_the_seeds(fake):
+    histories = {
+        "cnn": [[0.8, 0.6, 0.5], [0.6, 0.6, 0.3]],
+        "no-lrn": [[0.9, 0.7, 0.6]],
+        "no-conv2": [[0.7, 0.6, 0.3, 0.2]],
+        "no-conv3": [[0.7, 0.6, 0.5]],
+        "no-dropout": [[0.5, 0.3, 0.1]],
+        "four-layer-tanh": [[0.9]],
+    }
+    for key, seeds in histories.items():
+        fake.add(key, {seed: {} for seed in range(len(seeds))}, ("in_text",))
+        for seed, train in enumerate(seeds):
+            write_history(fake, key, seed, train)
+    drawing = differences.draw_differences(fake.load(), "photos")
+    lrn, dropout, layers = drawing.figure.axes
+    assert [axes.get_title()[:3] for axes in (lrn, dropout, layers)] == ["C05", "C08", "C10"]
+    assert dropout.get_ylabel() == "val − training error (points)"
+    named = [[line for line in axes.lines if line.get_label()[0] != "_"] for axes in (lrn, dropout, layers)]
+    found = [[list(np.round(line.get_ydata(), 6)) for line in each] for each in named]
+    assert found == [[[20, 10, 20]], [[0, 0, 0]], [[0, 0, -10], [0, 0, 10]]]
+    (band,) = lrn.collections  # of the base net, whose seeds alone are several
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (pytest.approx(-10), pytest.approx(10))
+    assert "no-lrn − cnn (val error) +20.0" in drawing.alt
+
+
+def test_differences_need_a_claims_base_net(fake):
+    for key in ("no-lrn", "four-layer-tanh"):
+        fake.add(key, {0: {}}, ("in_text",))
+        write_history(fake, key, 0, [0.5, 0.2])
+    assert differences.draw_differences(fake.load(), "photos") is None
