@@ -16,7 +16,7 @@ CONFIGS = sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml") if
 
 def planned_folders(project, config: str | None) -> set[str]:
     """The folders of the runs that Snakemake would train, whose names hold a hash over all that decides weights."""
-    done = project.snakemake("-n", config=config)
+    done = project.snakemake("-n", "--verbose", config=config)
     assert done.returncode == 0, done.stdout
     return set(re.findall(r"results/[^/ ]+/runs/[^/ ]+/[^/ ]+/seed\d+(?=/model)", done.stdout))
 

@@ -21,6 +21,8 @@ rule train_baseline:
     params:
         code=fingerprint("train-baseline"),
         folder=subpath(output.model, parent=True),
+    message:
+        "train {wildcards.variant} seed {wildcards.seed} on {wildcards.dataset}"
     shell:
         "alexnet2012 train-baseline {params.folder:q} --tracking {input.tracking:q} > {log:q} 2>&1"
 
@@ -43,5 +45,7 @@ rule predict_baseline:
         code=fingerprint("predict-baseline"),
         run=subpath(input.model, parent=True),
         folder=subpath(output[0], parent=True),
+    message:
+        "predict {wildcards.split} of {wildcards.dataset} by {wildcards.variant} seed {wildcards.seed}"
     shell:
         "alexnet2012 predict-baseline {params.run:q} {params.folder:q} --split {wildcards.split} > {log:q} 2>&1"

@@ -19,6 +19,8 @@ rule benchmark:
         # No output: what was measured before a benchmark failed is kept.
         raw=f"{RESULTS}/benchmarks/raw.json",
         folder=subpath(output[1], parent=True),
+    message:
+        "benchmark every part, with nothing beside it"
     shell:
         "(mkdir -p {params.folder:q}/benchmarks"
         " && pytest tests/benchmarks --benchmark-only --benchmark-json={params.raw:q}"

@@ -20,5 +20,7 @@ rule prepare_dataset:
         # What makes the images these and no others; archives that moved are not packed again.
         images=lambda wildcards: json.dumps(PLAN.config.datasets[wildcards.dataset].identity),
         settings=lambda wildcards: str(preflight.settings_file(wildcards.dataset, DATA)),
+    message:
+        "prepare {wildcards.dataset}"
     shell:
         "alexnet2012 prepare {wildcards.dataset:q} @{params.settings:q} > {log:q} 2>&1"

@@ -20,6 +20,8 @@ rule calibrate:
         code=fingerprint("calibrate"),
         dataset=lambda wildcards: CALIBRATION.dataset,
         weights=lambda wildcards: ["--weights", CALIBRATION.weights] if CALIBRATION.weights else [],
+    message:
+        "check the images by torchvision's AlexNet"
     shell:
         "alexnet2012 calibrate {params.dataset:q} {output:q} {params.weights:q}"
         " --gpus {resources.gpu} > {log:q} 2>&1"
@@ -47,6 +49,8 @@ rule predict:
         code=fingerprint("predict"),
         run=subpath(input.model, parent=True),
         folder=subpath(output[0], parent=True),
+    message:
+        "predict {wildcards.split} of {wildcards.dataset} by {wildcards.variant} seed {wildcards.seed}"
     shell:
         "alexnet2012 predict {params.run:q} {params.folder:q} --split {wildcards.split}"
         " --gpus {resources.gpu} > {log:q} 2>&1"
@@ -73,6 +77,8 @@ rule analyse:
         code=fingerprint("analyse"),
         run=subpath(input.model, parent=True),
         folder=subpath(output[0], parent=True),
+    message:
+        "analyse {wildcards.variant} seed {wildcards.seed} on {wildcards.dataset}"
     shell:
         "alexnet2012 analyse {params.run:q} {params.folder:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
@@ -96,6 +102,8 @@ rule average:
         code=fingerprint("average"),
         members=lambda wildcards: [str(run.predictions) for run in members_of(wildcards)],
         folder=subpath(output[0], parent=True),
+    message:
+        "average {wildcards.ensemble} on {wildcards.split} of {wildcards.dataset}"
     shell:
         "alexnet2012 average {wildcards.ensemble:q} {params.folder:q} --members {params.members:q}"
         " --split {wildcards.split} > {log:q} 2>&1"

@@ -38,5 +38,7 @@ rule draw_figures:
     params:
         code=fingerprint("figures"),
         folder=subpath(input.experiments, parent=True),
+    message:
+        "draw figures"
     shell:
         "alexnet2012 figures {params.folder:q} > {log:q} 2>&1"

@@ -18,6 +18,8 @@ rule render_report:
     params:
         code=fingerprint("report"),
         folder=subpath(input.experiments, parent=True),
+    message:
+        "render report.html"
     shell:
         "alexnet2012 report {params.folder:q} > {log:q} 2>&1"
 
@@ -37,5 +39,7 @@ rule write_model_cards:
     params:
         code=fingerprint("cards"),
         folder=subpath(input.experiments, parent=True),
+    message:
+        "write model cards"
     shell:
         "alexnet2012 cards {params.folder:q} > {log:q} 2>&1"

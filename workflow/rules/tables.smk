@@ -13,6 +13,8 @@ rule list_experiments:
     threads: CORES_A_THREAD
     params:
         experiments=lambda wildcards: json.dumps(shown().list_experiments()),
+    message:
+        "list the experiments"
     shell:
         "printf '%s\\n' {params.experiments:q} > {output:q} 2> {log:q}"
 
@@ -37,5 +39,7 @@ rule render_tables:
     params:
         code=fingerprint("tables"),
         folder=subpath(input.experiments, parent=True),
+    message:
+        "render tables"
     shell:
         "alexnet2012 tables {params.folder:q} > {log:q} 2>&1"

@@ -11,6 +11,8 @@ rule initialise_tracking:
     threads: CORES_A_THREAD
     params:
         name=PLAN.config.name,
+    message:
+        "initialise the run browser's store"
     shell:
         "alexnet2012 track {params.name:q} {output:q} > {log:q} 2>&1"
 
@@ -26,5 +28,7 @@ rule publish_tables:
     conda:
         ENVIRONMENT
     threads: CORES_A_THREAD
+    message:
+        "publish tables in the run browser"
     shell:
         "alexnet2012 publish {input.tables:q} --tracking {input.tracking:q} --output {output:q} > {log:q} 2>&1"

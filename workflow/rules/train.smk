@@ -30,6 +30,8 @@ rule train_net:
         folder=subpath(output.model, parent=True),
         search=lambda wildcards, input: option("--search", input.searches),
         start=lambda wildcards, input: option("--start", input.start),
+    message:
+        "train {wildcards.variant} seed {wildcards.seed} on {wildcards.dataset}"
     shell:
         "alexnet2012 train {params.folder:q} --tracking {input.tracking:q} {params.search:q} {params.start:q}"
         " --gpus {resources.gpu} > {log:q} 2>&1"

@@ -4,12 +4,14 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 INTERVAL_S = 30.0  # at least, between two lines within an epoch
+END_BYTES = 8192  # of a log
 
 
 class EpochProgress:
@@ -95,3 +97,14 @@ class EpochProgress:
 def in_time(seconds: float) -> str:
     """A duration as 0:05:10, 14:05:00, or 5 days, 3:00:00."""
     return str(timedelta(seconds=round(seconds)))
+
+
+def read_end(log: Path) -> list[str]:
+    """The last lines of a log that are not blank, the first perhaps cut; none where there is no such file yet."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - END_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line.rstrip() for line in lines if line.strip()]

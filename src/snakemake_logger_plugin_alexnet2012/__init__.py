@@ -1,0 +1,183 @@
+"""Snakemake's output in few lines: one when a job starts and one when it ends, the end of a failed job's log, and on a
+terminal the jobs that run.
+
+`logger: alexnet2012` in profiles/default loads it. `snakemake --verbose` shows all that Snakemake says itself.
+"""
+
+import logging
+import sys
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from alexnet2012.training.progress import in_time, read_end
+
+FAILED_LINES = 15  # of the log of a job that failed
+SHOWN_JOBS = 12  # at once, on a terminal
+# What Snakemake says beside its events, of use to those who look for a mistake in it.
+IDLE_TALK = (
+    *("Assuming unrestricted", "Building DAG", "Using shell", "Conda environments: ignored", "Select jobs"),
+    *("Execute ", "Reasons:"),
+)
+IDLE_EVENTS = (LogEvent.WORKFLOW_STARTED, LogEvent.RESOURCES_INFO, LogEvent.JOB_STARTED, LogEvent.PROGRESS)
+COLOURS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """A job of `rule`; `title` says in words what it does, `log` is its log file, `began` seconds of a clock."""
+
+    rule: str
+    title: str
+    log: Path | None
+    began: float
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+
+class LogHandler(LogHandlerBase):
+    """The handler of Snakemake's log records; Snakemake's own filter keeps to --quiet and -p before they come here."""
+
+    writes_to_stream, writes_to_file, has_filter, has_formatter, needs_rulegraph = True, False, False, False, False
+
+    def __post_init__(self) -> None:
+        own = self.common_settings
+        stream = sys.stdout if own.stdout else sys.stderr
+        # Left to itself, rich takes a log file for a terminal if FORCE_COLOR is set.
+        self.console = Console(file=stream, force_terminal=stream.isatty(), no_color=own.nocolor, soft_wrap=True)
+        self.stats: Counter[str] = Counter()  # by rule: how many jobs there are
+        self.running: dict[int, RunningJob] = {}
+        self.took: defaultdict[str, list[float]] = defaultdict(list)  # by rule: seconds of the jobs that are done
+        self.began = time.monotonic()
+        self.live = Live(get_renderable=self.draw, console=self.console, transient=True, refresh_per_second=1)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event, settings = getattr(record, "event", None), self.common_settings
+        if settings.verbose or settings.debug_dag:
+            return self.say_as_snakemake(record)
+        match event:
+            case LogEvent.RUN_INFO:
+                self.plan(record)
+            case LogEvent.JOB_INFO:
+                self.begin(record)
+            case LogEvent.JOB_FINISHED:
+                self.finish(vars(record)["job_id"])
+            case LogEvent.JOB_ERROR:
+                self.fail(record)
+            case LogEvent.ERROR if "CalledProcessError in" in record.getMessage():
+                pass  # the whole command of a job that `fail` tells of
+            case None if record.getMessage().startswith(IDLE_TALK):
+                pass
+            case _ if event not in IDLE_EVENTS:
+                self.say_as_snakemake(record)
+
+    def plan(self, record: logging.LogRecord) -> None:
+        """Show the table of jobs; a dry run has it twice, and shows it below its jobs."""
+        first, self.stats = not self.stats, Counter(vars(record)["stats"])
+        if not (first and self.common_settings.dryrun):
+            self.say_as_snakemake(record)
+        if not self.common_settings.dryrun and self.console.is_interactive:
+            self.live.start()
+
+    def begin(self, record: logging.LogRecord) -> None:
+        """A job is started, or handed to a cluster's queue; in a dry run it would be."""
+        job = vars(record)
+        wildcards = "".join(f" {value}" for value in job["wildcards"].values())
+        title = job["rule_msg"] or f"{job['rule_name']}{wildcards}"
+        log = Path(job["log"][0]) if job["log"] else None
+        self.running[job["jobid"]] = RunningJob(job["rule_name"], title, log, time.monotonic())
+        if job["shellcmd"] is None:  # a target, which does nothing
+            return
+        if self.common_settings.dryrun:
+            parts = [part.partition(":")[0] for part in job["reason"].split("; ")]
+            reasons = "; ".join(part.removesuffix(" since last execution") for part in parts)
+            self.console.print(Text(f"{title}: {reasons.lower()}"))
+        elif not self.console.is_interactive:
+            self.say(title)
+
+    def finish(self, number: int) -> None:
+        job = self.running.pop(number, None)
+        if job is None:  # --quiet rules
+            return
+        self.took[job.rule].append(job.seconds)
+        if self.done == self.stats["total"]:
+            self.live.stop()
+        if job.log is not None:
+            self.say(f"{job.title}: done in {in_time(job.seconds)} ({self.describe_progress()})", "green")
+            epochs = [line for line in read_end(job.log) if "  val error " in line]
+            if epochs and "train" in job.rule:
+                self.say(f"  {epochs[-1]}")
+
+    def fail(self, record: logging.LogRecord) -> None:
+        """Say that a job failed, where its log lies and how it ends."""
+        job = vars(record)
+        known = self.running.pop(job["jobid"], None)
+        title = known.title if known else job["rule_name"]
+        self.say(f"{title}: FAILED{f' after {in_time(known.seconds)}' if known else ''}", "red")
+        for path in map(Path, job["log"]):
+            self.say(f"  its log is {path}", "red")
+            if self.common_settings.show_failed_logs:
+                for line in read_end(path)[-FAILED_LINES:]:
+                    self.say(f"  | {line}")
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a line with the time of day."""
+        self.console.print(Text(f"{time.strftime('%H:%M:%S')}  {text}", style))
+
+    def say_as_snakemake(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if text and text != "None":
+            self.console.print(Text(text, COLOURS.get(record.levelno, "")))
+
+    @property
+    def done(self) -> int:
+        return sum(map(len, self.took.values()))
+
+    def describe_progress(self) -> str:
+        """ "12 of 40 jobs, about 0:08:10 left"."""
+        left = self.estimate_left()
+        about = f", about {in_time(left)} left" if left and left >= 1 else ""
+        return f"{self.done} of {self.stats['total']} jobs{about}"
+
+    def estimate_left(self) -> float | None:
+        """Seconds until the end, from what jobs of each rule took; None while a rule runs of which none is done.
+
+        Rules of which none has begun count nothing: in this workflow they are short.
+        """
+        rules = Counter(job.rule for job in self.running.values() if job.log is not None)
+        if not self.took or not rules.keys() <= self.took.keys():
+            return None
+        means = {rule: fmean(seconds) for rule, seconds in self.took.items()}
+        work = sum((self.stats[rule] - len(self.took[rule])) * mean for rule, mean in means.items())
+        work -= sum(min(job.seconds, means.get(job.rule, 0.0)) for job in self.running.values())
+        spent = sum(map(sum, self.took.values())) + sum(job.seconds for job in self.running.values())
+        return work * (time.monotonic() - self.began) / spent
+
+    def draw(self) -> Group:
+        """What a terminal shows below the lines: the jobs that run, each with the last line of its log, and a bar."""
+        jobs = [job for job in self.running.copy().values() if job.log is not None]
+        lines = []
+        for job in jobs[:SHOWN_JOBS]:
+            last = (read_end(job.log) or [""])[-1] if job.log else ""
+            lines.append(Text(f"{in_time(job.seconds)}  {job.title}  {last}", no_wrap=True, overflow="ellipsis"))
+        if len(jobs) > SHOWN_JOBS:
+            lines.append(Text(f"and {len(jobs) - SHOWN_JOBS} more"))
+        row = Table.grid(padding=(0, 1))
+        row.add_row(ProgressBar(self.stats["total"], self.done, width=40), self.describe_progress())
+        return Group(*lines, row)
+
+    def close(self) -> None:
+        self.live.stop()
+        super().close()
