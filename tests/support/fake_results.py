@@ -192,10 +192,16 @@ def change(path: Path, **changes) -> None:
 
 
 def read_grid(text: str, number: int = 0) -> list[list[str]]:
-    """The cells of a text's markdown table, header first."""
-    blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    """The cells of a text's markdown table, header first, with plain spaces."""
+    blocks = [block.splitlines() for block in text.replace("\xa0", " ").split("\n\n") if block.startswith("|")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in blocks[number]]
     return [rows[0], *rows[2:]]
+
+
+def read_rows(text: str, number: int = 0, key: int = 0) -> dict[str, dict[str, str]]:
+    """The rows of a text's markdown table by their first cell, or that of column `key`, each by its headers."""
+    headers, *rows = read_grid(text, number)
+    return {row[key]: dict(zip(headers, row, strict=True)) for row in rows}
 
 
 def render_table1(results: Results) -> str:

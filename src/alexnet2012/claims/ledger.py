@@ -7,12 +7,14 @@ from typing import Any
 
 from alexnet2012.claims.contrasts import describe_spread
 from alexnet2012.claims.measurement import (
+    NOT_MEASURED,
     Measurement,
     NotMeasured,
     Outcome,
     Unmeasurable,
     describe_interval,
     describe_outcome,
+    describe_values,
 )
 from alexnet2012.claims.measures_cifar import CIFAR10, measure_normalisation, measure_relu_speed
 from alexnet2012.claims.measures_errors import (
@@ -33,10 +35,19 @@ from alexnet2012.claims.measures_training import (
 )
 from alexnet2012.claims.verdicts import Adjusted, judge, run_tests
 from alexnet2012.files import SCHEMA
-from alexnet2012.paper import CLAIMS, FALL2009, ON_CIFAR10, Claim, Edition, Hardware, in_unit
+from alexnet2012.paper import CLAIMS, FALL2009, ON_CIFAR10, Claim, Edition, Errors, Hardware, in_unit
 from alexnet2012.reporting.format import percent, points_pair
 from alexnet2012.reporting.results import Results
 
+# The kinds of verdicts in the order of pages, each with a sign that stands beside the words.
+SIGNS = {
+    "supported": "✓",
+    "contradicted": "✗",
+    "no effect": "≈",
+    "inconclusive": "?",
+    "indicative": "~",
+    "not measured": "·",
+}
 # Each claim's one declared test, or its number.
 MEASURES: dict[str, Callable[[Claim, Results, str], Outcome]] = {
     "C01": partial(measure_error, key="cnn", split="test", crops="ten_crop"),
@@ -128,8 +139,17 @@ class Numbers:
 
 
 @dataclass(frozen=True)
+class Brief:
+    """A claim's line in few words: what the paper states and what was measured, of top-1 alone, and the verdict."""
+
+    paper: str
+    measured: str
+    verdict: str
+
+
+@dataclass(frozen=True)
 class LedgerRow:
-    """A claim's line of the ledger, in words and in numbers.
+    """A claim's line of the ledger, in words, in few words and in numbers.
 
     `reading`: of the paper's text, where a claim has a row for each. `note` goes with the verdict. `family`: of its
     test, "seeds", "images" or "". `p`, `p_holm` (adjusted over the family) and `p_equivalence` (adjusted likewise) are
@@ -152,6 +172,11 @@ class LedgerRow:
     p_holm: float | None
     p_equivalence: float | None
     numbers: Numbers
+    brief: Brief
+
+    @property
+    def is_measured(self) -> bool:
+        return self.measured != NOT_MEASURED
 
     @property
     def tests(self) -> str:
@@ -171,6 +196,14 @@ class Ledger:
     dataset: str
     claims: tuple[LedgerRow, ...]
     spreads: tuple[str, ...]
+
+    @property
+    def measured(self) -> list[LedgerRow]:
+        return [row for row in self.claims if row.is_measured]
+
+    @property
+    def not_measured(self) -> list[LedgerRow]:
+        return [row for row in self.claims if not row.is_measured]
 
     def count(self, family: str) -> int:
         """The number of tests in a family."""
@@ -213,7 +246,15 @@ def make_row(claim: Claim, outcome: Outcome, tested: Adjusted | None) -> LedgerR
         p_holm=None if tested is None else tested.p_holm,
         p_equivalence=None if tested is None else tested.p_equivalence,
         numbers=list_numbers(claim, outcome, tested),
+        brief=Brief(brief_stated(claim), brief_measured(outcome, tested, measured), verdict.brief),
     )
+
+
+def brief_measured(outcome: Outcome, tested: Adjusted | None, measured: str) -> str:
+    """The value with its interval; what has none by its p, or in the words of `measured`."""
+    if isinstance(outcome, Measurement) and outcome.top1 is not None:
+        return describe_values(replace(outcome, top5=None))
+    return measured if tested is None else f"p {digits(tested.p)}"
 
 
 def list_numbers(claim: Claim, outcome: Outcome, tested: Adjusted | None) -> Numbers:
@@ -250,3 +291,12 @@ def stated(claim: Claim) -> str:
     if claim.unit == "%":
         return f"{percent(claim.stated.top1)} / {percent(claim.stated.top5)}"
     return points_pair(claim.stated)
+
+
+def brief_stated(claim: Claim) -> str:
+    """What the paper states, of top-1 alone."""
+    if claim.size or claim.stated.top1 is None:
+        return claim.size or "no number"
+    if claim.unit == "%":
+        return percent(claim.stated.top1)
+    return points_pair(Errors(claim.stated.top1))

@@ -14,6 +14,8 @@ from alexnet2012.reporting.format import interval, list_ranges, oppose, oppose_c
 from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, members
 from alexnet2012.reporting.trained_nets import TrainedNet
 
+NOT_MEASURED = "not measured"
+
 Sign = Literal["supported", "contradicted", "no effect", "inconclusive"]
 
 
@@ -177,14 +179,13 @@ def scope_of(results: Results, experiments: Iterable[ExperimentResults], seeds: 
     experiments = list(experiments)
     first = experiments[0]
     counts = [len(each.seeds if seeds is None else seeds) for each in experiments if each.seeds]
-    scaled = any(each.startswith("net.") for each in first.departures)
     sized = all(
         each.edition in (paper.ILSVRC2010, paper.ILSVRC2012) and results.recipes(each) == {"paper"}
         for each in experiments
     )
     return Scope(
         dataset=first.dataset,
-        net="scaled net" if scaled else "the paper's net",
+        net="scaled net" if first.scaled else "the paper's net",
         length=length([net for each in experiments for net in members(results, each)]),
         sample=oppose_counts(counts) if counts else f"average of {len(first.members)}",
         few=not counts or min(counts) < MANY_SEEDS,
@@ -248,7 +249,7 @@ def sign_of_ratios(ratios: list[float]) -> Sign:
 def describe_outcome(outcome: Outcome) -> list[str]:
     """A measurement and its conditions, or "not measured" and why."""
     if isinstance(outcome, NotMeasured):
-        return ["not measured", outcome.reason]
+        return [NOT_MEASURED, outcome.reason]
     if isinstance(outcome, Arithmetic):
         return [outcome.text, outcome.conditions]
     parts = [describe_values(outcome), outcome.beside]

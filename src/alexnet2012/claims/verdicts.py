@@ -113,22 +113,24 @@ def find_detectable(outcome: Measurement, level: float) -> float | None:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict with what it holds for, and its kind.
+    """The verdict with what it holds for, and its kind; `brief` without what it holds for.
 
     `note`: what an open test could have found, and why a verdict is not what its interval seems to say.
     """
 
     text: str
     colour: Colour
+    brief: str
     note: str = ""
 
 
 def judge(claim: paper.Claim, outcome: Outcome, tested: Adjusted | None) -> Verdict:
     """The verdict on one claim, by its test where it has one."""
     if isinstance(outcome, NotMeasured):
-        return Verdict(": ".join(part for part in ("not measured", outcome.short) if part), "not measured")
+        text = ": ".join(part for part in ("not measured", outcome.short) if part)
+        return Verdict(text, "not measured", text)
     if isinstance(outcome, Arithmetic):
-        return Verdict(outcome.sign, outcome.sign)
+        return Verdict(outcome.sign, outcome.sign, outcome.sign)
     stated, found = claim.stated.top1, outcome.top1
     if stated is not None and found is not None:
         if outcome.unit == "%":
@@ -196,7 +198,8 @@ def judge_number(stated: float, found: Estimate, outcome: Measurement) -> Verdic
     Of fewer than three seeds, and of averages: is it in their interval over images?
     """
     if not outcome.scope.sized:
-        return Verdict("not compared: its recipe is not the paper's", "not measured")
+        text = "not compared: its recipe is not the paper's"
+        return Verdict(text, "not measured", text)
     size = compare_size(stated, found)
     if size == "agrees":
         return scoped(outcome, "supported", f"agrees with {100 * stated:.1f} %")
@@ -229,7 +232,10 @@ def compare_size(stated: float, found: Estimate, bound: str = "") -> Literal["ag
 
 def scoped(outcome: Measurement, sign: Sign, words: str, note: str = "") -> Verdict:
     """The verdict with its conditions, which of its nets did not learn, and not above "indicative" for a few nets."""
-    text = "; ".join(part for part in (f"{words} on {outcome.scope.words}", outcome.scope.learned) if part)
-    if outcome.scope.few and sign != "inconclusive":
-        return Verdict(f"indicative: {text}", "indicative", note)
-    return Verdict(text, sign, note)
+    few = outcome.scope.few and sign != "inconclusive"
+    words = f"indicative: {words}" if few else words
+    text, brief = (
+        "; ".join(part for part in (each, outcome.scope.learned) if part)
+        for each in (f"{words} on {outcome.scope.words}", words)
+    )
+    return Verdict(text, "indicative" if few else sign, brief, note)

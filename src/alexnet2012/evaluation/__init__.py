@@ -1,1 +1,1 @@
-"""Evaluation of trained nets: crops, predictions, errors, ensembles, statistics and analyses."""
+"""What trained nets are worth: crops, probabilities, errors, averages, statistics, analyses."""

@@ -15,7 +15,7 @@ from alexnet2012.reporting.benchmark_results import (
     Floor,
     read_benchmarks,
 )
-from alexnet2012.reporting.format import ABSENT, Block, Bullets, Heading, Page, Table, to_markdown
+from alexnet2012.reporting.format import ABSENT, Block, Bullets, Details, Heading, Page, Table, to_markdown
 from alexnet2012.reporting.origin import describe_commit
 from alexnet2012.tracking.publish import BENCHMARKS, publish
 from alexnet2012.tracking.store import TrackingIds
@@ -31,7 +31,8 @@ FLOORS = (
     "The floor is the least time that the FLOPs or the bytes of one call take at the rates that this machine "
     "reached in the same contest."
 )
-COMPARISONS = ["what", "ours", "against", "threads", "ours takes", "theirs takes", "measured", "goal", "met"]
+COMPARISONS = ["ours", "against", "measured", "goal", "met"]
+PACES = ["ours", "against", "threads", "ours takes", "theirs takes"]
 
 
 def publish_benchmarks(raw: Path, folder: Path, tracking: Path | None) -> list[Path]:
@@ -51,7 +52,7 @@ def publish_benchmarks(raw: Path, folder: Path, tracking: Path | None) -> list[P
 
 
 def describe_benchmarks(found: Benchmarks, name: str) -> Page:
-    comparisons = [row for benchmark in found.subjects for row in comparison_rows(benchmark)]
+    unmeasured = [each.subject for each in found.subjects if each.comparisons and not was_measured(each)]
     floors = [floor_row(each.subject, each.floor) for each in found.subjects if each.floor is not None]
     memory = [memory_row(benchmark, each) for benchmark in found.subjects for each in benchmark.contenders]
     notes = [f"{benchmark.subject}: {benchmark.note}" for benchmark in found.subjects if benchmark.note]
@@ -61,7 +62,8 @@ def describe_benchmarks(found: Benchmarks, name: str) -> Page:
         [
             *([TOY] if any(benchmark.toy for benchmark in found.subjects) else []),
             ENVIRONMENTS,
-            Table(COMPARISONS, comparisons),
+            *(block for benchmark in found.subjects for block in describe_subject(benchmark)),
+            *([Details("Not measured", [Bullets(unmeasured)])] if unmeasured else []),
             Heading("Floors"),
             FLOORS,
             Table(["what", "floor of", "at", "floor", "ours", "floor / ours"], floors),
@@ -74,24 +76,33 @@ def describe_benchmarks(found: Benchmarks, name: str) -> Page:
     )
 
 
-def comparison_rows(benchmark: Benchmark) -> list[list[str]]:
-    rows = []
-    for each in benchmark.comparisons:
-        ours, theirs = benchmark.find(each.ours), benchmark.find(each.against)
-        threads = [str(contender.threads) for contender in (ours, theirs) if contender is not None]
-        rows.append(
-            [
-                benchmark.subject,
-                each.ours,
-                each.against,
-                " / ".join(dict.fromkeys(threads)) or ABSENT,
-                *(pace(contender, benchmark.unit) for contender in (ours, theirs)),
-                spread(each),
-                ABSENT if each.goal is None else f"{each.direction} {amount(each.goal, each.measure)}",
-                {None: ABSENT, True: "yes", False: "**no**"}[each.met],
-            ]
-        )
-    return rows
+def describe_subject(benchmark: Benchmark) -> list[Block]:
+    """What was measured of one subject: the comparisons, and folded away how long each side takes."""
+    if not was_measured(benchmark):
+        return []
+    rows = [
+        [each.ours, each.against, spread(each), goal(each), {None: ABSENT, True: "yes", False: "**no**"}[each.met]]
+        for each in benchmark.comparisons
+    ]
+    paces = Details("Times and threads", [Table(PACES, [pace_row(benchmark, each) for each in benchmark.comparisons])])
+    return [f"**{benchmark.subject}**", Table(COMPARISONS, rows), paces]
+
+
+def was_measured(benchmark: Benchmark) -> bool:
+    return any(each.value is not None for each in benchmark.comparisons)
+
+
+def goal(comparison: Comparison) -> str:
+    if comparison.goal is None:
+        return ABSENT
+    return f"{comparison.direction} {amount(comparison.goal, comparison.measure)}"
+
+
+def pace_row(benchmark: Benchmark, comparison: Comparison) -> list[str]:
+    sides = [benchmark.find(each) for each in (comparison.ours, comparison.against)]
+    threads = dict.fromkeys(str(each.threads) for each in sides if each is not None)
+    paces = [pace(each, benchmark.unit) for each in sides]
+    return [comparison.ours, comparison.against, " / ".join(threads) or ABSENT, *paces]
 
 
 def pace(contender: ContenderResult | None, unit: str) -> str:
@@ -164,7 +175,7 @@ def memory_row(benchmark: Benchmark, contender: ContenderResult) -> list[str]:
     ]
 
 
-def describe_provenance(provenance: dict[str, Any]) -> Bullets:
+def describe_provenance(provenance: dict[str, Any]) -> Details:
     try:
         lines = {
             "commit": describe_commit(provenance),
@@ -175,7 +186,7 @@ def describe_provenance(provenance: dict[str, Any]) -> Bullets:
         }
     except (TypeError, KeyError) as error:
         raise RecordError(f"the benchmarks do not say what made them ({error}); run `make bench`") from None
-    return Bullets([f"{key}: {value}" for key, value in lines.items()], of_origin=True)
+    return Details("Provenance", [Bullets([f"{key}: {value}" for key, value in lines.items()])])
 
 
 def list_values(found: Benchmarks) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """Pages as data, written as markdown here and as HTML in page.py; and the notes that several pages have."""
 
+import html
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,9 +15,14 @@ ABSENT = "–"
 NOT_YET = "not yet reproduced"
 IN_FULL = "run `snakemake full`"
 LABELS_WITHHELD = "labels withheld"
-INTERVALS = "in brackets the 95 % interval: over seeds where there are three or more, else over images"
+INTERVALS = "In brackets the 95 % interval: over seeds where there are three or more, else over images."
 CROP_WORDS = {"ten_crop": "ten crops", "centre": "centre crop"}
 UNFED = "No experiment of this configuration feeds this table."
+FEW_NAMES = 6  # of what is missing, in a sentence
+# An interval, and a number with its unit, are each read as one word.
+UNBROKEN = re.compile(r"\[-?[\d.,]+, -?[\d.,]+\]|-?[\d.,]+ %")
+# What markdown would read as the beginning of a tag or an entity.
+TAG = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 
 
 @dataclass(frozen=True)
@@ -35,46 +42,69 @@ class Table:
 
 @dataclass(frozen=True)
 class Bullets:
-    """A list; `of_origin`: of what made a table, which a reader of HTML unfolds."""
+    """A list of text."""
 
     items: list[str]
-    of_origin: bool = False
 
 
-Block = str | Heading | Table | Bullets  # a str is a paragraph
+@dataclass(frozen=True)
+class Details:
+    """Blocks below a line of plain text, which a reader clicks to unfold them."""
+
+    summary: str
+    blocks: list["Block"]
+
+
+Block = str | Heading | Table | Bullets | Details  # a str is a paragraph
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page's title and what stands below it. In all of its text `code` stands in backticks, **emphasis** in stars."""
+    """A page's title, the notes that hold for all of it, and what stands below them.
+
+    In all of its text `code` stands in backticks, **emphasis** in stars.
+    """
 
     title: str
     blocks: list[Block]
+    notes: tuple[Block, ...] = ()
 
 
 def make_page(words: str, results: Results, blocks: Iterable[Block]) -> Page:
-    """A page of results, with what is missing from them; blocks without text are left out."""
-    note = missing_note(results)
+    """A page of results, with what is missing from them and whether they are a rehearsal; empty blocks are left out."""
     return Page(
-        f"{words}: {results.name}",
-        [block for block in (f"**Not complete**: {note}" if note else "", *(list(blocks) or [UNFED])) if block],
+        f"{words}: {results.name}", [block for block in blocks if block] or [UNFED], tuple(describe_state(results))
     )
 
 
 def to_markdown(page: Page) -> str:
     """The page with a blank line between its blocks."""
-    return "\n".join([f"# {page.title}\n", *map(write_block, page.blocks)])
+    return "\n".join([f"# {page.title}\n", *map(write_block, (*page.notes, *page.blocks))])
 
 
 def write_block(block: Block) -> str:
     match block:
         case Heading(text):
-            return f"## {text}\n"
+            return f"## {escape(text)}\n"
         case Table(headers, rows):
-            return f"{tabulate(rows, headers=headers, tablefmt='pipe', disable_numparse=True)}\n"
+            cells = [[keep_whole(escape(cell)).replace("|", "\\|") for cell in row] for row in rows]
+            return f"{tabulate(cells, headers=headers, tablefmt='pipe', disable_numparse=True)}\n"
         case Bullets(items):
-            return "".join(f"- {item}\n" for item in items)
-    return f"{block}\n"
+            return "".join(f"- {escape(item)}\n" for item in items)
+        case Details(summary, blocks):
+            inner = "\n".join(write_block(each) for each in blocks if each)
+            return f"<details>\n<summary>{html.escape(summary, quote=False)}</summary>\n\n{inner}\n</details>\n"
+    return f"{escape(block)}\n"
+
+
+def keep_whole(text: str) -> str:
+    """The text, in which no line breaks within an interval or a percentage."""
+    return UNBROKEN.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+
+
+def escape(text: str) -> str:
+    """Text in which markdown reads no tag and no entity."""
+    return TAG.sub(lambda found: html.escape(found[0]), text)
 
 
 def name_dataset(experiment: ExperimentResults) -> str:
@@ -82,39 +112,59 @@ def name_dataset(experiment: ExperimentResults) -> str:
     return f"{experiment.dataset}{f' ({experiment.part})' if experiment.part else ''}"
 
 
+def describe_state(results: Results) -> list[Block]:
+    """What a reader of any page must know of the results as a whole: what is missing, and that they are a rehearsal."""
+    blocks: list[Block] = []
+    if missing := missing_note(results):
+        blocks.append(f"**Not complete**: {missing}")
+        names = list_missing(results)
+        blocks += [Details("What is not in yet", [Bullets(names)])] if len(names) > FEW_NAMES else []
+    if rehearsals := [name_rehearsal(each) for each in map(results.on, results.datasets) if each[0].edition is None]:
+        text = (
+            f"**This is a rehearsal** on {'; '.join(rehearsals)}. The paper's numbers are of ImageNet: signs compare, "
+        )
+        blocks.append(f"{text}sizes do not.")
+    return blocks
+
+
+def name_rehearsal(experiments: list[ExperimentResults]) -> str:
+    """ "photos (10 classes, 1,120 training images, scaled net)"."""
+    first = experiments[0]
+    size = first.part or f"{first.classes:,} classes, {first.counts['train']:,} training images"
+    return f"{first.dataset} ({size}{', scaled net' if first.scaled else ''})"
+
+
 def missing_note(results: Results) -> str:
-    """ "2 of 7 nets and ensembles are not in yet: cnn seeds 3, 4 on cifar10."; empty where none is missing."""
-    if not results.missing:
+    """ "2 of 7 nets and ensembles are not in yet: cnn seeds 3, 4 on cifar10."; empty where none is missing.
+
+    Many are counted and not named.
+    """
+    count, names = len(results.missing), list_missing(results)
+    if not count:
         return ""
+    text = f"{count} of {results.listed} nets and ensembles {'is' if count == 1 else 'are'} not in yet"
+    return f"{text}: {'; '.join(names)}." if len(names) <= FEW_NAMES else f"{text}."
+
+
+def list_missing(results: Results) -> list[str]:
+    """ "cnn seeds 3, 4 on cifar10", for each net or ensemble."""
     groups: dict[tuple[str, str, bool], list[int]] = {}
     for each in results.missing:
         seeds = groups.setdefault((each.key, each.dataset, each.trained), [])
         seeds += [] if each.seed is None else [each.seed]
-    names = "; ".join(
+    return [
         key
         + (f" seed{'s' if len(seeds) > 1 else ''} {list_ranges(seeds)}" if seeds else "")
         + f" on {dataset}{' (trained, not evaluated)' if trained else ''}"
         for (key, dataset, trained), seeds in groups.items()
-    )
-    count = len(results.missing)
-    return f"{count} of {results.listed} nets and ensembles {'is' if count == 1 else 'are'} not in yet: {names}."
+    ]
 
 
-def rehearsal_note(experiment: ExperimentResults, *editions: str) -> str:
-    """Says plainly that numbers off the whole of the paper's data are no reproduction of its numbers."""
-    if experiment.edition in editions:
+def chance_note(experiment: ExperimentResults) -> str:
+    """What a guess errs on where that is not nearly everything; empty where top-5 is not shown."""
+    if not experiment.shows_top5 or experiment.classes >= 100:
         return ""
-    papers = editions[0] if len(editions) == 1 else "the paper's datasets"
-    classes, images = experiment.classes, experiment.counts["train"]
-    size = experiment.part or f"{classes:,} classes, {images:,} training images"
-    text = f"**This is a rehearsal**: the paper's numbers are errors on {papers}, the measured ones errors on "
-    text += f"{experiment.dataset} ({size}). They do not compare."
-    if experiment.departures:
-        text += f" These settings are not the paper's: {', '.join(experiment.departures)}."
-    if classes < 100:
-        chance = max(0.0, 1 - 5 / classes)
-        text += f" Top-5 of {classes} classes has a chance level of {percent(chance)}."
-    return text
+    return f"Top-5 of {experiment.classes} classes has a chance level of {percent(1 - 5 / experiment.classes)}."
 
 
 def estimate(experiment: ExperimentResults, split: str, k: int, crops: str) -> Estimate:

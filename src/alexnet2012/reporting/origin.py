@@ -1,17 +1,18 @@
-"""What stands under every table: data, recipe, commit, machine, versions, time, seeds, runs."""
+"""What stands under every table: data, recipe, commit, machine, versions, time, seeds."""
 
 import json
 from collections.abc import Iterable
 from typing import Any
 
 from alexnet2012.config.schedules import warn_of_few_steps
-from alexnet2012.reporting.format import Bullets
+from alexnet2012.reporting.format import Bullets, Details, list_ranges
 from alexnet2012.reporting.results import ExperimentResults, Results, members
 
 
-def describe_origin(experiments: Iterable[ExperimentResults]) -> Bullets:
-    """What made the experiments; where records differ, every value is named."""
-    return Bullets([f"{key}: {value}" for key, value in list_origin(experiments).items()], of_origin=True)
+def describe_origin(experiments: Iterable[ExperimentResults], **more: str) -> Details:
+    """What made the experiments, and `more` by the word for it; where records differ, every value is named."""
+    origin = {**list_origin(experiments), **more}
+    return Details("Provenance", [Bullets([f"{key}: {value}" for key, value in origin.items() if value])])
 
 
 def list_origin(experiments: Iterable[ExperimentResults]) -> dict[str, str]:
@@ -47,10 +48,8 @@ def list_origin(experiments: Iterable[ExperimentResults]) -> dict[str, str]:
         ),
         "torch threads": join_sorted({str(each["torch_threads"]) for each in provenances}),
         "wall time": f"training {minutes(trainings)}, evaluation {minutes(predictions)}, summed over jobs",
-        "seeds": "; ".join(f"{each.key} {', '.join(map(str, each.seeds))}" for each in experiments if each.seeds),
-        "MLflow runs": ", ".join(
-            f"{record['variant']}-seed{record['seed']} {tracked(record['mlflow_run_id'])}" for record in trainings
-        ),
+        "settings that are not the paper's": join_sorted({key for each in experiments for key in each.departures}),
+        "seeds": "; ".join(f"{each.key} {list_ranges(each.seeds)}" for each in experiments if each.seeds),
     }
     return {key: value for key, value in lines.items() if value}
 
@@ -110,10 +109,6 @@ def describe_schedule(schedule: dict[str, Any]) -> str:
 
 def unique_by_run(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list({(record["dataset"]["name"], record["variant"], record["seed"]): record for record in records}.values())
-
-
-def tracked(run_id: str | None) -> str:
-    return "not tracked" if run_id is None else f"`{run_id}`"
 
 
 def minutes(records: list[dict[str, Any]]) -> str:

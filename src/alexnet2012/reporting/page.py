@@ -9,12 +9,26 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from alexnet2012.claims.ledger import Ledger, make_ledgers
+from alexnet2012.claims.ledger import SIGNS, Ledger, make_ledgers
 from alexnet2012.files import write_text
 from alexnet2012.reporting.benchmark_results import read_published
 from alexnet2012.reporting.benchmarks import describe_benchmarks
-from alexnet2012.reporting.format import Block, Bullets, Heading, Page, Table, in_brackets, make_page, name_dataset
-from alexnet2012.reporting.in_text import describe_ledger
+from alexnet2012.reporting.format import (
+    Block,
+    Bullets,
+    Details,
+    Heading,
+    Page,
+    Table,
+    count_seeds,
+    error_cell,
+    estimate,
+    in_brackets,
+    keep_whole,
+    make_page,
+    name_dataset,
+)
+from alexnet2012.reporting.in_text import explain_ledger, exploratory_note
 from alexnet2012.reporting.origin import list_origin
 from alexnet2012.reporting.page_parts import Figure, RunBrowser, list_runs, read_figures, read_store
 from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, load_results
@@ -23,15 +37,6 @@ from alexnet2012.reporting.tables import make_tables
 TEMPLATE = "report.html.jinja"
 # The page's words for its tables, in their order.
 TABLE_TITLES = {"table1": "Table 1", "table2": "Table 2", "in_text": "Numbers in the text", "benchmarks": "Benchmarks"}
-# The colours of verdicts in the order of the page, each with a sign, as colour alone tells some readers nothing.
-SIGNS = {
-    "supported": "✓",
-    "contradicted": "✗",
-    "no effect": "○",
-    "inconclusive": "?",
-    "indicative": "~",
-    "not measured": "–",
-}
 FAVICON = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">
 <rect width="16" height="16" rx="3" fill="#1f4e79"/>
 <path d="M3 13 8 3l5 10M5 9.5h6" stroke="#fff" stroke-width="2" fill="none"/></svg>"""
@@ -40,27 +45,25 @@ TABLE = Markup(
     '<div class="scroll" role="region" tabindex="0" aria-label="Table">\n<table>\n'
     "<thead>\n<tr>\n{}</tr>\n</thead>\n{}</table>\n</div>\n"
 )
-# Below a table stands a list of what made it, for those who ask.
-FOLDED = Markup('<details class="origin">\n<summary>What made these numbers</summary>\n{}</details>\n')
+FOLDED = Markup("<details>\n<summary>{}</summary>\n{}</details>\n")
 MARKED = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*")
-# An interval, a number with its unit and a name such as top-1 are each read as one word.
-UNBROKEN = re.compile(r"\[-?[\d.,]+, -?[\d.,]+\]|-?[\d.,]+ %|\btop-\d\b")
+TOP = re.compile(r"\btop-\d\b")
 
 
 @dataclass(frozen=True)
 class LedgerSection:
-    """A ledger under the name of its dataset, with the HTML that stands before and after its claims."""
+    """A ledger under the name of its dataset; `error`: of its net; `findings`: the claims of each verdict.
+
+    `before` and `after` stand around its table.
+    """
 
     anchor: str
     title: str
     ledger: Ledger
-    before: Markup
-    after: Markup
-
-    @property
-    def tallies(self) -> dict[str, int]:
-        """How many claims have each colour."""
-        return {colour: sum(row.colour == colour for row in self.ledger.claims) for colour in SIGNS}
+    error: str
+    findings: list[tuple[str, list[str]]]
+    before: list[Block]
+    after: list[Block]
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,6 @@ class DatasetSummary:
     """What was run on a dataset, in words, and what made it: the data's whole digests, and text by the word for it."""
 
     name: str
-    size: str
     nets: list[str]
     digests: list[str]
     origin: dict[str, str]
@@ -103,11 +105,12 @@ def render_page(
             signs=SIGNS,
             favicon=f"data:image/svg+xml;base64,{base64.b64encode(FAVICON).decode()}",
             datasets=[summarise_dataset(results, each) for each in results.datasets],
-            preface=make_page("Claims", results, ["" for each in ledgers]).blocks,
+            notes=make_page("", results, []).notes,
             sections=[make_section(results, ledger) for ledger in ledgers],
             tables={name: (TABLE_TITLES[name], page.blocks) for name, page in tables.items()},
             figures=figures,
-            runs=list_runs(results),
+            runs=(runs := list_runs(results)),
+            at_chance=[f"{net.training['variant']} seed {net.seed}" for net in runs if net.learned is False],
             store=store,
         )
     )
@@ -127,19 +130,32 @@ def make_environment() -> Environment:
 
 
 def make_section(results: Results, ledger: Ledger) -> LedgerSection:
-    before, after = map(to_html, describe_ledger(results, ledger))
-    title = name_dataset(results.on(ledger.dataset)[0])
-    return LedgerSection(f"ledger-{ledger.dataset}", title, ledger, before, after)
+    named = [(colour, [row.id for row in ledger.measured if row.colour == colour]) for colour in SIGNS]
+    return LedgerSection(
+        anchor=f"ledger-{ledger.dataset}",
+        title=name_dataset(results.on(ledger.dataset)[0]),
+        ledger=ledger,
+        error=describe_error(results.find(ledger.dataset, "cnn")),
+        findings=[(colour, ids) for colour, ids in named if ids],
+        before=exploratory_note(results),
+        after=explain_ledger(results, ledger),
+    )
+
+
+def describe_error(net: ExperimentResults | None) -> str:
+    """A sentence with the error of the paper's net; empty where it was not trained."""
+    if net is None:
+        return ""
+    split = net.splits[-1]
+    found = error_cell(estimate(net, split, 1, "ten_crop"))
+    return f"The CNN's top-1 error on {split} is {found}, {count_seeds(net.seeds)}, ten crops."
 
 
 def summarise_dataset(results: Results, name: str) -> DatasetSummary:
     experiments = results.on(name)
-    first = experiments[0]
-    size = " / ".join(f"{count:,} {split}" for split, count in first.counts.items())
-    size = f"{first.part}, {size}" if first.part else size
-    origin = {key: value for key, value in list_origin(experiments).items() if key not in ("MLflow runs", "seeds")}
+    origin = {key: value for key, value in list_origin(experiments).items() if key != "seeds"}
     nets = [describe_nets(each, learned_of(results, each)) for each in experiments]
-    return DatasetSummary(name, size, nets, sorted({each.digest for each in experiments}), origin)
+    return DatasetSummary(name, nets, sorted({each.digest for each in experiments}), origin)
 
 
 def describe_nets(experiment: ExperimentResults, learned: str) -> str:
@@ -153,7 +169,7 @@ def describe_nets(experiment: ExperimentResults, learned: str) -> str:
 
 def to_html(blocks: Iterable[Block]) -> Markup:
     """The blocks of a page, below a heading of the third level."""
-    return Markup("").join(map(write_html, blocks))
+    return Markup("").join(write_html(block) for block in blocks if block)
 
 
 def write_html(block: Block) -> Markup:
@@ -165,8 +181,9 @@ def write_html(block: Block) -> Markup:
             lines = Markup("").join(Markup("<tr>\n{}</tr>\n").format(join_lines("<td>{}</td>\n", row)) for row in rows)
             return TABLE.format(head, Markup("<tbody>\n{}</tbody>\n").format(lines) if rows else "")
         case Bullets(items):
-            listed = Markup("<ul>\n{}</ul>\n").format(join_lines("<li>{}</li>\n", items))
-            return FOLDED.format(listed) if block.of_origin else listed
+            return Markup("<ul>\n{}</ul>\n").format(join_lines("<li>{}</li>\n", items))
+        case Details(summary, blocks):
+            return FOLDED.format(summary, to_html(blocks))
     return Markup("<p>{}</p>\n").format(to_inline_html(block))
 
 
@@ -180,11 +197,11 @@ def to_inline_html(text: str) -> Markup:
     for found in MARKED.finditer(text):
         code, strong = found.groups()
         marked = Markup("<strong>{}</strong>").format(to_inline_html(strong)) if strong else Markup("<code>{}</code>")
-        parts += [keep_whole(text[end : found.start()]), marked if strong else marked.format(code)]
+        parts += [escape_whole(text[end : found.start()]), marked if strong else marked.format(code)]
         end = found.end()
-    return Markup("").join([*parts, keep_whole(text[end:])])
+    return Markup("").join([*parts, escape_whole(text[end:])])
 
 
-def keep_whole(text: str) -> Markup:
+def escape_whole(text: str) -> Markup:
     """The text, escaped, in which no line breaks within an interval, a percentage or top-1."""
-    return Markup(UNBROKEN.sub(r'<span class="whole">\g<0></span>', str(escape(text))))
+    return Markup(TOP.sub(r'<span class="whole">\g<0></span>', str(escape(keep_whole(text)))))

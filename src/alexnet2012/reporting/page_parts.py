@@ -57,7 +57,10 @@ def list_runs(results: Results) -> list[TrainedNet]:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture as a data URI, `width` and `height` in pixels of the page; `anchor` is its place in the page."""
+    """A picture as a data URI, `width` and `height` in pixels of the page; `anchor` is its place in the page.
+
+    `alt` says what is seen.
+    """
 
     anchor: str
     title: str
@@ -78,17 +81,15 @@ def read_figures(folder: Path) -> list[Figure]:
     path = folder / "figures.json"
     listed = read_json(path)
     try:
-        return [
-            read_figure(folder, each["file"], each["title"], each["caption"], each.get("alt", "")) for each in listed
-        ]
+        return [read_figure(folder, each["file"], each["title"], each["caption"], each.get("alt")) for each in listed]
     except (KeyError, TypeError) as error:
         raise RecordError(f"{path} is not complete ({error}); remove it and run snakemake to draw anew") from None
 
 
-def read_figure(folder: Path, name: str, title: str, caption: str, alt: str) -> Figure:
-    path = folder / name
+def read_figure(folder: Path, file: str, title: str, caption: str, alt: str | None) -> Figure:
+    path = folder / file
     if path.parent != folder or not path.is_file():
-        raise RecordError(f"{folder / 'figures.json'} names {name}, which is not beside it; run snakemake to draw it")
+        raise RecordError(f"{folder / 'figures.json'} names {file}, which is not beside it; run snakemake to draw it")
     with picture(path) as image:
         scale = CSS_DPI / image.info.get("dpi", (CSS_DPI, CSS_DPI))[0]
         width, height = (round(side * scale) for side in image.size)

@@ -69,6 +69,16 @@ class ExperimentResults:
         return int(self._record["classes"])
 
     @property
+    def shows_top5(self) -> bool:
+        """Whether a top-5 error says anything: of five classes or fewer every answer is right."""
+        return self.classes > 5
+
+    @property
+    def scaled(self) -> bool:
+        """Whether its net is not the paper's."""
+        return any(each.startswith("net.") for each in self.departures)
+
+    @property
     def members(self) -> list[str]:
         """The nets that an ensemble averages, each as variant-seed."""
         return list(self._record["members"])

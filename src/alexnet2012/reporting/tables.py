@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,20 @@ from alexnet2012.reporting.format import (
     ABSENT,
     IN_FULL,
     INTERVALS,
-    LABELS_WITHHELD,
     NOT_YET,
     Block,
     Heading,
     Page,
     Table,
     cell,
+    chance_note,
+    count_seeds,
     error_cell,
     estimate,
-    list_seeds,
+    list_ranges,
     make_page,
     name_dataset,
     percent,
-    rehearsal_note,
     to_markdown,
 )
 from alexnet2012.reporting.in_text import describe_claims, describe_numbers
@@ -39,33 +38,18 @@ from alexnet2012.reporting.results import ExperimentResults, Results, learned_of
 
 @dataclass(frozen=True)
 class TableLayout:
-    """One of the paper's tables: its rows on `edition`, the splits that are `shown`, and the one that differences and
-    seeds are of."""
+    """One of the paper's tables: its rows on `edition`, first of its `split`, then of `others`."""
 
     title: str
     rows: tuple[paper.TableRow, ...]
     edition: paper.Edition
     split: str
-    shown: tuple[str, ...]
-
-    @property
-    def quoted(self) -> list[str]:
-        """The other splits, of which the paper's top-5 error stands beside."""
-        return [split for split in self.shown if split != self.split]
-
-    @property
-    def headers(self) -> list[str]:
-        of = {split: f" ({split})" if self.quoted else "" for split in self.shown}
-        own = of[self.split]
-        quoted = [f"paper top-5{of[split]}" for split in self.quoted]
-        measured = [f"top-{k}{of[split]}" for split, k in product(self.shown, (1, 5))]
-        stated = [f"paper top-1{own}", f"paper top-5{own}", *quoted]
-        return ["Model", *stated, *measured, f"difference top-1 / top-5{own}", "seeds"]
+    others: tuple[str, ...] = ()
 
 
 LAYOUTS = {
-    "table1": TableLayout("Table 1", paper.TABLE1, paper.ILSVRC2010, "test", ("test",)),
-    "table2": TableLayout("Table 2", paper.TABLE2, paper.ILSVRC2012, "val", ("val", "test")),
+    "table1": TableLayout("Table 1", paper.TABLE1, paper.ILSVRC2010, "test"),
+    "table2": TableLayout("Table 2", paper.TABLE2, paper.ILSVRC2012, "val", ("test",)),
 }
 
 
@@ -106,25 +90,46 @@ def describe_dataset_part(
 ) -> list[Block]:
     """A table's part on the dataset of these experiments, with what made it."""
     first = next(iter(experiments.values()))
-    rows = [fill_row(results, layout, first, row, experiments.get(row.key)) for row in with_others(layout, experiments)]
-    notes = []
-    if "val" in layout.shown and any(val_steered(experiment) for experiment in experiments.values()):
-        notes.append("val also steered the learning rate, so that its errors flatter the nets.")
-    calibration = results.calibrations.get(first.dataset) if "val" in layout.shown else None
-    if calibration is not None:
-        val, test = (calibration_cell(calibration, k) for k in (1, 5)), (LABELS_WITHHELD, LABELS_WITHHELD)
+    rows = {row: experiments.get(row.key) for row in with_others(layout, experiments)}
+    blocks: list[Block] = [Heading(name_dataset(first)), caption(first, layout)]
+    blocks.append(make_table(results, layout, first, rows, layout.split))
+    for split in layout.others:
+        if split in first.splits:
+            blocks += [f"On the {split} set:", make_table(results, layout, first, rows, split)]
+        else:
+            blocks.append(quote_errors(rows, split))
+    if any(val_steered(experiment) for experiment in experiments.values()) and "val" in (layout.split, *layout.others):
+        blocks.append("val also steered the learning rate, so that its errors flatter the nets.")
+    if calibration := calibration_of(results, layout, first):
+        blocks.append(describe_calibration(calibration))
+    blocks += [quote_logged(rows), chance_note(first), describe_few_steps(results, experiments.values())]
+    spread = {row.label: describe_spread(found, layout.split) for row, found in rows.items() if found is not None}
+    by_seed = "; ".join(f"{name} {words}" for name, words in spread.items() if words)
+    return [*blocks, describe_origin(experiments.values(), **{"top-1 by seed": by_seed})]
+
+
+def make_table(
+    results: Results,
+    layout: TableLayout,
+    first: ExperimentResults,
+    rows: dict[paper.TableRow, ExperimentResults | None],
+    split: str,
+) -> Table:
+    """What the paper states of a split beside what was measured; a column that would be empty is left out."""
+    ks = (1, 5) if first.shows_top5 else (1,)
+    columns = [column for k in ks for column in (f"paper top-{k}", f"top-{k}")]
+    filled = [fill_row(results, layout, first, row, found, split, ks) for row, found in rows.items()]
+    if split == "val" and (calibration := calibration_of(results, layout, first)):
+        measured = [cell for k in ks for cell in (ABSENT, calibration_cell(calibration, k))]
         name = f"{calibration['net']} (not the paper's net), centre crop"
-        rows.append([name, *[ABSENT] * 3, *val, *test, ABSENT, ABSENT])
-        notes.append(describe_calibration(calibration))
-    return [
-        Heading(name_dataset(first)),
-        caption(first, layout),
-        rehearsal_note(first, layout.edition),
-        Table(layout.headers, rows),
-        *notes,
-        describe_few_steps(results, experiments.values()),
-        describe_origin(experiments.values()),
+        filled.append([name, *measured, ABSENT, ABSENT])
+    headers = ["Model", *columns, f"difference top-{' / top-'.join(map(str, ks))}", "seeds"]
+    shown = [
+        index
+        for index, header in enumerate(headers)
+        if not header.startswith(("paper", "difference")) or any(row[index] != ABSENT for row in filled)
     ]
+    return Table([headers[index] for index in shown], [[row[index] for index in shown] for row in filled])
 
 
 def fill_row(
@@ -133,19 +138,42 @@ def fill_row(
     first: ExperimentResults,
     row: paper.TableRow,
     found: ExperimentResults | None,
+    split: str,
+    ks: tuple[int, ...],
 ) -> list[str]:
     """A row's cells; `first` tells the dataset, `found` is what reproduces the row, if anything does."""
-    stated = getattr(row, layout.split)
+    stated: paper.Errors = getattr(row, split)
     absent = IN_FULL if (first.dataset, row.key) in results.in_full else NOT_YET
-    return [
-        label(results, row, found),
-        stated_cell(stated.top1, row.logged.top1),
-        stated_cell(stated.top5, row.logged.top5),
-        *(percent(getattr(row, split).top5) for split in layout.quoted),
-        *(cell(found, first.splits, split, k, absent=absent) for split, k in product(layout.shown, (1, 5))),
-        difference(results, found, stated, layout.edition, layout.split, row.recipe),
-        seeds_cell(results, found, layout.split),
+    errors = [
+        text
+        for k in ks
+        for text in (
+            percent(getattr(stated, f"top{k}")),
+            cell(found, first.splits, split, k, absent=absent if k == 1 else ABSENT),
+        )
     ]
+    changed = difference(results, found, stated, layout.edition, split, row.recipe)
+    return [label(results, row, found), *errors, changed, seeds_cell(results, found)]
+
+
+def calibration_of(results: Results, layout: TableLayout, first: ExperimentResults) -> dict[str, Any] | None:
+    return results.calibrations.get(first.dataset) if layout.split == "val" else None
+
+
+def quote_errors(rows: Iterable[paper.TableRow], split: str) -> str:
+    """What the paper states of a split whose labels are withheld."""
+    quoted = {row.label: getattr(row, split).top5 for row in rows}
+    words = ", ".join(f"{name} {percent(value)}" for name, value in quoted.items() if value is not None)
+    text = f"{paper.ILSVRC2012}'s {split} labels are withheld: errors there can only be quoted"
+    return f"{text} (top-5: {words})." if words else f"{text}."
+
+
+def quote_logged(rows: Iterable[paper.TableRow]) -> str:
+    """The paper's rounded errors in the notes of the 2012 source, where a row has them."""
+    logged = {row.label: row.logged for row in rows if row.logged.top1 is not None}
+    pairs = (f"{name} {' / '.join(f'{100 * value:.4f}' for value in each.given)} %" for name, each in logged.items())
+    words = "; ".join(pairs)
+    return f"In the run notes of the 2012 source, top-1 / top-5: {words}." if words else ""
 
 
 def with_others(layout: TableLayout, experiments: dict[str, ExperimentResults]) -> Iterable[paper.TableRow]:
@@ -169,21 +197,13 @@ def label(results: Results, row: paper.TableRow, found: ExperimentResults | None
 
 
 def caption(experiment: ExperimentResults, layout: TableLayout) -> str:
-    shown = [split for split in layout.shown if split in experiment.splits] or list(layout.shown)
-    sets = f"{' and '.join(shown)} set{'s' if len(shown) > 1 else ''}"
-    text = f"Errors on {experiment.dataset}, its {sets}, ten crops; {INTERVALS}. Differences are measured minus paper."
-    if "test" not in experiment.splits:
-        text += f"\n{paper.ILSVRC2012}'s test labels are withheld: errors on its test set can only be quoted."
-    return text
+    text = f"Errors on the {layout.split} set of {experiment.dataset}, ten crops; the paper's are on {layout.edition}."
+    compared = " Differences are measured minus paper, in points." if experiment.edition == layout.edition else ""
+    return f"{text} {INTERVALS}{compared}"
 
 
 def val_steered(experiment: ExperimentResults) -> bool:
     return any(net.training and net.training["val_steered"] for net in experiment.nets)
-
-
-def stated_cell(stated: float | None, logged: float | None) -> str:
-    """The paper's error, and beside it the same one in the notes of the 2012 source."""
-    return percent(stated) if logged is None else f"{percent(stated)} (logged {100 * logged:.4f})"
 
 
 def calibration_cell(record: dict[str, Any], k: int) -> str:
@@ -206,15 +226,24 @@ def difference(
     if stated.top1 is None or stated.top5 is None or results.recipes(experiment) != {recipe}:
         return ABSENT
     values = (estimate(experiment, split, k, "ten_crop").value - own for k, own in ((1, stated.top1), (5, stated.top5)))
-    return " / ".join(f"{100 * value:+.1f}" for value in values) + " points"
+    return " / ".join(f"{100 * value:+.1f}" for value in values)
 
 
-def seeds_cell(results: Results, experiment: ExperimentResults | None, split: str) -> str:
-    """The seeds behind a cell; the smallest and the largest top-1 error where there are several; how many learned."""
+def seeds_cell(results: Results, experiment: ExperimentResults | None) -> str:
+    """How many seeds are behind a row, which where they are not the first ones, and how many of them learned."""
     if experiment is None:
         return ABSENT
-    text = list_seeds(experiment.seeds) if experiment.seeds else f"average of {len(experiment.members)}"
-    if len(experiment.nets) > 1 and split in experiment.splits:
-        errors = [net.predictions[split]["errors"]["ten_crop"]["top1"] for net in experiment.nets]
-        text += f"; top-1 from {percent(min(errors))} to {percent(max(errors))}"
-    return "; ".join(part for part in (text, learned_of(results, experiment)) if part)
+    seeds, learned = experiment.seeds, learned_of(results, experiment)
+    if not seeds:
+        return f"average of {len(experiment.members)}{'; ' * bool(learned)}{learned}"
+    text = learned if learned and len(seeds) > 1 else count_seeds(seeds)
+    numbered = "" if sorted(seeds) == list(range(len(seeds))) else f" ({list_ranges(seeds)})"
+    return f"{text}{numbered}{f'; {learned}' if learned and len(seeds) == 1 else ''}"
+
+
+def describe_spread(experiment: ExperimentResults, split: str) -> str:
+    """The smallest and the largest top-1 error; empty for a single net."""
+    if len(experiment.nets) < 2 or split not in experiment.splits:
+        return ""
+    errors = [net.predictions[split]["errors"]["ten_crop"]["top1"] for net in experiment.nets]
+    return f"from {percent(min(errors))} to {percent(max(errors))}"

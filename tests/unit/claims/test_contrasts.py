@@ -150,4 +150,4 @@ def test_an_exploratory_ledger_says_so_at_its_head(photos):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"exploratory": "Rules came after data."}))
     results = photos.load()
     text = render_ledger(results)
-    assert text.index("exploratory") < text.index("Rules came after data.") < text.index("| C01")
+    assert text.index("exploratory") < text.index("Rules came after data.") < text.index("**C03**")

@@ -88,6 +88,7 @@ def test_the_data_are_the_page(results):
             "paper": 1.7,
             "unit": "points",
         },
+        "brief": {"paper": "1.7 points", "measured": f"25.00 {interval} points", "verdict": "sign supported"},
     }
     assert len(data["datasets"][0]["spreads"]) == 1
     assert (rows["C01"]["colour"], rows["C01"]["interval"], rows["C01"]["p"]) == ("not measured", "", None)

@@ -5,8 +5,9 @@ from pathlib import Path
 from fake_results import FakeResults, save
 from PIL import Image
 
-from alexnet2012.claims.ledger import Ledger, LedgerRow, Numbers
-from alexnet2012.reporting.format import Bullets, Heading, Page, Table
+from alexnet2012.claims.ledger import Brief, Ledger, LedgerRow, Numbers
+from alexnet2012.claims.measurement import NOT_MEASURED
+from alexnet2012.reporting.format import Bullets, Details, Heading, Page, Table
 from alexnet2012.reporting.page import render_page
 from alexnet2012.reporting.page_parts import read_figures, read_store
 
@@ -14,7 +15,7 @@ VERDICTS = {
     "C03": "sign supported on photos, scaled net, 4 epochs, 2 seeds",
     "C04": "indicative: these nets, not the method",
     "C07": "inconclusive",
-    "C09": "not measured",
+    "C09": NOT_MEASURED,
     "C24": "supported",
     "C25": "contradicted",
 }
@@ -30,7 +31,7 @@ TABLE1 = Page(
             [["Sparse coding [2]", "47.1 %", "44.9 % [42.8, 46.9]"], ["1 CNN*", HOSTILE, "7 CNNs*"]],
         ),
         Bullets(["a note"]),
-        Bullets(["dataset: photos, digest `0123`", "commit: `0123456789ab`"], of_origin=True),
+        Details("Provenance & <more>", [Bullets(["dataset: photos, digest `0123`", "commit: `0123456789ab`"])]),
     ],
 )
 
@@ -42,7 +43,7 @@ def make_claim(name: str, verdict: str) -> LedgerRow:
         reading="",
         section="§3.1",
         paper="6x",
-        measured="2.61 [2.17, 3.06] points",
+        measured=NOT_MEASURED if verdict == NOT_MEASURED else "2.61 [2.17, 3.06] / 0.4 [0.1, 0.7] points",
         verdict=verdict,
         colour=COLOURS.get(name, verdict),
         note="a difference of 1.5 points would have been found" if name == "C07" else "",
@@ -53,6 +54,7 @@ def make_claim(name: str, verdict: str) -> LedgerRow:
         p_holm=0.00007 if name == "C03" else None,
         p_equivalence=None,
         numbers=Numbers(2.61, 2.17, 3.06, None, None, 3, 6.0, "points"),
+        brief=Brief("6x", "2.61 [2.17, 3.06] points", verdict.partition(" on ")[0]),
     )
 
 
@@ -65,7 +67,7 @@ def write_report_inputs(folder: Path) -> None:
         Image.new("RGB", (60 + 2 * k, 40), (200, 30, 30)).save(folder / "figures" / f"{name}.png", dpi=(192, 192))
     described = [
         {"file": "figure1.png", "title": 'Figure 1: "ReLU" & tanh', "caption": HOSTILE},
-        {"file": "figure3.png", "title": "Figure 3", "caption": "Kernels of conv1."},
+        {"file": "figure3.png", "title": "Figure 3", "caption": "Kernels of conv1.", "alt": "Eight grey squares."},
     ]
     save(folder / "figures" / "figures.json", described)
     save(

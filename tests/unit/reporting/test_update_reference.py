@@ -218,8 +218,8 @@ def test_what_is_missing_is_said_in_tables_figures_and_report(finished, referenc
     for path in render_tables(reference, finished.data)[:4]:
         assert f"**Not complete**: {note}" in path.read_text(encoding="utf-8")
     rows = {cells[0]: cells for cells in read_grid((reference / "tables/table2.md").read_text(encoding="utf-8"))}
-    assert rows["1 CNN"][-1] == "0"
-    assert rows["5 CNNs"][4] == "not yet reproduced"
+    assert rows["1 CNN"][-1] == "1 seed"
+    assert rows["5 CNNs"][2] == "not yet reproduced"
     ledgers = json.loads((reference / "tables/claims.json").read_text(encoding="utf-8"))["datasets"]
     assert "no experiment of no-lrn; it is not in yet" in [row["conditions"] for row in ledgers[0]["claims"]]
     draw_figures(reference, finished.data)

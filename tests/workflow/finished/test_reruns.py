@@ -53,7 +53,7 @@ def test_what_decides_no_result_reruns_nothing(twin):
 
 
 def test_code_of_a_table_renders_the_tables_alone(twin):
-    twin.edit("src/alexnet2012/reporting/format.py", 'INTERVALS = "in brackets', 'INTERVALS = "in square brackets')
+    twin.edit("src/alexnet2012/reporting/format.py", 'INTERVALS = "In brackets', 'INTERVALS = "In square brackets')
 
     assert twin.plan() == TO_THE_TABLES
 

@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.colors import to_hex
 
-from alexnet2012.claims.ledger import LedgerRow, Numbers
+from alexnet2012.claims.ledger import Brief, LedgerRow, Numbers
 from alexnet2012.reporting.figures import forest
 from alexnet2012.reporting.figures.style import GREEN, GREY, ORANGE, in_style
 
@@ -14,7 +14,8 @@ def make_row(id: str, estimate: float | None, unit: str, verdict: str, colour: s
     numbers = Numbers(estimate, low, high, None, None, 5, paper, unit)
     words = {"text": f"claim {id}; its second half", "reading": "", "section": "§1", "paper": "", "measured": ""}
     rest = {"note": "", "conditions": "", "interval": "", "family": "", "p": None, "p_holm": None}
-    return LedgerRow(id, **words, verdict=verdict, colour=colour, **rest, p_equivalence=None, numbers=numbers)
+    rest |= {"p_equivalence": None, "brief": Brief("", "", verdict)}
+    return LedgerRow(id, **words, verdict=verdict, colour=colour, **rest, numbers=numbers)
 
 
 ROWS = (
