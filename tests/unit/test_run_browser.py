@@ -67,7 +67,8 @@ def linked(checkout, printed) -> RunBrowser:
 
 def test_the_printed_address_shows_the_runs(printed, tmp_path):
     texts = texts_of(rendered(printed, tmp_path / "profile"))
-    assert {"alexnet2012", "Runs", "tiny"} <= texts
+    assert {"alexnet2012", "Runs", "tiny", "cnn-seed0"} <= texts
+    assert {"dataset", "variant", "seed", "cifar10"} <= texts  # columns, and a value of one
     assert LANGUAGE_MODELS not in texts
 
 
@@ -75,7 +76,7 @@ def test_without_the_workflow_type_no_run_would_be_seen(printed, tmp_path):
     experiment = printed.partition("/runs?")[0]
     texts = texts_of(rendered(experiment, tmp_path / "profile"))
     assert {"alexnet2012", "Overview", LANGUAGE_MODELS} <= texts
-    assert "tiny" not in texts
+    assert "cnn-seed0" not in texts
 
 
 def test_the_report_links_the_same_list_and_the_page_of_a_run(printed, linked, checkout, tmp_path):

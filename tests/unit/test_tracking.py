@@ -73,7 +73,9 @@ def test_initialising_twice_gives_the_same_ids(ids, results, client, tmp_path):
     assert begin_tracking(ids.name, results) == ids
     ids.save(tmp_path / "new" / "tracking.json")
     assert TrackingIds.load(tmp_path / "new" / "tracking.json") == ids
-    assert client.get_experiment(ids.experiment_id).name == "alexnet2012"
+    experiment = client.get_experiment(ids.experiment_id)
+    assert experiment.name == "alexnet2012"
+    assert json.loads(experiment.tags["mlflow.sharedViewState.alexnet2012"])["selectedColumns"][0] == "tags.`dataset`"
     assert client.get_run(ids.parent_run_id).info.run_name == ids.name
     assert ids.uri == f"sqlite:///{results.resolve()}/mlflow.db"
 
@@ -451,7 +453,7 @@ def test_serving_explains_what_is_missing(results, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(ConfigError, match="choose another port"):
+        with pytest.raises(ConfigError, match="choose another one"):
             serve(port=taken.getsockname()[1], results=results)
 
 
@@ -471,7 +473,7 @@ def test_serving_prints_where_the_runs_are(results, ids, called, capsys):
     port = free_port()
     serve(port=port, results=results)
     runs = f"http://127.0.0.1:{port}/#/experiments/{ids.experiment_id}/runs?workflowType=machine_learning"
-    assert printed_address(capsys) == runs and called
+    assert printed_address(capsys) == f"{runs}&viewStateShareKey=alexnet2012" and called
 
 
 def test_serving_a_store_without_the_experiment_prints_the_list_of_experiments(results, called, capsys, monkeypatch):

@@ -7,7 +7,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from alexnet2012.errors import ConfigError
-from alexnet2012.tracking.store import ENVIRONMENT, EXPERIMENT, connect, database, embedded_uri, tolerated, tracking_uri
+from alexnet2012.tracking.store import (
+    ENVIRONMENT,
+    EXPERIMENT,
+    connect,
+    database,
+    embedded_uri,
+    keep_view,
+    tolerated,
+    tracking_uri,
+    without_password,
+)
+from alexnet2012.tracking.views import VIEW
 
 # `python -m mlflow`, which takes seconds to be imported: without a traceback where Ctrl-C stops it meanwhile.
 MLFLOW = """\
@@ -41,15 +52,17 @@ def serve(host: str = "127.0.0.1", port: int = 5000, results: Path = Path("resul
     command = [sys.executable, "-c", MLFLOW, "server", "--host", host, "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", uri, "--artifacts-destination", str(results.resolve() / "mlartifacts")]
     address = page_address(f"http://{host}:{port}", find_experiment(uri))
-    print(f"open {address} (Ctrl-C stops the server)", flush=True)
+    print(f"open {address} (Ctrl-C stops the server; the runs are in {without_password(uri)})", flush=True)
     os.execve(command[0], command, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **ENVIRONMENT, **os.environ})
 
 
 def find_experiment(uri: str) -> str | None:
     """Id of the experiment in the store at `uri`; None if the store has none yet or cannot be reached."""
     with tolerated():
-        experiment = connect(uri).get_experiment_by_name(EXPERIMENT)
-        return None if experiment is None else str(experiment.experiment_id)
+        client = connect(uri)
+        if experiment := client.get_experiment_by_name(EXPERIMENT):
+            keep_view(client, experiment)
+            return str(experiment.experiment_id)
     return None
 
 
@@ -62,5 +75,6 @@ def page_address(server: str, experiment_id: str | None = None, run_id: str | No
     root = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
     runs = f"/{experiment_id}/runs" if experiment_id else ""
     run = f"/{run_id}" if run_id else ""
+    view = f"&viewStateShareKey={VIEW}" if runs and not run else ""
     # Without the workflow type MLflow 3.17 opens its pages for language models, which list no runs.
-    return f"{root}/#/experiments{runs}{run}?workflowType=machine_learning"
+    return f"{root}/#/experiments{runs}{run}?workflowType=machine_learning{view}"

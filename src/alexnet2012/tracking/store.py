@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from alexnet2012.errors import RecordError
 from alexnet2012.files import locked, read_json, write_json
+from alexnet2012.tracking.views import VIEW_TAG, describe_view
 
 EXPERIMENT = "alexnet2012"
 KEY_TAG, PARENT_TAG = "alexnet2012.key", "mlflow.parentRunId"
@@ -122,7 +123,9 @@ class Store:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-        return str(self.client.get_experiment_by_name(EXPERIMENT).experiment_id)
+        experiment = self.client.get_experiment_by_name(EXPERIMENT)
+        keep_view(self.client, experiment)
+        return str(experiment.experiment_id)
 
     def find_or_create_run(
         self, key: str, name: str, tags: Mapping[str, str], began_ms: int | None, settle_s: float = 0.0
@@ -157,6 +160,13 @@ def connect(uri: str) -> Any:
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
+
+
+def keep_view(client: Any, experiment: Any) -> None:
+    """Have the experiment's page know the view that `page_address` opens."""
+    view = describe_view()
+    if experiment.tags.get(VIEW_TAG) != view:
+        client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, view)
 
 
 def probe(uri: str) -> None:

@@ -176,7 +176,8 @@ def test_nothing_is_fetched_and_only_runs_are_linked(page):
         if key in ("src", "href", "srcset", "data", "action") and not value.startswith(("#", "data:"))
     ]
     runs, query = "http://127.0.0.1:5000/#/experiments/7/runs", "?workflowType=machine_learning"
-    assert addresses == [("a", f"{runs}{run}{query}") for run in ("", "/run0", "/run1", "/run0")]
+    ends = (f"{query}&viewStateShareKey=alexnet2012", *(f"/{run}{query}" for run in ("run0", "run1", "run0")))
+    assert addresses == [("a", f"{runs}{end}") for end in ends]
     assert not re.search(r"url\(|@import", page.one("style").text)
     assert page.one("link", rel="icon").attributes["href"].startswith("data:image/svg+xml;base64,")
 
@@ -193,7 +194,7 @@ def test_runs_of_a_server_are_linked_there_without_its_user(reported):
     page = read_page(render_report(reported.folder).read_text(encoding="utf-8"))
     links = [each.attributes["href"] for each in page.one("section", id="runs").all("a")]
     assert links[:2] == [
-        "https://mlflow.example.org:8443/lab/#/experiments/7/runs?workflowType=machine_learning",
+        "https://mlflow.example.org:8443/lab/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=alexnet2012",
         "https://mlflow.example.org:8443/lab/#/experiments/7/runs/run0?workflowType=machine_learning",
     ]
     assert "alexnet2012 ui" not in page.text
