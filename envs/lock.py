@@ -20,7 +20,7 @@ HEADER = """\
 # its metadata pins them, and an index with a CPU build has none.
 """
 EXTRAS_HEADER = """\
-# What the other extras need beside requirements.txt: `pip install --constraint envs/extras.txt --editable '.[server]'`;
+# What the other extras need beside requirements.txt: `pip install --constraint envs/extras.txt --editable '.[onnx]'`;
 # written by envs/lock.py.
 """
 CONDA = """\
@@ -38,7 +38,7 @@ dependencies:
 
 def main() -> None:
     pins = write_lines(find_pins({"dev"}))
-    more = [pin for pin in write_lines(find_pins({"dev", "server", "slurm"})) if pin not in pins]
+    more = [pin for pin in write_lines(find_pins({"dev", "notebook", "onnx", "server", "slurm"})) if pin not in pins]
     (HERE / "requirements.txt").write_text(HEADER + "".join(f"{pin}\n" for pin in pins), encoding="utf-8")
     (HERE / "extras.txt").write_text(EXTRAS_HEADER + "".join(f"{pin}\n" for pin in more), encoding="utf-8")
     (HERE / "alexnet2012.yaml").write_text(CONDA + "".join(f"      - {pin}\n" for pin in pins), encoding="utf-8")

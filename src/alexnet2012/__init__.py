@@ -15,7 +15,7 @@ def load(path: str | Path | list[str] | list[Path] | list[str | Path]) -> "Loade
     """A trained net from its folder, or the ensemble of the nets in several folders; on the CPU, in evaluation mode.
 
     `path`: a folder such as results/cifar10/runs/cifar10/cnn-7f484866/seed0, a copy of it, or the model.safetensors in
-    it. A list of them makes an ensemble. Raises errors.AlexNet2012Error when there is no whole trained net.
+    it. A list of them makes an ensemble. Raises errors.AlexNet2012Error if there is no complete trained net.
     """
     from alexnet2012.evaluation.loaded import LoadedEnsemble, LoadedNet  # torch takes seconds to import
 

@@ -1,1 +1,1 @@
-"""What trained nets are worth: crops, probabilities, errors, averages, statistics, analyses."""
+"""Evaluation of trained nets: crops, predictions, errors, ensembles, statistics and analyses."""

@@ -1,4 +1,4 @@
-"""Analysis of a trained net: chroma of its towers (claim C21, figure 3) and neighbours in its features (C22)."""
+"""Analysis of a trained net: chroma of its towers (claim C21, figure 3), and neighbours in feature space (C22)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,25 +23,25 @@ from alexnet2012.evaluation.trained import load_net, open_run
 from alexnet2012.files import SCHEMA, write_arrays, write_json
 
 PRECISION_AT = 5
-SHOWN_NEIGHBOURS, SHOWN_QUERIES, SHOWN_IMAGES, SHOWN_LABELS = 6, 5, 8, 5  # of figure 4
-RESAMPLES = 9_999  # permutations, if there are more
-BLOCK_VALUES = 2**26  # float32 values of a gallery in memory at a time: 256 MiB
-QUERIES, GALLERY = 1_000, 150_000  # images at most
+SHOWN_NEIGHBOURS, SHOWN_QUERIES, SHOWN_IMAGES, SHOWN_LABELS = 6, 5, 8, 5  # in figure 4
+RESAMPLES = 9_999  # random permutations; fewer if all can be enumerated
+BLOCK_VALUES = 2**26  # float32 values of the gallery in memory at once: 256 MiB
+QUERIES, GALLERY = 1_000, 150_000  # maximum numbers of images
 
 
 def analyse(run_folder: Path, output_folder: Path, data_folder: Path) -> None:
     """Analyse the net in `run_folder`: write `output_folder`/analysis.json, and examples.npz for figure 4.
 
-    Queries are images of test, or of val where test's labels are withheld; the gallery is training images. Of very many
-    images a sample is taken, the same for all nets of a dataset. Raises RecordError as evaluation.predict.predict, and
-    ConfigError for a net without fc7.
+    Queries are images of test, or of val if test's labels are withheld; the gallery is training images. Both are
+    sampled if there are very many; the sample is the same for all nets of a dataset. Raises RecordError as
+    evaluation.predict.predict does, and ConfigError for a net of another kind than the paper's.
     """
     run, record, dataset = open_run(run_folder, data_folder)
     if not isinstance(run.net, NetConfig):
         raise ConfigError(f"{run_folder} holds a net of kind {run.net.kind}; only the paper's net has towers and fc7")
     net, made_by = load_net(run_folder, run, len(dataset.classes))
     started = time.monotonic()
-    # The BLAS that computes distances ignores torch's number of threads and would take every core.
+    # The BLAS that computes distances ignores torch's number of threads and would use every core.
     with threadpool_limits(run.training.torch_threads):
         neighbours, shown = compare_neighbours(net, run, dataset)
     examples = shown | show_predictions(net, run, dataset)
@@ -68,9 +68,10 @@ def analyse(run_folder: Path, output_folder: Path, data_folder: Path) -> None:
 def compare_neighbours(
     net: nn.Module, run: RunConfig, dataset: PackedDataset
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The share of each query's nearest training images that are of its class, by features and by pixels.
+    """The precision of nearest neighbours: how many of a query's PRECISION_AT nearest training images have its class,
+    in feature space and in pixel space.
 
-    Returns the entries of analysis.json, and arrays with the neighbours of a few queries to be shown.
+    Returns entries for analysis.json, and arrays with the neighbours of a few queries for figure 4.
     """
     split, train = dataset.split(run.splits[-1]), dataset.split("train")
     queries = sample(run, "queries", len(split), QUERIES)
@@ -97,7 +98,7 @@ def compare_neighbours(
 
 
 def show_predictions(net: nn.Module, run: RunConfig, dataset: PackedDataset) -> dict[str, np.ndarray]:
-    """Arrays with a few images, their labels, and their five most probable labels by the centre crop."""
+    """Arrays with a few images, their labels, and their five most probable labels with probabilities (centre crop)."""
     split = dataset.split(run.splits[-1])
     rows = sample(run, "examples", len(split), SHOWN_IMAGES)
     crop_px = run.architecture.crop_px
@@ -114,7 +115,7 @@ def show_predictions(net: nn.Module, run: RunConfig, dataset: PackedDataset) -> 
 
 
 def sample(run: RunConfig, purpose: str, images: int, at_most: int) -> np.ndarray:
-    """Up to `at_most` of `images` image numbers in random order, int64; the same for every net of a dataset."""
+    """Up to `at_most` numbers out of range(images) in random order, int64; the same for every net of a dataset."""
     return stream(run.dataset.split_seed, purpose).permutation(images)[:at_most]
 
 
@@ -126,9 +127,9 @@ def take_images(split: PackedSplit, rows: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Chroma:
-    """The chroma energy of conv1's kernels (0 to 1) by tower, the towers' means and the difference between them.
+    """The chroma energy (0 to 1) of conv1's kernels by tower, the towers' means, and their absolute difference.
 
-    `p` is that of a permutation test over kernels, for the hypothesis that the towers do not differ.
+    `p`: of a permutation test over kernels, with the hypothesis that the towers do not differ.
     """
 
     towers: list[list[float]]
@@ -138,10 +139,10 @@ class Chroma:
 
 
 def chroma_energy(kernels: np.ndarray) -> np.ndarray:
-    """The share of each kernel's energy that grey images cannot excite, float64 (n,).
+    """The share of each kernel's energy to which grey images do not contribute, float64 (n,).
 
-    `kernels`: (n, 3, height, width). Grey is R = G = B: at each position the mean over the colours is the kernel's grey
-    part, the rest its chroma. 0 for a kernel that ignores colours, 1 for one that ignores brightness.
+    `kernels`: (n, 3, height, width). At each position, the mean over R, G and B is the kernel's grey part, the rest its
+    chroma. 0 for a kernel that ignores colours, 1 for one that ignores brightness.
     """
     kernels = kernels.astype(np.float64)
     chroma = kernels - kernels.mean(axis=1, keepdims=True)
@@ -153,7 +154,7 @@ def chroma_energy(kernels: np.ndarray) -> np.ndarray:
 
 
 def compare_towers(kernels: np.ndarray) -> Chroma:
-    """The chroma of the first and the second half of conv1's kernels, (n, 3, height, width)."""
+    """The chroma of both towers: of the first and the second half of conv1's kernels (n, 3, height, width)."""
     energy = chroma_energy(kernels)
     towers = np.split(energy, 2)
 
@@ -168,9 +169,9 @@ def compare_towers(kernels: np.ndarray) -> Chroma:
 
 
 def nearest(queries: np.ndarray, gallery: Iterator[np.ndarray], k: int) -> np.ndarray:
-    """Row numbers in the gallery of the k nearest rows to each query, int64 (queries, k), nearest first (Euclidean).
+    """Row numbers of the k rows in the gallery nearest to each query, int64 (queries, k), nearest first (Euclidean).
 
-    `queries`: float32 (queries, dimensions); `gallery` yields its rows, float32 (n, dimensions), a block at a time.
+    `queries`: float32 (queries, dimensions); `gallery` yields blocks of rows, float32 (n, dimensions).
     """
     distances: np.ndarray = np.empty((len(queries), 0), dtype=np.float32)
     places: np.ndarray = np.empty((len(queries), 0), dtype=np.int64)
@@ -188,7 +189,7 @@ def nearest(queries: np.ndarray, gallery: Iterator[np.ndarray], k: int) -> np.nd
 
 
 def pixel_blocks(images: np.ndarray | JpegImages, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """The pixels of the images `rows`, float32 (n, size * size * 3) in 0..255, a block at a time."""
+    """The pixels of the images `rows` in blocks, float32 (n, size * size * 3), 0..255."""
     for part in split_rows(images, rows):
         yield images[part].reshape(len(part), -1).astype(np.float32)
 
@@ -196,9 +197,9 @@ def pixel_blocks(images: np.ndarray | JpegImages, rows: np.ndarray) -> Iterator[
 def feature_blocks(
     net: nn.Module, dataset: PackedDataset, split: str, rows: np.ndarray, crop_px: int, batch: int
 ) -> Iterator[np.ndarray]:
-    """The features of the images `rows`, float32 (n, fc_neurons), a block at a time; centre crop, evaluation mode.
+    """The features of the images `rows` in blocks, float32 (n, fc_neurons); centre crop, evaluation mode.
 
-    They are the inputs of fc8: fc7's outputs after its ReLU and the halving of §4.2.
+    Features are the inputs of fc8: fc7's outputs after ReLU and the halving of §4.2.
     """
     images = dataset.split(split).images
     crops = (centre_crop(dataset.size_px, crop_px),)
@@ -219,6 +220,6 @@ def feature_blocks(
 
 
 def split_rows(images: np.ndarray | JpegImages, rows: np.ndarray) -> list[np.ndarray]:
-    """`rows` in blocks of at most BLOCK_VALUES pixel values (features are fewer)."""
+    """`rows` in blocks of at most BLOCK_VALUES pixel values; an image has fewer features than pixels."""
     size = max(1, BLOCK_VALUES // (images.shape[1] ** 2 * 3))
     return [rows[start : start + size] for start in range(0, len(rows), size)]

@@ -1,4 +1,4 @@
-"""Calibration: evaluate a net of known accuracy on the packed val split, to find mistakes in the data early."""
+"""Calibration: evaluation of a net of known accuracy on the packed val split, to find mistakes in the data early."""
 
 import pickle
 import time
@@ -17,7 +17,8 @@ from alexnet2012.errors import DataError
 from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.files import SCHEMA, file_digest, write_json
 
-# torchvision states 56.522 and 79.066 % accuracy, centre crop, for the AlexNet whose weights' sha256 begins so.
+# torchvision states 56.522 % and 79.066 % accuracy (centre crop) for the AlexNet with this beginning of the weights'
+# sha256.
 KNOWN = {"top1": 0.43478, "top5": 0.20934}
 WEIGHTS_SHA256 = "7be5be79"
 WEIGHTS_NAME = f"alexnet-owt-{WEIGHTS_SHA256}.pth"
@@ -39,9 +40,9 @@ Nothing was written; mend the data, prepare them again and calibrate again."""
 def calibrate_torchvision(folder: Path, output: Path, weights: Path | None, download: bool) -> None:
     """Evaluate torchvision's AlexNet on the packed val split in `folder` and write the record `output`.
 
-    `weights` is a file, or None for the one in torch hub's cache, which is fetched there only if `download`. Raises
-    DataError, and writes nothing, when there are no weights, the data are not torchvision's edition, or the errors are
-    not the known ones.
+    `weights`: a file, or None for torch hub's cache, to which they are downloaded only if `download`. Raises DataError,
+    and writes nothing, if there are no weights, the data are not of torchvision's edition, or the errors are not the
+    known ones.
     """
     dataset = open_packed(folder)
     check_edition(dataset)
@@ -82,12 +83,12 @@ def calibrate(
     """The errors of `net` on val (fractions, by "top1" and "top5"), each within `tolerance` of the `known` one.
 
     `preprocess` makes the net's inputs from uint8 (n, s, s, 3) in RGB; the net's outputs are scores (n, classes).
-    Raises DataError for a larger difference, with the usual causes.
+    Raises DataError, with the usual causes, if a difference is larger.
     """
     ranks = rank_val(net, preprocess, dataset, batch)
     errors = {f"top{k}": float((ranks >= k).mean()) for k in (1, 5)}
     difference = {k: errors[k] - known[k] for k in known}
-    # Errors are whole numbers of images: a millionth of a point is rounding.
+    # Errors are multiples of 1 / images, so that a difference of 1e-8 is only rounding.
     if max(abs(each) for each in difference.values()) > tolerance + 1e-8:
         measured, stated = (" / ".join(f"{100 * each[k]:.3f}" for k in known) for each in (errors, known))
         points = " / ".join(f"{100 * each:+.3f}" for each in difference.values())
@@ -102,7 +103,7 @@ def calibrate(
 def rank_val(
     net: nn.Module, preprocess: Callable[[np.ndarray], Tensor], dataset: PackedDataset, batch: int
 ) -> np.ndarray:
-    """The rank of each true class of val (see rank_truth), int64 (n,); one crop each."""
+    """The ranks of the true classes of val (see rank_truth), int64 (n,), from one crop per image."""
     data, device = dataset.split("val"), next(net.parameters()).device
     ranks = []
     reported = time.monotonic()
@@ -127,7 +128,7 @@ def preprocess(images: np.ndarray) -> Tensor:
 
 
 def check_edition(dataset: PackedDataset) -> None:
-    """Raise DataError unless the data are all of the edition, at the size, that torchvision's net was trained on."""
+    """Raise DataError unless the data are the whole edition, at the size, for which torchvision's errors are known."""
     if dataset.part:
         raise DataError(
             f"{dataset.folder} is a part of its edition ({dataset.part}), on which no net's errors are known; "
@@ -143,7 +144,7 @@ def check_edition(dataset: PackedDataset) -> None:
 
 
 def find_weights(given: Path | None, download: bool) -> Path:
-    """The file of torchvision's weights; raises DataError, which says how to get it, when it is missing."""
+    """The path of torchvision's weights; raises DataError, with ways to get them, if they are missing."""
     if given is not None:
         if not given.is_file():
             raise DataError(f"{given} does not exist; give the file {WEIGHTS_NAME} of torchvision's weights")
@@ -164,7 +165,7 @@ def find_weights(given: Path | None, download: bool) -> Path:
 
 
 def load_torchvision(path: Path) -> nn.Module:
-    """torchvision's AlexNet with the weights in `path`; raises DataError when they are not this net's."""
+    """torchvision's AlexNet with the weights in `path`; raises DataError if the file does not hold them."""
     from torchvision.models import alexnet
 
     net: nn.Module = alexnet()

@@ -1,4 +1,4 @@
-"""The ten crops of §4.1 (four corners, the centre and their reflections) and a net's outputs for them."""
+"""The ten crops of §4.1 (four corners, the centre and their reflections), and a net's predictions for them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ CENTRE_FIRST = (4, 9, 0, 5, 1, 6, 2, 7, 3, 8)  # indices of the centre, its refl
 
 
 def ten_crops(size_px: int, crop_px: int) -> tuple[Crop, ...]:
-    """Four corners and the centre, then the same five reflected; at 256 and 224 px they lie at 0 and 32, and at 16."""
+    """Four corners and the centre, then the same five reflected; at 256 and 224 px they begin at 0 or 32, and at 16."""
     far, middle = size_px - crop_px, (size_px - crop_px) // 2
     corners = ((0, 0), (0, far), (far, 0), (far, far), (middle, middle))
     return tuple(Crop(top, left, flipped) for flipped in (False, True) for top, left in corners)
@@ -38,10 +38,10 @@ def centre_crop(size_px: int, crop_px: int) -> Crop:
 
 
 def place_mean(mean_image: np.ndarray, crop: Crop, crop_px: int, mean_crop: str) -> np.ndarray:
-    """The mean image, float32 (size, size, 3), from which `crop` is taken to be subtracted from its pixels.
+    """The mean image, float32 (size, size, 3), whose pixels at `crop` are to be subtracted from the crop.
 
-    With mean_crop "central" it holds its own centre at the crop's place, reflected as the crop will be: every crop has
-    the same pixels subtracted (net 145 of the 2012 code).
+    With mean_crop "central" (net 145 of the 2012 code), the centre of the mean image is placed at the crop's position,
+    reflected if the crop is, so that the same pixels are subtracted from every crop.
     """
     if mean_crop == "moving":
         return mean_image
@@ -52,7 +52,7 @@ def place_mean(mean_image: np.ndarray, crop: Crop, crop_px: int, mean_crop: str)
 
 
 def cut(images: np.ndarray, mean_image: np.ndarray, crop: Crop, crop_px: int) -> Tensor:
-    """One crop of each image minus the same crop of the mean image: float32 (n, 3, crop_px, crop_px), channels last.
+    """`crop` of each image minus the same crop of the mean image: float32 (n, 3, crop_px, crop_px), channels last.
 
     `images`: uint8 (n, size, size, 3).
     """
@@ -64,7 +64,7 @@ def cut(images: np.ndarray, mean_image: np.ndarray, crop: Crop, crop_px: int) ->
 
 
 def cut_on_device(images: Tensor, mean_image: Tensor, crop: Crop, crop_px: int) -> Tensor:
-    """`cut` for tensors on a GPU: uint8 (n, size, size, 3) and float32 (size, size, 3)."""
+    """`cut` for tensors on a GPU: `images` uint8 (n, size, size, 3), `mean_image` float32 (size, size, 3)."""
     down, across = slice(crop.top, crop.top + crop_px), slice(crop.left, crop.left + crop_px)
     pixels = images[:, down, across] - mean_image[down, across]
     return (pixels.flip(2) if crop.flipped else pixels).permute(0, 3, 1, 2)
@@ -79,7 +79,7 @@ def measure_centre(
     parts = [part[0] for _, part in predict_crops(net, data.images, rows, dataset.mean_image, crops, crop_px, batch)]
     probabilities = torch.cat(parts)
     own = probabilities[torch.arange(len(rows)), torch.from_numpy(data.labels[rows])]
-    # A probability may underflow to 0; the smallest normal float32 keeps the loss finite.
+    # A probability may underflow to 0; clamping to the smallest normal float32 keeps the loss finite.
     return probabilities.numpy(), float(-own.double().clamp_min(torch.finfo(torch.float32).tiny).log().mean())
 
 
@@ -93,9 +93,9 @@ def predict_crops(
     batch: int,
     mean_crop: str = "moving",
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Softmax outputs in evaluation mode, `batch` of the images `rows` at a time.
+    """Softmax outputs of `net` in evaluation mode for `crops` of the images `rows`, `batch` images at a time.
 
-    Yields the part of `rows`, and its probabilities, float32 (crops, images, classes), on the CPU.
+    Yields the slice of `rows` and its probabilities, float32 (crops, images, classes), on the CPU.
     """
     device = next(net.parameters()).device
     was_training = net.training
@@ -105,7 +105,7 @@ def predict_crops(
     try:
         for start in range(0, len(rows), batch):
             part = images[rows[start : start + batch]]
-            # Not around the loop: the caller would be in inference mode at every yield.
+            # Inside the loop, because the caller must not be in inference mode at a yield.
             with torch.inference_mode():
                 outputs = [functional.softmax(net(view), dim=1) for view in views(part)]
                 probabilities = torch.stack(outputs).float().cpu()
@@ -117,9 +117,9 @@ def predict_crops(
 def make_cutter(
     means: list[np.ndarray], crops: tuple[Crop, ...], crop_px: int, device: torch.device
 ) -> Callable[[np.ndarray], Iterator[Tensor]]:
-    """A function that maps uint8 images (n, size, size, 3) to each of `crops`, minus that of its mean image.
+    """A function that maps uint8 images (n, size, size, 3) to their `crops` minus the same crops of `means`.
 
-    Crops are float32 (n, 3, crop_px, crop_px) on `device`; a GPU gets the images as bytes, once, and cuts them itself.
+    Crops are float32 (n, 3, crop_px, crop_px) on `device`. Images are sent to a GPU once, as bytes, and cut there.
     """
     if device.type == "cpu":
         return lambda images: (cut(images, mean, crop, crop_px) for crop, mean in zip(crops, means, strict=True))

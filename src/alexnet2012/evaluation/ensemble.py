@@ -1,4 +1,4 @@
-"""Ensembles (table 2): the mean of stored probabilities, without loading a net."""
+"""Ensembles (table 2): the mean of their members' stored probabilities; no net is loaded."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,13 +12,13 @@ from alexnet2012.evaluation.metrics import CROPS, rank_truth
 from alexnet2012.evaluation.trained import write_record
 from alexnet2012.files import read_json, replacing
 
-BLOCK_VALUES = 2**17  # a megabyte of sums: they stay in the cache while the members are added
+BLOCK_VALUES = 2**17  # a megabyte of sums, which stays in the cache while the members are added
 
 
 def average_members(name: str, member_folders: list[Path], split: str, output_folder: Path, data_folder: Path) -> None:
     """Write the files of evaluation.predict.predict for the mean of the members' probabilities.
 
-    `member_folders` hold the members' predictions. Raises RecordError when they are of different data or images.
+    `member_folders`: the folders of the members' predictions. Raises RecordError if these are of different data.
     """
     records = {folder: read_json(folder / f"{split}.json") for folder in member_folders}
     datasets = {record["dataset"]["digest"] for record in records.values()}
@@ -44,9 +44,9 @@ def average_members(name: str, member_folders: list[Path], split: str, output_fo
 
 
 def average(members: list[Path], output: Path) -> None:
-    """Write the mean of the members' probabilities, float32 (n, classes) summed in float64, a block at a time.
+    """Write the mean of the members' probabilities, float32 (n, classes), summed in float64, block by block.
 
-    Raises RecordError when there are no members, their shapes differ, or they hold no probabilities.
+    Raises RecordError if there are no members, their shapes differ, or they hold no probabilities.
     """
     if not members:
         raise RecordError("an ensemble needs at least one member's probabilities, found none")
@@ -64,7 +64,7 @@ def average(members: list[Path], output: Path) -> None:
             "leave the ensemble out, or average on a smaller dataset"
         )
     step = max(1, BLOCK_VALUES // classes)
-    # Written rather than memory-mapped: the page faults of a new mapping take longer than the sums.
+    # Written, not memory-mapped: the page faults of a new mapping take longer than the sums.
     with replacing(output) as temporary, temporary.open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (images, classes)}
         np.lib.format.write_array_header_1_0(file, header)
@@ -72,5 +72,5 @@ def average(members: list[Path], output: Path) -> None:
             rows = slice(start, start + step)
             total = arrays[0][rows].astype(np.float64)
             for array in arrays[1:]:
-                total += array[rows].astype(np.float64)  # += without the conversion is half as fast
+                total += array[rows].astype(np.float64)  # += of the float32 block takes twice as long
             file.write((total / len(arrays)).astype("<f4"))

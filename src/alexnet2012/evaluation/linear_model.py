@@ -1,7 +1,7 @@
 """Variances of means over nets and images: crossed random effects of seeds and images, one spread for all variants.
 
-A net's answer to an image is the method's error, plus what the seed adds to all images, plus how hard the image is for
-the method, plus what is left. Seeds and images are drawn at random, so a mean has a part of its variance from either.
+Whether a net errs on an image is modelled as the method's error, plus an effect of the seed, plus an effect of the
+image, plus a residual. Seeds and images are random samples, so each contributes a part of a mean's variance.
 """
 
 import math
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-ROUNDING = 1e-12  # per-seed values that differ by no more are equal
-UNEQUAL_SPREADS = 0.05  # with a lower p in Bartlett's test each variant keeps its own spread
+ROUNDING = 1e-12  # per-seed values that differ by no more than this count as equal
+UNEQUAL_SPREADS = 0.05  # if p of Bartlett's test is lower, spreads are not pooled
 
 
 @dataclass(frozen=True)
 class Part:
-    """A variance of an estimate, or a part of it, and the degrees of freedom that it was estimated with."""
+    """The variance of an estimate, or a part of it, and its degrees of freedom."""
 
     variance: float
     freedom: float
@@ -25,10 +25,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Spread:
-    """The standard deviation between seeds that variants share: the residual of a linear model, variant as a factor.
+    """The pooled standard deviation between seeds: the residual of a linear model with the variant as a factor.
 
-    `groups` is the number of variants that it was estimated from, `bartlett_p` is for the hypothesis that their spreads
-    are equal (1 for fewer than two), and `pooled` is False where that is rejected, or where there is no spread.
+    `groups`: the number of variants that it was estimated from. `bartlett_p`: for the hypothesis that their spreads are
+    equal (1 for fewer than two variants). `pooled`: False if that is rejected, or if there is no spread.
     """
 
     deviation: float
@@ -41,7 +41,7 @@ class Spread:
 def pool_spread(groups: Mapping[str, Sequence[float]]) -> Spread:
     """The spread between seeds, from one value per seed of each variant.
 
-    Variants of one seed tell nothing of it, nor do those whose values are all equal, as of nets that did not learn.
+    Variants with one seed are ignored, and those with only equal values (such as nets that did not learn).
     """
     values = [np.asarray(each, dtype=np.float64) for each in groups.values()]
     values = [each for each in values if len(each) > 1 and np.ptp(each) > ROUNDING]
@@ -54,13 +54,13 @@ def pool_spread(groups: Mapping[str, Sequence[float]]) -> Spread:
 
 
 def part_of_seeds(values: Sequence[float]) -> Part:
-    """The variance of the mean of one value per seed, n >= 2."""
+    """The variance of the mean of `values`, one per seed (n >= 2)."""
     return Part(float(np.var(values, ddof=1)) / len(values), len(values) - 1)
 
 
 def part_of_contrast(worse: Sequence[float], better: Sequence[float], spread: Spread | None = None) -> tuple[Part, str]:
-    """The variance of the difference between the means of two groups of seeds, and what it is called: of one spread, or
-    with degrees by Welch and Satterthwaite where there is none."""
+    """The variance of the difference between the means of two groups of seeds, and the method in words: with the common
+    spread if there is one, else with degrees of freedom by Welch and Satterthwaite."""
     if spread is not None and spread.pooled:
         variance = spread.deviation**2 * (1 / len(worse) + 1 / len(better))
         return Part(variance, spread.freedom), f"t, one spread of {spread.groups} variants,"
@@ -72,11 +72,11 @@ def part_of_contrast(worse: Sequence[float], better: Sequence[float], spread: Sp
 
 
 def part_of_images(worse: Sequence[np.ndarray], better: Sequence[np.ndarray] = ()) -> Part:
-    """The variance that images add to the mean over nets, or to the difference between two groups' means.
+    """The variance that images contribute to the mean over nets, or to the difference between two groups' means.
 
-    Each net's answers are (n,), to the same images; two nets or more in a group. It is what the images' means vary by,
-    without what seeds and images have together (the mean square of their interaction), which the part of the seeds
-    holds already. A single image tells nothing of it.
+    Each net's answers are (n,), for the same images; at least two nets per group. It is the variance between images'
+    means, minus the interaction of seeds and images (its mean square), which the part of the seeds includes already. A
+    single image gives 0.
     """
     groups = [np.asarray(nets, dtype=np.float64) for nets in (worse, better) if len(nets)]
     images = groups[0].shape[1]
@@ -89,17 +89,18 @@ def part_of_images(worse: Sequence[np.ndarray], better: Sequence[np.ndarray] = (
 
 
 def _interaction(answers: np.ndarray) -> float:
-    """The mean square of what is left of (seeds, images) without the means of both."""
+    """The interaction's mean square: of the residuals of `answers` (seeds, images) without the means of both."""
     degrees = (answers.shape[0] - 1) * (answers.shape[1] - 1)
     left = answers - answers.mean(axis=1, keepdims=True) - answers.mean(axis=0) + answers.mean()
     return float(np.square(left).sum() / degrees)
 
 
 def add_parts(parts: Sequence[Part]) -> Part:
-    """The sum of parts from seeds and from images; its degrees of freedom are their harmonic mean, by size.
+    """The sum of the parts from seeds and images; its degrees of freedom are their harmonic mean, weighted by variance.
 
-    Satterthwaite's mean has squared sizes. Of three seeds it makes intervals that cover 92 % where images add little: a
-    part of the seeds that is small by chance leaves the images' many degrees. Harmonic, the worst case covers 94 %.
+    Satterthwaite's formula weights by squared variances. With three seeds its intervals cover only 92 % if images
+    contribute little: when the seeds' part is small by chance, the images' many degrees of freedom dominate. With the
+    harmonic mean, the worst case covers 94 %.
     """
     variance = sum(each.variance for each in parts)
     weighted = sum(each.variance / each.freedom for each in parts)

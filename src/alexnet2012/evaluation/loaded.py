@@ -25,11 +25,11 @@ PLACE = "results/NAME/runs/DATASET/VARIANT-HASH/seed0"
 
 
 class LoadedNet(nn.Module):
-    """A trained net with what it needs to classify images.
+    """A trained net with everything that it needs to classify images.
 
     `classes`: their names, in the order of the outputs. `model`: the net itself, e.g. model.conv1.weight. `run`: its
-    settings; `record`: its record.json. `size_px`: side of the squares that images are made before they are cropped.
-    Raises RecordError, DataError or ConfigError when `folder` does not hold a whole trained net.
+    settings; `record`: its record.json. `size_px`: side of the square image from which crops are taken. Raises
+    RecordError, DataError or ConfigError if `folder` does not hold a complete trained net.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class LoadedNet(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (images, classes) of what `preprocess` returns; their softmax is the probabilities."""
+        """Logits (images, classes) for the output of `preprocess`; their softmax is the probabilities."""
         logits: Tensor = self.model(images)
         return logits
 
@@ -56,7 +56,7 @@ class LoadedNet(nn.Module):
 
         The shorter side is resized to size_px, the centre cropped (§2), the mean image subtracted. An image is a path,
         a PIL image, or an array uint8 (height, width, 3) in RGB; a folder stands for the images in it. Raises DataError
-        that names every image that cannot be read.
+        with all images that cannot be read.
         """
         _, pixels = read_pictures(images, self.size_px)
         crop = centre_crop(self.size_px, self.crop_px)
@@ -64,10 +64,10 @@ class LoadedNet(nn.Module):
         return cut(pixels, mean, crop, self.crop_px).to(next(self.model.parameters()).device)
 
     def predict(self, images: Pictures, crops: Crops = "ten") -> pd.DataFrame:
-        """Probabilities, a row for each image and a column for each class, float32; as in the workflow's predictions.
+        """Probabilities, float32, a row for each image and a column for each class, computed as in the workflow.
 
         `images` as in `preprocess`; rows are named by path, or numbered. `crops`: "ten" for the mean of the softmax
-        outputs over ten crops (§4.1), "centre" for the central crop alone. Raises DataError as `preprocess`.
+        outputs over ten crops (§4.1), "centre" for the central crop alone. Raises DataError as `preprocess` does.
         """
         check_crops(crops)
         names, pixels = read_pictures(images, self.size_px)
@@ -82,20 +82,20 @@ class LoadedNet(nn.Module):
         return pd.DataFrame(means.numpy(), names, self.classes)
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
-        """What each layer makes of `images`, which `preprocess` returned, by the layer's name and in order.
+        """The outputs of all layers for `images`, the output of `preprocess`, by the layer's name and in order.
 
         conv1 to conv5: (images, channels, height, width), after ReLU and response normalisation; pool1, pool2, pool5:
         the same, pooled; fc6 and fc7: (images, neurons), after ReLU and the halving of §4.2; fc8: the logits (images,
-        classes). `alexnet2012 describe VARIANT` prints the sizes. Of the author's CIFAR-10 nets, which are lists of
-        layers: the outputs of layers with weights before their activation, and pools as the layer after them sees
-        them. A pooling right before another one is left out.
+        classes). `alexnet2012 describe VARIANT` prints the sizes. For the author's CIFAR-10 nets, which are lists of
+        layers: the outputs of layers with weights before their activation, and of poolings as the input of the next
+        layer; a pooling directly before another one is left out.
         """
         inputs: dict[str, Tensor] = {}
         outputs: dict[str, Tensor] = {}
 
         def see(name: str) -> None:
             module = self.model.get_submodule(name)
-            # Copies, since a ReLU works in place.
+            # Copies, because ReLUs work in place.
             hooks.append(module.register_forward_pre_hook(lambda _, given: inputs.update({name: given[0].clone()})))
             hooks.append(module.register_forward_hook(lambda _, __, made: outputs.update({name: made.clone()})))
 
@@ -125,9 +125,9 @@ class LoadedNet(nn.Module):
 
 
 class LoadedEnsemble(nn.Module):
-    """Several trained nets of the same classes, whose probabilities are averaged (table 2).
+    """Several trained nets with the same classes, whose probabilities are averaged (table 2).
 
-    `classes`: their names. `members`: the nets. Raises RecordError when there are none, or their classes differ.
+    `classes`: their names. `members`: the nets. Raises RecordError if there are none, or their classes differ.
     """
 
     def __init__(self, folders: list[Path]) -> None:
@@ -147,7 +147,7 @@ class LoadedEnsemble(nn.Module):
         return [each for each in self.members if isinstance(each, LoadedNet)]
 
     def predict(self, images: Pictures, crops: Crops = "ten") -> pd.DataFrame:
-        """The mean of the members' probabilities; everything else as in LoadedNet.predict."""
+        """The mean of the members' probabilities; otherwise as LoadedNet.predict."""
         images = list(split_pictures(images))
         tables = [net.predict(images, crops) for net in self.nets]
         mean = np.mean([table.to_numpy() for table in tables], axis=0, dtype=np.float64).astype(np.float32)
@@ -155,7 +155,7 @@ class LoadedEnsemble(nn.Module):
 
 
 def find_net(path: Path) -> Path:
-    """The folder of the trained net at `path`; raises RecordError that says what is there instead."""
+    """The folder of the trained net at `path`; raises RecordError, with what is there instead, if there is none."""
     folder = path.parent if path.name == "model.safetensors" else path
     if not path.exists():
         raise RecordError(f"{path} does not exist; name the folder of a trained net, such as {PLACE}")
@@ -182,9 +182,9 @@ def check_crops(crops: str) -> None:
 
 
 def read_pictures(images: Pictures, size_px: int) -> tuple[list[str | int], np.ndarray]:
-    """The names of images, paths or numbers, and their squares, uint8 (n, size_px, size_px, 3) in RGB.
+    """The names of images (paths or numbers), and their central squares, uint8 (n, size_px, size_px, 3) in RGB.
 
-    Raises DataError when there are none, and naming every one that cannot be read.
+    Raises DataError if there are none, and with all images that cannot be read.
     """
     given = list(split_pictures(images))
     squares, unreadable = np.empty((len(given), size_px, size_px, 3), dtype=np.uint8), []
@@ -202,7 +202,7 @@ def read_pictures(images: Pictures, size_px: int) -> tuple[list[str | int], np.n
 
 
 def split_pictures(images: Pictures) -> Iterable[Picture]:
-    """The images one by one, those of a folder in the order of their paths; raises DataError for an empty folder."""
+    """The single images, those of a folder in the order of their paths; raises DataError for an empty folder."""
     if isinstance(images, str | Path):
         return list_pictures(Path(images).expanduser())
     if isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):

@@ -1,5 +1,5 @@
-"""Ranks of the true classes, exact and in bounded memory; and the rule by which a net counts as one that did not learn,
-but stayed at chance (docs/claims.md)."""
+"""Ranks of the true classes, exact and in bounded memory; and the rule for nets that did not learn but stayed at chance
+(docs/claims.md)."""
 
 import math
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from alexnet2012.config.schema import is_trial
 from alexnet2012.errors import RecordError
 
 CROPS = ("ten_crop", "centre")  # the stored predictions: the mean over ten crops, and the centre crop alone
-CHUNK_VALUES = 2**18  # a megabyte of float32, which fits the cache
+CHUNK_VALUES = 2**18  # a megabyte of float32, which fits into the cache
 KEPT_VALUES = 2**31  # 8 GiB: ILSVRC-2010's test set has 1.5e8 probabilities, half of Fall 2009 4.5e10
-NEAR = 0.01  # of the loss at chance
-QUANTILE = NormalDist().inv_cdf(0.975)  # of a 95 % interval
+NEAR = 0.01  # relative distance within which a loss counts as at chance
+QUANTILE = NormalDist().inv_cdf(0.975)  # for a 95 % interval
 
 
 def are_kept(images: int, classes: int) -> bool:
-    """Whether there are few enough probabilities to be stored beside the ranks."""
+    """Whether the probabilities are few enough to be stored in addition to the ranks."""
     return images * classes <= KEPT_VALUES
 
 
 def rank_truth(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The rank of each true class, int64 (n,): how many other classes are as probable or more probable.
+    """The rank of each true class, int64 (n,): the number of other classes that are as probable or more probable.
 
-    A class is among the k most probable if its rank is less than k. Ties count against the net, so that one which makes
-    all classes equally probable is always wrong. `probabilities`: (n, classes), may be memory-mapped; `labels`: int
-    (n,). Raises RecordError when there are no images, their numbers differ, a label is no class, or a probability is
-    not finite.
+    A class is among the k most probable if its rank is less than k. Ties count against the net, so that a net for which
+    all classes are equally probable is always wrong. `probabilities`: (n, classes), may be memory-mapped; `labels`: int
+    (n,). Raises RecordError if there are no images, their numbers differ, a label is no class, or a probability is not
+    finite.
     """
     if len(labels) == 0:
         raise RecordError("no images to measure an error on; prepare a dataset that has some in this split")
@@ -56,7 +56,7 @@ def rank_truth(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Chance:
-    """The lowest training loss (nats) and the lowest top-1 error on val (a fraction) of one answer for all images.
+    """The lowest training loss (nats) and top-1 error on val (a fraction) that a constant answer can reach.
 
     With classes of equal size these are ln(classes) and 1 - 1 / classes.
     """
@@ -66,7 +66,8 @@ class Chance:
 
 
 def measure_chance(train_labels: np.ndarray, val_labels: np.ndarray) -> Chance:
-    """Chance by labels, int (n,): the entropy of train's, and the error of always naming val's most frequent class."""
+    """Chance for labels, int (n,): the entropy of train's, and the error of always answering val's most frequent
+    class."""
     counts = np.unique(train_labels, return_counts=True)[1]
     shares = counts / counts.sum()
     most = np.unique(val_labels, return_counts=True)[1].max()
@@ -74,7 +75,7 @@ def measure_chance(train_labels: np.ndarray, val_labels: np.ndarray) -> Chance:
 
 
 def chance_of(record: dict[str, Any]) -> Chance:
-    """Chance as a training's or a baseline's record states it; for older records, that of classes of equal size."""
+    """Chance from a training's or baseline's record; for older records without it, that of classes of equal size."""
     if "chance" in record:
         return Chance(**record["chance"])
     return Chance(math.log(record["classes"]), 1 - 1 / record["classes"])
@@ -86,7 +87,7 @@ def is_chance_loss(loss: float, chance: Chance) -> bool:
 
 
 def is_chance_error(error: float, images: int, chance: Chance) -> bool:
-    """Whether the 95 % Wilson interval of an error (a fraction of `images`) contains chance, or lies above it.
+    """Whether the 95 % Wilson interval of an error (a fraction of `images`) contains chance or lies above it.
 
     Wilson's interval contains c if the error is within z * sqrt(c * (1 - c) / images) of c.
     """
@@ -95,10 +96,10 @@ def is_chance_error(error: float, images: int, chance: Chance) -> bool:
 
 
 def has_learned(record: dict[str, Any], val: dict[str, Any] | None = None) -> bool | None:
-    """Whether a net learned, from the record of its training and, for a baseline, of its prediction of val.
+    """Whether a net learned, from the record of its training and, for a baseline, that of its predictions on val.
 
-    It did not if its training diverged, or if the training loss of its last epoch or its error on val (centre crop) is
-    at chance. None if that is not known, and for the trials of a learning-rate search.
+    A net did not learn if its training diverged, or if the training loss of its last epoch or its error on val (centre
+    crop) is at chance. None if this is unknown, and for trials of a learning-rate search.
     """
     if is_trial(record["variant"], record.get("learning_rate")):
         return None

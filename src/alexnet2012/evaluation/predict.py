@@ -1,4 +1,4 @@
-"""Predictions of a trained net for a split (§4.1): probabilities and errors, or labels to be submitted."""
+"""Predictions of a trained net for a split (§4.1): probabilities and errors, or a submission."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ from alexnet2012.evaluation.metrics import CROPS, are_kept, rank_truth
 from alexnet2012.evaluation.trained import load_net, open_run, write_record
 from alexnet2012.files import replacing, write_text
 
-LABELS = 5  # of a submission
+LABELS = 5  # per image in a submission
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Predictions:
     """A net's predictions for the n images of a split.
 
     `ten_crop`, `centre`: probabilities, float32 (n, classes): the mean of the SOFTMAX outputs over the ten crops, and
-    the output for the centre crop; (0, classes) where they would be too many to store, as for Fall 2009.
-    `ranks`: of the true classes (see rank_truth), int64 (n,), by crops; empty where labels are withheld.
-    `errors_by_crops`: the top-1 errors of the mean over the first 1, 2, ... 10 crops of CENTRE_FIRST.
+    the output for the centre crop; (0, classes) if they are too many to store, as for Fall 2009. `ranks`: by crops, the
+    ranks of the true classes (see rank_truth), int64 (n,); empty if labels are withheld. `errors_by_crops`: the top-1
+    errors of the mean over the first 1, 2, ... 10 crops of CENTRE_FIRST.
     """
 
     ten_crop: np.ndarray
@@ -40,8 +40,8 @@ def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path
     """Write the net's predictions for a split into `output_folder`.
 
     <split>-{ten_crop,centre}.npy hold the probabilities of Predictions, <split>-ranks.npz the ranks, and <split>.json,
-    written last, errors and provenance. Raises RecordError when the weights are not those of the run's record or were
-    trained on other data; DataError when the split's labels are withheld.
+    written last, errors and provenance. Raises RecordError if the weights are not those of the run's record or were
+    trained on other data; DataError if the split's labels are withheld.
     """
     run, record, dataset = open_run(run_folder, data_folder)
     check_labels_public(dataset, split)
@@ -58,8 +58,8 @@ def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path
 def submit(run_folder: Path, split: str, output_folder: Path, data_folder: Path) -> Path:
     """Write `output_folder`/<split>-submission.txt in the edition's official format, from ten crops; return its path.
 
-    The submission of ILSVRC-2012's test set, whose labels are withheld (§2). Raises RecordError as `predict`, and
-    DataError as check_submittable.
+    Meant for ILSVRC-2012's test set, whose labels are withheld (§2). Raises RecordError as `predict` does, and
+    DataError as check_submittable does.
     """
     run, _, dataset = open_run(run_folder, data_folder)
     check_submittable(dataset, split)
@@ -73,7 +73,7 @@ def submit(run_folder: Path, split: str, output_folder: Path, data_folder: Path)
 def predict_split(
     run_folder: Path, run: RunConfig, dataset: PackedDataset, split: str
 ) -> tuple[Predictions, provenance.Provenance, float]:
-    """The trained net's predictions, their provenance, and the seconds that predicting took, without loading."""
+    """The trained net's predictions, their provenance, and the seconds that predicting took (without loading)."""
     net, made_by = load_net(run_folder, run, len(dataset.classes))
     started = time.monotonic()
     batch, mean_crop = run.runtime.evaluation_batch, run.architecture.mean_crop
@@ -84,9 +84,9 @@ def predict_split(
 def predict_ten_crops(
     net: nn.Module, dataset: PackedDataset, split: str, crop_px: int, batch: int, mean_crop: str = "moving"
 ) -> Predictions:
-    """The predictions of `net` for every image of a split (§4.1), `batch` images at a time.
+    """The predictions of `net` for all images of a split (§4.1), `batch` images at a time.
 
-    `mean_crop` as in NetConfig. Raises DataError unless exactly the split's images were seen.
+    `mean_crop` as in NetConfig. Raises DataError unless the number of images seen is that of the manifest.
     """
     crops = ten_crops(dataset.size_px, crop_px)
     data, classes = dataset.split(split), len(dataset.classes)
@@ -115,18 +115,18 @@ def predict_ten_crops(
 
 
 def count_wrong(probabilities: Tensor, labels: Tensor) -> np.ndarray:
-    """The number of images that the mean over the first 1, 2, ... 10 crops of CENTRE_FIRST gets wrong, int64 (10,).
+    """The number of wrong answers of the mean over the first 1, 2, ... 10 crops of CENTRE_FIRST, int64 (10,).
 
     `probabilities`: (10, images, classes) in the order of ten_crops. Ties count against the net, as in rank_truth.
     """
     sums = probabilities[list(CENTRE_FIRST)].double().cumsum(0)
-    means = (sums / torch.arange(1, len(sums) + 1).view(-1, 1, 1)).float()  # as they are stored
+    means = (sums / torch.arange(1, len(sums) + 1).view(-1, 1, 1)).float()  # float32, like the stored probabilities
     own = means.gather(2, labels.clamp_min(0).expand(len(means), -1).unsqueeze(2))
     return ((means >= own).sum(2) > 1).sum(1).numpy()
 
 
 def check_labels_public(dataset: PackedDataset, split: str) -> None:
-    """Raise DataError for a split whose labels are withheld: no error can be measured on it."""
+    """Raise DataError for a split whose labels are withheld, since no error can be measured on it."""
     if (dataset.split(split).labels < 0).any():
         raise DataError(
             f"the labels of {dataset.name}'s {split} images are withheld, so that no error can be measured on them; "
@@ -135,7 +135,8 @@ def check_labels_public(dataset: PackedDataset, split: str) -> None:
 
 
 def check_submittable(dataset: PackedDataset, split: str) -> None:
-    """Raise DataError unless a submission of the split can be made: with enough classes, images and official ids."""
+    """Raise DataError unless a submission can be made: the dataset needs enough classes, images of the split, and
+    official ids."""
     if len(dataset.classes) < LABELS:
         raise DataError(
             f"a submission lists the {LABELS} most probable classes of each image, but {dataset.folder} has "
@@ -154,14 +155,14 @@ def check_submittable(dataset: PackedDataset, split: str) -> None:
 
 
 def write_submission(path: Path, probabilities: np.ndarray, official_ids: tuple[int, ...]) -> None:
-    """Write one line per image: the official ids of its five most probable classes, the most probable first.
+    """Write one line per image with the official ids of its five most probable classes, the most probable first.
 
-    `probabilities`: (n, classes). Of equally probable classes the one of lower index comes first. Raises RecordError
-    when a probability is not finite.
+    `probabilities`: (n, classes). Among equally probable classes, the lower index comes first. Raises RecordError if a
+    probability is not finite.
     """
     if not np.isfinite(probabilities).all():
         raise RecordError(f"{path}: the net's probabilities are not finite; train it again")
-    # A stable sort of the negated values keeps equal ones in the order of their classes.
+    # A stable sort of the negated values keeps ties in the order of the classes.
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :LABELS]
     lines = np.asarray(official_ids)[best]
     write_text(path, "".join(f"{' '.join(map(str, line))}\n" for line in lines))

@@ -1,7 +1,7 @@
-"""Confidence intervals and tests of errors and of differences between errors, by scipy and statsmodels.
+"""Confidence intervals and tests for errors and differences between errors, by scipy and statsmodels.
 
-With three seeds or more they hold for the method, with other seeds and other images: Student's t, with a variance from
-both. With fewer they hold for these nets alone, over images: a percentile bootstrap, McNemar's test or a t test.
+With three or more seeds they generalise to the method (other seeds, other images): Student's t, with the variance of
+both. With fewer they hold only for these nets, over images: a percentile bootstrap, McNemar's test or a t test.
 Intervals are 95 %, without adjustment for multiple tests.
 """
 
@@ -24,22 +24,22 @@ from alexnet2012.evaluation.linear_model import (
 )
 
 CONFIDENCE = 0.95
-RESAMPLES = 2000  # of a bootstrap
-FEW_DISAGREEMENTS = 25  # below this McNemar's test is the exact binomial one
-POWER = 0.8  # with which a design finds its detectable difference
-MANY_SEEDS = 3  # with as many the interval holds for the method, with fewer only for these nets
+RESAMPLES = 2000  # of the bootstrap
+FEW_DISAGREEMENTS = 25  # with fewer, McNemar's test is the exact binomial one
+POWER = 0.8  # probability of finding the detectable difference
+MANY_SEEDS = 3  # with at least this many, intervals hold for the method; with fewer, only for these nets
 THESE_NETS = "these nets, not the method"
 
-Nets = Sequence[np.ndarray]  # each net's wrong answers to the same n images, bool or float (n,)
-Split = tuple[np.ndarray, np.ndarray]  # a net's wrong answers to the images of val and of train
+Nets = Sequence[np.ndarray]  # for each net, whether it errs on each of the same n images, bool or float (n,)
+Split = tuple[np.ndarray, np.ndarray]  # whether a net errs on each image of val and of train
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A value (a fraction), its 95 % interval, the method in words, and the p of a test.
 
-    `p` is two-sided for the hypothesis that the value is 0; None for an error, of which that is no hypothesis.
-    `standard_error` and `freedom` are Student's, None where the interval is another.
+    `p`: two-sided, for the hypothesis that the value is 0; None for errors, for which this is not tested.
+    `standard_error` and `freedom`: those of Student's t; None if the interval is of another kind.
     """
 
     value: float
@@ -52,9 +52,9 @@ class Estimate:
 
 
 def estimate_error(wrong: Nets) -> Estimate:
-    """The mean error of nets that differ in their seed only, from each net's wrong answers, bool (n,).
+    """The mean error of nets that differ only in their seeds.
 
-    Three seeds or more: for other seeds and other images. One: Wilson over images. Two: bootstrap over images.
+    Three or more seeds: Student's t over seeds and images. Two: bootstrap over images. One: Wilson over images.
     """
     if len(wrong) >= MANY_SEEDS:
         found = _estimate_crossed(wrong, "images")
@@ -67,9 +67,10 @@ def estimate_error(wrong: Nets) -> Estimate:
 
 
 def estimate_difference(worse: Nets, better: Nets, what: str = "images") -> Estimate:
-    """The mean of error(worse[i]) - error(better[i]), positive in the claimed direction; i is one net, or one seed.
+    """The mean of error(worse[i]) - error(better[i]), positive in the claimed direction; i is a net or a seed.
 
-    Three pairs or more: for other seeds and other images (or `what` they are). Fewer: over images.
+    Three or more pairs: over seeds and images; fewer: over images. `what`: the images' name in the method's words.
+    Raises ValueError unless there are equally many of both.
     """
     if len(worse) >= MANY_SEEDS:
         return _estimate_crossed([a.astype(np.float64) - b for a, b in zip(worse, better, strict=True)], what)
@@ -79,10 +80,10 @@ def estimate_difference(worse: Nets, better: Nets, what: str = "images") -> Esti
 
 
 def estimate_contrast(worse: Nets, better: Nets, spread: Spread | None = None) -> Estimate:
-    """The mean error of `worse` minus that of `better`, positive in the claimed direction; seeds are no pairs.
+    """The mean error of `worse` minus that of `better`, positive in the claimed direction; seeds are not paired.
 
-    Three seeds or more of both: for other seeds and other images, with the spread that all variants share, or Welch's
-    where there is none. Fewer: over images.
+    Three or more seeds of both: over seeds and images, with the `spread` that all variants share, or by Welch's t if
+    there is none. Fewer: over images.
     """
     if min(len(worse), len(better)) < MANY_SEEDS:
         return _compare_over_images(worse, better, "images")
@@ -91,10 +92,10 @@ def estimate_contrast(worse: Nets, better: Nets, spread: Spread | None = None) -
 
 
 def estimate_gap(val: Nets, train: Nets) -> Estimate:
-    """The mean of mean(val[i]) - mean(train[i]), where i is one net, or one seed of two nets' differences.
+    """The mean of mean(val[i]) - mean(train[i]), where i is a net, or a seed if these are differences of two nets.
 
-    val[i] is (n,) and train[i] (m,), independent samples of images. Three or more: for other seeds and other images.
-    Fewer: a bootstrap that draws from both, and Welch's t test.
+    val[i] is (n,) and train[i] (m,), independent samples of images. Three or more: over seeds and images. Fewer: a
+    bootstrap that draws from both samples, and Welch's t test.
     """
     if len(val) < MANY_SEEDS:
         return _compare_samples(_mean_of_nets(val), _mean_of_nets(train))
@@ -104,9 +105,9 @@ def estimate_gap(val: Nets, train: Nets) -> Estimate:
 
 
 def estimate_gap_contrast(worse: Sequence[Split], better: Sequence[Split], spread: Spread | None = None) -> Estimate:
-    """The mean gap between val and training error of `worse` minus that of `better`; else as `estimate_contrast`.
+    """`estimate_contrast` of the gaps between val and training error: that of `worse` minus that of `better`.
 
-    `spread` is that of gaps. Images of val and of train are independent samples.
+    `spread`: of gaps. Images of val and train are independent samples.
     """
     splits = [([net[split] for net in worse], [net[split] for net in better]) for split in (0, 1)]
     if min(len(worse), len(better)) < MANY_SEEDS:
@@ -119,20 +120,20 @@ def estimate_gap_contrast(worse: Sequence[Split], better: Sequence[Split], sprea
 def estimate_contrast_of_values(
     worse: Sequence[float], better: Sequence[float], spread: Spread | None = None
 ) -> Estimate:
-    """The mean of `worse` minus that of `better`, of one value per seed (n >= 2 each), for other seeds."""
+    """The mean of `worse` minus that of `better`, from one value per seed (n >= 2 each); generalises over seeds."""
     return _contrast(worse, better, spread, [], "")
 
 
 def estimate_over_seeds(values: Sequence[float]) -> Estimate:
-    """The mean of one value per seed (n >= 2): Student's t interval and test.
+    """The mean of one value per seed (n >= 2), with Student's t interval and test.
 
-    Equal values have an interval of zero width and the p of a sign test.
+    Equal values get an interval of zero width and the p of a sign test.
     """
     return _estimate_mean(values, [], "")
 
 
 def estimate_over_images(values: np.ndarray, what: str = "images") -> Estimate:
-    """The mean of one value per image, float (n,): percentile bootstrap, t test over images (or `what` they are)."""
+    """The mean of one value per image, float (n,), with percentile bootstrap and t test; `what`: the images' name."""
     value, method = float(values.mean()), f"bootstrap over {len(values):,} {what}, t test over them: {THESE_NETS}"
     if np.ptp(values) == 0:
         return _without_variance(value, method, _p_of_signs(len(values)))
@@ -140,14 +141,14 @@ def estimate_over_images(values: np.ndarray, what: str = "images") -> Estimate:
 
 
 def predict_one(errors: Sequence[float]) -> Estimate:
-    """The 95 % prediction interval of one more net's error on the same images, from one error per seed (n >= 3)."""
+    """The 95 % prediction interval for the error of one more net on the same images, from one error per seed."""
     seeds, mean = len(errors), float(np.mean(errors))
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1) * np.std(errors, ddof=1) * math.sqrt(1 + 1 / seeds))
     return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), f"prediction of one net from {seeds} seeds")
 
 
 def equivalence_p(estimate: Estimate, margin: float) -> float:
-    """The larger p of two one-sided t tests (TOST), for the hypothesis that the true value is `margin` or more off 0.
+    """The larger p of two one-sided t tests (TOST), for the hypothesis that the true value is at least `margin` from 0.
 
     Raises ValueError for an estimate over images.
     """
@@ -158,9 +159,9 @@ def equivalence_p(estimate: Estimate, margin: float) -> float:
 
 
 def detectable_difference(estimate: Estimate, level: float) -> float:
-    """The true difference that a two-sided test at `level` finds, with its sign, with a probability of 80 %.
+    """The true difference that a two-sided test at `level` detects, with the right sign, with a probability of 80 %.
 
-    By the noncentral t, with the standard error as it was estimated. Raises ValueError for an estimate over images.
+    Computed from the noncentral t with the estimated standard error. Raises ValueError for an estimate over images.
     """
     error, freedom = _students(estimate)
     return error * float(special.nctdtrinc(freedom, 1 - POWER, stats.t.isf(level / 2, freedom)))
@@ -174,7 +175,7 @@ def _students(estimate: Estimate) -> tuple[float, float]:
 
 def bootstrap(*samples: np.ndarray) -> tuple[float, float]:
     """The percentile bootstrap interval of a mean over images, or of the difference between the means of two
-    independent samples of them, with a fixed seed."""
+    independent samples of images; with a fixed seed."""
 
     def statistic(*drawn: np.ndarray, axis: int) -> np.ndarray:
         first, *others = (np.mean(each, axis=axis) for each in drawn)
@@ -187,7 +188,7 @@ def bootstrap(*samples: np.ndarray) -> tuple[float, float]:
 
 
 def p_of_disagreements(worse: np.ndarray, better: np.ndarray) -> float:
-    """McNemar's p for two nets' wrong answers to the same images, bool (n,): exact below FEW_DISAGREEMENTS."""
+    """McNemar's p for whether two nets err on the same images, bool (n,); exact below FEW_DISAGREEMENTS."""
     only_worse, only_better = int((worse & ~better).sum()), int((better & ~worse).sum())
     if only_worse + only_better == 0:
         return 1.0
@@ -196,12 +197,12 @@ def p_of_disagreements(worse: np.ndarray, better: np.ndarray) -> float:
 
 
 def _estimate_crossed(nets: Nets, what: str) -> Estimate:
-    """The mean over nets and images, and a test of 0: crossed random effects of seeds and images."""
+    """The mean over nets and images, with a test of 0, by crossed random effects of seeds and images."""
     return _estimate_mean(_errors(nets), [part_of_images(nets)], f" and {len(nets[0]):,} {what}")
 
 
 def _estimate_mean(values: Sequence[float], images: list[Part], words: str) -> Estimate:
-    """The mean of one value per seed, with what images add to its variance; `words` name them."""
+    """The mean of one value per seed; `images`: their parts of the variance; `words`: their description."""
     parts, method = [part_of_seeds(values), *images], f"t over {len(values)} seeds{words}"
     return _student(float(np.mean(values)), parts, method, _p_of_signs(len(values)))
 
@@ -209,7 +210,7 @@ def _estimate_mean(values: Sequence[float], images: list[Part], words: str) -> E
 def _contrast(
     worse: Sequence[float], better: Sequence[float], spread: Spread | None, images: list[Part], words: str
 ) -> Estimate:
-    """The difference of two means of one value per seed, with what images add to its variance; `words` name them."""
+    """The difference of two means of one value per seed; `images`, `words`: as in _estimate_mean."""
     first, second = len(worse), len(better)
     seeds, name = part_of_contrast(worse, better, spread)
     method = f"{name} over {first} and {second} seeds{words}"
@@ -218,7 +219,8 @@ def _contrast(
 
 
 def _student(value: float, parts: Sequence[Part], method: str, p_of_equals: float) -> Estimate:
-    """Student's t interval and test of 0; without variance an interval of zero width, and `p_of_equals` unless 0."""
+    """Student's t interval and test of 0; without variance, an interval of zero width and, unless the value is 0,
+    `p_of_equals`."""
     total = add_parts(parts)
     error, freedom = math.sqrt(total.variance), total.freedom
     if error <= ROUNDING:
@@ -229,7 +231,7 @@ def _student(value: float, parts: Sequence[Part], method: str, p_of_equals: floa
 
 
 def _compare_over_images(worse: Nets, better: Nets, what: str) -> Estimate:
-    """The difference between the mean errors of these nets: McNemar's test for one pair, else t over images."""
+    """The difference between the mean errors of these nets; McNemar's test for a single pair, else a t test."""
     found = estimate_over_images(_mean_of_nets(worse) - _mean_of_nets(better), what)
     if len(worse) == len(better) == 1 and worse[0].dtype == better[0].dtype == bool:
         words = f"bootstrap over {len(worse[0]):,} {what}, McNemar's test: {THESE_NETS}"
@@ -256,11 +258,10 @@ def _mean_of_nets(nets: Nets) -> np.ndarray:
 
 
 def _without_variance(value: float, method: str, p: float) -> Estimate:
-    """The estimate of equal values, of which t would divide by 0: its p is 1 for zeros, else `p`, of as many signs or
-    ranks."""
+    """The estimate from equal values, for which t would divide by 0; its p is 1 if they are 0, else `p`."""
     return Estimate(value, value, value, method, 1.0 if abs(value) <= ROUNDING else p)
 
 
 def _p_of_signs(count: int) -> float:
-    """The two-sided p of a sign test where all `count` signs agree."""
+    """The two-sided p of a sign test if all `count` signs agree."""
     return 0.5 ** (count - 1)

@@ -1,4 +1,4 @@
-"""Trained runs on disk: settings, record, weights and inputs; and the records of what they predict."""
+"""Reading trained runs from disk (settings, record, weights, inputs), and writing the records of predictions."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from alexnet2012.model.alexnet import AlexNet
     from alexnet2012.model.layered import LayeredNet
 
-INPUTS = "inputs.npz"  # mean image and class names: all that `classify` needs of a dataset
+INPUTS = "inputs.npz"  # mean image and class names: what `classify` needs of a dataset
 
 
 def open_weights(run_folder: Path) -> tuple[RunConfig, dict[str, Any]]:
     """A trained run's configuration and record.
 
-    Raises RecordError when its weights are missing or are not those of the record.
+    Raises RecordError if its weights are missing or are not those of the record.
     """
     run, record = read_run(run_folder / "config.yaml"), read_json(run_folder / "record.json")
     weights = run_folder / "model.safetensors"
@@ -39,7 +39,7 @@ def open_weights(run_folder: Path) -> tuple[RunConfig, dict[str, Any]]:
 def open_run(run_folder: Path, data_folder: Path) -> tuple[RunConfig, dict[str, Any], PackedDataset]:
     """A trained run's configuration, record and dataset.
 
-    Raises RecordError when the weights are not those of the record, or the data not those that it was trained on.
+    Raises RecordError if the weights are not those of the record, or the data are not those it was trained on.
     """
     run, record = open_weights(run_folder)
     dataset = open_packed(data_folder / run.dataset_name)
@@ -84,7 +84,7 @@ def write_inputs(run_folder: Path, dataset: PackedDataset) -> None:
 def read_inputs(run_folder: Path) -> tuple[np.ndarray, list[str]]:
     """The mean image, float32 (size, size, 3), and the class names in `run_folder`/inputs.npz.
 
-    Raises DataError when the file cannot be read.
+    Raises DataError if the file cannot be read.
     """
     path = run_folder / INPUTS
     try:
@@ -106,10 +106,10 @@ def write_record(
     made_by: dict[str, Any],
     details: dict[str, Any],
 ) -> dict[str, dict[str, float]]:
-    """Write `folder`/<split>-ranks.npz and last the record `folder`/<split>.json; return its errors.
+    """Write `folder`/<split>-ranks.npz and, last, the record `folder`/<split>.json; return the errors.
 
-    `ranks`: of the true classes (see rank_truth), int64 (n,), by crops. `details`: entries added to the record. Errors
-    are fractions: {"ten_crop": {"top1": ..., "top5": ...}, "centre": ...}.
+    `ranks`: by crops, the ranks of the true classes (see rank_truth), int64 (n,). `details`: more entries of the
+    record. Errors are fractions: {"ten_crop": {"top1": ..., "top5": ...}, "centre": ...}.
     """
     write_arrays(folder / f"{split}-ranks.npz", {crops: each.astype(np.uint16) for crops, each in ranks.items()})
     errors = {crops: {f"top{k}": float((each >= k).mean()) for k in (1, 5)} for crops, each in ranks.items()}

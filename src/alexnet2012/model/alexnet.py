@@ -14,10 +14,10 @@ from alexnet2012.model.lrn import local_response_norm, normalise_within_maps
 
 
 class AlexNet(nn.Module):
-    """The paper's net, or its scaled or one-tower form, with the sizes of `net` and `classes` outputs.
+    """The paper's net, or a scaled or one-tower variant, with the sizes in `net` and `classes` outputs.
 
     Input: float32 (images, 3, crop_px, crop_px), RGB in 0..255 minus the mean image (§2). Output: logits
-    (images, classes); the softmax belongs to the loss and to the evaluation. Raises ConfigError for impossible sizes.
+    (images, classes); loss and evaluation apply the softmax. Raises ConfigError for impossible sizes.
     """
 
     conv1: Convolution
@@ -37,10 +37,10 @@ class AlexNet(nn.Module):
     def forward(self, images: Tensor, dropout_masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """Logits (images, classes) of `images`.
 
-        In training mode with dropout on, `dropout_masks` are the two 0/1 masks (images, fc_neurons) of fc6 and fc7: the
-        net draws nothing itself, so that a step can be repeated bit for bit. Raises ValueError when they are missing.
+        In training mode with dropout, `dropout_masks` are the two 0/1 masks (images, fc_neurons) of fc6 and fc7; the
+        net draws no random numbers, so that a step can be repeated bit for bit. Raises ValueError if they are missing.
         """
-        # Channels last in memory: pooling is ten times faster so, and the channels of a pixel are neighbours.
+        # Channels last in memory: pooling is ten times faster, and the channels of a pixel are adjacent.
         maps = images.contiguous(memory_format=torch.channels_last)
         for name in (*CONV_NAMES, SIXTH):
             if name in self.config.convolutions:  # §7
@@ -58,8 +58,8 @@ class AlexNet(nn.Module):
     def _activate(self, name: str, maps: Tensor) -> Tensor:
         """The activation (§3.1) and response normalisation (§3.3) that follow convolution `name`.
 
-        Of the 2012 code: a layer of `normalised_linear` is normalised before its activation, and with `map_norm` conv2
-        a second time, within each map.
+        As in the 2012 code, layers in `normalised_linear` are normalised before their activation, and with `map_norm`
+        conv2 is normalised a second time, within each map.
         """
         net, lrn = self.config, self.config.lrn
         if name not in NORMALISED or lrn is None:
@@ -79,7 +79,7 @@ class AlexNet(nn.Module):
         return maps
 
     def _drop(self, neurons: Tensor, mask: Tensor | None) -> Tensor:
-        """Dropout (§4.2): a mask without rescaling in training, all neurons times 1 - p at test."""
+        """Dropout (§4.2): in training, multiply by the mask without rescaling; in evaluation, multiply by 1 - p."""
         probability = self.config.dropout
         if probability == 0:
             return neurons
@@ -91,9 +91,10 @@ class AlexNet(nn.Module):
 
 
 def make_layer(net: NetConfig, layer: Layer, outputs: int, groups: int) -> Convolution | Linear:
-    """A layer with weights: `outputs` kernels or neurons, each of which sees `layer.fan_in` inputs.
+    """A layer with weights: `outputs` kernels or neurons with `layer.fan_in` inputs each.
 
-    `groups` of kernels see as many groups of maps: in fig. 2, conv2, conv4 and conv5 only those on their own GPU.
+    `groups`: each group of kernels is connected to one group of maps, as conv2, conv4 and conv5 are to those on their
+    own GPU (fig. 2).
     """
     if layer.kind == "fc":
         return Linear(layer.fan_in, outputs)
@@ -103,10 +104,10 @@ def make_layer(net: NetConfig, layer: Layer, outputs: int, groups: int) -> Convo
 
 
 def initialise_alexnet(model: AlexNet, generator: torch.Generator) -> None:
-    """Draw all weights in place from N(0, 0.01), or the deviation configured for their layer, and set the biases (§5).
+    """Draw all weights in place from N(0, std), std = 0.01 or that of their layer, and set the biases (§5).
 
-    A scaled net keeps the pre-activation variance of the paper's net with as many towers:
-    std = 0.01 * sqrt(its fan-in / own fan-in). At the paper's sizes the factor is exactly 1.
+    In a scaled net, std is multiplied by sqrt(the paper's fan-in / own fan-in), so that pre-activations keep the
+    variance that they have in the paper's net with as many towers. At the paper's sizes the factor is exactly 1.
     """
     net, reference = model.config, paper_fan_in(model.config)
     own_std: dict[str, float] = dict(net.layer_init_std.items())
@@ -121,5 +122,5 @@ def initialise_alexnet(model: AlexNet, generator: torch.Generator) -> None:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """The number of weights and biases."""
+    """The number of weights and biases of a net."""
     return sum(parameter.numel() for parameter in model.parameters())

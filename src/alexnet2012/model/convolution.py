@@ -8,9 +8,9 @@ from alexnet2012.config.nets import Activation
 
 
 class Convolution(nn.Conv2d):
-    """nn.Conv2d over square maps, whose last windows may reach `overhang_px` beyond the right and the bottom edge.
+    """nn.Conv2d over square maps whose last windows may extend `overhang_px` beyond the right and bottom edges.
 
-    There they see zeros, as with the padding of `pad` pixels on all sides.
+    Pixels there are zeros, like those of the padding by `pad` pixels on all sides.
     """
 
     bias: nn.Parameter
@@ -29,9 +29,9 @@ class Convolution(nn.Conv2d):
 
 
 class Linear(nn.Linear):
-    """nn.Linear, computed by oneDNN instead of MKL for float32 on a CPU: in half the time on an AMD EPYC.
+    """nn.Linear, computed by oneDNN instead of MKL for float32 on a CPU: twice as fast on an AMD EPYC.
 
-    The results are the same up to rounding; the parameters have the same names and shapes.
+    Results are equal up to rounding; the parameters have the same names and shapes.
     """
 
     def forward(self, neurons: Tensor) -> Tensor:

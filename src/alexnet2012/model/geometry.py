@@ -1,4 +1,4 @@
-"""The layer table of a net, from its configuration alone (no torch): shapes, parameters and multiply-adds."""
+"""The layer table of a net, computed from its configuration without torch: shapes, parameters, multiply-adds."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -20,8 +20,8 @@ from alexnet2012.errors import ConfigError
 
 POOLED = ("conv1", "conv2", "conv5")  # §3.5: max pooling follows these
 NORMALISED = ("conv1", "conv2")  # §3.5: response normalisation follows these
-NORMALISED_TWICE = "conv2"  # net 145 of the 2012 code: then once more, within each map
-WITHIN_TOWER = ("conv2", "conv4", "conv5")  # fig. 2: these see only their own GPU's maps
+NORMALISED_TWICE = "conv2"  # net 145 of the 2012 code: a second normalisation, within each map, follows this
+WITHIN_TOWER = ("conv2", "conv4", "conv5")  # fig. 2: these are connected only to their own GPU's maps
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Layer:
 
     `kind`: conv, local, fc, pool, lrn or norm. `kernel`, `stride`: in pixels (for lrn in channels), None for fully
     connected layers. `output`: [channels, height, width], or [neurons]. `towers`: groups of channels that do not mix.
-    `fan_in`: inputs of one output, 0 for layers without weights. `overhang_px`: how far the last windows reach beyond
-    the right and the bottom edge of the padded input.
+    `fan_in`: inputs of one output, 0 for layers without weights. `overhang_px`: pixels by which the last windows extend
+    beyond the right and bottom edges of the padded input.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Layer:
 
 
 def list_layers(net: NetConfig | LayeredNetConfig, classes: int) -> list[Layer]:
-    """All layers of a net with `classes` outputs, in order, but for activations and dropout.
+    """All layers of a net with `classes` outputs, in order, without activations and dropout.
 
     Raises ConfigError for sizes that cannot be built.
     """
@@ -55,7 +55,7 @@ def list_layers(net: NetConfig | LayeredNetConfig, classes: int) -> list[Layer]:
 
 
 def describe(net: NetConfig | LayeredNetConfig, classes: int) -> dict[str, Any]:
-    """The layer table as plain data: {"layers": [...], "parameters", "multiply_adds"}, the last two of one image.
+    """The layer table as plain data: {"layers": [...], "parameters", "multiply_adds"}, the last for one image.
 
     Raises ConfigError for sizes that cannot be built.
     """
@@ -69,14 +69,15 @@ def describe(net: NetConfig | LayeredNetConfig, classes: int) -> dict[str, Any]:
 
 
 def count_neurons(net: NetConfig, classes: int) -> int:
-    """The outputs of all layers with weights, input pixels excluded (the abstract's "650,000 neurons")."""
+    """The number of outputs of all layers with weights, without input pixels (the abstract's "650,000 neurons")."""
     return sum(math.prod(layer.output) for layer in list_layers(net, classes) if layer.parameters)
 
 
 def paper_fan_in(net: NetConfig) -> dict[str, int]:
-    """The fan-in of each layer with weights at the paper's sizes, in the paper's net with the same towers and layers.
+    """The fan-in of each layer with weights in the net of the paper's sizes that has the same towers and layers.
 
-    Two towers: conv2 sees 48 maps, conv3 256, conv4 and conv5 192 each (fig. 2). One tower: conv3 sees 128 (§3.2).
+    Two towers: conv2 is connected to 48 maps, conv3 to 256, conv4 and conv5 to 192 each (fig. 2). One tower of halved
+    width: conv3 is connected to 128 (§3.2).
     """
     same = {name: getattr(net, name) for name in ("towers", "halved", "removed", "sixth_layer", "separate_towers")}
     layers = list_alexnet(NetConfig(**same), classes=1000)
@@ -84,7 +85,7 @@ def paper_fan_in(net: NetConfig) -> dict[str, int]:
 
 
 def sees_own_tower(net: NetConfig, name: str) -> bool:
-    """Whether a convolution sees only the maps of its own tower (fig. 2; conv3 as well in net 150 of the 2012 code)."""
+    """Whether a convolution is connected only to its own tower's maps (fig. 2; net 150 of the 2012 code: conv3 too)."""
     return name in WITHIN_TOWER or (name == "conv3" and net.separate_towers)
 
 
@@ -137,7 +138,7 @@ def list_layered(net: LayeredNetConfig, classes: int) -> list[Layer]:
 
 
 def count_kernels(net: NetConfig, name: str) -> int:
-    """The kernels of a convolution of the paper's net; raises ConfigError when they cannot be halved or split."""
+    """The number of kernels of a convolution; raises ConfigError if it cannot be halved or split over the towers."""
     conv: ConvConfig = getattr(net, name)
     kernels = conv.kernels
     if name in net.halved:
@@ -154,9 +155,9 @@ def count_kernels(net: NetConfig, name: str) -> int:
 def conv_layer(
     where: str, name: str, conv: ConvConfig | ConvLayer, kernels: int, channels: int, size: int, groups: int
 ) -> Layer:
-    """The row of a convolution over `channels` maps of `size` x `size`; `where` is its place in the configuration.
+    """The row of a convolution over `channels` maps of `size` x `size`; `where` is its key in the configuration.
 
-    A layered net's convolutions have stride 1. Raises ConfigError when a kernel does not fit or pixels are skipped.
+    A layered net's convolutions have stride 1. Raises ConfigError if a kernel does not fit or pixels are skipped.
     """
     stride = conv.stride if isinstance(conv, ConvConfig) else 1
     padded = size + 2 * conv.pad
@@ -170,10 +171,10 @@ def conv_layer(
             f"{where}: stride {stride} would skip pixels between kernels of {conv.kernel_px}; "
             f"make it at most {conv.kernel_px}"
         )
-    # Rounded up, as the 2012 code does: (224 - 11) / 4 = 53.25 gives 55 positions, the last hanging over by 3 pixels.
+    # Rounded up, as in the 2012 code: (224 - 11) / 4 = 53.25 gives 55 positions, the last extending over 3 pixels.
     output = 1 + math.ceil((padded - conv.kernel_px) / stride)
     fan_in, positions = conv.kernel_px**2 * (channels // groups), output * output
-    is_local = isinstance(conv, LocalLayer)  # weights and biases of its own at each position
+    is_local = isinstance(conv, LocalLayer)  # separate weights and biases at each position
     return Layer(
         name=name,
         kind="local" if is_local else "conv",
@@ -189,10 +190,10 @@ def conv_layer(
 
 
 def pool_layer(where: str, name: str, pool: PoolConfig | PoolLayer, channels: int, size: int, towers: int) -> Layer:
-    """The row of a pooling of `channels` maps of `size` x `size`; `where` is its place in the configuration.
+    """The row of a pooling of `channels` maps of `size` x `size`; `where` is its key in the configuration.
 
-    A layered net's sizes round up, as in the 2012 code: 32 -> 16 -> 8 -> 4. Raises ConfigError when a window does not
-    fit or cells are skipped.
+    A layered net's sizes round up, as in the 2012 code: 32 -> 16 -> 8 -> 4. Raises ConfigError if a window does not fit
+    or cells are skipped.
     """
     if pool.size > size:
         raise ConfigError(

@@ -1,6 +1,6 @@
-"""Nets of either kind from their configuration, and the kind that is a list of layers.
+"""Building and initialising nets of both kinds, and the kind that is configured as a list of layers.
 
-The latter are the author's CIFAR-10 nets (§3.1, §3.3), whose layers are those of the 2012 code's layer files.
+The latter are the author's CIFAR-10 nets (§3.1, §3.3), with the layers of the 2012 code's layer files.
 """
 
 import torch
@@ -25,7 +25,7 @@ from alexnet2012.model.lrn import local_response_norm
 
 
 def make_net(net: NetConfig | LayeredNetConfig, classes: int) -> "AlexNet | LayeredNet":
-    """The net with `classes` outputs, not yet initialised; raises ConfigError for impossible sizes."""
+    """The net with `classes` outputs, uninitialised; raises ConfigError for impossible sizes."""
     return LayeredNet(net, classes) if isinstance(net, LayeredNetConfig) else AlexNet(net, classes)
 
 
@@ -38,7 +38,7 @@ def initialise(net: "AlexNet | LayeredNet", generator: torch.Generator) -> None:
 
 
 class LayeredNet(nn.Module):
-    """The layers of `net` in order, with `classes` outputs.
+    """A net of the layers in `net`, in order, with `classes` outputs.
 
     Input: float32 (images, 3, crop_px, crop_px), RGB in 0..255 minus the mean image. Output: logits (images, classes).
     Raises ConfigError for impossible sizes.
@@ -63,7 +63,7 @@ class LayeredNet(nn.Module):
                 self.add_module(each.name, module)
 
     def forward(self, images: Tensor, dropout_masks: None = None) -> Tensor:
-        """Logits (images, classes) of `images`; `dropout_masks` is None, since these nets have no dropout."""
+        """Logits (images, classes) of `images`; `dropout_masks` must be None, since these nets have no dropout."""
         maps = images.contiguous(memory_format=torch.channels_last)
         for layer in self.config.layers:
             match layer:
@@ -102,16 +102,16 @@ class LocallyConnected(nn.Module):
 
 
 def pool(maps: Tensor, layer: PoolLayer) -> Tensor:
-    """Maximum or average pooling of `maps` (images, channels, s, s), its size rounded up.
+    """Maximum or average pooling of `maps` (images, channels, s, s); the output size is rounded up.
 
-    Windows are clipped at the edge, and an average is over the cells inside the map.
+    Windows are clipped at the edge; an average counts only the cells inside the map.
     """
     kind = functional.max_pool2d if layer.of == "max" else functional.avg_pool2d
     return kind(maps, layer.size, layer.stride, ceil_mode=True)
 
 
 def initialise_layered(model: LayeredNet, generator: torch.Generator) -> None:
-    """Draw all weights in place from N(0, init_std) of their layer, and set the biases to 0."""
+    """Draw all weights in place from N(0, std) with their layer's `init_std`, and set the biases to 0."""
     with torch.no_grad():
         for layer in model.config.layers:
             if isinstance(layer, WeightLayer):

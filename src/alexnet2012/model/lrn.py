@@ -2,15 +2,15 @@
 
     b_i = a_i / d_i^beta,   d_i = k + alpha * SUM_{j = i-n/2 .. i+n/2} a_j^2
 
-with the window clipped at the first and last channel of the tower. As printed, alpha is NOT divided by n;
-torch.nn.LocalResponseNorm divides, so it equals this with its alpha set to n * alpha.
+with the window clipped at the first and last channel of the tower. As printed in the paper, alpha is NOT divided by n;
+torch.nn.LocalResponseNorm divides, so it gives the same with its alpha set to n * alpha.
 
 The backward pass, with g = dL/db and u_i = g_i * a_i * d_i^(-beta-1):
 
     dL/da_i = g_i * d_i^-beta - 2 * alpha * beta * a_i * SUM_{j = i-n/2 .. i+n/2} u_j
 
-Only a is saved between them. On a CPU compiled loops read each pixel's channels once (model.lrn_loops); elsewhere, and
-in a graph that torch.compile makes, the same formulas are tensor operations."""
+Only a is saved for the backward pass. On a CPU, compiled loops read each pixel's channels once (model.lrn_loops); on
+other devices and under torch.compile, the same formulas are tensor operations."""
 
 from typing import Any
 
@@ -27,15 +27,15 @@ def local_response_norm(
 ) -> Tensor:
     """Normalise `maps` (images, channels, height, width) within each of `towers` equal groups of channels (§3.3).
 
-    With `rectify`, max(maps, 0) is normalised: the ReLU that comes before in §3.5, without a pass of its own. Returns
-    a tensor of the same shape, channels last in memory. bfloat16 and float16 are normalised in float32. Raises
-    ValueError when the channels cannot be split over the towers.
+    With `rectify`, max(maps, 0) is normalised: the preceding ReLU (§3.5), without a separate pass. Returns a tensor of
+    the same shape and dtype, channels last in memory; bfloat16 and float16 are normalised in float32. Raises ValueError
+    if the channels cannot be split over the towers.
     """
     images, channels, height, width = maps.shape
     if channels % towers:
         raise ValueError(f"{channels} channels cannot be split over {towers} towers")
     wide = maps.float() if maps.dtype in (torch.bfloat16, torch.float16) else maps
-    # Channels last, so that a pixel's channels are neighbours in memory.
+    # Channels last, so that a pixel's channels are adjacent in memory.
     rows = wide.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).reshape(-1, channels // towers)
     on_cpu = maps.device.type == "cpu" and not torch.compiler.is_compiling()
     norm = _LoopNorm if on_cpu else _TensorNorm
@@ -43,11 +43,11 @@ def local_response_norm(
     return result.view(images, height, width, channels).permute(0, 3, 1, 2).to(maps.dtype)
 
 
-RowsGradient = tuple[Tensor, None, None, None, None, None]  # the constants have none
+RowsGradient = tuple[Tensor, None, None, None, None, None]  # the constants have no gradient
 
 
 class _LoopNorm(torch.autograd.Function):
-    """Normalisation of (pixels x towers, channels of a tower) on a CPU, by compiled loops."""
+    """Normalisation of rows (pixels x towers, channels of a tower) on a CPU, by compiled loops."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, n: int, k: float, alpha: float, beta: float, rectify: bool) -> Tensor:
@@ -66,7 +66,7 @@ class _LoopNorm(torch.autograd.Function):
 
 
 class _TensorNorm(torch.autograd.Function):
-    """The same on any device, by tensor operations; the backward pass computes the divisor anew."""
+    """Normalisation of the same rows on any device, by tensor operations; backward recomputes the divisor."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, n: int, k: float, alpha: float, beta: float, rectify: bool) -> Tensor:
@@ -89,19 +89,19 @@ class _TensorNorm(torch.autograd.Function):
 
 
 def _divisor(active: Tensor, n: int, k: float, alpha: float) -> Tensor:
-    """d of the formula above, before it is raised to beta."""
+    """d_i of the module's formula, not yet raised to beta."""
     return k + alpha * _window_sum(active.square(), n)
 
 
 def _window_sum(values: Tensor, n: int) -> Tensor:
-    """Sum of each channel and its n // 2 neighbours on either side, clipped at the ends."""
+    """For each channel, the sum over it and its n // 2 neighbours on both sides, clipped at the ends."""
     channels, half = values.shape[1], n // 2
     padded = functional.pad(values, (half, half))
     return sum((padded[:, shift : shift + channels] for shift in range(1, n)), start=padded[:, :channels])
 
 
 def normalise_within_maps(maps: Tensor, norm: MapNormConfig) -> Tensor:
-    """Normalise `maps` (images, channels, height, width) within each map, as conv2 of net 145 in the 2012 code.
+    """Normalise `maps` (images, channels, height, width) within each map, as after conv2 of net 145 in the 2012 code.
 
     u / (k + alpha * s)^beta, where s is the sum of u^2 over the size x size pixels around each pixel; pixels outside
     the map count as zeros, and alpha is not divided by their number.

@@ -1,7 +1,7 @@
 """Compiled loops for response normalisation on a CPU (formulas in model.lrn): each value is read and written once.
 
-A row holds the channels of one pixel in one tower. The loops run over blocks of rows as one line of memory and sum
-neighbours in it; a mask leaves out neighbours of another row. So they fill vector registers however short a row is.
+A row holds the channels of one pixel in one tower. The loops treat a block of rows as one line of memory and sum
+neighbours in it; a mask excludes neighbours from other rows. So they fill vector registers even if rows are short.
 """
 
 from functools import cache
@@ -10,7 +10,7 @@ import numpy as np
 
 from alexnet2012.compiled import Loop, compiled, inlined, run_split
 
-BLOCK_VALUES = 512  # with its masks and buffers a block stays in the innermost cache
+BLOCK_VALUES = 512  # a block with its masks and buffers fits into the first-level cache
 
 
 def forward(rows: np.ndarray, output: np.ndarray, n: int, k: float, alpha: float, beta: float, rectify: bool) -> None:
@@ -34,7 +34,7 @@ def backward(
     beta: float,
     rectify: bool,
 ) -> None:
-    """Write dL/drows into `result`, given `gradient`, dL/d(normalised rows); all contiguous, of one shape and type."""
+    """Write dL/d(rows) into `result`, given `gradient`, dL/d(normalised rows); contiguous, of equal shape and type."""
     _, differentiate = _loops(n, beta, rectify)
     constant, masks = rows.dtype.type, _masks(rows.shape[1], n)
     lines = (rows.ravel(), gradient.ravel(), result.ravel())
@@ -44,7 +44,7 @@ def backward(
 
 @cache
 def _masks(channels: int, n: int) -> np.ndarray:
-    """Bool (n, values of a block): whether the neighbour at offset -(n // 2) .. n // 2 of a value is of its row."""
+    """Bool (n, values of a block): whether a value's neighbour at offset -(n // 2) .. n // 2 is in the same row."""
     places = np.tile(np.arange(channels), max(1, BLOCK_VALUES // channels))
     neighbours = places + np.arange(-(n // 2), n // 2 + 1)[:, None]
     return (neighbours >= 0) & (neighbours < channels)
@@ -54,8 +54,8 @@ def _masks(channels: int, n: int) -> np.ndarray:
 def _loops(n: int, beta: float, rectify: bool) -> tuple[Loop, Loop]:
     """The forward and the backward loop, compiled for these constants: windows are unrolled, unused branches dropped.
 
-    The loop over the window is repeated where it is used: as a function of its own it is not unrolled, and eight times
-    slower.
+    The loop over the window is repeated in the code because, as a separate function, it would not be unrolled and eight
+    times slower.
     """
 
     @compiled
@@ -101,7 +101,7 @@ def _loops(n: int, beta: float, rectify: bool) -> tuple[Loop, Loop]:
                 total = zero
                 for shift in range(n):
                     total += squares[place + shift] if shift == n // 2 or masks[shift, place] else zero
-                inverse = one / (k + alpha * total)  # once: a division takes as long as the window's sum
+                inverse = one / (k + alpha * total)  # divide only once: a division takes as long as the window's sum
                 direct = arriving[place] * _power(inverse, beta)
                 into[place] = direct
                 products[n // 2 + place] = direct * _active(given[place], zero, rectify) * inverse
@@ -117,7 +117,7 @@ def _loops(n: int, beta: float, rectify: bool) -> tuple[Loop, Loop]:
 
 @inlined
 def _active(value: float, zero: float, rectify: bool) -> float:
-    """`value`, or with `rectify` max(value, 0); a NaN stays a NaN."""
+    """`value`, or with `rectify` max(value, 0); NaN stays NaN."""
     if rectify and value <= zero:
         return zero
     return value
@@ -125,7 +125,7 @@ def _active(value: float, zero: float, rectify: bool) -> float:
 
 @inlined
 def _power(value: float, beta: float) -> float:
-    """value^beta; for the paper's 3/4 by two square roots, which is many times faster."""
+    """value^beta; for the paper's 3/4, computed by two square roots, which is many times faster."""
     if beta == 0.75:
         root = np.sqrt(value)
         three_quarters: float = root * np.sqrt(root)

@@ -139,6 +139,19 @@ def run_classify(options: Namespace) -> None:
 
 
 @verb(
+    "write a trained net as an ONNX file, from pixels to probabilities, checked against onnxruntime",
+    path("net", "a trained run's folder, with its inputs.npz"),
+    path("--onnx", "the file to be written", metavar="FILE", required=True),
+    example=f"{SOME_NET} --onnx net.onnx",
+)
+def run_export(options: Namespace) -> None:
+    from alexnet2012.evaluation.onnx_export import OPSET, export_onnx
+
+    difference = export_onnx(options.net, options.onnx)
+    print(f"{options.onnx}: opset {OPSET}; onnxruntime's probabilities are the net's within {difference:.1g}")
+
+
+@verb(
     "check packed ILSVRC-2012 images by torchvision's AlexNet, of known error",
     argument("dataset"),
     path("output", "file of the record, written if the errors are the known ones"),
