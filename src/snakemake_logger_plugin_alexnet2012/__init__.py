@@ -5,6 +5,7 @@ terminal the jobs that run.
 """
 
 import logging
+import re
 import sys
 import time
 from collections import Counter, defaultdict
@@ -30,6 +31,7 @@ IDLE_TALK = (
     *("Execute ", "Reasons:"),
 )
 IDLE_EVENTS = (LogEvent.WORKFLOW_STARTED, LogEvent.RESOURCES_INFO, LogEvent.JOB_STARTED, LogEvent.PROGRESS)
+LAST_EPOCH = re.compile(r" (epoch \d+/.+ val error \S+)")  # training.progress.EpochProgress.report
 COLOURS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
 
 
@@ -116,8 +118,7 @@ class LogHandler(LogHandlerBase):
             self.live.stop()
         if job.log is not None:
             self.say(f"{job.title}: done in {in_time(job.seconds)} ({self.describe_progress()})", "green")
-            epochs = [line for line in read_end(job.log) if "  val error " in line]
-            if epochs and "train" in job.rule:
+            if job.rule == "train_net" and (epochs := LAST_EPOCH.findall("\n".join(read_end(job.log)))):
                 self.say(f"  {epochs[-1]}")
 
     def fail(self, record: logging.LogRecord) -> None:

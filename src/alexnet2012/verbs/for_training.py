@@ -1,17 +1,24 @@
-"""The verbs that train: nets (`train`) and baselines (`train-baseline`)."""
+"""The verbs that train nets (`train`) and baselines (`train-baseline`), and that tell how far they are (`status`)."""
 
 import argparse
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet2012.config.schema import RunConfig
+from alexnet2012.errors import ConfigError
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.verbs.arguments import (
     DATA,
     GPUS,
+    JSON,
     SOME_BASELINE,
     SOME_NET,
     SOME_TRACKING,
     TRACKING,
+    VARIANTS,
     argument,
     path,
     verb,
@@ -87,3 +94,43 @@ def run_train_baseline(options: argparse.Namespace) -> None:
 
     read_settings(options.folder, baseline=True)
     train_baseline(options.folder, options.data, options.tracking)
+
+
+@verb(
+    "print how far each net of a configuration is, while it is trained here or elsewhere",
+    path("folder", "results of a configuration, e.g. results/cifar10", nargs="?"),
+    path("--configfile", "the configuration, config/config.yaml if neither is given"),
+    JSON,
+    VARIANTS,
+    example="results/cifar10",
+)
+def run_status(options: argparse.Namespace) -> None:
+    from alexnet2012.status import list_planned, list_statuses
+
+    if options.folder is not None and (options.configfile is not None or options.folder.is_file()):
+        raise ConfigError("name either a results folder or, after --configfile, a configuration")
+    if options.folder is not None:
+        found = list_statuses(options.folder)
+    else:
+        found = list_planned(options.configfile or Path("config/config.yaml"), options.variants)
+    if options.json:
+        print(json.dumps([asdict(each) for each in found], indent=2))
+        return
+    from tabulate import tabulate
+
+    from alexnet2012.training.progress import in_time
+
+    rows = []
+    for each in found:
+        most = "" if each.max_epochs is None else f" of {each.max_epochs}"
+        epochs = "" if each.epochs_done is None else f"{each.epochs_done}{most}"
+        loss = "" if each.train_loss is None else f"{each.train_loss:.4f}"
+        error = "" if each.val_error is None else f"{each.val_error:.2%}"
+        left = "" if each.left_s is None else in_time(each.left_s)
+        log = each.log if each.state == "failed" else ""
+        note = "; see ".join(part for part in (each.note, log) if part)
+        rows.append([each.dataset, f"{each.variant} seed {each.seed}", each.state, epochs, loss, error, left, note])
+    headers = ["dataset", "net", "state", "epochs", "train loss", "val error", "left, about", ""]
+    print(tabulate(rows, headers, tablefmt="plain", disable_numparse=True))
+    counts = [f"{count} {state}" for state, count in Counter(each.state for each in found).items()]
+    print(f"\n{len(found)} net{'s' * (len(found) != 1)}: {', '.join(counts)}")

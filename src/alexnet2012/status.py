@@ -1,0 +1,178 @@
+"""How far each net is, from files alone: without torch, and also while other machines train."""
+
+import fcntl
+import pickle
+import time
+import zipfile
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from alexnet2012.config.plan import TARGETS, make_plan
+from alexnet2012.config.schema import read_run
+from alexnet2012.config.validate import read_yaml
+from alexnet2012.errors import RecordError
+from alexnet2012.files import read_json
+from alexnet2012.training.progress import read_end
+
+RECENT = 5  # epochs, by whose time that of the others is estimated
+
+TrainingState = Literal["planned", "waiting", "training", "stopped", "failed", "finished"]
+
+
+@dataclass(frozen=True)
+class NetStatus:
+    """How far a net or a baseline is.
+
+    `state`: "waiting" is for a GPU; "stopped" has a checkpoint, from which the same command goes on.
+    `epochs_done` are finished epochs of at most `max_epochs`; loss (nats, training) and error (fraction, validation
+    images) are of the last of them. `left_s`: about how many seconds it still takes. None is what is not known.
+    """
+
+    dataset: str
+    variant: str
+    seed: int
+    state: TrainingState
+    epochs_done: int | None = None
+    max_epochs: int | None = None
+    train_loss: float | None = None
+    val_error: float | None = None
+    left_s: float | None = None
+    log: str | None = None
+    note: str = ""
+
+
+def list_statuses(results: Path) -> list[NetStatus]:
+    """The nets that `results`/experiments.json lists. Raises RecordError if that, or a net's record, is unreadable."""
+    path = results / "experiments.json"
+    plan = read_json(path)
+    try:  # older plans list experiments alone
+        listed = plan.get("trainings") or [run for each in plan["experiments"] for run in each.get("runs", ())]
+        return [read_status(results, results.joinpath(*Path(run).parts[-4:])) for run in dict.fromkeys(listed)]
+    except (AttributeError, KeyError, TypeError):
+        raise RecordError(f"{path} lists no experiments; run snakemake to make it anew") from None
+
+
+def list_planned(config: Path, variants: Path) -> list[NetStatus]:
+    """The nets that a configuration trains by default, and those of `claims` and `full` that were begun.
+
+    Raises ConfigError for mistakes in the configuration, RecordError for an unreadable record.
+    """
+    plan = make_plan(read_yaml(config), str(config), variants, TARGETS)
+    default = {run.folder for run in plan.narrow().trainings}
+    runs = [run for run in plan.trainings if run.folder in default or run.folder.exists()]
+    found = [read_status(Path("results", plan.config.name), run.folder) for run in runs]
+    return [
+        replace(each, max_epochs=each.max_epochs or (None if run.is_baseline else run.training.schedule.max_epochs))
+        for each, run in zip(found, runs, strict=True)
+    ]
+
+
+def read_status(results: Path, folder: Path) -> NetStatus:
+    """How far the run in `folder`, results/<name>/runs/<dataset>/<variant>-<hash8>/seed<k>, is."""
+    dataset, named, seed = folder.parts[-3:]
+    logs = [results / "logs" / verb / dataset / named / f"{seed}.log" for verb in ("train", "train-baseline")]
+    log = next((each for each in logs if each.is_file()), None)
+    about = NetStatus(dataset, named.rpartition("-")[0], int(seed.removeprefix("seed")), "planned")
+    about = replace(about, log=None if log is None else str(log))
+    if (folder / "record.json").exists():
+        return describe_finished(about, read_json(folder / "record.json"))
+    locked, checkpoints = is_locked(folder / "state" / "lock"), sorted((folder / "state").glob("checkpoint-*.pt"))
+    if (locked or checkpoints) and (folder / "config.yaml").exists():
+        run = read_run(folder / "config.yaml")
+        about = replace(about, max_epochs=None if run.is_baseline else run.training.schedule.max_epochs)
+    counters = next((found for path in reversed(checkpoints) if (found := read_counters(path))), None)
+    if counters is not None:
+        about = describe_counters(about, counters)
+    elif checkpoints:
+        about = replace(about, note=f"no checkpoint in {folder / 'state'} can be read")
+    if locked:
+        left = None if counters is None or about.left_s is None else max(0.0, about.left_s - counters["age_s"])
+        return replace(about, state="training", left_s=left)
+    end = [] if log is None else read_end(log)
+    if is_failure(end):
+        return replace(about, state="failed", note=end[-1])
+    if checkpoints:
+        return replace(about, state="stopped")
+    waits = bool(end) and end[-1].startswith("waiting for ")  # as gpus.lease_gpus says it
+    return replace(about, state="waiting", note=end[-1]) if waits else about
+
+
+def describe_finished(about: NetStatus, record: dict[str, Any]) -> NetStatus:
+    """The status by a training's record; a baseline's has no epochs."""
+    final = record.get("final") or {}
+    note = "diverged" if record.get("diverged") else "did not learn" if record.get("learned") is False else ""
+    done = record.get("epochs") if final else None
+    loss, error = final.get("train_loss"), final.get("val_top1_error")
+    return replace(about, state="finished", epochs_done=done, train_loss=loss, val_error=error, note=note)
+
+
+def describe_counters(about: NetStatus, counters: dict[str, Any]) -> NetStatus:
+    """The status by what a checkpoint says of the epochs so far."""
+    history = counters["history"]
+    about = replace(about, epochs_done=counters["epoch"])
+    if not history:
+        return about
+    about = replace(about, train_loss=history[-1]["train_loss"], val_error=history[-1]["val_top1_error"])
+    if about.max_epochs is None:
+        return about
+    an_epoch = median(row["seconds"] for row in history[-RECENT:])
+    left = an_epoch * (about.max_epochs - counters["epoch"]) - counters["epoch_seconds"]
+    return replace(about, left_s=max(0.0, left))
+
+
+class CounterUnpickler(pickle.Unpickler):
+    """Reads a checkpoint's numbers, with None for its tensors; makes no other objects than dictionaries."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.partition(".")[0] == "torch":
+            return lambda *parts: None
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        raise pickle.UnpicklingError(f"{module}.{name} is not expected in a checkpoint")
+
+    def persistent_load(self, pid: Any) -> None:
+        return None
+
+
+def read_counters(checkpoint: Path) -> dict[str, Any] | None:
+    """The epoch, its seconds, the history (training.checkpoint.State) and the age of a checkpoint.
+
+    None if it is damaged, or was just replaced by a newer one.
+    """
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            (name,) = (each for each in archive.namelist() if each.endswith("/data.pkl"))
+            with archive.open(name) as file:
+                state = CounterUnpickler(file).load()
+        rows = [{key: row[key] for key in ("train_loss", "val_top1_error", "seconds")} for row in state["history"]]
+        own = {key: state[key] for key in ("epoch", "epoch_seconds")}
+        return own | {"history": rows, "age_s": time.time() - checkpoint.stat().st_mtime}
+    except (OSError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError):
+        return None
+    except (AttributeError, LookupError, TypeError, ValueError):  # of a damaged pickle
+        return None
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process, also one of another machine on a shared file system, holds a lock file.
+
+    The file is not written, and the lock is held for no longer than the answer takes: a training waits longer.
+    """
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def is_failure(end: list[str]) -> bool:
+    """Whether a log ends in an error that a verb printed, or in a traceback."""
+    return bool(end) and (
+        end[-1].startswith("error: ") or any(line.startswith("Traceback (most") for line in end[-60:])
+    )
