@@ -1,9 +1,11 @@
 """Stored nets as Python objects, and image files through them, as `alexnet2012 classify` shows them."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +25,9 @@ from alexnet2012.evaluation.analysis import feature_blocks
 from alexnet2012.evaluation.ensemble import average
 from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.evaluation.trained import load_net, write_inputs
-from alexnet2012.files import file_digest, write_json
+from alexnet2012.files import file_digest, read_json, write_json
 from alexnet2012.model.geometry import list_layers
+from alexnet2012.reporting.cards import render_card, unevaluated
 
 pytestmark = pytest.mark.usefixtures("offline")
 VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
@@ -211,6 +214,17 @@ def test_the_command_prints_a_table_or_json(files, stored, capsys):
     assert found[0]["labels"] == found[1]["labels"] and found[0]["labels"][0]["label"].startswith("class")
     probabilities = [each["probability"] for each in found[0]["labels"]]
     assert probabilities == sorted(probabilities, reverse=True) and sum(probabilities) == pytest.approx(1)
+
+
+def test_the_lines_of_the_model_card_run(alone, files):
+    record = read_json(alone / "record.json")
+    card = render_card(alone, unevaluated(alone, record, alone.parent / "data"))
+    code = textwrap.dedent("".join(re.findall(r"^    (?:import|net).*\n", card, re.MULTILINE)))
+    *lines, last = code.replace("IMAGE", str(files[0])).splitlines()
+    assert len(lines) == 2
+    names: dict = {}
+    exec("\n".join(lines), names)
+    assert eval(last, names).shape == (1, 3)
 
 
 @pytest.mark.parametrize("name", NEEDED)
