@@ -13,6 +13,7 @@ from tracked_net import begin_net, finish_net, make_history, predict
 
 from alexnet2012.files import write_text
 from alexnet2012.tracking import store
+from alexnet2012.tracking.contents import name_metric
 from alexnet2012.tracking.publish import LiveRun, publish
 from alexnet2012.tracking.store import TrackingIds, begin_tracking
 
@@ -70,10 +71,9 @@ class Watch:
 def metrics_of(number: int, epochs: int) -> list[tuple[str, int, float]]:
     """All that the store must hold of this run, sorted: key, step, value."""
     history = make_history(epochs, number)
-    each = [(key, row["epoch"], value) for row in history for key, value in row.items() if key != "epoch"]
+    each = [(name_metric(key), row["epoch"], value) for row in history for key, value in row.items() if key != "epoch"]
     error = number + 0.25
-    results = {f"test_{crops}_top{k}_error": error / (1 + (k == 5)) for crops in ("ten_crop", "centre") for k in (1, 5)}
-    results["final_val_top1_error_centre"] = history[-1]["val_top1_error"]
+    results = {f"test/{crops}/top{k}_error": error / (1 + (k == 5)) for crops in ("ten_crop", "centre") for k in (1, 5)}
     return sorted(each + [(key, 0, value) for key, value in results.items()])
 
 

@@ -15,6 +15,10 @@ SETTINGS = {
     "net": {},
     "training": {},
 }
+MADE_BY = {
+    "dataset": {"name": "cifar10", "digest": "d" * 64, "counts": {"train": 90, "val": 10, "test": 20}},
+    "provenance": {"commit": "c" * 40, "dirty": False, "hardware": "a processor"},
+}
 METRICS = ("train_loss", "val_top1_error", "learning_rate")
 
 
@@ -38,7 +42,7 @@ def make_history(epochs: int, seed: int = 0) -> list[dict]:
 def finish_net(folder: Path, history: list[dict], learning_rate: float = 0.01) -> None:
     """What a training writes at its end."""
     pd.DataFrame(history).to_parquet(folder / "history.parquet", index=False)
-    record = {"kind": "training", "final": history[-1], "learning_rate": learning_rate}
+    record = {"kind": "training", "final": history[-1], "learning_rate": learning_rate, **MADE_BY}
     (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
 
 
@@ -51,4 +55,4 @@ def predict(ids: TrackingIds, folder: Path, split: str, error: float) -> None:
 def write_errors(path: Path, split: str, error: float, **more: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     errors = {"ten_crop": {"top1": error, "top5": error / 2}, "centre": {"top1": error, "top5": error / 2}}
-    path.write_text(json.dumps({"split": split, "errors": errors, **more}), encoding="utf-8")
+    path.write_text(json.dumps({"split": split, "errors": errors, **MADE_BY, **more}), encoding="utf-8")

@@ -13,8 +13,9 @@ import yaml
 from ports import free_port
 from tracked_net import begin_net, finish_net, make_history, predict, write_errors
 
+from alexnet2012.config.schema import read_run
 from alexnet2012.errors import ConfigError, RecordError
-from alexnet2012.files import write_json
+from alexnet2012.files import write_json, write_text
 from alexnet2012.tracking import publish as publishing
 from alexnet2012.tracking import store as stores
 from alexnet2012.tracking.browser import serve
@@ -113,21 +114,63 @@ def test_a_net_is_published_with_settings_epochs_errors_and_files(ids, client, f
     history[1]["train_loss"] = float("nan")
     finish_net(folder, history)
     predict(ids, folder, "test", 0.25)
+    write_text(Path(ids.results, ids.name, "logs/train/cifar10/cnn-0123abcd/seed0.log"), "epoch 1\n")
 
     assert publish(ids, [])
     (run,) = children(client, ids)
     assert run.info.run_id == note_of(folder)["run_id"]
     assert (run.info.run_name, run.info.status) == ("cnn-seed0", "FINISHED")
     assert run.data.params["net.conv1.kernels"] == "96" and run.data.params["training.learning_rate"] == "0.01"
-    assert {"variant": "cnn", "seed": "0", "dataset": "cifar10"}.items() <= run.data.tags.items()
+    hash8 = read_run(folder / "config.yaml").hash8
+    tags = {"kind": "net", "dataset": "cifar10", "variant": "cnn", "seed": "0", "recipe": "paper", "hash8": hash8}
+    tags |= {"configuration": ids.name, "data_digest": "d" * 16, "mlflow.source.name": "alexnet2012 train"}
+    tags |= {"mlflow.source.git.commit": "c" * 40, "hardware": "a processor"}
+    assert tags.items() <= run.data.tags.items()
     state = folder.relative_to(Path(ids.results).parent) / "state"
     assert run.data.tags["alexnet2012.state_folder"] == str(state)
-    for name, epochs in (("train_loss", (1, 3)), ("val_top1_error", (1, 2, 3))):
-        values = [(epoch, history[epoch - 1][name]) for epoch in epochs]
+    columns = {"train/loss": ("train_loss", (1, 3)), "val/top1_error": ("val_top1_error", (1, 2, 3))}
+    for name, (column, epochs) in columns.items():
+        values = [(epoch, history[epoch - 1][column]) for epoch in epochs]
         assert read_metric(client, run.info.run_id, name) == values
-    assert run.data.metrics["test_ten_crop_top1_error"] == 0.25
-    assert run.data.metrics["final_val_top1_error_centre"] == history[-1]["val_top1_error"]
-    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"config.yaml", "history.parquet"}
+    assert run.data.metrics["test/ten_crop/top1_error"] == 0.25
+    kept = {"config.yaml", "history.parquet", "record.json", "log"}
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} == kept
+
+
+def test_a_training_shows_who_runs_what_and_how_busy_the_machine_is(ids, client, folder, monkeypatch):
+    monkeypatch.setenv("USER", "somebody")
+    monkeypatch.delenv("LOGNAME", raising=False)
+    live = LiveRun(folder, ids)
+    live.update([])
+    live.update(make_history(1))
+    run = client.get_run(live.run_id)
+    assert run.info.user_id == "somebody"
+    assert len(run.data.tags["mlflow.source.git.commit"]) == 40 and run.data.tags["mlflow.source.git.branch"]
+    assert 0 <= run.data.metrics["system/cpu_utilization_percentage"] <= 100
+    assert run.data.metrics["system/system_memory_usage_megabytes"] > 100
+
+
+def test_a_training_of_others_that_is_published_names_no_user(ids, client, folder):
+    finish_net(folder, make_history(1))
+    assert publish(ids, [])
+    (run,) = children(client, ids)
+    assert "mlflow.user" not in run.data.tags and "mlflow.source.git.branch" not in run.data.tags
+
+
+def test_only_files_that_changed_are_uploaded_again(ids, client, folder, monkeypatch):
+    from mlflow.tracking import MlflowClient
+
+    finish_net(folder, make_history(1))
+    assert publish(ids, [])
+    sent, log = [], MlflowClient.log_artifact
+    monkeypatch.setattr(
+        MlflowClient,
+        "log_artifact",
+        lambda self, run, path, *at: (sent.append(Path(path).name), log(self, run, path, *at)),
+    )
+    assert publish(ids, []) and sent == []
+    finish_net(folder, make_history(2))
+    assert publish(ids, []) and sorted(sent) == ["history.parquet", "record.json"]
 
 
 def test_a_learning_rate_that_was_searched_for_is_the_one_of_the_record(ids, client, folder):
@@ -161,7 +204,7 @@ def test_long_trainings_and_many_settings_are_published(ids, client, folder, mon
     assert publish(ids, [])
     (run,) = children(client, ids)
     assert len(run.data.params) > 20
-    assert [step for step, _ in read_metric(client, run.info.run_id, "train_loss")] == [1, 2, 3, 4, 5]
+    assert [step for step, _ in read_metric(client, run.info.run_id, "train/loss")] == [1, 2, 3, 4, 5]
 
 
 def test_a_training_killed_resumed_and_published_repeats_nothing(ids, client, folder):
@@ -184,8 +227,8 @@ def test_a_training_killed_resumed_and_published_repeats_nothing(ids, client, fo
 
     (run,) = children(client, ids)
     assert run.info.run_id == killed.run_id == resumed.run_id and run.info.status == "FINISHED"
-    for name in ("train_loss", "seconds"):
-        assert read_metric(client, run.info.run_id, name) == [(row["epoch"], row[name]) for row in history]
+    for name, column in (("train/loss", "train_loss"), ("training/seconds", "seconds")):
+        assert read_metric(client, run.info.run_id, name) == [(row["epoch"], row[column]) for row in history]
 
 
 @pytest.mark.parametrize("forgotten", [{"run_id": None}, {"run_id": "f" * 32, "key": "unheard-of"}])
@@ -200,7 +243,7 @@ def test_a_crash_before_the_note_doubles_nothing_and_a_store_that_lost_a_run_get
     assert publish(ids, [])
     assert (note_of(folder)["run_id"] == lost) == ("key" not in forgotten)
     assert len(children(client, ids)) == 1 + ("key" in forgotten)
-    assert len(read_metric(client, note_of(folder)["run_id"], "train_loss")) == 3
+    assert len(read_metric(client, note_of(folder)["run_id"], "train/loss")) == 3
 
 
 def test_without_a_server_nothing_fails_and_all_is_published_later(ids, client, results, monkeypatch, capsys):
@@ -224,7 +267,7 @@ def test_without_a_server_nothing_fails_and_all_is_published_later(ids, client, 
     run = client.get_run(note["run_id"])
     assert (run.info.status, run.info.start_time) == ("FINISHED", note["began_ms"])
     assert client.get_run(run.data.tags["mlflow.parentRunId"]).info.run_name == "offline"
-    assert [step for step, _ in read_metric(client, note["run_id"], "train_loss")] == [1, 2]
+    assert [step for step, _ in read_metric(client, note["run_id"], "train/loss")] == [1, 2]
 
 
 def test_an_error_that_names_the_address_is_told_without_the_password(capsys):
@@ -251,7 +294,7 @@ def test_an_absent_server_is_asked_once_a_minute_and_then_gets_what_it_missed(id
     assert len(asked) == 2
     monkeypatch.setattr(publishing, "Store", opened)
     live.update(history)
-    assert len(read_metric(client, live.run_id, "train_loss")) == 7
+    assert len(read_metric(client, live.run_id, "train/loss")) == 7
 
 
 def test_a_dead_database_server_costs_no_hundred_seconds(ids, monkeypatch):
@@ -343,7 +386,7 @@ def test_results_that_were_moved_are_published_once(ids, client, results, tmp_pa
     shutil.copytree(results / ids.name, tmp_path / "moved" / ids.name)
     assert publish(begin_tracking(ids.name, tmp_path / "moved"), [])
     (run,) = children(client, ids)
-    assert len(read_metric(client, run.info.run_id, "train_loss")) == 2
+    assert len(read_metric(client, run.info.run_id, "train/loss")) == 2
 
 
 def test_an_experiment_that_another_machine_makes_meanwhile_is_used(ids, results, monkeypatch, capsys):
@@ -379,7 +422,7 @@ def test_a_run_that_is_made_twice_stands_once(ids, client, monkeypatch, heard):
             live.update(make_history(epochs, seed))
     runs = {run.info.run_name: run.data for run in children(client, ids)}
     assert len(children(client, ids)) == len(runs) == 4
-    assert all(runs[f"cnn-seed{seed}"].metrics["train_loss"] == seed + 0.001 for seed in range(4))
+    assert all(runs[f"cnn-seed{seed}"].metrics["train/loss"] == seed + 0.001 for seed in range(4))
 
 
 def test_of_two_parents_one_that_has_runs_is_left(ids, client, results):
@@ -399,9 +442,9 @@ def test_errors_are_published_again_only_when_changed(ids, client, folder):
     for error in (0.375, 0.375, 0.25, 0.25):
         predict(ids, folder, "test", error)
         assert publish(ids, [])
-    assert sorted(read_metric(client, run.info.run_id, "test_centre_top1_error")) == [(0, 0.25), (0, 0.375)]
+    assert sorted(read_metric(client, run.info.run_id, "test/centre/top1_error")) == [(0, 0.25), (0, 0.375)]
     ended, run = run.info.end_time, client.get_run(run.info.run_id)
-    assert run.data.metrics["test_centre_top1_error"] == 0.25
+    assert run.data.metrics["test/centre/top1_error"] == 0.25
     assert (run.info.status, run.info.end_time) == ("FINISHED", ended)
 
 
@@ -415,8 +458,8 @@ def test_an_ensemble_is_one_run_linked_to_its_members(ids, client):
     assert (run.info.run_name, run.info.status) == ("five", "FINISHED")
     assert run.data.tags["member.cnn-seed0"] == "0" * 32 and "member.x" not in run.data.tags
     assert run.data.params == {"members": "cnn-seed0, x"}
-    assert read_metric(client, run.info.run_id, "test_ten_crop_top1_error") == [(0, 0.5)]
-    assert run.data.metrics["val_ten_crop_top1_error"] == 0.25
+    assert read_metric(client, run.info.run_id, "test/ten_crop/top1_error") == [(0, 0.5)]
+    assert run.data.metrics["val/ten_crop/top1_error"] == 0.25
 
 
 def test_benchmarks_are_one_run_that_keeps_the_latest_values(ids, client):

@@ -1,10 +1,12 @@
 """What a run of the store shows: tags, params, metrics and files, composed from the files of a result."""
 
+import getpass
 import os
 import socket
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,12 @@ import pandas as pd
 from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json, write_json
-from alexnet2012.tracking.store import TrackingIds
+from alexnet2012.provenance import PACKAGE, NoCheckout, ask_git, read_checkout
+from alexnet2012.tracking.store import TrackingIds, without_password
 
 MAX_PARAM = 6000  # MLflow's limit of characters
+FILES = ("config.yaml", "history.parquet", "record.json", "model_card.md")
+SPLITS = ("train", "val", "test")
 Row = Mapping[Any, Any]  # of history.parquet
 
 
@@ -24,7 +29,8 @@ Row = Mapping[Any, Any]  # of history.parquet
 class Content:
     """One run of the store, where it goes by its `key`. Times are ms since 1970, `ended_ms` None during a training.
 
-    `history`: metrics by epoch, whose number is "epoch" among them. `results`: metrics of the whole run.
+    `history`: rows by epoch, whose number is "epoch" among them, see `name_metric`. `results`: metrics of the whole
+    run. `files`: those that it shows, by their places among its artifacts, which end with their names.
     """
 
     key: str
@@ -35,13 +41,24 @@ class Content:
     params: dict[str, str] = field(default_factory=dict)
     history: Sequence[Row] = ()
     results: Mapping[str, float] = field(default_factory=dict)
-    files: Sequence[Path] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 def compose_training(folder: Path, ids: TrackingIds, history: Sequence[Row]) -> Content:
     """The content of a net or baseline that is being trained in `folder`; `history`: its epochs so far."""
     run, note = read_run(folder / "config.yaml"), read_note(folder)
-    tags = {"variant": run.variant, "seed": str(run.seed), "dataset": run.dataset_name}
+    tags = {
+        "kind": "baseline" if run.is_baseline else "net",
+        "configuration": ids.name,
+        "dataset": run.dataset_name,
+        "variant": run.variant,
+        "seed": str(run.seed),
+        "recipe": run.training.recipe_in_words,
+        "hash8": run.hash8,
+        "mlflow.source.name": "alexnet2012 train-baseline" if run.is_baseline else "alexnet2012 train",
+        "mlflow.source.type": "LOCAL",
+        **note["made_by"],
+    }
     state = os.path.relpath((folder / "state").resolve(), Path(ids.results).resolve().parent)
     tags |= {"alexnet2012.host": note["host"], "alexnet2012.state_folder": state}
     params = flatten(run)
@@ -52,25 +69,29 @@ def compose_training(folder: Path, ids: TrackingIds, history: Sequence[Row]) -> 
 
 def compose_net(folder: Path, ids: TrackingIds) -> Content:
     """The content of a net or baseline trained in `folder`, with the errors of its predictions; raises RecordError."""
-    record, files = read_json(folder / "record.json"), [folder / "config.yaml", folder / "history.parquet"]
-    training = compose_training(folder, ids, read_history(files[1]))
-    params = dict(training.params)
+    record = read_json(folder / "record.json")
+    training = compose_training(folder, ids, read_history(folder / "history.parquet"))
+    params, tags = dict(training.params), training.tags | describe_record(record)
     if "learning_rate" in record:
         params["training.learning_rate"] = str(record["learning_rate"])
     runs = Path(ids.results, ids.name, "runs").resolve()
-    predicted = list_predictions(runs.parent / "predictions" / os.path.relpath(folder.resolve(), runs))
+    place = os.path.relpath(folder.resolve(), runs)
+    predicted = list_predictions(runs.parent / "predictions" / place)
     results = read_errors(predicted)
-    if record["final"]:
-        results["final_val_top1_error_centre"] = record["final"]["val_top1_error"]
-    files, ended_ms = [path for path in files if path.exists()], written_ms(folder / "record.json", *predicted)
-    return replace(training, ended_ms=ended_ms, params=params, results=results, files=files)
+    ended_ms = written_ms(folder / "record.json", *predicted)
+    log = runs.parent / "logs" / training.tags["mlflow.source.name"].split()[1] / f"{place}.log"
+    files = {name: folder / name for name in FILES} | {f"log/{log.name}": log}
+    files = {name: path for name, path in files.items() if path.exists()}
+    return replace(training, ended_ms=ended_ms, tags=tags, params=params, results=results, files=files)
 
 
 def compose_ensemble(folder: Path, ids: TrackingIds) -> Content:
     """The content of an ensemble whose predictions are in `folder`, with its members' run ids as tags."""
     records = list_predictions(folder)
-    name, members = (read_json(records[0])[key] for key in ("variant", "members"))
-    tags = {f"member.{member}": run_id for member, run_id in members.items() if run_id}
+    record = read_json(records[0])
+    name, members = record["variant"], record["members"]
+    tags = {"kind": "ensemble", "configuration": ids.name, "dataset": record["dataset"]["name"], "variant": name}
+    tags |= describe_record(record) | {f"member.{member}": run_id for member, run_id in members.items() if run_id}
     params, key, when = {"members": ", ".join(members)}, f"ensemble:{ids.name}:{name}", written_ms(*records)
     return Content(key, name, when, when, tags, params, results=read_errors(records))
 
@@ -78,18 +99,46 @@ def compose_ensemble(folder: Path, ids: TrackingIds) -> Content:
 def compose_benchmarks(path: Path, ids: TrackingIds) -> Content:
     """The content of benchmarks whose "provenance" and "values" are in the JSON file `path`."""
     found, when = read_json(path), written_ms(path)
-    tags = {f"benchmarks.{key}": str(value) for key, value in found["provenance"].items()}
+    tags = {"kind": "benchmarks", "configuration": ids.name}
+    tags |= {f"benchmarks.{key}": str(value) for key, value in found["provenance"].items()}
     return Content(f"benchmarks:{ids.name}", "benchmarks", when, when, tags, results=found["values"])
 
 
 def read_note(folder: Path) -> dict[str, Any]:
-    """The key, host, and beginning of the run in `folder`, made if absent, and its id in the store once it has one."""
+    """The key, host, beginning and maker of the run in `folder`, made if absent, and its id once the store has it."""
     path = folder / "state" / "run.json"
     note = {"key": uuid.uuid4().hex, "began_ms": int(1000 * time.time()), "host": socket.gethostname(), "run_id": None}
+    note["made_by"] = {}
     if path.exists():
         return {**note, **read_json(path)}
+    if not (folder / "record.json").exists():  # else it was trained by somebody, somewhere
+        note["made_by"] = describe_maker()
     write_json(path, note)
     return note
+
+
+def describe_maker() -> dict[str, str]:
+    """The user, and the commit, branch and repository of this package's checkout, as MLflow's tags."""
+    tags = {}
+    with suppress(OSError, KeyError):  # a user without a name
+        tags["mlflow.user"] = getpass.getuser()
+    with suppress(NoCheckout):
+        tags["mlflow.source.git.commit"], dirty = read_checkout(PACKAGE)
+        tags["mlflow.source.git.dirty"] = str(dirty)
+        tags["mlflow.source.git.branch"] = ask_git(PACKAGE, "branch", "--show-current").strip()
+        tags["mlflow.source.git.repoURL"] = without_password(ask_git(PACKAGE, "remote", "get-url", "origin").strip())
+    return tags
+
+
+def describe_record(record: Mapping[str, Any]) -> dict[str, str]:
+    """The data, commit and machine behind a record, as tags."""
+    made_by = record["provenance"]
+    return {
+        "data_digest": record["dataset"]["digest"][:16],
+        "hardware": made_by["hardware"],
+        "mlflow.source.git.commit": made_by["commit"],
+        "mlflow.source.git.dirty": str(made_by["dirty"]),
+    }
 
 
 def flatten(run: RunConfig) -> dict[str, str]:
@@ -112,13 +161,21 @@ def list_predictions(folder: Path) -> list[Path]:
 
 
 def read_errors(records: list[Path]) -> dict[str, float]:
-    """The errors of predictions as metrics: {"test_ten_crop_top1_error": 0.25, ...}."""
+    """The errors of predictions as metrics: {"test/ten_crop/top1_error": 0.25, ...}."""
     return {
-        f"{record['split']}_{crops}_{k}_error": error
+        f"{record['split']}/{crops}/{k}_error": error
         for record in map(read_json, records)
         for crops, errors in record["errors"].items()
         for k, error in errors.items()
     }
+
+
+def name_metric(column: str) -> str:
+    """The metric of a column of history.parquet: "train/loss" for train_loss, "training/seconds" for seconds."""
+    if "/" in column:  # no column, see tracking.machine
+        return column
+    split, _, rest = column.partition("_")
+    return f"{split}/{rest}" if split in SPLITS else f"training/{column}"
 
 
 def written_ms(*paths: Path) -> int:

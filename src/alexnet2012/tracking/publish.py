@@ -1,5 +1,6 @@
 """Publishing: one step, which may be repeated, brings a run of the store to what the files of its result say."""
 
+import json
 import math
 import socket
 import time
@@ -9,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from alexnet2012.errors import AlexNet2012Error
-from alexnet2012.files import LockTaken, locked, read_json, write_json
+from alexnet2012.files import LockTaken, file_digest, locked, read_json, write_json
 from alexnet2012.tracking.contents import (
     Content,
     Row,
@@ -18,16 +19,19 @@ from alexnet2012.tracking.contents import (
     compose_net,
     compose_training,
     list_predictions,
+    name_metric,
     read_note,
 )
+from alexnet2012.tracking.machine import Machine
 from alexnet2012.tracking.store import PARENT_TAG, Store, TrackingIds, outage, tolerated, warn
 
 NOTE_TAG = "mlflow.note.content"
 BENCHMARKS = "benchmarks/metrics.json"
+FILES_TAG = "alexnet2012.files"  # digests of what was uploaded
 MAX_NOTE = 8000  # MLflow's limit of characters per tag
 MAX_BATCH = 100  # and of params and of tags per call
-EPOCHS_PER_CALL = 50  # of at most 20 metrics
-EVERY_EPOCH = "seconds"  # a metric that every epoch has
+EPOCHS_PER_CALL = 40  # of at most 25 metrics
+EVERY_EPOCH = "training/seconds"  # a metric that every epoch has
 
 
 class LiveRun:
@@ -40,10 +44,15 @@ class LiveRun:
         self.folder, self.ids, self.on = folder, ids, on
         self.run_id: str | None = None
         self.store: Store | None = None
+        self.machine = Machine()
 
     def update(self, history: Sequence[Row]) -> None:
-        """Send the settings and those epochs of `history` that the store lacks."""
-        self._send(lambda: compose_training(self.folder, self.ids, history))
+        """Send the settings and those epochs of `history` that the store lacks, with the machine's use in the last."""
+        self._send(lambda: compose_training(self.folder, self.ids, self._with_use(history)))
+
+    def _with_use(self, history: Sequence[Row]) -> Sequence[Row]:
+        use = self.machine.measure()
+        return [*history[:-1], {**history[-1], **use}] if history else []
 
     def finish(self) -> None:
         """Publish the result once its record is written."""
@@ -79,13 +88,25 @@ def publish(ids: TrackingIds, tables: list[Path]) -> bool:
             with refusals_dropped(compose.args[0]):
                 send(store, compose(ids))
         close_killed(store, root)
-        for path in tables:
-            store.client.log_artifact(store.parent_id, str(path), "tables")
         if tables:
+            parent = store.client.get_run(store.parent_id)
+            upload(store, store.parent_id, parent.data.tags, list_files(root, tables))
             store.client.set_tag(store.parent_id, NOTE_TAG, join_tables(tables))
         store.client.set_terminated(store.parent_id, "FINISHED")
         return True
     return False
+
+
+def list_files(root: Path, tables: list[Path]) -> dict[str, Path]:
+    """What the parent's run shows of the results in `root`: tables, figures and the report."""
+    others = [
+        root / "report.html",
+        *root.glob("tables/*.csv"),
+        *root.glob("tables/*.json"),
+        *root.glob("figures/*.png"),
+    ]
+    found = {str(path.relative_to(root)): path for path in others if path.exists()}
+    return {f"tables/{path.name}": path for path in tables} | found
 
 
 def close_killed(store: Store, root: Path) -> None:
@@ -129,9 +150,9 @@ def send(store: Store, content: Content) -> str:
     steps, when, epochs = {metric.step for metric in there}, float(content.began_ms), []
     for row in content.history:
         # The time is the same whoever sends it, and the store drops what equals a metric that it has.
-        when += 1000 * row[EVERY_EPOCH]
+        when += 1000 * row["seconds"]
         if row["epoch"] not in steps:
-            values = finite({key: value for key, value in row.items() if key != "epoch"})
+            values = finite({name_metric(key): value for key, value in row.items() if key != "epoch"})
             epochs.append([Metric(key, value, int(when), int(row["epoch"])) for key, value in values.items()])
     for first in range(0, len(epochs), EPOCHS_PER_CALL):
         client.log_batch(run_id, sum(epochs[first : first + EPOCHS_PER_CALL], []))
@@ -140,9 +161,19 @@ def send(store: Store, content: Content) -> str:
         client.log_batch(run_id, [Metric(key, value, ended_ms, 0) for key, value in results.items()])
         if status != "FINISHED":
             client.set_terminated(run_id, "FINISHED", ended_ms)
-    for path in content.files:
-        client.log_artifact(run_id, str(path))
+    upload(store, run_id, known.tags, content.files)
     return run_id
+
+
+def upload(store: Store, run_id: str, tags: Mapping[str, str], files: Mapping[str, Path]) -> None:
+    """Bring the files, by their places among the run's artifacts, into the store where it lacks or has others."""
+    digests = {place: file_digest(path)[:8] for place, path in files.items()}
+    there = json.loads(tags.get(FILES_TAG, "{}"))
+    changed = [place for place, digest in digests.items() if there.get(place) != digest]
+    for place in changed:
+        store.client.log_artifact(run_id, str(files[place]), place.rpartition("/")[0] or None)
+    if changed:  # said last, so that what a kill cut short is sent again
+        store.client.set_tag(run_id, FILES_TAG, json.dumps(there | digests))
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float]:

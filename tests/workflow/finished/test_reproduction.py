@@ -270,7 +270,7 @@ def test_each_epoch_is_logged_once_however_often_a_training_was_killed(store):
     client, runs = store
 
     for name in ("cnn-seed0", "cnn-seed1", "one-gpu-seed0"):
-        points = client.get_metric_history(runs[name].info.run_id, "val_top1_error")
+        points = client.get_metric_history(runs[name].info.run_id, "val/top1_error")
         assert sorted(point.step for point in points) == list(range(1, EPOCHS + 1)), name
 
 
@@ -281,7 +281,7 @@ def test_test_errors_are_logged(finished, store):
     for name, folder in names.items():
         for crops in ("ten_crop", "centre"):
             for k in (1, 5):
-                logged = 100 * runs[name].data.metrics[f"test_{crops}_top{k}_error"]
+                logged = 100 * runs[name].data.metrics[f"test/{crops}/top{k}_error"]
                 assert logged == pytest.approx(recompute_error(finished, folder, "test", crops, k), abs=1e-9)
     assert runs["5-cnns"].data.tags["member.cnn-seed1"] == runs["cnn-seed1"].info.run_id
 
