@@ -79,10 +79,15 @@ def shorten(names: Sequence[str], room: int) -> list[str]:
 
 def list_ways(index: int, name: str, room: int) -> list[str]:
     first = name.split(", ")[0] or name
-    return [cut(first, room), cut(name, room), cut(name, room, tail=room // 2), cut(name, room, end=f" #{index}")]
+    return [
+        cut_name(first, room),
+        cut_name(name, room),
+        cut_name(name, room, tail=room // 2),
+        cut_name(name, room, end=f" #{index}"),
+    ]
 
 
-def cut(name: str, room: int, tail: int = 0, end: str = "") -> str:
+def cut_name(name: str, room: int, tail: int = 0, end: str = "") -> str:
     """As much of a name's beginning, and of `tail` letters of its end, as there is room for before `end`."""
     if width(name + end) <= room:
         return name + end
