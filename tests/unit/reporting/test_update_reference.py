@@ -227,7 +227,7 @@ def test_what_is_missing_is_said_in_tables_figures_and_report(finished, referenc
         each["file"]: each["caption"]
         for each in json.loads((reference / "figures/figures.json").read_text(encoding="utf-8"))
     }
-    assert captions["curves.png"].endswith(" 4 of 5 nets and ensembles are not in yet.")
+    assert captions["curves.png"].endswith(note)
     assert "2 epochs, seed 0" in captions["curves.png"]
     assert note in render_report(reference).read_text(encoding="utf-8")
 

@@ -36,7 +36,7 @@ def draw_figures(folder: Path, data_folder: Path) -> list[Path]:
     table.
     """
     results = load_results(folder, data_folder)
-    note = missing_note(results).partition(":")[0]  # without which, as the tables say it
+    note = missing_note(results)
     kept = {each["file"]: each for each in list_committed(folder / "figures")} if is_reference(folder) else {}
     listed, paths = [], []
     for dataset in results.datasets:
@@ -48,8 +48,8 @@ def draw_figures(folder: Path, data_folder: Path) -> list[Path]:
                     listed += [kept[path.name]] if path.name in kept else []
                     continue
                 save_figure(drawing.figure, path)
-            caption = f"{drawing.caption} {note}." if note else drawing.caption
-            words = {"title": drawing.title, "caption": caption.strip(), "alt": drawing.alt}
+            caption = f"{drawing.caption} {note}".strip()
+            words = {"title": drawing.title, "caption": caption, "alt": drawing.alt}
             listed.append({"file": path.name} | words)
             paths.append(path)
     write_json(folder / "figures" / "figures.json", listed)

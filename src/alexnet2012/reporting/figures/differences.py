@@ -51,7 +51,7 @@ def draw_differences(results: Results, dataset: str) -> Drawing | None:
     last: dict[str, float] = {}
     for axes, (claim, (base, *others)) in zip(grid.flat, panels, strict=False):
         last |= draw_claim(axes, claim, base, others)
-    figure.legend(handles=list_handles(trained), loc="outside lower center", ncols=3)
+    figure.legend(handles=list_bands(trained), loc="outside lower center", ncols=3)
     return Drawing(
         figure,
         "Differences to the base net",
@@ -73,11 +73,11 @@ def draw_claim(
 ) -> dict[str, float]:
     """A line for each of `others`; returns the differences after the last epoch that both nets have, in points."""
     what, last = COMPARED.get(claim.id, VAL), {}
-    of_base = take(base.histories(), what)
+    of_base = stack_errors(base.histories(), what)
     mean = of_base.mean(axis=0)
     draw_band(axes, of_base - mean, LIGHT, 1.0)
     for other, (colour, dashes) in zip(others, LOOKS, strict=False):
-        found = take(other.histories(), what)
+        found = stack_errors(other.histories(), what)
         epochs = min(found.shape[1], len(mean))
         differences = found[:, :epochs] - mean[:epochs]
         draw_band(axes, differences, colour, 0.25)
@@ -93,7 +93,7 @@ def draw_claim(
     return last
 
 
-def take(histories: list[pd.DataFrame], what: str) -> np.ndarray:
+def stack_errors(histories: list[pd.DataFrame], what: str) -> np.ndarray:
     """An error, or the gap between two, in percent (seeds, epochs)."""
     val = 100 * stack_seeds(histories, "val_top1_error")
     train = 100 * stack_seeds(histories, "train_top1_error")
@@ -107,7 +107,7 @@ def draw_band(axes: Axes, values: np.ndarray, colour: str, alpha: float) -> None
         axes.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=alpha, linewidth=0)
 
 
-def list_handles(trained: dict[str, ExperimentResults]) -> list[Line2D | Patch]:
+def list_bands(trained: dict[str, ExperimentResults]) -> list[Line2D | Patch]:
     bands = [
         Patch(color=LIGHT, label="base net, lowest to highest seed"),
         Patch(facecolor=BLUE, alpha=0.25, label="variant, lowest to highest seed"),

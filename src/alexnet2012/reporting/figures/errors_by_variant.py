@@ -26,11 +26,11 @@ def draw_errors(results: Results, dataset: str) -> Drawing:
     figure = new_figure(WIDTH, 0.25 * len(found) + 1.35)
     figure.suptitle(f"Top-1 error on {split} of {dataset}, by variant")
     axes = figure.subplots()
-    limit = ROOM * find_largest(found, split)
+    limit = ROOM * find_largest(found)
     for place, (experiment, errors) in enumerate(found):
         for crops in CROPS if errors["centre"] != errors["ten_crop"] else CROPS[:1]:  # baselines take the whole image
             draw_error(axes, place, experiment, errors[crops], split, crops, limit)
-    axes.set_yticks(range(len(found)), [label_of(results, experiment) for experiment, _ in found])
+    axes.set_yticks(range(len(found)), [name_nets(results, experiment) for experiment, _ in found])
     axes.set(
         ylim=(len(found) - 0.4, -0.6),
         xlabel="top-1 error (%)",
@@ -41,7 +41,7 @@ def draw_errors(results: Results, dataset: str) -> Drawing:
     base = next((errors["ten_crop"].value for each, errors in found if each.key == BASE), None)
     if base is not None:
         axes.axvline(100 * base, color=DARK, linewidth=1.0, linestyle="--", zorder=0.5)
-    figure.legend(handles=list_handles(base is not None), loc="outside lower center", ncols=4)
+    figure.legend(handles=list_kinds(base is not None), loc="outside lower center", ncols=4)
     best, worst = ((each.key, errors["ten_crop"].value) for each, errors in (found[0], found[-1]))
     return Drawing(
         figure,
@@ -55,7 +55,7 @@ def draw_errors(results: Results, dataset: str) -> Drawing:
     )
 
 
-def find_largest(found: list[tuple[ExperimentResults, Errors]], split: str) -> float:
+def find_largest(found: list[tuple[ExperimentResults, Errors]]) -> float:
     """The largest error in percent of a net that learned, or of all nets where none did; intervals count as well."""
     learned = [pair for pair in found if all(net.learned is not False for net in pair[0].nets)] or found
     return max(100 * errors[crops].high for _, errors in learned for crops in CROPS)
@@ -81,14 +81,14 @@ def draw_error(
         axes.plot(each, np.full(len(each), height), ".", color=DARK, markersize=3)
 
 
-def label_of(results: Results, experiment: ExperimentResults) -> str:
+def name_nets(results: Results, experiment: ExperimentResults) -> str:
     """ "no-lrn, 3 seeds", "5-cnns, average"; with a sign where not all of its nets learned."""
     learned = learned_of(results, experiment)
     what = count_seeds(experiment.seeds) if experiment.seeds else "average"
     return f"{'⚠ ' if learned else ''}{experiment.key}, {what}{in_brackets(learned)}"
 
 
-def list_handles(with_base: bool) -> list[Line2D]:
+def list_kinds(with_base: bool) -> list[Line2D]:
     handles = [
         Line2D([], [], color=BLUE, marker="o", markersize=5.5, label=f"{CROP_WORDS['ten_crop']}, 95 % interval"),
         Line2D([], [], color=ORANGE, marker="o", markerfacecolor="white", markersize=5.5, label=CROP_WORDS["centre"]),

@@ -41,14 +41,15 @@ def draw_figure1(results: Results, dataset: str) -> Drawing | None:
     axes.legend(loc="upper right")
     ratio = describe_ratio(results, dataset, relu.nets[0])
     axes.set_title(f"Four-layer nets on {dataset}" + (f"\n{fill(ratio, TITLE_LETTERS)}" if ratio else ""))
+    found = ratio[:1].upper() + ratio[1:]
     seeds = name_seeds(sorted({*relu.seeds, *tanh.seeds}))
     return Drawing(
         figure,
         "Figure 1: ReLU against tanh",
         f"Training error (evaluation mode) of a four-layer net on {dataset} by epoch, with ReLUs (solid) and with tanh "
         f"(dashed), each at the learning rate that a search of its own chose; a line for each of {seeds}, "
-        f"{length(nets)}. " + (f"{ratio[0].upper()}{ratio[1:]}; the paper has about six." if ratio else ""),
-        f"Training error by epoch of two four-layer nets, that with ReLUs falling faster than that with tanh. {ratio}",
+        f"{length(nets)}.{found and f' {found}; the paper has about six.'}",
+        f"Training error by epoch of four-layer nets with ReLUs and with tanh. {found or length(nets)}.",
     )
 
 

@@ -8,11 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from safetensors import safe_open
 
-from alexnet2012.reporting.figures.style import BLUE, ORANGE, Drawing, describe_scope, new_figure, show_image, subtitle
+from alexnet2012.reporting.figures.style import (
+    BLUE,
+    ORANGE,
+    WIDTH,
+    Drawing,
+    describe_scope,
+    new_figure,
+    show_image,
+    subtitle,
+)
 from alexnet2012.reporting.results import ExperimentResults, Results
 from alexnet2012.reporting.trained_nets import TrainedNet
 
 COLUMNS = 16  # of kernels, as in the paper
+PANEL = 3.2  # inches, beside the kernels
 GAP_PX = 1
 COLOURS = (BLUE, ORANGE)
 GREY_VALUE = 0.5
@@ -25,11 +35,11 @@ def draw_figure3(results: Results, dataset: str) -> Drawing | None:
         return None
     chroma = read_chroma(experiment)
     first = experiment.nets[0]
-    panel = 3.2 if chroma else 0.0
+    panel = PANEL if chroma else 0.0
     rows = sum(math.ceil(len(tower) / COLUMNS) for tower in kernels)
-    figure = new_figure(6.4 + panel, max(2.9, 1.2 + 0.45 * rows))
+    figure = new_figure(WIDTH - PANEL + panel, max(2.9, 1.2 + 0.45 * rows))
     figure.suptitle(f"Kernels of conv1, {subtitle(results, experiment)}")
-    ratios = (6.4, panel)
+    ratios = (WIDTH - PANEL, panel)
     parts = figure.subfigures(1, 2, squeeze=False, width_ratios=ratios)[0] if chroma else [figure]
     draw_kernels(parts[0], kernels, first, chroma.get(first.seed))
     if chroma:
@@ -43,7 +53,7 @@ def draw_figure3(results: Results, dataset: str) -> Drawing | None:
         f"scaled by its own largest weight, zero mid-grey"
         + ("; beside them the chroma energy of every kernel, by seed and tower. " if chroma else ". ")
         + f"Net: cnn on {describe_scope(results, experiment)}.",
-        f"The {sum(map(len, kernels))} kernels of the first layer as small colour images, in {len(kernels)} groups"
+        f"The {sum(map(len, kernels))} kernels of the first layer as small colour images ({towers})"
         + (", and their chroma energy as dots for each seed and tower." if chroma else "."),
     )
 
@@ -104,7 +114,7 @@ def draw_chroma(axes: Axes, chroma: dict[int | None, dict[str, Any]]) -> None:
             label = f"tower {tower + 1}" if place == 0 else ""
             axes.hlines(mean, middle - 0.17, middle + 0.17, color=colour, linewidth=2, label=label)
     names = [f"{seed}\np {probability(found['p'])}" for seed, found in chroma.items()]
-    axes.set_xticks(range(len(chroma)), names, fontsize=7)
+    axes.set_xticks(range(len(chroma)), names)
     axes.set(xlabel="seed, p of a permutation test; bars: means", ylabel="chroma energy (share)", ylim=(-0.03, 1.03))
     axes.grid(False, axis="x")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)

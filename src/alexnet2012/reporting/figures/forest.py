@@ -12,7 +12,7 @@ from alexnet2012.reporting.figures.style import BLUE, DARK, GREEN, GREY, ORANGE,
 from alexnet2012.reporting.results import Results
 
 FAR = 10.0  # points: differences beyond are drawn on a scale of their own
-LABEL_LETTERS = 44  # of a line
+LABEL_LETTERS, VERDICT_LETTERS = 44, 40  # of a line
 RATIOS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)  # that may stand at an axis
 # Colour, marker and words of each verdict; the open marker of the same is an indicative one.
 LOOKS = {
@@ -43,15 +43,15 @@ def draw_forest(results: Results, dataset: str) -> Drawing:
     if panels:
         grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
         for axes, (scale, found) in zip(grid[:, 0], panels.items(), strict=True):
-            draw_scale(axes, scale, found, dataset)
+            draw_scale(axes, scale, found)
         figure.legend(handles=list_looks(shown), loc="outside lower center", ncols=5)
     else:
         figure.text(0.5, 0.4, "No claim has an estimate here.", ha="center")
     return Drawing(
         figure,
         "The paper's claims",
-        "Each claim's estimate with its 95 % interval, and what the paper states where that is a number of the same "
-        f"unit. Open markers: few seeds, a verdict on these nets alone. {describe_rest(rows)} {results.exploratory}",
+        "Each claim's estimate with its 95 % interval, and what the paper states where that is a number of its unit. "
+        f"Open markers: few seeds, a verdict on these nets alone. {describe_rest(rows)} {results.exploratory}".strip(),
         f"Forest plot of {len(shown)} claims on {dataset}: {count_verdicts(shown)}.",
     )
 
@@ -62,7 +62,7 @@ def scale_of(row: LedgerRow) -> str:
     return "far" if far else str(found.unit)
 
 
-def draw_scale(axes: Axes, scale: str, rows: list[LedgerRow], dataset: str) -> None:
+def draw_scale(axes: Axes, scale: str, rows: list[LedgerRow]) -> None:
     """The rows of one kind of number from above, with a line where there is no difference."""
     for place, row in enumerate(rows):
         found = row.numbers
@@ -73,8 +73,8 @@ def draw_scale(axes: Axes, scale: str, rows: list[LedgerRow], dataset: str) -> N
         axes.plot(estimate, place, marker, color=colour, markerfacecolor=fill_colour, markersize=7)
         if found.paper is not None:
             axes.plot(found.paper, place, "D", color=DARK, markerfacecolor="none", markersize=6)
-        write_verdict(axes, place, row, dataset, "{:.1f}" if scale == "%" else "{:.2f}")
-    axes.set_yticks(range(len(rows)), list(map(label_of, rows)))
+        write_verdict(axes, place, row)
+    axes.set_yticks(range(len(rows)), list(map(name_claim, rows)))
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=SCALES[scale])
     axes.tick_params(axis="y", length=0)
     if scale == "x":
@@ -88,20 +88,18 @@ def draw_scale(axes: Axes, scale: str, rows: list[LedgerRow], dataset: str) -> N
         axes.axvline(1 if scale == "x" else 0, color=DARK, linewidth=1.0, zorder=0.5)
 
 
-def label_of(row: LedgerRow) -> str:
+def name_claim(row: LedgerRow) -> str:
     """The claim's id and words in lines of about equal length; of a claim of two halves the first, which is tested."""
     words = f"{row.id} {row.text.partition(';')[0]}".replace(" %", "\N{NO-BREAK SPACE}%")
     lines = math.ceil(len(words) / LABEL_LETTERS)
-    return fill(words, len(words) // lines + 8)
+    return fill(words, len(words) // lines + 8, break_on_hyphens=False)
 
 
-def write_verdict(axes: Axes, place: int, row: LedgerRow, dataset: str, form: str) -> None:
+def write_verdict(axes: Axes, place: int, row: LedgerRow) -> None:
     """The verdict at the right of its row, and the numbers below it in grey."""
-    found = row.numbers
-    estimate, low, high = (form.format(each).replace("-", "−") for each in (found.estimate, found.low, found.high))
-    paper = "" if found.paper is None else f"; paper {found.paper:g}"
-    verdict = row.verdict.partition(f" on {dataset},")[0]
-    for dy, words, colour in ((1, verdict, DARK), (-1, f"{estimate} [{low}, {high}]{paper}", GREY)):
+    paper = "" if row.numbers.paper is None else f"; paper {row.numbers.paper:g}"
+    numbers = f"{row.brief.measured.removesuffix(' points')}{paper}".replace("-", "−")
+    for dy, words, colour in ((1, fill(row.brief.verdict, VERDICT_LETTERS), DARK), (-1, numbers, GREY)):
         axes.annotate(
             words, (1, place), (8, dy), ("axes fraction", "data"), "offset points", annotation_clip=False
         ).set(va="bottom" if dy > 0 else "top", fontsize=8, color=colour)
@@ -150,7 +148,7 @@ def count_verdicts(rows: list[LedgerRow]) -> str:
 def describe_rest(rows: tuple[LedgerRow, ...]) -> str:
     """The claims that have no row here, with the verdicts of those that were settled without an estimate."""
     rest = [row for row in rows if row.numbers.estimate is None]
-    settled = [f"{row.id} {row.verdict.partition(' on ')[0]}" for row in rest if row.colour != "not measured"]
+    settled = [f"{row.id} {row.brief.verdict}" for row in rest if row.colour != "not measured"]
     unknown = dict.fromkeys(row.id for row in rest if row.colour == "not measured")
     parts = {"Settled without an estimate": settled, "Not measured here": list(unknown)}
     return " ".join(f"{words}: {', '.join(found)}." for words, found in parts.items() if found)

@@ -23,10 +23,11 @@ DARK, GREY, LIGHT = "#222222", "#777777", "#D9D9D9"
 THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.6}
 BOLD: dict[str, Any] = {"linewidth": 2.0}
 PERCENT_TICKS = "{x:g}"
+FONT = "DejaVu Sans"  # matplotlib brings it along
 DPI = 160
 MARGIN = 0.08  # inches
 STYLE = {
-    "font.family": "DejaVu Sans",  # matplotlib brings it along
+    "font.family": FONT,
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,

@@ -11,6 +11,32 @@ from safetensors.numpy import save_file
 CLASSES = ["tench, Tinca tinca", "black-and-tan coonhound", *(f"class {k}" for k in range(2, 10))]
 
 
+UNKIND = [
+    "$x_1^{2}$",
+    "$",
+    "a\\b",
+    "<b>bold</b>",
+    "black & white",
+    "a|b",
+    "`code`",
+    "\"double\" 'single'",
+    "line\nbreak",
+    "猫",
+    "犬",
+    "قطة",
+    "😀",
+    "x" * 200,
+    "x" * 199 + "y",
+    " leading",
+    "trailing ",
+    "..",
+    "-rf",
+    "100 %",
+    "#1",
+    "_under",
+]
+
+
 def run_folder(fake: FakeResults, key: str, seed: int, dataset: str = "photos") -> Path:
     return fake.folder / "runs" / dataset / f"{key}-00000000" / f"seed{seed}"
 

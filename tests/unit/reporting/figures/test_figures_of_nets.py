@@ -90,8 +90,8 @@ def test_figure_4_frames_neighbours_of_other_classes(cnn):
     write_analysis(cnn, 0)
     figure = figure4.draw_figure4(cnn.load(), "photos").figure
     _, features, _, pixels = figure.subfigs[1].subfigs
-    assert features.get_suptitle() == "nearest by features (fc7): precision at 5 62.5 %"
-    assert pixels.get_suptitle() == "nearest by pixels: precision at 5 25.0 %"
+    assert features.get_suptitle() == "nearest by features (fc7); precision at 5: 62.5 %"
+    assert pixels.get_suptitle() == "nearest by pixels; precision at 5: 25.0 %"
     framed = [[axes.spines["left"].get_visible() for axes in part.axes] for part in (features, pixels)]
     assert framed[0] == [name_section == 4 for name_section in range(30)]
     assert all(framed[1])

@@ -10,22 +10,23 @@ from alexnet2012.reporting.figures.style import GREEN, GREY, ORANGE, in_style
 
 def make_row(id: str, estimate: float | None, unit: str, verdict: str, colour: str, paper=None) -> LedgerRow:
     """A claim with an interval of 1 below and above its estimate."""
-    low, high = (None, None) if estimate is None else (estimate - 1, estimate + 1)
-    numbers = Numbers(estimate, low, high, None, None, 5, paper, unit)
-    words = {"text": f"claim {id}; its second half", "reading": "", "section": "§1", "paper": "", "measured": ""}
-    rest = {"note": "", "conditions": "", "interval": "", "family": "", "p": None, "p_holm": None}
-    rest |= {"p_equivalence": None, "brief": Brief("", "", verdict)}
-    return LedgerRow(id, **words, verdict=verdict, colour=colour, **rest, numbers=numbers)
+    values = (None, None, None) if estimate is None else (estimate, estimate - 1, estimate + 1)
+    numbers = Numbers(*values, None, None, 5, paper, unit)
+    measured = "not measured" if estimate is None else f"{estimate} [{estimate - 1}, {estimate + 1}] {unit}"
+    empty = dict.fromkeys(["reading", "section", "paper", "note", "conditions", "interval", "family"], "")
+    row = {"id": id, "text": f"claim {id}; its second half", "measured": measured, "verdict": f"{verdict} on photos"}
+    ps = dict.fromkeys(["p", "p_holm", "p_equivalence"])
+    return LedgerRow(**row, **empty, **ps, colour=colour, numbers=numbers, brief=Brief("", measured, verdict))
 
 
 ROWS = (
-    make_row("C03", 2.5, "points", "sign supported on photos, 5 seeds", "supported", paper=1.5),
-    make_row("C05", -2.0, "points", "indicative: sign contradicted on photos, 1 seed", "indicative"),
-    make_row("C06", 0.5, "points", "inconclusive on photos, 5 seeds", "inconclusive"),
-    make_row("C11", 7.4, "x", "sign supported on photos, 5 seeds", "supported", paper=6),
-    make_row("C13", 45.0, "%", "indicative: larger than 40.7 % on photos, 1 seed", "indicative", paper=40.7),
-    make_row("C22", 35.0, "points", "sign supported on photos, 5 seeds", "supported"),
-    make_row("C21", None, "", "inconclusive on photos, 5 seeds", "inconclusive"),
+    make_row("C03", 2.5, "points", "sign supported", "supported", paper=1.5),
+    make_row("C05", -2.0, "points", "indicative: sign contradicted", "indicative"),
+    make_row("C06", 0.5, "points", "inconclusive", "inconclusive"),
+    make_row("C11", 7.4, "x", "sign supported", "supported", paper=6),
+    make_row("C13", 45.0, "%", "indicative: larger than 40.7 %", "indicative", paper=40.7),
+    make_row("C22", 35.0, "points", "sign supported", "supported"),
+    make_row("C21", None, "", "inconclusive", "inconclusive"),
     make_row("C23", None, "", "not measured", "not measured"),
 )
 
@@ -88,9 +89,9 @@ def test_a_row_says_its_claim_its_verdict_and_its_numbers(drawing):
     ]
     assert [text.get_text() for text in points.texts][:4] == [
         "sign supported",
-        "2.50 [1.50, 3.50]; paper 1.5",
+        "2.5 [1.5, 3.5]; paper 1.5",
         "indicative: sign contradicted",
-        "−2.00 [−3.00, −1.00]",
+        "−2.0 [−3.0, −1.0]",
     ]
 
 
