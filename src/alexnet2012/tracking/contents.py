@@ -1,4 +1,4 @@
-"""What a run of the store shows: tags, params, metrics and files, composed from the files of a result."""
+"""Contents of runs in the store (tags, params, metrics, files), composed from result files."""
 
 import os
 import socket
@@ -16,15 +16,16 @@ from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json, write_json
 from alexnet2012.tracking.store import TrackingIds
 
-MAX_PARAM = 6000  # MLflow's limit of characters
-Row = Mapping[Any, Any]  # of history.parquet
+MAX_PARAM = 6000  # MLflow's limit in characters
+Row = Mapping[Any, Any]  # a row of history.parquet
 
 
 @dataclass(frozen=True)
 class Content:
-    """One run of the store, where it goes by its `key`. Times are ms since 1970, `ended_ms` None during a training.
+    """The content of one run, identified in the store by `key`. Times are ms since 1970; `ended_ms` is None while it
+    trains.
 
-    `history`: metrics by epoch, whose number is "epoch" among them. `results`: metrics of the whole run.
+    `history`: metrics of each epoch, with its number under "epoch". `results`: metrics of the whole run.
     """
 
     key: str
@@ -39,14 +40,14 @@ class Content:
 
 
 def compose_training(folder: Path, ids: TrackingIds, history: Sequence[Row]) -> Content:
-    """The content of a net or baseline that is being trained in `folder`; `history`: its epochs so far."""
+    """The content of a net or baseline during its training in `folder`; `history`: its epochs so far."""
     run, note = read_run(folder / "config.yaml"), read_note(folder)
     tags = {"variant": run.variant, "seed": str(run.seed), "dataset": run.dataset_name}
     state = os.path.relpath((folder / "state").resolve(), Path(ids.results).resolve().parent)
     tags |= {"alexnet2012.host": note["host"], "alexnet2012.state_folder": state}
     params = flatten(run)
     if run.training.learning_rate_search is not None:
-        del params["training.learning_rate"]  # the record has it
+        del params["training.learning_rate"]  # not known yet; `compose_net` takes it from the record
     return Content(note["key"], f"{run.variant}-seed{run.seed}", note["began_ms"], None, tags, params, history)
 
 
@@ -67,7 +68,7 @@ def compose_net(folder: Path, ids: TrackingIds) -> Content:
 
 
 def compose_ensemble(folder: Path, ids: TrackingIds) -> Content:
-    """The content of an ensemble whose predictions are in `folder`, with its members' run ids as tags."""
+    """The content of an ensemble with predictions in `folder`; tags have the run ids of its members."""
     records = list_predictions(folder)
     name, members = (read_json(records[0])[key] for key in ("variant", "members"))
     tags = {f"member.{member}": run_id for member, run_id in members.items() if run_id}
@@ -76,14 +77,15 @@ def compose_ensemble(folder: Path, ids: TrackingIds) -> Content:
 
 
 def compose_benchmarks(path: Path, ids: TrackingIds) -> Content:
-    """The content of benchmarks whose "provenance" and "values" are in the JSON file `path`."""
+    """The content of benchmarks, from "provenance" and "values" in the JSON file `path`."""
     found, when = read_json(path), written_ms(path)
     tags = {f"benchmarks.{key}": str(value) for key, value in found["provenance"].items()}
     return Content(f"benchmarks:{ids.name}", "benchmarks", when, when, tags, results=found["values"])
 
 
 def read_note(folder: Path) -> dict[str, Any]:
-    """The key, host, and beginning of the run in `folder`, made if absent, and its id in the store once it has one."""
+    """`folder`/state/run.json, written if missing: key, host and start time of a run, and its id in the store (None
+    until it has one)."""
     path = folder / "state" / "run.json"
     note = {"key": uuid.uuid4().hex, "began_ms": int(1000 * time.time()), "host": socket.gethostname(), "run_id": None}
     if path.exists():
@@ -93,21 +95,21 @@ def read_note(folder: Path) -> dict[str, Any]:
 
 
 def flatten(run: RunConfig) -> dict[str, str]:
-    """Settings of the net and the training by dotted name, as MLflow's params: {"net.conv1.kernels": "96", ...}."""
+    """The settings of net and training as MLflow's params, by dotted name: {"net.conv1.kernels": "96", ...}."""
     nested = {"net": run.net.model_dump(), "training": run.training.model_dump(), "hash8": run.hash8}
     return {str(key): str(value)[:MAX_PARAM] for key, value in pd.json_normalize(nested).iloc[0].items()}
 
 
 def read_history(path: Path) -> Sequence[Row]:
-    """The rows of history.parquet, none where there is no such file; raises RecordError for a damaged one."""
+    """The rows of history.parquet; empty if there is no such file. Raises RecordError if it is damaged."""
     try:
         return [dict(row) for row in pd.read_parquet(path).to_dict("records")] if path.exists() else []
     except (OSError, ValueError) as error:
-        raise RecordError(f"{path} cannot be read ({error}); train this net anew") from None
+        raise RecordError(f"{path} cannot be read ({error}); train this net again") from None
 
 
 def list_predictions(folder: Path) -> list[Path]:
-    """The records of predictions in `folder`."""
+    """The paths of the records of predictions in `folder`."""
     return [path for split in ("val", "test") if (path := folder / f"{split}.json").exists()]
 
 
@@ -122,5 +124,5 @@ def read_errors(records: list[Path]) -> dict[str, float]:
 
 
 def written_ms(*paths: Path) -> int:
-    """When the newest of the files was written."""
+    """The time at which the newest of the files was written, in ms since 1970."""
     return max(path.stat().st_mtime_ns // 10**6 for path in paths)

@@ -1,4 +1,4 @@
-"""Publishing: one step, which may be repeated, brings a run of the store to what the files of its result say."""
+"""Publishing: one idempotent step makes a run of the store equal to its result files."""
 
 import math
 import socket
@@ -24,16 +24,16 @@ from alexnet2012.tracking.store import PARENT_TAG, Store, TrackingIds, outage, t
 
 NOTE_TAG = "mlflow.note.content"
 BENCHMARKS = "benchmarks/metrics.json"
-MAX_NOTE = 8000  # MLflow's limit of characters per tag
-MAX_BATCH = 100  # and of params and of tags per call
-EPOCHS_PER_CALL = 50  # of at most 20 metrics
+MAX_NOTE = 8000  # MLflow's limit in characters per tag
+MAX_BATCH = 100  # MLflow's limits of params and of tags per call
+EPOCHS_PER_CALL = 50  # an epoch has at most 20 metrics
 EVERY_EPOCH = "seconds"  # a metric that every epoch has
 
 
 class LiveRun:
-    """The run of the training in `folder` while that lasts: best effort, whatever becomes of the store.
+    """Live publishing of the training in `folder`: best effort; an unreachable store does not disturb the training.
 
-    With `on` False nothing is sent and MLflow is not imported. `run_id`: None as long as no store has the run.
+    With `on` False, nothing is sent and MLflow is not imported. `run_id`: None until a store has the run.
     """
 
     def __init__(self, folder: Path, ids: TrackingIds, on: bool = True) -> None:
@@ -42,11 +42,11 @@ class LiveRun:
         self.store: Store | None = None
 
     def update(self, history: Sequence[Row]) -> None:
-        """Send the settings and those epochs of `history` that the store lacks."""
+        """Send the settings, and the epochs of `history` that the store lacks."""
         self._send(lambda: compose_training(self.folder, self.ids, history))
 
     def finish(self) -> None:
-        """Publish the result once its record is written."""
+        """Publish the result; to be called after its record was written."""
         self._send(lambda: compose_net(self.folder, self.ids))
 
     def _send(self, compose: Callable[[], Content]) -> None:
@@ -61,15 +61,15 @@ class LiveRun:
 
 
 def publish(ids: TrackingIds, tables: list[Path]) -> bool:
-    """Bring all that a configuration has finished into the store: its results, and the tables as its parent run's.
+    """Publish everything that a configuration has finished: its results, and `tables` as artifacts of its parent run.
 
-    Trainings that were killed are closed. Returns False if the store was out of reach.
+    Runs of killed trainings are closed. Returns False if the store could not be reached.
     """
     root = Path(ids.results, ids.name)
     with tolerated():
         store = Store(ids)
         for folder in sorted(path.parent for path in root.glob("runs/**/record.json")):
-            # One that is trained again is published at the end of that.
+            # A run that is being trained again is locked; it is published at the end of that training.
             with refusals_dropped(folder), locked(folder / "state/lock", 0.0):
                 send_net(store, folder, compose_net(folder, ids))
         averages = filter(list_predictions, sorted(root.glob("predictions/*/*/average")))
@@ -89,7 +89,7 @@ def publish(ids: TrackingIds, tables: list[Path]) -> bool:
 
 
 def close_killed(store: Store, root: Path) -> None:
-    """Call the runs in `root` KILLED that still stand as RUNNING although this host trains them no more."""
+    """Set the status of runs in `root` to KILLED if it is RUNNING but this host no longer trains them."""
     children = store.find_runs(PARENT_TAG, store.parent_id, " and attributes.status = 'RUNNING'")
     running = {run.info.run_id for run in children}
     for path in root.glob("runs/**/run.json"):
@@ -101,7 +101,7 @@ def close_killed(store: Store, root: Path) -> None:
 
 
 def send_net(store: Store, folder: Path, content: Content) -> str:
-    """Send the content of the run in `folder`; note there the id that it has in the store, and return it."""
+    """Send the content of the run in `folder`; returns its id in the store, which is also noted in the folder."""
     run_id, note = send(store, content), read_note(folder)
     if note["run_id"] != run_id:
         write_json(folder / "state" / "run.json", note | {"run_id": run_id})
@@ -109,9 +109,9 @@ def send_net(store: Store, folder: Path, content: Content) -> str:
 
 
 def send(store: Store, content: Content) -> str:
-    """Bring one run of the store to `content`, and return its id.
+    """Make one run of the store equal to `content`; returns its id.
 
-    Repeating this changes nothing. A param cannot be changed in MLflow, and of an epoch what came first stays.
+    Idempotent. Params cannot be changed in MLflow, and metrics of an epoch that the store has are kept.
     """
     from mlflow.entities import Metric, Param, RunTag
 
@@ -128,7 +128,7 @@ def send(store: Store, content: Content) -> str:
     there = client.get_metric_history(run_id, EVERY_EPOCH) if EVERY_EPOCH in known.metrics else []
     steps, when, epochs = {metric.step for metric in there}, float(content.began_ms), []
     for row in content.history:
-        # The time is the same whoever sends it, and the store drops what equals a metric that it has.
+        # The timestamp depends only on the history, so that the store drops a metric that is sent twice.
         when += 1000 * row[EVERY_EPOCH]
         if row["epoch"] not in steps:
             values = finite({key: value for key, value in row.items() if key != "epoch"})
@@ -151,7 +151,7 @@ def finite(values: Mapping[str, float]) -> dict[str, float]:
 
 @contextmanager
 def refusals_dropped(what: Path) -> Iterator[None]:
-    """A result that is damaged or in use, or that no store takes, holds up none of the others."""
+    """Warn about a result that is damaged or that the store refuses, and skip it or one in use; others go on."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -167,7 +167,7 @@ def refusals_dropped(what: Path) -> Iterator[None]:
 
 
 def join_tables(paths: list[Path]) -> str:
-    """The Markdown tables one after the other, as many as a note holds."""
+    """The Markdown tables, joined, as many as fit into a note."""
     hint = "\n\nFurther tables are among the artifacts, in `tables/`."
     note = ""
     for text in (path.read_text(encoding="utf-8").strip() for path in paths if path.suffix == ".md"):
