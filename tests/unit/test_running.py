@@ -141,7 +141,7 @@ def test_a_training_that_is_granted_too_few_stops(seen, tmp_path, capsys):
     write_run(tmp_path, TWO)
     assert cli.main([*VERBS["train"], "--gpus", "1"]) == 1
     assert seen == []
-    assert capsys.readouterr().err.startswith("error: this job needs 2 GPUs, and Snakemake")
+    assert capsys.readouterr().err.startswith("error: this job needs 2 GPUs")
 
 
 def test_a_training_that_is_granted_too_few_makes_do_where_it_may(seen, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""What a baseline learns of descriptors before any label: their main directions, and a mixture or a set of atoms."""
+"""The unsupervised part of a baseline: principal directions of descriptors, and a Gaussian mixture or dictionary."""
 
 import warnings
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from alexnet2012.baselines.fisher import Mixture, encode_fisher
 from alexnet2012.baselines.sparse import encode_sparse
 from alexnet2012.config.nets import FisherConfig, SparseConfig
 
-VARIANCE_FLOOR = 1e-4  # of a Gaussian, in units of the reduced descriptors' mean variance
+VARIANCE_FLOOR = 1e-4  # minimum of a Gaussian's variance, relative to the reduced descriptors' mean variance
 EM_STEPS = 100
-# Which atoms it is matters little for classification (Coates and Ng, ICML 2011), and learning them is slow: 20,000
-# descriptors once, in batches, make 1,024 atoms in a minute.
+# The choice of atoms matters little for classification (Coates and Ng, ICML 2011), and learning them is slow: one pass
+# over 20,000 descriptors, in batches, learns 1,024 atoms in a minute.
 DICTIONARY_SAMPLE, BATCH = 20_000, 256
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """Descriptors lose `mean` (D,) and are turned by `axes` (D, d), then coded by `parts`: a mixture's weights, means
-    and variances, or atoms. All float32."""
+    """The coding of descriptors: subtract `mean` (D,), project on `axes` (D, d), then code by `parts`, which are a
+    mixture's weights, means and variances, or atoms. All float32."""
 
     mean: np.ndarray
     axes: np.ndarray
@@ -33,7 +33,8 @@ class Codebook:
         return reduced
 
     def encode(self, descriptors: np.ndarray, cells: np.ndarray, config: FisherConfig | SparseConfig) -> np.ndarray:
-        """Float32 (dimensions,), of length 1: an image's descriptors (n, D), coded and pooled over `cells` (c, n)."""
+        """The code of an image, float32 (dimensions,), of length 1 at most, from its descriptors (n, D), pooled over
+        `cells`, bool (c, n)."""
         reduced = self.reduce(descriptors)
         if isinstance(config, FisherConfig):
             codes = encode_fisher(reduced, Mixture(**self.parts), cells)
@@ -44,7 +45,7 @@ class Codebook:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """All of it by name, to be stored."""
+        """All arrays by name, to be stored."""
         return {"mean": self.mean, "axes": self.axes, **self.parts}
 
     @classmethod
@@ -54,11 +55,11 @@ class Codebook:
 
 
 def learn_codebook(descriptors: np.ndarray, config: FisherConfig | SparseConfig, seed: int) -> Codebook:
-    """From a sample of descriptors, float32 (n, D)."""
+    """The codebook learned from a sample of descriptors, float32 (n, D)."""
     directions = min(config.dimensions, *descriptors.shape)
     pca = PCA(directions, svd_solver="covariance_eigh").fit(descriptors)
     axes = pca.components_.T
-    if isinstance(config, SparseConfig):  # to unit variance in each direction
+    if isinstance(config, SparseConfig):  # whitened: unit variance in each direction
         axes = axes / np.sqrt(pca.explained_variance_ + 1e-2 * pca.explained_variance_.mean())
     mean, axes = pca.mean_.astype(np.float32), axes.astype(np.float32)
     reduced = (descriptors - mean) @ axes
@@ -80,7 +81,7 @@ def learn_atoms(reduced: np.ndarray, config: SparseConfig, seed: int) -> dict[st
     learning = MiniBatchDictionaryLearning(
         config.atoms, alpha=config.penalty, batch_size=BATCH, max_iter=1, random_state=seed
     )
-    with warnings.catch_warnings():  # of an inner solver in each of thousands of batches
+    with warnings.catch_warnings():  # an inner solver warns in each batch
         warnings.simplefilter("ignore", ConvergenceWarning)
         found = learning.fit(reduced[:DICTIONARY_SAMPLE].astype(np.float64))
     return {"atoms": found.components_.astype(np.float32)}

@@ -1,4 +1,4 @@
-"""Local descriptors on grids of square patches, image by image: SIFT, colour, HOG, local binary patterns, pixels."""
+"""Local descriptors of an image on grids of square patches: SIFT, colour, HOG, local binary patterns, pixels."""
 
 from collections.abc import Callable
 from functools import cache
@@ -10,12 +10,12 @@ from alexnet2012.config.nets import DescriptorConfig
 
 CELLS = 4  # per side of a SIFT or colour patch
 ORIENTATIONS, HOG_CELLS = 9, 2
-PATTERNS, LBP_CELLS = 59, 2  # uniform patterns of eight neighbours, and one for all others
-CONTRAST = 10.0  # added to a patch's variance, so that flat patches are not blown up
+PATTERNS, LBP_CELLS = 59, 2  # 58 uniform patterns of eight neighbours, and one for all others
+CONTRAST = 10.0  # added to a patch's variance, so that noise in flat patches is not amplified
 
 
 def describe_patches(image: np.ndarray, config: DescriptorConfig) -> np.ndarray:
-    """Float32 (n, dimensions) of uint8 (s, s, 3): a descriptor for each of `place`'s patches."""
+    """The descriptors of an image uint8 (s, s, 3), float32 (n, dimensions), in the order of patches of `place`."""
     if config.enlarged > 1:
         image = cv2.resize(image, None, fx=config.enlarged, fy=config.enlarged, interpolation=cv2.INTER_LINEAR)
     kinds: dict[str, Callable[[np.ndarray, Corners], np.ndarray]] = {
@@ -29,13 +29,13 @@ def describe_patches(image: np.ndarray, config: DescriptorConfig) -> np.ndarray:
 
 
 def place(size_px: int, config: DescriptorConfig) -> np.ndarray:
-    """Float64 (n, 2): the centre of each patch, across and down, in parts of the image's side."""
+    """The centres of all patches, float64 (n, 2): x and y as fractions of the image's side."""
     side = size_px * config.enlarged
     return np.array([(left + px / 2, top + px / 2) for top, left, px in corners(side, config)]) / side
 
 
 def cells(centres: np.ndarray, pyramid: list[int]) -> np.ndarray:
-    """Bool (cells, n): which patches lie in each cell of each level of the pyramid, row by row."""
+    """Bool (cells, n): whether each patch lies in each cell of the pyramid's levels, row by row."""
     found = []
     for level in pyramid:
         column, row = np.minimum((centres * level).astype(int), level - 1).T
@@ -44,7 +44,7 @@ def cells(centres: np.ndarray, pyramid: list[int]) -> np.ndarray:
 
 
 def corners(size_px: int, config: DescriptorConfig) -> tuple[tuple[int, int, int], ...]:
-    """(top, left, side) of each patch in pixels, grid by grid, row by row."""
+    """(top, left, side) of each patch in pixels, ordered by grid, then row by row."""
     return _corners(size_px, tuple((grid.side_px, grid.step_px) for grid in config.grids))
 
 
@@ -62,8 +62,9 @@ Corners = tuple[tuple[int, int, int], ...]
 
 
 def sift(image: np.ndarray, patches: Corners) -> np.ndarray:
-    """(n, 128): OpenCV's, upright; a patch is what its 4x4 histograms cover. Square roots of shares of the sum."""
-    # OpenCV's histograms are 1.5 times a keypoint's size wide, and four stand side by side.
+    """OpenCV's upright SIFT, float32 (n, 128): square roots after division by the sum. A patch is the area that its 4x4
+    histograms cover."""
+    # In OpenCV, a histogram is 1.5 times the keypoint's size wide, and a descriptor has four side by side.
     points = [
         cv2.KeyPoint(left + (side - 1) / 2, top + (side - 1) / 2, side / (1.5 * CELLS), 0.0)
         for top, left, side in patches
@@ -81,7 +82,7 @@ def _sift() -> "cv2.SIFT":
 
 
 def colour(image: np.ndarray, patches: Corners) -> np.ndarray:
-    """(n, 96): mean and standard deviation of red, green and blue (0..1) in 4x4 cells."""
+    """Mean and standard deviation of red, green and blue (0..1) in 4x4 cells, float32 (n, 96)."""
     sums, squares = cv2.integral2(image.astype(np.float64) / 255)
     areas = _areas(patches, CELLS)[..., None]
     mean, square = (_cell_sums(each, patches, CELLS) / areas for each in (sums, squares))
@@ -90,7 +91,8 @@ def colour(image: np.ndarray, patches: Corners) -> np.ndarray:
 
 
 def hog(image: np.ndarray, patches: Corners) -> np.ndarray:
-    """(n, 36): unsigned orientations of the strongest colour's gradient in 2x2 cells, of length 1, clipped at 0.2."""
+    """Histograms of unsigned gradient orientations (of the channel with the strongest gradient) in 2x2 cells, float32
+    (n, 36): length 1, clipped at 0.2, and length 1 again."""
     values = image.astype(np.float32)
     across, down = (np.gradient(values, axis=axis) for axis in (1, 0))
     strength = np.hypot(across, down)
@@ -105,7 +107,8 @@ def hog(image: np.ndarray, patches: Corners) -> np.ndarray:
 
 
 def lbp(image: np.ndarray, patches: Corners) -> np.ndarray:
-    """(n, 236): histograms of uniform local binary patterns of the grey image in 2x2 cells, square-rooted shares."""
+    """Histograms of uniform local binary patterns of the grey image in 2x2 cells, float32 (n, 236): square roots after
+    division by the sum."""
     from skimage.feature import local_binary_pattern
 
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -117,7 +120,8 @@ def lbp(image: np.ndarray, patches: Corners) -> np.ndarray:
 
 
 def pixels(image: np.ndarray, patches: Corners) -> np.ndarray:
-    """(n, side * side * 3): RGB minus the patch's mean, over its standard deviation; all patches of one side."""
+    """RGB pixels minus the patch's mean, divided by its standard deviation, float32 (n, side * side * 3); all patches
+    must have the same side."""
     tops, lefts, sides = np.array(patches).T
     within = np.arange(sides[0])
     values = image[(tops[:, None] + within)[:, :, None], (lefts[:, None] + within)[:, None, :]]
@@ -128,32 +132,32 @@ def pixels(image: np.ndarray, patches: Corners) -> np.ndarray:
 
 
 def _histograms(codes: np.ndarray, weights: np.ndarray, number: int, patches: Corners, per_side: int) -> np.ndarray:
-    """Float32 (n, per_side^2 * number): weighted counts of each code in the cells of each patch."""
+    """Weighted counts of each code in the cells of each patch, float32 (n, per_side^2 * number)."""
     planes = np.zeros((*codes.shape, number), np.float64)
     np.put_along_axis(planes, codes[..., None], weights[..., None], axis=2)
     sums = np.zeros((codes.shape[0] + 1, codes.shape[1] + 1, number), np.float64)
     sums[1:, 1:] = planes.cumsum(0).cumsum(1)
-    found = np.maximum(_cell_sums(sums, patches, per_side), 0)  # differences of sums, of which some fall short of 0
+    found = np.maximum(_cell_sums(sums, patches, per_side), 0)  # rounding makes some differences of sums negative
     return np.asarray(found.reshape(len(patches), -1), np.float32)
 
 
 def _cell_sums(sums: np.ndarray, patches: Corners, per_side: int) -> np.ndarray:
-    """Float64 (n, per_side, per_side, channels): the sum over each cell of each patch, from `sums`
-    (s + 1, s + 1, channels) over all pixels above and to the left."""
+    """The sum over each cell of each patch, float64 (n, per_side, per_side, channels), from the integral image `sums`
+    (s + 1, s + 1, channels)."""
     down, across = _edges(patches, per_side)
     corners_of_cells = sums[down[:, :, None], across[:, None, :]]
     return np.diff(np.diff(corners_of_cells, axis=1), axis=2)
 
 
 def _areas(patches: Corners, per_side: int) -> np.ndarray:
-    """Int64 (n, per_side, per_side): pixels of each cell."""
+    """The number of pixels of each cell, int64 (n, per_side, per_side)."""
     down, across = _edges(patches, per_side)
     return np.diff(down, axis=1)[:, :, None] * np.diff(across, axis=1)[:, None, :]
 
 
 @cache
 def _edges(patches: Corners, per_side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Int64 (n, per_side + 1) each: where the cells of each patch begin and end, down and across."""
+    """The borders of the cells of each patch, vertically and horizontally, each int64 (n, per_side + 1)."""
     tops, lefts, sides = np.array(patches).T
     within = np.arange(per_side + 1) * sides[:, None] // per_side
     return tops[:, None] + within, lefts[:, None] + within

@@ -1,4 +1,4 @@
-"""The images of a split as codes, chunk by chunk, by all cores; what is finished survives a kill."""
+"""Encoding the images of a split in chunks, on all cores; finished chunks survive a kill."""
 
 from collections.abc import Container, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -17,13 +17,13 @@ from alexnet2012.data.augment import stream
 from alexnet2012.data.packed import PackedSplit, open_packed
 from alexnet2012.files import replacing
 
-CHUNK_IMAGES = 512  # codes of 40,000 numbers: 82 MB in float32 while they are made
-SAMPLED_PER_IMAGE = 20  # descriptors at least
+CHUNK_IMAGES = 512  # with codes of 40,000 numbers, 82 MB in float32 while they are computed
+SAMPLED_PER_IMAGE = 20  # minimum number of descriptors
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """How an image becomes a vector: which descriptors, which codebook, pooled over which cells."""
+    """Encodes images as vectors: descriptors of `model`, coded by `codebook`, pooled over `cells`."""
 
     model: DescriptorConfig
     config: FisherConfig | SparseConfig
@@ -37,8 +37,8 @@ class Encoder:
         return cls(model, config, codebook, cells(place(size_px, model), config.pyramid))
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Float32 (n, dimensions) of uint8 (n, s, s, 3)."""
-        with threadpool_limits(1):  # each process has one core
+        """Vectors, float32 (n, dimensions), of images uint8 (n, s, s, 3)."""
+        with threadpool_limits(1):  # because there is a process for each core
             return np.array(
                 [self.codebook.encode(describe_patches(each, self.model), self.cells, self.config) for each in images]
             )
@@ -47,7 +47,7 @@ class Encoder:
 def sample_descriptors(
     split: PackedSplit, model: DescriptorConfig, config: FisherConfig | SparseConfig, seed: int
 ) -> np.ndarray:
-    """Float32 (n, D): as many descriptors of as many training images as `config` says, drawn by `seed`."""
+    """Random descriptors of random training images, float32 (n, D); `config` has their numbers."""
     random = stream(seed, f"descriptors-{model.kind}")
     rows = np.sort(random.permutation(len(split))[: config.sampled_images])
     each = max(SAMPLED_PER_IMAGE, -(-config.sampled_descriptors // len(rows)))
@@ -59,7 +59,7 @@ def sample_descriptors(
 
 
 def list_chunks(order: np.ndarray) -> list[np.ndarray]:
-    """`order`, the numbers of images, in chunks."""
+    """`order`, row numbers of images, cut into chunks."""
     return [order[first : first + CHUNK_IMAGES] for first in range(0, len(order), CHUNK_IMAGES)]
 
 
@@ -73,12 +73,13 @@ def encode_chunks(
     processes: int,
     skipped: Container[int] = (),
 ) -> Iterator[tuple[int, Path]]:
-    """A file of codes in `folder` for each of `chunks` but those of `skipped` numbers; those that are there already are
-    left alone. Yields each chunk's number and file in order, once it is there, for `load_codes` to read."""
+    """Write a file of codes in `folder` for each of `chunks`, unless it exists already or its index is in `skipped`.
+
+    Yields each chunk's index and file in order, as soon as it exists; `load_codes` reads it."""
     paths = {index: folder / f"{split}-{index:06d}.npy" for index in range(len(chunks)) if index not in skipped}
     missing = {index: path for index, path in paths.items() if not path.exists()}
     tasks = [(chunks[index], path) for index, path in missing.items()]
-    # Processes are spawned: a forked one could inherit a lock of some library's threads.
+    # Spawned, because a forked process could inherit a lock held by a library's thread.
     with ProcessPoolExecutor(processes, get_context("spawn"), _open, (data_folder, split, encoder, quantiser)) as pool:
         made = pool.map(_encode_chunk, tasks)
         for index, path in paths.items():
@@ -88,7 +89,7 @@ def encode_chunks(
 
 
 def load_codes(path: Path, quantiser: Quantiser | None) -> np.ndarray:
-    """Float32 (n, dimensions) of a chunk."""
+    """The codes of a chunk, float32 (n, dimensions)."""
     stored = np.load(path)
     return stored.astype(np.float32) if quantiser is None else quantiser.decode(stored)
 

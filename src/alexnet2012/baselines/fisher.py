@@ -1,15 +1,14 @@
 """Improved Fisher vectors: the gradient of a mixture's log-likelihood by its means and variances (Perronnin et al.).
 
-The paper's [24] encodes each image by them. They are those of skimage.feature.fisher_vector but for the weights' part,
-which is left out as in the literature, and the sign of the variances' part; all descriptors of an image are encoded at
-once, cell by cell.
+The paper's [24] encodes images this way. Differences from skimage.feature.fisher_vector: there is no part for the
+weights, as in the literature; the part for the variances has the opposite sign; and one call encodes all cells.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-NEGLIGIBLE = 1e-4  # a Gaussian's share of a descriptor below which it is left out
+NEGLIGIBLE = 1e-4  # smaller posterior probabilities are set to 0
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Mixture:
     variances: np.ndarray
 
     def share(self, descriptors: np.ndarray) -> np.ndarray:
-        """Float32 (n, K): of each descriptor, the probability that each Gaussian made it."""
+        """The posterior probability of each Gaussian for each descriptor, float32 (n, K)."""
         precision = 1 / self.variances
         constant = np.log(self.weights) - 0.5 * (np.log(2 * np.pi * self.variances) + self.means**2 * precision).sum(1)
         logarithms = descriptors @ (self.means * precision).T - 0.5 * (descriptors**2 @ precision.T) + constant
@@ -32,9 +31,9 @@ class Mixture:
 
 
 def encode_fisher(descriptors: np.ndarray, mixture: Mixture, cells: np.ndarray) -> np.ndarray:
-    """Float32 (cells, 2 K D): a Fisher vector for each of the cells, bool (cells, n), over its descriptors (n, D).
+    """Fisher vectors, float32 (cells, 2 K D), of the descriptors (n, D) in each of `cells`, bool (cells, n).
 
-    Square-rooted with its sign, then of length 1; zeros for a cell without descriptors.
+    Signed square roots are taken, then each vector is scaled to length 1; zeros for a cell without descriptors.
     """
     shares = mixture.share(descriptors)
     shares[shares < NEGLIGIBLE] = 0
@@ -53,7 +52,7 @@ def encode_fisher(descriptors: np.ndarray, mixture: Mixture, cells: np.ndarray) 
 
 
 def normalise(vector: np.ndarray) -> np.ndarray:
-    """Its signed square roots, of Euclidean length 1; a vector of zeros stays one."""
+    """Signed square roots of a vector, scaled to Euclidean length 1; zeros stay zeros."""
     rooted: np.ndarray = np.sign(vector) * np.sqrt(np.abs(vector))
     length = np.linalg.norm(rooted)
     if length > 0:

@@ -1,4 +1,4 @@
-"""One-vs-rest linear classifiers over vectors that do not fit memory: scikit-learn's SGD, chunk by chunk, averaged."""
+"""One-vs-rest linear classifiers for vectors that do not fit into memory: scikit-learn's SGD in chunks, averaged."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,14 +24,14 @@ def fit(
     state: Path,
     on_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> dict[str, np.ndarray]:
-    """Hinge loss and L2, one classifier for each class, each on a thread: {"weights" (classes, dimensions), "biases"}.
+    """Fit one classifier per class by hinge loss and L2: {"weights": (classes, dimensions), "biases": (classes,)}.
 
-    `chunks` make vectors float32 (n, dimensions) when called, `labels` are theirs; an epoch takes them, and the vectors
-    in them, in an order drawn from (seed, epoch). What is returned is the mean of the models after each chunk from the
-    second epoch on. Model and mean are kept in `state` after each epoch, from where the same call goes on.
+    `chunks` return vectors, float32 (n, dimensions), when called; `labels`: those of each chunk. Each epoch shuffles
+    the chunks, and the vectors in them, by (seed, epoch). The result is the mean of the models after each chunk from
+    the second epoch on. Model and mean are saved to the file `state` after each epoch; the same call resumes from it.
     """
     mean, deviation = measure_scale(chunks[0]()) if config.standardised else (np.float32(0), np.float32(1))
-    # scikit-learn's own averaging mixes up the biases of several classes when it is fitted part by part (1.9).
+    # scikit-learn's own averaging confuses the biases of classes in partial_fit (version 1.9).
     model = SGDClassifier(loss="hinge", alpha=config.alpha, n_jobs=threads, random_state=seed, shuffle=False)
     done, model, total, count = joblib.load(state) if state.exists() else (0, model, 0.0, 0)
     for epoch in range(done, config.epochs):
@@ -46,26 +46,26 @@ def fit(
             joblib.dump((epoch + 1, model, total, count), path)
         on_epoch(epoch + 1)
     averaged = np.asarray(total / count)
-    weights = averaged[:, :-1] / deviation  # of the vectors as they are
+    weights = averaged[:, :-1] / deviation  # for vectors that are not standardised
     biases = averaged[:, -1] - (weights * mean).sum(axis=1)
     return {"weights": weights.astype(np.float32), "biases": biases.astype(np.float32)}
 
 
 def measure_scale(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each dimension of vectors (n, dimensions), float32; scaled, they are about 1 long."""
+    """Mean and scale of each dimension of vectors (n, dimensions), float32; scaled vectors have a length of about 1."""
     deviation = vectors.std(axis=0)
     floor = 0.1 * deviation.mean() + np.finfo(np.float32).tiny
     return vectors.mean(axis=0), (deviation + floor) * np.sqrt(vectors.shape[1], dtype=np.float32)
 
 
 def decide(vectors: np.ndarray, weights: np.ndarray, biases: np.ndarray) -> np.ndarray:
-    """Float32 (n, classes): how far each vector is on the side of each class."""
+    """The decision values of each vector for each class, float32 (n, classes)."""
     decisions: np.ndarray = vectors @ weights.T + biases
     return decisions
 
 
 def as_probabilities(decisions: np.ndarray) -> np.ndarray:
-    """The softmax of decisions, float32: it makes those of several models comparable, so that they can be averaged."""
+    """The softmax of decision values, float32, so that several models can be averaged."""
     powers: np.ndarray = np.exp(decisions - decisions.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)
     return powers.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Product quantisation (Jégou et al. 2011), by which [24] keeps Fisher vectors in memory: a byte for 8 numbers."""
+"""Product quantisation (Jégou et al. 2011), used by the paper's [24] to store Fisher vectors: a byte for 8 numbers."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ PART, CENTROIDS = 8, 256
 
 @dataclass(frozen=True)
 class Quantiser:
-    """`centroids`: float32 (parts, 256, 8). A vector whose length is no multiple of 8 ends in zeros."""
+    """A product quantiser. `centroids`: float32 (parts, 256, 8); vectors are padded with zeros to a multiple of 8."""
 
     centroids: np.ndarray
     dimensions: int
 
     @classmethod
     def learn(cls, vectors: np.ndarray, seed: int) -> "Quantiser":
-        """From float32 (n, dimensions), part by part; of fewer than 256 vectors every one is a centroid."""
+        """A quantiser from float32 (n, dimensions), by k-means on each part; up to 256 vectors all become centroids."""
         parts = cut_parts(vectors)
         centroids = np.zeros((parts.shape[1], CENTROIDS, PART), np.float32)
         for index in range(parts.shape[1]):
@@ -31,7 +31,7 @@ class Quantiser:
         return cls(centroids, vectors.shape[1])
 
     def encode(self, vectors: np.ndarray) -> np.ndarray:
-        """Uint8 (n, parts): the nearest centroid of each part."""
+        """Codes, uint8 (n, parts): the index of the nearest centroid for each part."""
         parts = cut_parts(vectors)
         codes = np.empty(parts.shape[:2], np.uint8)
         for index, centroids in enumerate(self.centroids):
@@ -40,13 +40,13 @@ class Quantiser:
         return codes
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Float32 (n, dimensions): what is left of the vectors."""
+        """The quantised vectors, float32 (n, dimensions)."""
         found: np.ndarray = self.centroids[np.arange(codes.shape[1]), codes]
         return found.reshape(len(codes), -1)[:, : self.dimensions]
 
 
 def cut_parts(vectors: np.ndarray) -> np.ndarray:
-    """(n, parts, 8), the last part filled up with zeros."""
+    """The vectors cut into parts, float32 (n, parts, 8); the last part is padded with zeros."""
     missing = -vectors.shape[1] % PART
     filled = np.pad(vectors, ((0, 0), (0, missing))) if missing else vectors
     return np.ascontiguousarray(filled, np.float32).reshape(len(vectors), -1, PART)

@@ -1,4 +1,4 @@
-"""A baseline as two jobs: codes and classifiers are learnt from the training images, then a split's images judged."""
+"""A baseline as two jobs: training of codebooks and classifiers, and prediction of a split."""
 
 import json
 import shutil
@@ -38,25 +38,25 @@ from alexnet2012.tracking.store import TrackingIds
 from alexnet2012.training.checkpoint import lock, set_aside
 
 WEIGHTS, IDENTITY = "model.safetensors", "identity.json"
-QUANTISED_FROM = 4096  # vectors, to learn the quantiser
+QUANTISED_FROM = 4096  # number of vectors from which the quantiser is learned
 
 
 @dataclass(frozen=True)
 class Model:
-    """One of the classifiers that are averaged: its encoder, and a hyperplane for each class."""
+    """One of the classifiers whose probabilities are averaged: its encoder, and a hyperplane for each class."""
 
     encoder: Encoder
     weights: np.ndarray
     biases: np.ndarray
 
     def judge(self, vectors: np.ndarray) -> np.ndarray:
-        """Float32 (n, classes) of codes (n, dimensions): each class's share."""
+        """Probabilities of classes, float32 (n, classes), for codes (n, dimensions)."""
         return linear.as_probabilities(linear.decide(vectors, self.weights, self.biases))
 
 
 @dataclass
 class Stopwatch:
-    """Seconds spent on a model, by all calls that worked on it until each last called `keep`."""
+    """Seconds spent on a model over all calls that resumed it; of each call, until its last `keep`."""
 
     path: Path
     before: float
@@ -72,11 +72,11 @@ class Stopwatch:
 
 
 def train_baseline(folder: Path, data_folder: Path, tracking_file: Path) -> None:
-    """Learn the baseline whose config.yaml is in `folder`: writes model.safetensors and record.json there.
+    """Train the baseline whose config.yaml is in `folder`: writes model.safetensors and record.json there.
 
-    Codebooks, codes and classifiers so far are in `folder`/state; killed at any moment, the same call goes on. Memory
-    holds a chunk of codes, not all of them. Raises DataError for a dataset that is not whole, TrainingError when
-    another process trains this run.
+    Intermediate codebooks, codes and classifiers are in `folder`/state; after a kill, the same call resumes. Memory
+    holds one chunk of codes at a time. Raises DataError for an incomplete dataset, TrainingError if another process
+    trains this run.
     """
     run = read_run(folder / "config.yaml")
     packed = data_folder / run.dataset_name
@@ -129,13 +129,13 @@ def train_baseline(folder: Path, data_folder: Path, tracking_file: Path) -> None
 
 
 def settings_of(run: RunConfig) -> FisherConfig | SparseConfig:
-    """The settings of a baseline, which its run holds where other runs hold a net's."""
+    """The settings of a baseline, stored as the run's `net`."""
     assert isinstance(run.net, FisherConfig | SparseConfig)
     return run.net
 
 
 def keep_own(state: Path, identity: dict[str, str]) -> None:
-    """Move what is of other code, settings or data aside, never resumed and never deleted."""
+    """Move the contents of `state` aside if they are of other code, settings or data; they are not deleted."""
     path = state / IDENTITY
     if path.exists() and read_json(path) != identity:
         print(
@@ -153,7 +153,7 @@ def learn_models(run: RunConfig, packed: Path, dataset: PackedDataset, state: Pa
 
 
 def learn_model(run: RunConfig, packed: Path, dataset: PackedDataset, model: DescriptorConfig, folder: Path) -> Model:
-    """One classifier: codebook, codes of all training images, hyperplanes; each is kept in `folder` when it is made."""
+    """Learn one classifier: codebook, codes of all training images, hyperplanes; each is saved in `folder`."""
     config, train = settings_of(run), dataset.split("train")
     folder.mkdir(exist_ok=True)
     watch = Stopwatch.resume(folder / "seconds.json")
@@ -180,7 +180,7 @@ def learn_hyperplanes(
     folder: Path,
     watch: Stopwatch,
 ) -> dict[str, np.ndarray]:
-    """Weights and biases of all classes, from the codes of all training images, which are removed afterwards."""
+    """Weights and biases of all classes, learned from the codes of all training images, which are then removed."""
     train = dataset.split("train")
     name, config, cores = (
         f"{run.variant} seed {run.seed}: {encoder.model.kind}",
@@ -188,7 +188,7 @@ def learn_hyperplanes(
         count_usable_cores(),
     )
     print(f"{name}: encoding {len(train):,} images", flush=True)
-    # Shuffled once: packed images lie class by class, and a chunk of one class would undo what the one before taught.
+    # Shuffled once, because packed images are ordered by class, and classifiers learn badly from chunks of one class.
     rows = list_chunks(stream(run.seed, "baseline-chunks").permutation(len(train)))
     paths = [path for _, path in encode_chunks(packed, "train", rows, encoder, quantiser, folder, cores)]
 
@@ -225,16 +225,16 @@ def learn_quantiser(encoder: Encoder, images: np.ndarray | JpegImages, seed: int
 
 
 def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays in `path`, made and stored where they are not."""
+    """The arrays in the file `path`; if it does not exist, they are made and stored there."""
     if not path.exists():
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **make())  # type: ignore[arg-type]  # names are free but for allow_pickle
+            np.savez(file, **make())  # type: ignore[arg-type]  # an array could be named allow_pickle
     with np.load(path) as arrays:
         return dict(arrays)
 
 
 def arrays_of(model: Model) -> dict[str, np.ndarray]:
-    """All of it by name, each as it lies in a file: safetensors writes a transposed array as if it were none."""
+    """All arrays of a model by name, contiguous, because safetensors ignores that an array is transposed."""
     arrays = {**model.encoder.codebook.arrays, "hyperplanes": model.weights, "biases": model.biases}
     return {name: np.ascontiguousarray(each) for name, each in arrays.items()}
 
@@ -251,15 +251,16 @@ def load_models(run_folder: Path, config: FisherConfig | SparseConfig, size_px: 
 
 
 def predict_baseline(run_folder: Path, split: str, output_folder: Path, data_folder: Path) -> None:
-    """The files of evaluation.predict.predict, of the mean of the classifiers' shares.
+    """Write the files of evaluation.predict.predict for the mean of the classifiers' probabilities.
 
-    A baseline sees the whole image and no crops: what stands for ten crops and for the centre is the same. Raises
-    RecordError when the weights are not those of the record, or were learnt on other data.
+    A baseline uses whole images and no crops: the entries for ten crops and for the centre are equal. Raises
+    RecordError if the weights are not those of the record or were learned on other data; DataError if the split's
+    labels are withheld.
     """
     run, record, dataset = open_run(run_folder, data_folder)
     check_labels_public(dataset, split)
     started, cores = time.monotonic(), count_usable_cores()
-    # Codes of other weights or by other code, which an earlier call may have left, are not these.
+    # Part of folder names, so that codes left by a call with other weights or code are not used.
     made_by = digest8([record["weights_sha256"], fingerprint("predict-baseline")])
     config, images = settings_of(run), dataset.counts[split]
     total: np.ndarray | float = 0.0
@@ -279,7 +280,7 @@ def predict_baseline(run_folder: Path, split: str, output_folder: Path, data_fol
 
 
 def judge_images(model: Model, packed: Path, split: str, images: int, folder: Path, processes: int) -> np.ndarray:
-    """Float64 (images, classes): each class's share by one model. Codes are removed as they are judged."""
+    """Probabilities of classes by one model, float64 (images, classes); codes are removed after use."""
     chunks = list_chunks(np.arange(images))
     shares = [folder / f"shares-{index:06d}.npy" for index in range(len(chunks))]
     judged = {index for index, path in enumerate(shares) if path.exists()}

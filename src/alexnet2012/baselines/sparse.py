@@ -1,21 +1,22 @@
-"""Codes over a dictionary that sparse coding has learnt, by soft thresholds, maximum-pooled over cells.
+"""Sparse codes by soft thresholding over a learned dictionary, max-pooled over cells.
 
-A soft threshold of the projections is the first step of an iterative solver of sparse coding, and does as well for
-classification as its solution (Coates and Ng, ICML 2011), at the price of a product of matrices.
+Soft thresholding of the projections is the first step of an iterative solver for sparse coding. It classifies as well
+as the full solution (Coates and Ng, ICML 2011), and costs only one matrix product.
 """
 
 import numpy as np
 
 
 def code(descriptors: np.ndarray, atoms: np.ndarray, threshold: float) -> np.ndarray:
-    """Float32 (n, 2 K): by how much each projection on the atoms (K, D) exceeds the threshold, positive ones first."""
+    """Soft-thresholded projections on the atoms (K, D), float32 (n, 2 K): positive parts first, then negative ones."""
     projections = descriptors @ atoms.T
     return np.maximum(np.concatenate([projections, -projections], axis=1) - threshold, 0)
 
 
 def encode_sparse(descriptors: np.ndarray, atoms: np.ndarray, threshold: float, cells: np.ndarray) -> np.ndarray:
-    """Float32 (cells, 2 K): of each cell, bool (cells, n), each atom's and sign's largest code among its descriptors,
-    square-rooted and of length 1; zeros for a cell without descriptors or codes."""
+    """Max-pooled codes, float32 (cells, 2 K), of the descriptors (n, D) in each of `cells`, bool (cells, n).
+
+    Square roots are taken, then each vector is scaled to length 1; zeros for a cell without descriptors or codes."""
     codes, pooled = code(descriptors, atoms, threshold), np.zeros((len(cells), 2 * len(atoms)), np.float32)
     for vector, cell in zip(pooled, cells, strict=True):
         if not cell.any():

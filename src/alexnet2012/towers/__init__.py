@@ -1,1 +1,1 @@
-"""One net trained by two processes, as the paper's by two GPUs (§3.2, figure 2): each holds half of every layer."""
+"""Training of one net by two processes, like the paper's two GPUs (§3.2, figure 2): each holds half of every layer."""

@@ -1,4 +1,4 @@
-"""What the two processes of a net exchange: features between layers, and decisions between steps."""
+"""Communication between the two processes of a net: features between layers, and decisions between steps."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,15 +10,15 @@ from torch import Tensor
 from torch.nn import functional
 
 TOWERS = 2
-# For a peer that hangs, and longer than any checkpoint takes; training.ended_with notices at once one that dies.
+# For a peer that hangs; longer than any checkpoint takes. A peer that dies is noticed earlier by training.ended_with.
 TIMEOUT = timedelta(minutes=10)
 
 
 class Peers:
-    """This process (`rank` 0 or 1) and its peer, both launched by torchrun.
+    """The connection of this process (`rank` 0 or 1) and its peer, both launched by torchrun.
 
-    Tensors on GPUs are sent by NCCL. Tensors on CPUs and all that is agreed on between steps are sent by gloo, so that
-    nothing waits for a GPU. Every call must be met by the same call of the peer.
+    Tensors on GPUs are sent by NCCL. Tensors on CPUs and decisions between steps are sent by gloo, so that these do not
+    wait for a GPU. Both processes must make the same calls.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -28,7 +28,7 @@ class Peers:
 
     @property
     def leads(self) -> bool:
-        """Whether this process keeps the checkpoints, logs, and writes the results."""
+        """Whether this process saves checkpoints, logs, and writes the results."""
         return self.rank == 0
 
     def leave(self) -> None:
@@ -36,8 +36,8 @@ class Peers:
         torch.distributed.destroy_process_group()
 
     def gather(self, own: Tensor, sizes: Sequence[int], dim: int) -> Tensor:
-        """The tensors of both processes concatenated along `dim`, where `sizes` are their lengths by rank."""
-        missing = max(sizes) - own.shape[dim]  # all_gather wants equal shapes; halves of an odd number differ by one
+        """The tensors of both processes, concatenated along `dim`; `sizes`: their lengths there, by rank."""
+        missing = max(sizes) - own.shape[dim]  # all_gather needs equal shapes; halves of an odd number differ by one
         sent = functional.pad(own.movedim(dim, -1), (0, missing)).movedim(-1, dim) if missing else own
         parts = [torch.empty_like(sent, memory_format=torch.contiguous_format) for _ in sizes]
         torch.distributed.all_gather(parts, sent.contiguous())
@@ -50,30 +50,30 @@ class Peers:
         return [bool(flag) for flag in both]
 
     def tell(self, value: Any) -> list[Any]:
-        """Send `value` to the peer; returns the values of both processes by rank. Waits for the peer."""
+        """Exchange `value` with the peer, waiting for it; returns the values of both processes by rank."""
         values = [None] * TOWERS
         torch.distributed.all_gather_object(values, value)
         return values
 
 
 def halves(size: int) -> tuple[int, int]:
-    """How many of `size` kernels, neurons or classes each process holds; of an odd number the first has one more."""
+    """The numbers of kernels, neurons or classes of the two processes out of `size`; if odd, the first has one more."""
     return size - size // TOWERS, size // TOWERS
 
 
 def share(features: Tensor, peers: Peers) -> Tensor:
-    """The features of both towers, (images, 2 x own, ...), tower 0 first, from this one's, (images, own, ...).
+    """The features of both towers (images, 2 x own, ...), tower 0 first, given this tower's (images, own, ...).
 
-    In the backward pass a feature's gradient is the sum of the gradients in both processes.
+    In the backward pass, a feature's gradient is the sum of the gradients in both processes.
     """
     shared: Tensor = _Share.apply(features, peers)
     return shared
 
 
 def gather_logits(own: Tensor, peers: Peers, sizes: tuple[int, int]) -> Tensor:
-    """The logits of all classes, (images, classes), from those of this process's classes, (images, sizes[rank]).
+    """The logits of all classes (images, classes), given those of this process's classes (images, sizes[rank]).
 
-    In the backward pass a logit's gradient is that in its own process: both compute the same loss.
+    In the backward pass, a logit's gradient is the one in its own process, because both compute the same loss.
     """
     gathered: Tensor = _GatherLogits.apply(own, peers, sizes)
     return gathered
@@ -105,7 +105,7 @@ class _GatherLogits(torch.autograd.Function):
 
 
 def gather_features(own: Tensor, peers: Peers) -> Tensor:
-    """The features of both processes, equally many, without a gradient; maps are sent channels last, as in memory."""
+    """The features of both processes, which have equally many, without a gradient; maps are sent channels last."""
     sizes = [own.shape[1]] * TOWERS
     if own.ndim == 2:
         return peers.gather(own, sizes, 1)

@@ -1,4 +1,4 @@
-"""Launch of a training in two processes: torchrun starts the same command twice, with the option --launcher."""
+"""Launching a training in two processes: torchrun starts the same command twice, with the option --launcher."""
 
 import ctypes
 import os
@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.errors import Interrupted, TrainingError
 
-STOPPED = 143  # the exit code of a process that a signal stopped after its checkpoint, see cli.py
-CHECKPOINT_S = 300  # how long a stopped process may take for its checkpoint
-PR_SET_PDEATHSIG = 1  # of linux/prctl.h
-# Variables of another launcher that this process may have inherited. torchrun would read PET_* as its options and
-# PYTHON_EXEC as the interpreter to start.
+STOPPED = 143  # exit code of a process that stopped on a signal after its checkpoint, see cli.py
+CHECKPOINT_S = 300  # time that a stopped process has to write its checkpoint
+PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+# Variables of another launcher that this process may have inherited. torchrun would use PET_* as its options and
+# PYTHON_EXEC as the interpreter.
 INHERITED_PREFIXES = ("PET_", "TORCHELASTIC_", "TORCH_ELASTIC_")
 INHERITED = {"MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "ROLE_NAME", "PYTHON_EXEC"}
 INHERITED |= {"WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE"}
@@ -23,7 +23,7 @@ INHERITED |= {"WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_
 def launch(arguments: list[str], run: RunConfig) -> None:
     """Run `alexnet2012` with `arguments` in two processes on this machine; returns when both have ended.
 
-    Raises Interrupted when a signal stopped them, TrainingError when one of them failed after printing its own error.
+    Raises Interrupted if a signal stopped them, TrainingError if one of them failed (it prints its own error).
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -32,12 +32,12 @@ def launch(arguments: list[str], run: RunConfig) -> None:
     from alexnet2012.towers.exchange import TOWERS
 
     drop_inherited()
-    os.environ["OMP_NUM_THREADS"] = str(run.training.torch_threads)  # else torchrun sets it, with a warning
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the host's name may not resolve
+    os.environ["OMP_NUM_THREADS"] = str(run.training.torch_threads)  # otherwise torchrun sets it, with a warning
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # because the host name may not resolve
     options = ["--standalone", f"--nproc-per-node={TOWERS}", f"--shutdown-timeout={CHECKPOINT_S}"]
     try:
         with TemporaryDirectory() as folder:  # for torchrun's logs
-            given = Path(folder, "arguments")  # in a file: torchrun would take --start for an option of its own
+            given = Path(folder, "arguments")  # in a file, because torchrun would take --start as its own option
             verb, *rest = arguments
             words = (verb, f"--launcher={os.getpid()}", *rest)
             given.write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
@@ -52,23 +52,23 @@ def launch(arguments: list[str], run: RunConfig) -> None:
             raise Interrupted("stopped by a signal; a checkpoint was written, the same command resumes") from None
         rank, code = next(iter(failures.items()))
         raise TrainingError(
-            f"the process of tower {rank} ended with exit code {code}, see above; the other was ended too. The last "
-            "checkpoint is kept; the same command resumes"
+            f"the process of tower {rank} ended with exit code {code} (see above), so the other was stopped too. The "
+            "last checkpoint is kept; the same command resumes"
         ) from None
 
 
 def drop_inherited() -> None:
-    """Remove the variables of another launcher, which may have started this process, from the environment."""
+    """Remove variables of another launcher, which may have started this process, from the environment."""
     for key in list(os.environ):
         if key in INHERITED or key.startswith(INHERITED_PREFIXES):
             del os.environ[key]
 
 
 def end_with_launcher(pid: int) -> None:
-    """Have the kernel kill this process when its launcher dies, even if it is blocked in a collective or stopped.
+    """Make the kernel kill this process when the launcher dies, even if it is blocked in a collective or stopped.
 
-    `pid` is the launcher's. Only the steps since the last checkpoint are lost. Raises TrainingError when the launcher
-    is dead already.
+    `pid`: that of the launcher. Only the steps since the last checkpoint are lost. Raises TrainingError if the launcher
+    has ended already.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""One of the net's two towers, as one process holds it (figure 2), and whole weights in halves."""
+"""One of the net's two towers, held by one process (figure 2), and splitting and uniting of weights."""
 
 import torch
 from torch import Tensor, nn
@@ -9,14 +9,14 @@ from alexnet2012.model.geometry import sees_own_tower
 from alexnet2012.towers.exchange import TOWERS, Peers, gather_logits, halves, share
 
 Weights = dict[str, Tensor]
-# fig. 2: the layers whose input comes from both towers; conv3's does not in net 150 of the 2012 code.
+# fig. 2: the layers that are connected to both towers; in net 150 of the 2012 code, conv3 is not.
 SEE_BOTH = ("conv3", SIXTH, "fc6", "fc7", "fc8")
 
 
 class Tower(AlexNet):
     """Half of an AlexNet: the maps of one tower, and half of the neurons of each fully connected layer.
 
-    Called in both processes with the same images and dropout masks, it returns the logits of all classes in both.
+    Both processes call it with the same images and dropout masks, and both get the logits of all classes.
     """
 
     def __init__(self, net: NetConfig, classes: int, peers: Peers) -> None:
@@ -37,7 +37,7 @@ class Tower(AlexNet):
         self.config = net.model_copy(update={"towers": 1})  # response normalisation is over this tower's maps
 
     def forward(self, images: Tensor, dropout_masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """Logits (images, classes); `dropout_masks` are those of all neurons, see AlexNet.forward."""
+        """Logits (images, classes); `dropout_masks`: those of all neurons, see AlexNet.forward."""
         if dropout_masks is not None:
             fc6, fc7 = (mask.chunk(TOWERS, 1)[self.peers.rank] for mask in dropout_masks)
             dropout_masks = (fc6, fc7)
@@ -45,10 +45,11 @@ class Tower(AlexNet):
 
 
 def split(weights: Weights, rank: int) -> Weights:
-    """The half of whole weights, or velocities, that process `rank` holds: half of each layer's kernels or neurons."""
+    """The half of a whole net's weights (or velocities) that process `rank` holds: half of each layer's outputs."""
     return {name: torch.split(each, list(halves(len(each))))[rank].contiguous() for name, each in weights.items()}
 
 
 def unite(own: Weights, sizes: dict[str, int], peers: Peers) -> Weights:
-    """Whole weights, or velocities, from both processes' halves; `sizes` are the numbers of kernels or neurons."""
+    """Weights (or velocities) of the whole net from both processes' halves; `sizes`: outputs of each layer, by name of
+    the parameter."""
     return {name: peers.gather(each, halves(sizes[name]), 0) for name, each in own.items()}

@@ -1,4 +1,4 @@
-"""Training of a net by two processes: each holds one tower; images, masks and schedule are the same (§3.2)."""
+"""Training of a net by two processes, each with one tower, and with the same images, masks and schedule (§3.2)."""
 
 import math
 import os
@@ -28,16 +28,16 @@ from alexnet2012.training.precision import make_forward
 from alexnet2012.training.sgd import PaperSGD
 
 POLL_S = 0.5
-REAPED_S = 1.0  # torchrun looks every tenth of a second for processes that have ended
-# How long a process may take to end by itself after its peer's death: the error of the broken connection says more.
+REAPED_S = 1.0  # by then torchrun has reaped a dead process: it polls ten times a second
+# Time in which a process may end by itself after its peer's death, with the more informative error of the connection.
 GRACE_S = 8.0
 
 
 class TowerTraining(Training):
-    """A training of which this process holds one tower.
+    """A training in which this process holds one tower.
 
-    Its states are those of the whole net, so that a training can go on with one process or two. Both processes call
-    each method at the same step.
+    Its states are those of the whole net, so that a training can resume with one process or two. Both processes must
+    call each method at the same step.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class TowerTraining(Training):
         self.optimiser.velocities = {each: own[name] for name, each in self.net.named_parameters() if name in own}
 
     def unite(self, own: Weights) -> Weights:
-        """Weights, or velocities, of the whole net from this tower's and the other's."""
+        """Weights (or velocities) of the whole net, given this tower's; exchanges them with the other process."""
         return unite(own, self.sizes, self.peers)
 
     def refuse_diverged(self) -> None:
-        """Raises TrainingError in both processes when either holds weights that are not finite."""
+        """Raise TrainingError in both processes if either holds weights that are not finite."""
         found = None
         try:
             super().refuse_diverged()
@@ -82,7 +82,7 @@ class TowerTraining(Training):
             raise found or TrainingError("the weights of the other tower are not finite, see its own message")
 
     def capture(self) -> State:
-        """The state of the whole net in process 0, which keeps it; without weights in process 1."""
+        """The state: of the whole net in process 0, which saves it; without weights in process 1."""
         own = super().capture()
         weights, velocity = self.unite(own.weights), self.unite(own.velocity)
         if not self.peers.leads:
@@ -91,9 +91,9 @@ class TowerTraining(Training):
 
 
 class SharedStop(StopRequest):
-    """A StopRequest that stops both processes at the same step, whichever received the signal.
+    """A StopRequest that stops both processes at the same step when either receives a signal.
 
-    Whenever `interval_s` have passed in process 0, `check` also calls `checkpoint` in both processes.
+    `check` also calls `checkpoint` in both processes whenever `interval_s` seconds have passed in process 0.
     """
 
     def __init__(self, peers: Peers, interval_s: float) -> None:
@@ -103,24 +103,24 @@ class SharedStop(StopRequest):
         self.last = time.monotonic()
 
     def check(self) -> None:
-        """Raise Interrupted in both processes when either has received a signal."""
+        """Raise Interrupted in both processes if either has received a signal."""
         late = self.peers.leads and time.monotonic() - self.last > self.interval_s
         stopped, due = self.peers.either(self.received is not None, late)
         if due:
             self.checkpoint()
             self.last = time.monotonic()
-        if stopped:  # a signal that came after `either` waits for the next check, when the peer hears of it too
-            self.received = self.received or signal.SIGTERM  # the peer received it
+        if stopped:  # a signal that arrives after `either` waits for the next check, which tells the peer too
+            self.received = self.received or signal.SIGTERM  # the peer received one
             super().check()
 
     def immediately(self, at_once: bool) -> None:
-        """Like `check`: a signal waits for the end of an evaluation, since the peer cannot finish it alone."""
+        """Only `check`: signals wait for the end of an evaluation, because the peer cannot finish it alone."""
         self.check()
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The two processes of a training, as train.Processes: 0 leads, with lock, checkpoints and results; 1 follows."""
+    """The two processes of a training (see train.Processes): 0 leads, with lock, checkpoints and results; 1 follows."""
 
     peers: Peers
     stop: SharedStop
@@ -134,14 +134,14 @@ class Pair:
         return self.peers.leads
 
     def begin(self, state: State | None) -> TowerTraining:
-        """In process 0: the training from `state` on, which process 1 begins at the same time."""
+        """In process 0: begin the training from `state`; process 1 begins it at the same time."""
         self.peers.tell(state is not None)
         return self._begin(state, self.state_folder)
 
     def follow(self) -> None:
-        """In process 1: take part in all that process 0 needs both towers for, to the end of the training."""
+        """In process 1: take part in everything for which process 0 needs both towers, until the training ends."""
         goes_on, _ = self.peers.tell(None)
-        with self.stop, TemporaryDirectory() as nowhere:  # process 1's states hold no weights and are never read
+        with self.stop, TemporaryDirectory() as nowhere:  # process 1's checkpoints have no weights and are never read
             training = self._begin(load_latest(self.state_folder) if goes_on else None, Path(nowhere))
             train_to_the_end(training, Path(nowhere), self.stop)
             self.weights_of(training)
@@ -162,9 +162,9 @@ class Pair:
 def join(
     run: RunConfig, dataset: PackedDataset, identity: dict[str, str], device: torch.device, state_folder: Path
 ) -> Iterator[Pair]:
-    """Connect this process to its peer for one training; both leave together, done or stopped.
+    """Connect this process to its peer for one training; both leave together, whether finished or stopped.
 
-    When the peer dies, this process ends within seconds: by a TrainingError, or by exit code 1 if it is blocked.
+    If the peer dies, this process ends within seconds: with a TrainingError, or with exit code 1 if it is blocked.
     """
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
@@ -178,7 +178,7 @@ def join(
                 yield Pair(peers, SharedStop(peers, run.runtime.checkpoint_every_s), make, state_folder)
             except Interrupted as error:
                 stopped = error
-            peers.tell(None)  # process 1 waits until process 0 has written the checkpoint or the results
+            peers.tell(None)  # process 1 waits here until process 0 has written the checkpoint or the results
             if stopped:
                 raise stopped
             peers.leave()
@@ -191,10 +191,10 @@ def join(
 
 @contextmanager
 def ended_with(peer_pid: int) -> Iterator[None]:
-    """While entered, exit with code 1 within GRACE_S of the peer's death, even if blocked in a collective.
+    """A context in which this process exits (code 1) after GRACE_S if the peer dies, even if blocked in a collective.
 
-    torchrun alone would need CHECKPOINT_S to end a process that waits for the other GPU: its SIGTERM is never handled
-    there, because Python handles signals between two instructions.
+    torchrun alone would need CHECKPOINT_S to end a process that waits for the other GPU: Python handles signals only
+    between two instructions, so that torchrun's SIGTERM would have no effect.
     """
     over = threading.Event()
 
@@ -212,7 +212,7 @@ def ended_with(peer_pid: int) -> Iterator[None]:
 
 
 def lives(pid: int) -> bool:
-    """Whether there is such a process; a dead one counts until torchrun reaps it."""
+    """Whether the process exists; a dead process counts until torchrun reaps it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,6 +1,6 @@
-"""Publishing of results in MLflow, which is spoken to here and nowhere else.
+"""Publishing of results in MLflow; no other package talks to MLflow.
 
-`contents` composes what a run shows from the files of its result, `publish` brings it into the store, `store` knows
-where that is and bears its outages, `browser` leads to its pages. What is published again changes nothing; what the
-store lacks is published by the next call.
+`contents` composes a run's tags, params, metrics and files from its result files; `publish` sends them; `store` opens
+the store and handles its outages; `browser` starts the web server and gives addresses of pages. Publishing is
+idempotent: repeating it changes nothing, and the next call publishes what the store lacks.
 """

@@ -1,4 +1,4 @@
-"""What a finished configuration shows in the run browser, the browser itself, and the addresses of its pages."""
+"""The run browser (MLflow's web server) and the addresses of its pages."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ from alexnet2012.tracking.store import (
 )
 from alexnet2012.tracking.views import VIEW
 
-# `python -m mlflow`, which takes seconds to be imported: without a traceback where Ctrl-C stops it meanwhile.
+# `python -m mlflow`, but without a traceback if Ctrl-C stops it during its import, which takes seconds.
 MLFLOW = """\
 import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -31,7 +31,8 @@ cli()
 
 
 def serve(host: str = "127.0.0.1", port: int = 5000, results: Path = Path("results")) -> None:
-    """Print the address of the runs, and become MLflow's web server unless MLFLOW_TRACKING_URI names one.
+    """Print the address of the runs, and replace this process by MLflow's web server (unless MLFLOW_TRACKING_URI names
+    one).
 
     Raises ConfigError if there is no store to show or the port is taken.
     """
@@ -57,7 +58,7 @@ def serve(host: str = "127.0.0.1", port: int = 5000, results: Path = Path("resul
 
 
 def find_experiment(uri: str) -> str | None:
-    """Id of the experiment in the store at `uri`; None if the store has none yet or cannot be reached."""
+    """The id of the experiment in the store at `uri`; None if there is none yet or the store cannot be reached."""
     with tolerated():
         client = connect(uri)
         if experiment := client.get_experiment_by_name(EXPERIMENT):
@@ -67,14 +68,14 @@ def find_experiment(uri: str) -> str | None:
 
 
 def page_address(server: str, experiment_id: str | None = None, run_id: str | None = None) -> str:
-    """Address of a run, of an experiment's list of runs, or of the list of experiments, in the browser of `server`.
+    """The address of a run, of an experiment's list of runs, or of the list of experiments, on an MLflow server.
 
-    `server` is the http(s) address of an MLflow server; a user's name and password in it are left out.
+    `server`: its http(s) address; user name and password in it are removed.
     """
     parts = urlsplit(server)
     root = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
     runs = f"/{experiment_id}/runs" if experiment_id else ""
     run = f"/{run_id}" if run_id else ""
     view = f"&viewStateShareKey={VIEW}" if runs and not run else ""
-    # Without the workflow type MLflow 3.17 opens its pages for language models, which list no runs.
+    # Without the workflow type, MLflow 3.17 opens its pages for language models, which list no runs.
     return f"{root}/#/experiments{runs}{run}?workflowType=machine_learning{view}"

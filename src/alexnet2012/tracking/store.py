@@ -1,4 +1,4 @@
-"""The MLflow store: where it is, how it is opened, and what happens when it cannot be reached."""
+"""The MLflow store: its address, opening it, and tolerating that it cannot be reached."""
 
 import math
 import os
@@ -20,10 +20,10 @@ from alexnet2012.tracking.views import VIEW_TAG, describe_view
 EXPERIMENT = "alexnet2012"
 KEY_TAG, PARENT_TAG = "alexnet2012.key", "mlflow.parentRunId"
 PAUSE_AFTER_FAILURE_S = 60.0
-SETTLE_S = 1.0  # longer than a request takes, and than the clocks of two machines differ
+SETTLE_S = 1.0  # longer than a request takes, and than the difference between two machines' clocks
 PORTS = {"postgresql": 5432, "mysql": 3306, "http": 80, "https": 443}
 
-# A dead server costs seconds, nothing is reported to anyone, and stderr is left to the workflow.
+# An unreachable server costs only seconds, telemetry is off, and MLflow does not write to stderr.
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -36,10 +36,10 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class TrackingIds:
-    """A configuration's place in the store; experiment and parent are None while no store could be reached.
+    """A configuration's place in the store; the ids are None if no store could be reached.
 
-    Only `name` and `results` are relied upon. The rest is for the reader: a results folder may be moved, and
-    MLFLOW_TRACKING_URI may name another store tomorrow, in which these ids would belong to somebody else.
+    The code uses only `name` and `results`. The rest is information for readers: results may be moved, and
+    MLFLOW_TRACKING_URI may later name another store, in which these ids belong to something else.
     """
 
     uri: str
@@ -53,7 +53,7 @@ class TrackingIds:
 
     @classmethod
     def load(cls, path: Path) -> "TrackingIds":
-        """Raises RecordError for a file of another kind."""
+        """Read what `save` wrote; raises RecordError for any other file."""
         try:
             return cls(**read_json(path))
         except TypeError as error:
@@ -61,7 +61,7 @@ class TrackingIds:
 
 
 def tracking_uri(results: Path = Path("results")) -> str:
-    """MLFLOW_TRACKING_URI where it is set, else the SQLite store inside `results`."""
+    """The store's URI: MLFLOW_TRACKING_URI if it is set, else that of the SQLite store in `results`."""
     return os.environ.get("MLFLOW_TRACKING_URI") or embedded_uri(results)
 
 
@@ -74,9 +74,9 @@ def database(results: Path) -> Path:
 
 
 def begin_tracking(name: str, results: Path = Path("results")) -> TrackingIds:
-    """Make the experiment and the run that is parent to all of configuration `name`, where they are not; their ids.
+    """Create the experiment and the parent run of configuration `name`, unless they exist; returns their ids.
 
-    Warns when no store can be reached, and returns ids of None.
+    If no store can be reached, warns and returns ids of None.
     """
     ids = TrackingIds(without_password(tracking_uri(results)), None, None, name, str(results))
     with tolerated():
@@ -86,21 +86,21 @@ def begin_tracking(name: str, results: Path = Path("results")) -> TrackingIds:
 
 
 class Store:
-    """The store of today, opened for a configuration: a `client`, its experiment's id, its parent run's id.
+    """The current store, opened for a configuration: a `client`, the experiment's id, and the parent run's id.
 
-    Raises one of `failures`.
+    Raises one of `failures()` if it cannot be reached.
     """
 
     def __init__(self, ids: TrackingIds) -> None:
         results = Path(ids.results)
         uri, embedded = tracking_uri(results), embedded_uri(results)
         probe(uri)
-        if uri.startswith("http"):  # one that hangs is noticed before anybody queues for the lock
+        if uri.startswith("http"):  # find out whether the server hangs before taking the lock
             connect(uri).get_experiment_by_name(EXPERIMENT)
-        # One process at a time: a fresh SQLite database that several open at once stays broken.
+        # One process at a time: a new SQLite database that several processes open at once stays broken.
         with locked(results / ".mlflow.lock", math.inf):
             if uri == embedded and not database(results).exists():
-                # Made aside and renamed, so that a kill half-way leaves no half-made database.
+                # Made under another name and renamed, so that a kill leaves no incomplete database.
                 draft = database(results).with_suffix(".draft")
                 draft.unlink(missing_ok=True)
                 connect(f"sqlite:///{draft}").search_experiments()
@@ -114,7 +114,7 @@ class Store:
             self.parent_id: str = parent.info.run_id
 
     def find_or_create_experiment(self, artifacts: str | None) -> str:
-        """Its id. Names are unique in a store, so that of several machines one makes it and the others use it."""
+        """The experiment's id. Names are unique in a store: one machine creates it, and the others find it."""
         from mlflow.exceptions import MlflowException
 
         if self.client.get_experiment_by_name(EXPERIMENT) is None:
@@ -130,10 +130,11 @@ class Store:
     def find_or_create_run(
         self, key: str, name: str, tags: Mapping[str, str], began_ms: int | None, settle_s: float = 0.0
     ) -> Any:
-        """The run with this key, the oldest where there are several.
+        """The run with this key; the oldest if there are several.
 
-        MLflow asks again when an answer is lost, and two machines may both have found none, as they see after
-        `settle_s`: the oldest stays, and of the others those that nobody used are deleted.
+        Duplicates arise when MLflow repeats a request whose answer was lost, or when two machines find none at the same
+        time, which they notice after `settle_s` seconds. The oldest is kept, and duplicates without content are
+        deleted.
         """
         found = self.find_runs(KEY_TAG, key)
         if not found:
@@ -147,15 +148,15 @@ class Store:
         return oldest
 
     def find_runs(self, tag: str, value: str, more: str = "") -> list[Any]:
-        """Runs with this value of a tag, the oldest first; `more`: further conditions."""
+        """Runs with this value of a tag, the oldest first; `more`: further conditions of the query."""
         query, oldest_first = f"tags.`{tag}` = '{value}'{more}", ["attributes.start_time ASC"]
         return list(self.client.search_runs([self.experiment_id], query, order_by=oldest_first))
 
 
 def connect(uri: str) -> Any:
-    """A client of the store at `uri`, see `probe`."""
+    """An MLflow client for the store at `uri`; raises OSError as `probe` does."""
     probe(uri)
-    for variable, value in ENVIRONMENT.items():  # read by MLflow when it is imported
+    for variable, value in ENVIRONMENT.items():  # MLflow reads these when it is imported
         os.environ.setdefault(variable, value)
     from mlflow.tracking import MlflowClient
 
@@ -170,19 +171,19 @@ def keep_view(client: Any, experiment: Any) -> None:
 
 
 def probe(uri: str) -> None:
-    """Raise OSError when nothing listens at `uri`: on a database that is away MLflow would insist for 100 s."""
+    """Raise OSError if nothing listens at `uri`; for an unreachable database, MLflow itself would retry for 100 s."""
     parts = urlsplit(uri)
     try:
         port = parts.port or PORTS.get(parts.scheme.partition("+")[0])
     except ValueError as error:
-        raise OSError(f"{without_password(uri)} is no address: {error}") from None
+        raise OSError(f"{without_password(uri)} is not a valid address: {error}") from None
     if parts.hostname and port:
         socket.create_connection((parts.hostname, port), timeout=5).close()
 
 
 @dataclass
 class Outage:
-    """What this process knows of an unreachable store: whether it said so, and when to try again."""
+    """The state of an outage in this process: whether it was reported, and when to try again (monotonic seconds)."""
 
     warned: bool = False
     retry_at: float = 0.0
@@ -193,7 +194,7 @@ outage = Outage()
 
 @contextmanager
 def tolerated() -> Iterator[None]:
-    """Tracking's failures end here: one line on stderr per process, and a pause before the store is tried again."""
+    """Catch failures of tracking: one line on stderr per process, and a pause before the store is tried again."""
     try:
         yield
     except failures() as error:
@@ -204,14 +205,14 @@ def tolerated() -> Iterator[None]:
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """What an absent, overloaded or outdated store raises, or one without its driver, and damaged notes of a run."""
+    """The exceptions for an absent, overloaded or outdated store, a missing driver, and a run's damaged notes."""
     found: list[type[Exception]] = [OSError, ImportError, RecordError]
     for module, name in (
         ("mlflow.exceptions", "MlflowException"),
         ("sqlalchemy.exc", "SQLAlchemyError"),
         ("alembic.util", "CommandError"),
     ):
-        if module in sys.modules:  # what was not imported raised nothing
+        if module in sys.modules:  # a module that was not imported cannot have raised anything
             found.append(getattr(sys.modules[module], name))
     return tuple(found)
 

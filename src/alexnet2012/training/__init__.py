@@ -1,1 +1,1 @@
-"""Training of a net by the rule of section 5: batches, updates, schedules, checkpoints, records."""
+"""Training of a net (§5): batches, updates, schedules, checkpoints, records."""

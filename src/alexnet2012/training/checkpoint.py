@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill at any moment, the lock on their folder, and signals that ask for one."""
+"""Checkpoints that survive a kill at any moment, the lock on their folder, and stopping on signals."""
 
 import os
 import pickle
@@ -19,19 +19,19 @@ from torch import Tensor
 from alexnet2012.errors import Interrupted, TrainingError
 from alexnet2012.files import LockTaken, locked
 
-KEPT = 2  # the newest checkpoint, and the one before it in case the newest cannot be read
-PROBE_S = 1.0  # tracking/publish.py holds the lock of a finished training for a moment
+KEPT = 2  # the newest checkpoint, and the previous one in case the newest cannot be read
+PROBE_S = 1.0  # wait this long, because tracking/publish.py locks finished trainings briefly
 
 
 @dataclass
 class State:
-    """All that a training needs to go on bit for bit. Random draws are functions of the counters: no generator is kept.
+    """Everything that a training needs to resume bit for bit; random draws depend only on the seed and these counters.
 
-    `identity` holds the fingerprint of the "code", the hash of the "config" and the digest of the "data": resuming
-    under others would mix two experiments. `weights` and `velocity` go by parameter name, `scheduler` is
-    Scheduler.progress, `history` one row per finished epoch. `epoch` counts finished epochs, `batch` the batches done
-    in the current one, `step` all updates. `loss_sum` and `wrong_sum` are sums over the current epoch's batches,
-    `epoch_seconds` and `seconds` the wall time of the current and of all finished epochs.
+    `identity`: fingerprint of the "code", hash of the "config" and digest of the "data"; resuming with others would mix
+    two experiments. `weights` and `velocity`: by parameter name. `scheduler`: Scheduler.progress. `history`: one row
+    per finished epoch. `epoch`: finished epochs; `batch`: batches done in the current epoch; `step`: all updates.
+    `loss_sum`, `wrong_sum`: sums over the batches of the current epoch. `epoch_seconds`, `seconds`: wall time of the
+    current epoch and of all finished ones.
     """
 
     identity: dict[str, str]
@@ -50,10 +50,9 @@ class State:
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Hold `folder` exclusively; the kernel frees it with the process, kill -9 included. Raises TrainingError when
-    taken.
+    """Lock `folder` for this process; kill -9 releases it too. Raises TrainingError if another process holds it.
 
-    After a kill -9 of the workflow its trainings live on, and a second start must not train beside them.
+    Trainings survive a kill -9 of the workflow, and a second start must not train the same run beside them.
     """
     try:
         with locked(folder / "lock", PROBE_S):
@@ -61,12 +60,12 @@ def lock(folder: Path) -> Iterator[None]:
     except LockTaken as holder:
         raise TrainingError(
             f"{folder} is in use: process {holder} trains this run. "
-            "Wait for it, or end it; then run the same command again and it resumes."
+            "Wait for it, or stop it; then run the same command again to resume."
         ) from None
 
 
 def save(folder: Path, state: State) -> Path:
-    """Write `state` to `folder`/checkpoint-<step>.pt, whole or not at all, and remove all but the last KEPT."""
+    """Write `state` to `folder`/checkpoint-<step>.pt, atomically, and remove all checkpoints but the last KEPT."""
     path = folder / f"checkpoint-{state.step:09d}.pt"
     temporary = folder / f".{path.name}.partial"
     with temporary.open("wb") as file:
@@ -85,7 +84,7 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 
 def load_latest(folder: Path) -> State | None:
-    """The newest checkpoint in `folder` that can be read, or None; warns of those that cannot."""
+    """The newest readable checkpoint in `folder`, or None; warns about unreadable ones."""
     for path in reversed(list_checkpoints(folder)):
         try:
             with zipfile.ZipFile(path) as archive:
@@ -99,10 +98,10 @@ def load_latest(folder: Path) -> State | None:
 
 
 def resume(folder: Path, identity: dict[str, str], accepted: Collection[str | None]) -> State | None:
-    """The state to resume in `folder`, or None to begin anew.
+    """The state to resume in `folder`, or None to start from the beginning.
 
-    A state of other code, configuration or data is moved to a subfolder with a warning: never resumed in silence, never
-    deleted. States of code whose fingerprint is in `accepted` are resumed; they remember it as "began_with_code".
+    A state of other code, configuration or data is moved to a subfolder with a warning; it is neither resumed nor
+    deleted. A state of code whose fingerprint is in `accepted` is resumed, with that recorded as "began_with_code".
     """
     state = load_latest(folder)
     if state is not None:
@@ -116,17 +115,17 @@ def resume(folder: Path, identity: dict[str, str], accepted: Collection[str | No
         reasons = ", ".join(f"{key} {found[key][:8]} is now {identity[key][:8]}" for key in differing)
         aside = set_aside(folder)
         print(
-            f"warning: the state in {folder} cannot be resumed ({reasons}); moved to {aside}. Training begins anew. "
-            f"To resume it all the same, move it back and set runtime: accept_code: {state.identity['code']}",
+            f"warning: the state in {folder} cannot be resumed ({reasons}); moved to {aside}. Training starts from the "
+            f"beginning. To resume anyway, move it back and set runtime: accept_code: {state.identity['code']}",
             flush=True,
         )
     elif any(path.name != "lock" for path in folder.iterdir() if not path.name.startswith("superseded-")):
-        set_aside(folder)  # remains of a finished training that is trained again
+        set_aside(folder)  # leftovers of a finished training that is being repeated
     return None
 
 
 def set_aside(folder: Path) -> Path:
-    """Move all but the lock in `folder` into a dated subfolder, and return that."""
+    """Move everything in `folder` except the lock into a dated subfolder; returns that."""
     aside = folder / f"superseded-{datetime.now():%Y%m%dT%H%M%S%f}"
     aside.mkdir()
     for path in folder.iterdir():
@@ -136,15 +135,15 @@ def set_aside(folder: Path) -> Path:
 
 
 def discard(folder: Path) -> None:
-    """Remove the checkpoints of a training whose results are written."""
+    """Remove the checkpoints of a training, after its results have been written."""
     for path in list_checkpoints(folder):
         path.unlink()
 
 
 class StopRequest:
-    """While entered, SIGTERM and SIGINT wait for the next `check`, which raises Interrupted between two steps.
+    """A context in which SIGTERM and SIGINT are deferred to the next `check`, which raises Interrupted between steps.
 
-    After `immediately(True)`, before an evaluation, which changes nothing, a signal raises at once.
+    After `immediately(True)`, used during evaluations (which change nothing), a signal raises at once.
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -168,13 +167,13 @@ class StopRequest:
             self.check()
 
     def check(self) -> None:
-        """Raise Interrupted if a signal has come."""
+        """Raise Interrupted if a signal has been received."""
         if self.received is not None:
             raise Interrupted(
                 f"stopped by {signal.Signals(self.received).name}; a checkpoint was written, the same command resumes"
             )
 
     def immediately(self, at_once: bool) -> None:
-        """Check now; from here on let signals raise at once (True) or wait for the next check (False)."""
+        """Check now; from now on signals raise at once (True) or wait for the next check (False)."""
         self.check()
         self.at_once = at_once

@@ -1,4 +1,4 @@
-"""Fine-tuning: the initial state of a training that takes layers from another one (§6)."""
+"""Fine-tuning: the initial state of a training with pre-trained layers (§6)."""
 
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from alexnet2012.training.checkpoint import State
 
 
 def begin_from(run: RunConfig, start: Start, classes: int, identity: dict[str, str], folder: Path) -> State:
-    """The initial state of `run`, with the layers that `start` names taken from the trained net in `folder`.
+    """The initial state of `run`, with the layers in `start` taken from the trained net in `folder`.
 
-    `identity` as in State. Raises RecordError when the folder holds another run than `start` names, or weights that are
-    not those of its record; TrainingError when a layer has another shape there.
+    `identity` as in State. Raises RecordError if the folder holds another run than `start.run`, or weights that are not
+    those of its record; TrainingError if a layer has another shape there.
     """
     record, weights_file = read_json(folder / "record.json"), folder / "model.safetensors"
     if (record["hash8"], record["seed"]) != (start.run.hash8, start.run.seed):
@@ -42,7 +42,7 @@ def begin_from(run: RunConfig, start: Start, classes: int, identity: dict[str, s
 
 
 def describe_start(run: RunConfig, folder: Path | None) -> dict[str, Any]:
-    """The record's entry on the run that `run` starts from; empty when it starts from none."""
+    """The record's entry on the pre-training of `run`, from the record in `folder`; empty without pre-training."""
     if run.starts_from is None or folder is None:
         return {}
     record = read_json(folder / "record.json")

@@ -1,4 +1,4 @@
-"""The training images that a training sees, and its batches on the net's device."""
+"""Selection of a training's images, and its batches on the net's device."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -25,13 +25,14 @@ from alexnet2012.data.augment import (
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import ConfigError
 
-AHEAD = 6  # batches prepared beyond the next one, 19 MB each at the paper's sizes
-MAKERS = 3  # threads that prepare them; one batch takes about 5 ms at the paper's sizes, mostly for dropout masks
+AHEAD = 6  # batches prepared in advance, 19 MB each at the paper's sizes
+MAKERS = 3  # threads that prepare batches; each takes about 5 ms at the paper's sizes, mostly for dropout masks
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Image numbers in split train, int64 (n,): trained on, measured each epoch, and held out for the schedule."""
+    """Row numbers in split train, int64 (n,): of images to train on, to measure after each epoch, and held out for the
+    schedule."""
 
     train: np.ndarray
     measured: np.ndarray
@@ -39,10 +40,11 @@ class Rows:
 
 
 def choose_rows(run: RunConfig, labels: np.ndarray) -> Rows:
-    """Choose the images to train on, to measure, and to hold out when `schedule_split` is minival.
+    """Choose the images to train on, to measure, and to hold out (if `schedule_split` is minival).
 
-    The held-out ones are a random share of each class, of `labels` int64 (images,). Nothing depends on the run's seed:
-    every run of a dataset sees the same images. Raises ConfigError when fewer images than one batch remain.
+    `labels`: those of train, int64 (images,); the held-out images are a random part of each class. The choice does not
+    depend on the run's seed, so that all runs of a dataset use the same images. Raises ConfigError if fewer images than
+    one batch remain.
     """
     rows = np.arange(len(labels))
     minival = np.empty(0, dtype=np.int64)
@@ -67,10 +69,8 @@ def choose_rows(run: RunConfig, labels: np.ndarray) -> Rows:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images float32 (n, 3, crop_px, crop_px), labels int64 (n,), dropout masks of fc6 and fc7 (n, fc_neurons) or None.
-
-    All are on one device.
-    """
+    """A batch on one device: images float32 (n, 3, crop_px, crop_px), labels int64 (n,), and the dropout masks of fc6
+    and fc7, float32 (n, fc_neurons), or None."""
 
     images: Tensor
     labels: Tensor
@@ -78,7 +78,7 @@ class Batch:
 
 
 class BatchLoader:
-    """Makes the batches of one training, whose content is a function of the run's seed alone.
+    """Makes the batches of one training; their content depends only on the run's settings and seed.
 
     For a GPU, threads crop uint8 images into pinned memory and draw the masks while earlier steps run. A separate CUDA
     stream copies them at the same time; mean, colour and reflection are applied on the device.
@@ -93,9 +93,9 @@ class BatchLoader:
         self.copies = torch.cuda.Stream(device) if self.makes_ahead else None  # type: ignore[no-untyped-call]
 
     def batches(self, order: np.ndarray, views: Views, first_batch: int, first_step: int) -> Iterator[Batch]:
-        """The batches of an epoch from number `first_batch` on; the last partial one is dropped.
+        """The batches of an epoch, beginning with number `first_batch`; the last partial one is dropped.
 
-        `order`: the epoch's image numbers, int64; `first_step`: the training's step of the first batch.
+        `order`: the epoch's row numbers, int64; `first_step`: the training's step number at the first batch.
         """
         size = self.run.training.batch_size
         rows = [order[start : start + size] for start in range(first_batch * size, len(order) - size + 1, size)]
@@ -104,13 +104,13 @@ class BatchLoader:
         return (self.make_in_line(each, views, first_step + k) for k, each in enumerate(rows))
 
     def make_in_line(self, rows: np.ndarray, views: Views, step: int) -> Batch:
-        """A batch made now, on the CPU: `rows` are image numbers, `step` draws its dropout masks."""
+        """A batch made on the CPU by this thread, of the images `rows`; `step` determines its dropout masks."""
         net = self.net
         images = make_batch(self.images, self.mean_image, rows, views, net.crop_px, net.mean_crop)
         return Batch(images, torch.from_numpy(self.labels[rows]), self.draw_masks(step, len(rows)))
 
     def make_ahead(self, batches: list[np.ndarray], views: Views, first_step: int) -> Iterator[Batch]:
-        """The batches of an epoch, made by threads while the device computes; at most AHEAD of them wait."""
+        """The batches of an epoch, made by threads while the device computes; at most AHEAD of them in advance."""
         moving, central = split_mean(self.mean_image, self.net.crop_px, self.net.mean_crop)
         mean_image = torch.from_numpy(moving).to(self.device)
         central_mean = None if central is None else torch.from_numpy(central).to(self.device)
@@ -127,7 +127,7 @@ class BatchLoader:
             makers.shutdown(wait=True, cancel_futures=True)
 
     def make_on_host(self, rows: np.ndarray, views: Views, step: int) -> dict[str, Tensor]:
-        """The parts of a batch, in pinned memory for a GPU: uint8 crops, how they are shown, labels and masks."""
+        """The parts of a batch (in pinned memory for a GPU): uint8 crops, their views, labels and masks."""
         crop_px, pinned = self.net.crop_px, self.copies is not None
         crops = torch.empty((len(rows), crop_px, crop_px, 3), dtype=torch.uint8, pin_memory=pinned)
         top, left = views.top[rows], views.left[rows]
@@ -141,7 +141,7 @@ class BatchLoader:
     def bring(
         self, made: dict[str, Tensor], mean_image: Tensor, central_mean: Tensor | None = None, divisor: float = 1.0
     ) -> Batch:
-        """The batch whose parts were made on the host, copied to the device and finished there asynchronously."""
+        """The batch made from parts of `make_on_host`, which are copied to the device and finished asynchronously."""
         parts = self.copy(made)
         masks = (parts["fc6"].float(), parts["fc7"].float()) if "fc6" in parts else None
         shown = [parts[name] for name in ("top", "left", "flipped", "colour")]
@@ -150,7 +150,7 @@ class BatchLoader:
         return Batch(images, parts["labels"], masks)
 
     def copy(self, made: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The parts on the device; kernels launched after this call wait for the copies, earlier ones do not."""
+        """The parts, copied to the device; only kernels launched after this call wait for the copies."""
         if self.copies is None:
             return made
         with torch.cuda.stream(self.copies):
@@ -158,11 +158,11 @@ class BatchLoader:
         kernels = torch.cuda.current_stream(self.device)
         kernels.wait_stream(self.copies)
         for each in copied.values():
-            each.record_stream(kernels)  # keeps its memory until the kernels are done with it
+            each.record_stream(kernels)  # so that its memory is kept until the kernels have finished
         return copied
 
     def draw_masks(self, step: int, images: int) -> tuple[Tensor, Tensor] | None:
-        """The dropout masks of fc6 and fc7 in a step, float32 (images, fc_neurons); None for a net without dropout."""
+        """The dropout masks of fc6 and fc7 for a step, float32 (images, fc_neurons); None for a net without dropout."""
         net = self.net
         if not isinstance(net, NetConfig) or net.dropout == 0:
             return None

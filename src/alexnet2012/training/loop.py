@@ -1,4 +1,4 @@
-"""The training loop of one net (§5), resumable at any step bit for bit."""
+"""The training loop of one net (§5), which can be resumed at any step bit for bit."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from alexnet2012.training.precision import make_forward
 from alexnet2012.training.schedule import Scheduler, augmentation, learning_rate, list_multiples, steering_error
 from alexnet2012.training.sgd import PaperSGD, list_rules
 
-CUDA_LOSSES = 50  # losses read at a time from a GPU, which waits for the CPU at each reading
+CUDA_LOSSES = 50  # losses are read from a GPU this many at a time, because each reading makes it wait for the CPU
 
 DIVERGED = "The last checkpoint before it is kept; a smaller training.learning_rate, or other data, is needed"
 
@@ -32,8 +32,8 @@ class Training:
     """A training in progress on one device: the net, its optimiser, its schedule and its `state`.
 
     Weights, velocity and schedule in `state` are those of the last `capture`; its counters and history are current.
-    `pending` holds (step, loss, number of wrong answers) of the steps since the last `collect`; `diverged` is set when
-    the schedule takes a loss that is not finite for an end.
+    `pending`: (step, loss, number of wrong answers) of the steps since the last `collect`. `diverged`: the training
+    ended because of a loss or weight that was not finite, with a schedule that allows this.
     """
 
     def __init__(
@@ -69,18 +69,18 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in the training images; the last partial one is dropped: 45,000 / 128 -> 351 steps."""
+        """Steps per epoch; the last partial batch is dropped: 45,000 / 128 -> 351 steps."""
         return len(self.rows.train) // self.run.training.batch_size
 
     @property
     def images_per_epoch(self) -> int:
-        """Training images seen in an epoch, those of the dropped partial batch not counted."""
+        """Training images seen in an epoch, without the dropped partial batch."""
         return self.steps_per_epoch * self.run.training.batch_size
 
     def train_epoch(self, after_step: Callable[[], None]) -> None:
         """Train the rest of the current epoch; `after_step` is called after each update and may capture the state.
 
-        Raises TrainingError at a loss that is not finite.
+        Raises TrainingError if a loss is not finite.
         """
         run, state = self.run, self.state
         self.optimiser.lr = learning_rate(run.training, self.scheduler)
@@ -102,7 +102,7 @@ class Training:
         self.collect()
 
     def draw_order(self) -> np.ndarray:
-        """The image numbers of the training images in the order of the current epoch, int64 (images,)."""
+        """The row numbers of the training images in the order of the current epoch, int64 (images,)."""
         run, rows = self.run, self.rows.train
         if run.training.order == "fixed":
             seed, epoch = run.dataset.split_seed, 0
@@ -120,7 +120,7 @@ class Training:
         self.pending.append((self.state.step, loss.detach(), (logits.detach().argmax(1) != batch.labels).sum()))
 
     def collect(self) -> None:
-        """Add the pending steps to the epoch's sums; raises TrainingError at the first loss that is not finite."""
+        """Add the pending steps to the epoch's sums; raises TrainingError for the first loss that is not finite."""
         for step, loss, wrong in self.pending:
             value = float(loss)
             if not np.isfinite(value):
@@ -130,15 +130,15 @@ class Training:
         self.pending.clear()
 
     def refuse_diverged(self) -> None:
-        """Raise TrainingError when a weight is not finite, as an update may leave it after a finite loss."""
+        """Raise TrainingError if a weight is not finite; this can happen after a finite loss."""
         if not all(bool(torch.isfinite(weight).all()) for weight in self.net.parameters()):
             step, epoch = self.state.step - 1, self.state.epoch + 1
             raise TrainingError(f"step {step} (epoch {epoch}) left weights that are not finite. {DIVERGED}")
 
     def measure_epoch(self) -> dict[str, Any]:
-        """Evaluate the finished epoch for its row of history.parquet.
+        """Evaluate the finished epoch; returns its row of history.parquet.
 
-        Errors are fractions, losses nats. Changes nothing, so that it may be interrupted and repeated.
+        Errors are fractions, losses nats. Changes no state, so that it may be interrupted and repeated.
         """
         run, state = self.run, self.state
         started = time.monotonic()
@@ -161,20 +161,20 @@ class Training:
         }
 
     def measure(self, split: str, rows: np.ndarray) -> dict[str, float]:
-        """Loss (nats), top-1 and top-5 error (fractions) on the images `rows` of a split, see `rank`."""
+        """Loss (nats), top-1 and top-5 error (fractions) on the images `rows` of a split; centre crop."""
         ranks, loss = self.rank(split, rows)
         return {"loss": loss, "top1_error": float((ranks >= 1).mean()), "top5_error": float((ranks >= 5).mean())}
 
     def rank(self, split: str, rows: np.ndarray) -> tuple[np.ndarray, float]:
-        """Ranks of the true classes (see rank_truth), int64 (rows,), and the loss; centre crop, evaluation mode."""
+        """Ranks of the true classes (see rank_truth), int64 (rows,), and loss (nats); centre crop, evaluation mode."""
         batch, crop_px = self.run.runtime.evaluation_batch, self.run.architecture.crop_px
         probabilities, loss = measure_centre(self.net, self.dataset, split, rows, crop_px, batch)
         return rank_truth(probabilities, self.dataset.split(split).labels[rows]), loss
 
     def list_wrong(self) -> dict[str, np.ndarray]:
-        """Whether the net gets each image wrong, bool: `train_wrong` (measured images,) and `val_wrong` (val images,).
+        """Whether the net errs on each image, bool: `train_wrong` (measured images,) and `val_wrong` (val images,).
 
-        Centre crop; a training that diverged gets all wrong.
+        Centre crop; all are wrong if the training diverged.
         """
         rows = {"train": self.rows.measured, "val": np.arange(self.dataset.counts["val"])}
         if self.diverged:
@@ -182,7 +182,7 @@ class Training:
         return {f"{split}_wrong": self.rank(split, each)[0] >= 1 for split, each in rows.items()}
 
     def close_epoch(self, row: dict[str, Any]) -> None:
-        """Keep the epoch's row, let the schedule observe its error, and go to the beginning of the next epoch."""
+        """Add the epoch's row to the history, let the schedule observe its error, and start the next epoch."""
         state = self.state
         self.scheduler.observe(steering_error(self.run.training.schedule, row))
         state.history.append(row)
@@ -191,7 +191,7 @@ class Training:
         state.batch, state.loss_sum, state.wrong_sum, state.epoch_seconds = 0, 0.0, 0, 0.0
 
     def capture(self) -> State:
-        """The state between two steps, to be saved; raises TrainingError when a loss or a weight is not finite."""
+        """The complete state between two steps, to be saved; raises TrainingError if a loss or weight is not finite."""
         self.collect()
         self.refuse_diverged()
         self.state.weights = {name: value.cpu() for name, value in self.net.state_dict().items()}
@@ -211,11 +211,10 @@ def train_to_the_end(
     on_step: Callable[[Training], None] = lambda training: None,
     on_epoch: Callable[[Training], None] = lambda training: None,
 ) -> State:
-    """Run `training` until its schedule ends; save checkpoints in `folder` at each epoch, each interval and a signal.
+    """Run `training` until its schedule ends; save checkpoints in `folder` after epochs, at intervals and on signals.
 
-    `on_step` is called after each update, `on_epoch` after each epoch's checkpoint. Raises Interrupted after the
-    checkpoint that a signal asked for; TrainingError on a loss or weight that is not finite, unless the schedule takes
-    that for an end.
+    `on_step` is called after each update, `on_epoch` after each epoch's checkpoint. Raises Interrupted after a signal
+    and its checkpoint; TrainingError if a loss or weight is not finite, unless the schedule has `diverging: stop`.
     """
     interval, saved = training.run.runtime.checkpoint_every_s, time.monotonic()
 

@@ -1,4 +1,4 @@
-"""The forward pass in training: plain float32, or for recipe `fast` in bfloat16 or compiled."""
+"""The forward pass in training: float32, or bfloat16 and compiled for recipe `fast`."""
 
 import os
 import shutil
@@ -16,11 +16,11 @@ Forward = Callable[[Tensor, tuple[Tensor, Tensor] | None], Tensor]
 def make_forward(net: nn.Module, training: TrainingConfig, device: torch.device) -> Forward:
     """The forward pass of `net`: from images and dropout masks (see loader.Batch) to logits, float32 (n, classes).
 
-    Raises ConfigError when `training.compile` is set and there is no C++ compiler.
+    Raises ConfigError if `training.compile` is set and there is no C++ compiler.
     """
     forward: Forward = net
     if training.compile:
-        compiler = os.environ.get("CXX", "g++")  # where torch.compile looks, too
+        compiler = os.environ.get("CXX", "g++")  # the same compiler that torch.compile uses
         if not shutil.which(compiler):
             raise ConfigError(
                 f"training.compile needs a C++ compiler, but {compiler} was not found; install it, name another one in "

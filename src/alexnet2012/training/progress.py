@@ -10,14 +10,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-INTERVAL_S = 30.0  # at least, between two lines within an epoch
+INTERVAL_S = 30.0  # minimum time between two lines within an epoch
 END_BYTES = 8192  # of a log
 
 
 class EpochProgress:
-    """Shows the steps of the current epoch, in a bar on a terminal, elsewhere in a line every INTERVAL_S.
+    """Shows the steps of the current epoch: as a bar on a terminal, elsewhere as a line every INTERVAL_S.
 
-    `report` prints a line per epoch on either. `clock` returns seconds. Lines are flushed, so that a kill loses none.
+    `report` prints a line per epoch in both cases. `clock` returns seconds. Lines are flushed, so that a kill loses
+    none.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class EpochProgress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.title, self.max_epochs, self.batch_size, self.clock = title, max_epochs, batch_size, clock
-        # Left to itself, rich takes a log file for a terminal if FORCE_COLOR is set.
+        # Without force_terminal, rich treats a log file as a terminal if FORCE_COLOR is set.
         self.console = console or Console(file=sys.stdout, force_terminal=sys.stdout.isatty(), soft_wrap=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.bar = Progress(*columns, console=self.console, disable=not self.console.is_interactive, transient=True)
@@ -37,7 +38,7 @@ class EpochProgress:
         self.last: tuple[float, int] | None = None  # time and step of the last line
         self.said = False  # whether the current epoch has had a line
         self.steps_done_at = 0.0  # time of the last step
-        self.measuring_s = 0.0  # what the evaluation after the last epoch took
+        self.measuring_s = 0.0  # seconds of the evaluation after the last epoch
 
     def __enter__(self) -> "EpochProgress":
         self.bar.start()
@@ -47,7 +48,7 @@ class EpochProgress:
         self.bar.stop()
 
     def step(self, epoch: int, done: int, total: int, loss: float | None) -> None:
-        """Show that `done` of `total` steps of `epoch` are done; `loss`: their mean, None before one is known."""
+        """Show that `done` of `total` steps of `epoch` are done; `loss`: their mean loss, None if not known yet."""
         self.bar.update(self.task, description=f"{self.title} epoch {epoch}", completed=done, total=total)
         if self.console.is_interactive:
             return
@@ -64,7 +65,7 @@ class EpochProgress:
             self.say(epoch, f"all {total:,} steps done, evaluating{about}")
 
     def describe_step(self, epoch: int, done: int, total: int, loss: float | None, seconds_per_step: float) -> str:
-        """Step, mean loss, images/s and time left, as one line."""
+        """A line with step, mean loss, images/s and time left."""
         left_s = (total - done) * seconds_per_step + self.measuring_s
         later_s = (self.max_epochs - epoch) * (total * seconds_per_step + self.measuring_s)
         parts = [
@@ -100,7 +101,7 @@ def in_time(seconds: float) -> str:
 
 
 def read_end(log: Path) -> list[str]:
-    """The last lines of a log that are not blank, the first perhaps cut; none where there is no such file yet."""
+    """The last non-blank lines of a log (the first may be cut off); empty if there is no such file."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - END_BYTES))

@@ -1,4 +1,4 @@
-"""The record of a training: lines in its log, metrics for the run browser, and at the end its results as files."""
+"""Recording of a training: log lines, metrics for the run browser, and finally its result files."""
 
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -21,10 +21,10 @@ from alexnet2012.training.progress import EpochProgress
 
 
 class Recorder:
-    """The observer (training.train.Observer) of the training in `folder`; `live` shows it in the run browser.
+    """The observer (training.train.Observer) of the training in `folder`; `live` sends metrics to the run browser.
 
-    Writes model.safetensors, history.parquet, answers.npz and record.json at the end. A context manager around the
-    training, which restores the terminal.
+    Writes model.safetensors, history.parquet, answers.npz and record.json at the end. Use it as a context manager
+    around the training, so that the terminal is restored.
     """
 
     def __init__(self, folder: Path, live: LiveRun) -> None:
@@ -38,7 +38,7 @@ class Recorder:
         self.terminal.close()
 
     def begin(self, training: Training) -> None:
-        """Say where it begins, and collect what its results are made by; raises RecordError as provenance.collect."""
+        """Print where the training begins, and collect its provenance; raises RecordError as provenance.collect."""
         run, settings, state = training.run, training.run.training, training.state
         self.made_by = asdict(provenance.collect(settings.torch_threads, training.device.type))
         labels = [training.dataset.split(split).labels for split in ("train", "val")]
@@ -68,11 +68,13 @@ class Recorder:
         self.live.update(training.state.history)
 
     def end(self, training: Training, weights: dict[str, Tensor], own: dict[str, Any]) -> None:
-        """Write weights, history, final answers, and last the record that vouches for them, with `own` added to it."""
+        """Write weights, history and final answers, then the record, with the entries `own` added.
+
+        The record is written last: if it exists, all files are complete."""
         folder, run, dataset = self.folder, training.run, training.dataset
         weights = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
         with replacing(folder / "model.safetensors") as path:
-            path.write_bytes(save(weights))  # save_file writes files that only their owner can read
+            path.write_bytes(save(weights))  # save_file would make the file readable only by its owner
         with replacing(folder / "history.parquet") as path:
             pd.DataFrame(training.state.history).to_parquet(path, index=False)
         write_arrays(folder / "answers.npz", training.list_wrong())
@@ -100,7 +102,7 @@ class Recorder:
 
 
 def summarise(training: Training) -> dict[str, Any]:
-    """The part of a record that tells how the training went."""
+    """The part of a record about the course of the training."""
     state, schedule = training.state, training.run.training.schedule
     return {
         "epochs": state.epoch,
@@ -121,7 +123,7 @@ def summarise(training: Training) -> dict[str, Any]:
 def measure_target(training: Training, target: float) -> dict[str, Any]:
     """Epochs and seconds of training, without evaluation, until the training error was `target` (§3.1); None if never.
 
-    The seconds are so many median epochs: an epoch that the machine was busy with other work in counts little.
+    The seconds are the epochs times the median epoch, so that epochs on a busy machine have little influence.
     """
     history = training.state.history
     epochs = epochs_to_target([row["train_top1_error"] for row in history], target)
@@ -134,7 +136,7 @@ def measure_target(training: Training, target: float) -> dict[str, Any]:
 def epochs_to_target(errors: list[float], target: float) -> float | None:
     """The number of epochs until the error was at most `target`, interpolated linearly between epochs; None if never.
 
-    `errors` are those after epochs 1, 2, ...; if the first is low enough it is 1.0, as no line leads to that.
+    `errors`: those after epochs 1, 2, ...; 1.0 if the first is low enough, since there is none before to interpolate.
     """
     for index, error in enumerate(errors):
         if error <= target:
@@ -144,21 +146,21 @@ def epochs_to_target(errors: list[float], target: float) -> float | None:
 
 
 def warn_at_chance(run: RunConfig, history: list[dict[str, Any]], chance: Chance) -> None:
-    """Warn, once in a training, when the last epoch of `history` is the first whose training loss is at chance."""
+    """Warn if the last epoch of `history` is the first whose training loss is at chance, so once per training."""
     if run.is_trial:
         return
     at_chance = [row["epoch"] for row in history if is_chance_loss(row["train_loss"], chance)]
     if at_chance == [history[-1]["epoch"]]:
         print(
             f"warning: {run.variant} seed {run.seed}: the training loss of epoch {at_chance[0]} is "
-            f"{history[-1]['train_loss']:.4f}, within 1 % of {chance.train_loss:.4f}, the loss of a net that gives "
-            "every image the same answer; slow nets begin like this, but one that ends like this did not learn",
+            f"{history[-1]['train_loss']:.4f}, within 1 % of {chance.train_loss:.4f}, the loss of a constant answer; "
+            "some nets begin like this, but a net that ends like this did not learn",
             flush=True,
         )
 
 
 def report_learned(record: dict[str, Any]) -> bool | None:
-    """Whether the net of a finished training learned, None for a trial of a learning rate; warns if it did not."""
+    """Whether the net of a finished training learned; warns if not. None for a trial of a learning rate."""
     learned = has_learned(record)
     if learned is False:
         final, chance = record["final"], record["chance"]

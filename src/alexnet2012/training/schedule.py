@@ -1,4 +1,4 @@
-"""Schedules in progress: when the learning rate is divided by ten, and when training ends (§5)."""
+"""Execution of schedules: dropping the learning rate, and ending the training (§5)."""
 
 import math
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from alexnet2012.config.schema import AugmentationConfig, TrainingConfig
 
 @dataclass
 class Scheduler:
-    """A schedule and how far it has come. A checkpoint keeps all but `config`, see `progress`.
+    """A schedule and its progress; a checkpoint keeps everything but `config`, see `progress`.
 
-    `drops_done` counts how often the learning rate was lowered: by hand in a logged schedule, else by division by ten.
-    `best` and `without_improvement` belong to a plateau: the lowest error at the current rate, and the epochs since.
+    `drops_done`: how often the learning rate was lowered, in a logged schedule by hand, else by division by ten. For a
+    plateau schedule, `best`: the lowest error at the current rate; `without_improvement`: epochs since then.
     """
 
     config: AnySchedule
@@ -35,18 +35,18 @@ class Scheduler:
 
     @property
     def progress(self) -> dict[str, Any]:
-        """The fields but `config`, as plain data; Scheduler(config, **progress) goes on from there."""
+        """All fields except `config` as plain data; Scheduler(config, **progress) continues from there."""
         return {name: value for name, value in vars(self).items() if name != "config"}
 
     @property
     def logged(self) -> RateChange | None:
-        """What a logged schedule sets in the current epoch: all changes so far, put together. None of other kinds."""
+        """The settings of a logged schedule in the current epoch: all changes so far, merged. None for other kinds."""
         if not isinstance(self.config, LoggedSchedule):
             return None
         return reduce(RateChange.followed_by, [each for each in self.config.changes if each.after <= self.epochs_done])
 
     def observe(self, error: float) -> None:
-        """End an epoch whose top-1 error (a fraction, see `steering_error`) is `error`."""
+        """Count an epoch as done, with top-1 error `error` (a fraction, see `steering_error`)."""
         self.epochs_done += 1
         match self.config:
             case FixedSchedule(epochs=epochs):
@@ -60,12 +60,12 @@ class Scheduler:
         self.finished = self.finished or self.epochs_done >= self.config.max_epochs
 
     def _observe_plateau(self, config: PlateauSchedule, error: float) -> None:
-        """Drop when `patience` epochs in a row brought no error below the best AT THIS RATE by more than min_delta.
+        """Drop the rate if for `patience` epochs no error was below the best AT THIS RATE by more than min_delta.
 
-        The best and the count of epochs without improvement are both reset at each drop. Training ends when patience
-        ends at the last rate.
+        The best and the number of epochs without improvement are reset at each drop. At the last rate, training ends
+        instead.
         """
-        # Rounded: errors are counts over images, and 0.345 - 0.344 is not above 0.001.
+        # Rounded, because errors are multiples of 1 / images: in floats, 0.345 - 0.344 would be above 0.001.
         if round(self.best - error, 9) > config.min_delta:
             self.best, self.without_improvement = error, 0
         else:
@@ -80,19 +80,20 @@ class Scheduler:
 
 
 def steering_error(config: AnySchedule, row: dict[str, float]) -> float:
-    """The error in an epoch's row that a schedule observes: of a target the training error, else that of its split."""
+    """The error in an epoch's row that steers a schedule: the training error for a target schedule, else that of
+    `schedule_split`."""
     return row["train_top1_error" if config.kind == "target" else "schedule_top1_error"]
 
 
 def learning_rate(training: TrainingConfig, scheduler: Scheduler) -> float:
-    """The current learning rate of all layers that have none of their own."""
+    """The current learning rate of all layers without a rate of their own."""
     if scheduler.logged is not None:
         return scheduler.logged.weights[REST]
     return float(training.learning_rate / 10**scheduler.drops_done)
 
 
 def list_multiples(training: TrainingConfig, scheduler: Scheduler) -> dict[str, tuple[float, float]]:
-    """The current learning rates of weights and of biases as multiples of `learning_rate`, by layer.
+    """By layer, the current learning rates of (weights, biases) as multiples of `learning_rate`.
 
     Keys are the layers with rates of their own, and REST for all others.
     """
@@ -108,7 +109,7 @@ def list_multiples(training: TrainingConfig, scheduler: Scheduler) -> dict[str, 
 
 
 def augmentation(training: TrainingConfig, scheduler: Scheduler) -> AugmentationConfig:
-    """The augmentation of the current epoch: the 2012 code's colour noise ends before its training does."""
+    """The augmentation of the current epoch; a logged schedule may have switched colour noise off."""
     how = training.augmentation
     if scheduler.logged is not None and scheduler.logged.colour_noise is False:
         return how.model_copy(update={"colour_std": 0.0, "colour_divisor": 1.0})

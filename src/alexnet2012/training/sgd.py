@@ -14,11 +14,11 @@ from alexnet2012.config.schema import TrainingConfig
 class PaperSGD:
     """The optimiser v <- momentum * v - weight_decay * lr * w - lr * dL/dw;  w <- w + v.
 
-    It updates, in place, the weights that have a gradient. torch.optim.SGD keeps the learning rate OUTSIDE its buffer,
-    so the two differ from the first step after a change of the learning rate. `velocities` holds each weight's v from
-    its first step on. `rules` gives some weights a multiple of the learning rate and a weight decay of their own; a
-    multiple of 0 skips the update, as the 2012 code does. Not a torch.optim.Optimizer, whose first use imports torch's
-    compiler for two seconds.
+    Weights with a gradient are updated in place. torch.optim.SGD keeps the learning rate OUTSIDE its buffer, so the two
+    differ from the first step after a change of the learning rate. `velocities`: each weight's v, from its first step.
+    `rules`: for some weights, a multiple of the learning rate and their own weight decay; a multiple of 0 skips the
+    update, as in the 2012 code. Not a torch.optim.Optimizer, because its first use takes two seconds to import torch's
+    compiler.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class PaperSGD:
             move(group, velocities, rate * self.lr, self.momentum, decay)
 
     def group(self, weights: list[nn.Parameter]) -> dict[tuple[float, float], list[nn.Parameter]]:
-        """The weights by their multiple of the learning rate and their weight decay."""
+        """The weights, grouped by (multiple of the learning rate, weight decay)."""
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for weight in weights:
             groups.setdefault(self.rules.get(weight, (1.0, self.weight_decay)), []).append(weight)
@@ -65,9 +65,9 @@ Weights = Sequence[nn.Parameter]
 
 
 def move_on_cpu(weights: Weights, velocities: Sequence[Tensor], lr: float, momentum: float, decay: float) -> None:
-    """Update `weights` by their gradients, and `velocities`, in place, in one loop over the numbers.
+    """Update `weights` and `velocities` in place from the gradients, in one compiled loop.
 
-    Per weight it moves five numbers through memory, tensor operations eleven.
+    It moves five numbers per weight through memory; tensor operations would move eleven.
     """
     for weight, velocity in zip(weights, velocities, strict=True):
         if velocity.shape != weight.shape:  # the compiled loop does not check bounds
@@ -96,7 +96,7 @@ def _move(
 
 
 def move_on_device(weights: Weights, velocities: Sequence[Tensor], lr: float, momentum: float, decay: float) -> None:
-    """Update `weights` and `velocities` as move_on_cpu does, in a few kernels over all weights together."""
+    """Update `weights` and `velocities` as move_on_cpu does, with a few kernels for all weights together."""
     moved, moving = list[Tensor](weights), list(velocities)
     torch._foreach_mul_(moving, momentum)
     torch._foreach_add_(moving, moved, alpha=-decay * lr)
@@ -113,10 +113,9 @@ def gradient_of(weight: nn.Parameter) -> Tensor:
 def list_rules(
     net: nn.Module, training: TrainingConfig, multiples: dict[str, tuple[float, float]]
 ) -> dict[nn.Parameter, tuple[float, float]]:
-    """The multiple of the learning rate and the weight decay of each parameter.
+    """For each parameter, (multiple of the learning rate, weight decay).
 
-    `multiples`: by layer, those of its weights and of its biases (see schedule.list_multiples). A layer of a layered
-    net may have a weight decay of its own.
+    `multiples`: see schedule.list_multiples. Layers of a layered net may have their own weight decay.
     """
     layers = net.config.layers if isinstance(net.config, LayeredNetConfig) else []
     own = {layer.name: layer.weight_decay for layer in layers if isinstance(layer, WeightLayer)}

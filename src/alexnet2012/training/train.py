@@ -1,4 +1,4 @@
-"""One training as a job: find its learning rate and initial weights, lock its folder, resume or begin, and train."""
+"""A training as a job: take its learning rate and initial weights, lock its folder, resume or begin, and train."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ from alexnet2012.training.loop import Training, train_to_the_end
 
 
 class Observer(Protocol):
-    """Callbacks of a training; training.record.Recorder logs and keeps results."""
+    """Callbacks of a training; training.record.Recorder implements them to log and to write results."""
 
     def begin(self, training: Training) -> None:
         """Called before the first step."""
@@ -31,16 +31,16 @@ class Observer(Protocol):
         """Called after each update."""
 
     def epoch(self, training: Training) -> None:
-        """Called after each epoch, whose row is the last of `training.state.history`."""
+        """Called after each epoch; its row is the last of `training.state.history`."""
 
     def end(self, training: Training, weights: dict[str, Tensor], own: dict[str, Any]) -> None:
         """Called at the end, with the weights of the whole net and entries for the record."""
 
 
 class Processes(Protocol):
-    """The processes that train one net: this one alone, or this one and its peer (towers.training.Pair).
+    """The processes that train one net: only this one (Alone), or this one and its peer (towers.training.Pair).
 
-    The one that `leads` holds the lock, saves checkpoints and tells the observer.
+    The process that `leads` holds the lock, saves checkpoints and calls the observer.
     """
 
     count: int
@@ -48,10 +48,10 @@ class Processes(Protocol):
     stop: StopRequest
 
     def begin(self, state: State | None) -> Training:
-        """Begin the training, or go on from `state`."""
+        """Begin the training, or resume it from `state`."""
 
     def follow(self) -> None:
-        """Train to the end in a process that does not lead."""
+        """Take part in the training until its end, in a process that does not lead."""
 
     def weights_of(self, training: Training) -> dict[str, Tensor]:
         """The weights of the whole net, by parameter name."""
@@ -61,7 +61,7 @@ Join = Callable[[RunConfig, PackedDataset, dict[str, str], torch.device, Path], 
 
 
 class Alone:
-    """A process that trains the whole net by itself."""
+    """A single process that trains the whole net."""
 
     count, leads = 1, True
 
@@ -79,7 +79,7 @@ class Alone:
 def train_alone(
     run: RunConfig, dataset: PackedDataset, identity: dict[str, str], device: torch.device, state_folder: Path
 ) -> Iterator[Alone]:
-    """Join no other process, see `train`."""
+    """The default for `join` in `train`: no other process."""
     yield Alone(partial(Training, run, dataset, identity, device))
 
 
@@ -92,16 +92,16 @@ def train(
     start_folder: Path | None = None,
     join: Join = train_alone,
 ) -> None:
-    """Train the run whose config.yaml is in `folder`, on `data_folder`/<dataset>; `observer` keeps the result.
+    """Train the run whose config.yaml is in `folder`, on `data_folder`/<dataset>; `observer` writes the result.
 
     `codes`: the fingerprint of this training's code, then those of other code whose checkpoints may be resumed.
-    `search_folders`: the runs that tried its learning rates, where it has a search. `start_folder`: the run that it
-    takes layers from, where it starts from one. `join`: towers.training.join in each of two processes.
+    `search_folders`: the runs that tried its learning rates, if it has a search. `start_folder`: the run whose layers
+    it starts from, if any. `join`: towers.training.join in each of two processes.
 
-    Checkpoints are in `folder`/state; killed at any moment, the same call resumes and ends with the same bits. Raises
+    Checkpoints are in `folder`/state; after a kill at any moment, the same call resumes and gives the same bits. Raises
     ConfigError for missing or superfluous folders and for settings that do not fit the data or the machine; RecordError
-    for those folders' records; DataError for an incomplete dataset; TrainingError when another process trains this run,
-    a loss or weight is not finite, or the other process ended; Interrupted after a signal.
+    for bad records in those folders; DataError for an incomplete dataset; TrainingError if another process trains this
+    run, a loss or weight is not finite, or the other of two processes ended; Interrupted after a signal.
     """
     planned = read_run(folder / "config.yaml")
     run, tried = take_rate(planned, search_folders or [])
@@ -118,7 +118,7 @@ def train(
             state = resume(state_folder, identity, {*codes, run.runtime.accept_code})
             if state is None and run.starts_from is not None and start_folder is not None:
                 state = begin_from(run, run.starts_from, len(dataset.classes), identity, start_folder)
-                save_state(state_folder, state)  # the other process of two reads it
+                save_state(state_folder, state)  # a second process reads it from there
             training = processes.begin(state)
             observer.begin(training)
             train_to_the_end(training, state_folder, processes.stop, observer.step, observer.epoch)
@@ -129,20 +129,20 @@ def train(
 
 
 def check_start_folder(run: RunConfig, folder: Path | None) -> None:
-    """Raise ConfigError unless a folder to start from is given exactly where `run` starts from another run."""
+    """Raise ConfigError unless `folder` is given if and only if `run` starts from another run."""
     if run.starts_from is None and folder is not None:
-        raise ConfigError(f"{run.variant} starts from no other training; leave --start {folder} out")
+        raise ConfigError(f"{run.variant} does not start from another training; remove --start {folder}")
     if run.starts_from is not None and folder is None:
         raise ConfigError(
-            f"{run.variant} starts from {run.starts_from.run.folder}, and no folder of that training was given; run "
-            "snakemake, or name it with --start"
+            f"{run.variant} starts from {run.starts_from.run.folder}, but no folder of that training was given; run "
+            "snakemake, or give it with --start"
         )
 
 
 def take_rate(run: RunConfig, search_folders: list[Path]) -> tuple[RunConfig, dict[str, Any]]:
-    """`run` with the learning rate that its search found, and the record's entry on the search.
+    """`run` with the best learning rate of its search, and the record's entry on the search; unchanged without search.
 
-    Raises ConfigError when the run has a search and its folders are not given; RecordError as choose_rate.
+    Raises ConfigError if the run has a search but no `search_folders`; RecordError as choose_rate does.
     """
     if run.training.learning_rate_search is None:
         return run, {}
@@ -159,8 +159,8 @@ def take_rate(run: RunConfig, search_folders: list[Path]) -> tuple[RunConfig, di
 def choose_rate(folders: list[Path]) -> list[dict[str, Any]]:
     """The results of the rates tried in `folders`, best first: {"learning_rate", "target_epochs", "train_error"}.
 
-    The best reached the target in the fewest epochs; if none did, it has the lowest training error. Raises RecordError
-    when all diverged, or a record cannot be read.
+    The best rate reached the target in the fewest epochs or, if none did, has the lowest training error. Raises
+    RecordError if all diverged, or a record cannot be read.
     """
     tried = [summarise_search(read_json(folder / "record.json")) for folder in folders]
     if all(each["train_error"] is None for each in tried):
@@ -174,7 +174,7 @@ def choose_rate(folders: list[Path]) -> list[dict[str, Any]]:
 
 
 def summarise_search(record: dict[str, Any]) -> dict[str, Any]:
-    """The result of one rate from the record of the run that tried it."""
+    """The result of one rate, from the record of the run that tried it."""
     diverged = record["diverged"]
     return {
         "learning_rate": record["learning_rate"],
