@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Version of records and of claims.json, written as "schema"; older files have no such key. Raise it when a key changes
 # its meaning or is no longer written, not when one is added.
 SCHEMA = 1
+PUBLISHED = "sent\n"  # what published.txt says when the tracking store has the tables
 
 
 @contextmanager

@@ -236,35 +236,6 @@ def test_a_bug_is_not_hidden(let_fail, raised):
     assert caught.value is raised
 
 
-def test_show_prints_the_tables_and_their_paths(capsys, tmp_path):
-    folder = tmp_path / "tables"
-    folder.mkdir()
-    (folder / "table2.md").write_text("# Table 2\n", encoding="utf-8")
-    (folder / "table1.md").write_text("# Table 1\n", encoding="utf-8")
-    assert cli.main(["show", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == (
-        f"\n# Table 1\n\n\n# Table 2\n\nTables:\n  {folder / 'table1.md'}\n  {folder / 'table2.md'}\n"
-    )
-
-
-def test_show_says_when_the_tracking_store_did_not_get_the_tables(capsys, tmp_path):
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "table1.md").write_text("# Table 1\n", encoding="utf-8")
-    for published, told in (("the tracking store could not be reached\n", True), ("sent\n", False)):
-        (tmp_path / "published.txt").write_text(published, encoding="utf-8")
-        assert cli.main(["show", str(tmp_path)]) == 0
-        assert ("snakemake -R publish_tables" in capsys.readouterr().out) == told
-
-
-def test_show_without_tables_says_which_folder_and_what_to_do(capsys, tmp_path):
-    assert cli.main(["show", str(tmp_path / "none")]) == 1
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err == (
-        f"error: {tmp_path}/none holds no tables/*.md; run snakemake to make them, or name another folder of results/\n"
-    )
-
-
 @pytest.mark.parametrize(
     ("section", "words"),
     [

@@ -1,17 +1,17 @@
 """Verbs that make results readable: tables, figures, reports, comparisons, the run browser."""
 
 import json
+import sys
 from argparse import Namespace
 from dataclasses import asdict
+from pathlib import Path
 
-from alexnet2012.errors import RecordError
-from alexnet2012.files import write_text
+from alexnet2012.errors import ConfigError
+from alexnet2012.files import PUBLISHED, write_text
 from alexnet2012.verbs.arguments import DATA, JSON, SOME_TRACKING, argument, path, port_number, verb
 
-PUBLISHED = "sent\n"  # what published.txt says when the tracking store has the tables
-
-
 RESULTS = path("folder")
+DEFAULT_RESULTS = Path("results/rehearsal")  # those of config/config.yaml
 
 
 @verb("render the tables of a results folder", RESULTS, DATA, example="results/rehearsal", by_workflow=True)
@@ -96,21 +96,32 @@ def run_reference(options: Namespace) -> None:
     print(update_reference(options.folder, options.data, with_images=not options.no_pictures))
 
 
-@verb("print the tables of a results folder and their paths", RESULTS, example="results/rehearsal")
+@verb(
+    "print what came out of a run in a few lines, or whole tables that fit the terminal",
+    path("folder", "results of a configuration; those of the default one if not given", nargs="?"),
+    argument("tables", nargs="*", metavar="TABLE", help="table1, table2, in_text or claims"),
+    argument("--details", action="store_true", help="with what stands folded away in the report"),
+    DATA,
+    example="results/rehearsal claims",
+)
 def run_show(options: Namespace) -> None:
-    tables = sorted((options.folder / "tables").glob("*.md"))
-    if not tables:
-        raise RecordError(
-            f"{options.folder} holds no tables/*.md; run snakemake to make them, or name another folder of results/"
-        )
-    for table in tables:
-        print(f"\n{table.read_text(encoding='utf-8')}")
-    print("Tables:", *tables, sep="\n  ")
-    if (report := options.folder / "report.html").exists():
-        print(f"All of it with figures, on one page: {report}")
-    published = options.folder / "published.txt"
-    if published.exists() and published.read_text(encoding="utf-8") != PUBLISHED:
-        print(f"{published.read_text(encoding='utf-8').strip()}: run snakemake -R publish_tables when it can")
+    from rich.console import Console
+
+    from alexnet2012.reporting import terminal
+    from alexnet2012.reporting.results import load_results
+
+    names, folder = list(options.tables), options.folder
+    if folder is None or (str(folder) in terminal.PAGES and not folder.is_dir()):
+        names = [str(folder)] * (folder is not None) + names
+        folder = DEFAULT_RESULTS
+    if unknown := [name for name in names if name not in terminal.PAGES]:
+        raise ConfigError(f"{unknown[0]} is no table; there are {', '.join(terminal.PAGES)}")
+    results = load_results(folder, options.data)
+    if not names:
+        print(*terminal.summarise_results(folder, results), sep="\n")
+        return
+    console = Console(width=None if sys.stdout.isatty() else terminal.FILE_WIDTH, highlight=False)
+    terminal.print_pages(results, names, console, options.details)
 
 
 @verb(

@@ -1,0 +1,104 @@
+"""Results on a terminal: the few lines at the end of a run, and whole pages."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from alexnet2012 import cli
+from alexnet2012.reporting.results import load_results
+from alexnet2012.reporting.terminal import FILE_WIDTH, PAGES, SUMMARY_LINES, print_pages, summarise_results
+
+REFERENCES = Path(__file__).resolve().parents[3] / "results/reference"
+DATA = Path("data")
+
+
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch):
+    """Lines hold paths as they were given."""
+    monkeypatch.chdir(REFERENCES.parents[1])
+
+
+@pytest.fixture(scope="module")
+def rehearsal():
+    return load_results(REFERENCES / "rehearsal", DATA)
+
+
+@pytest.fixture(scope="module")
+def page(rehearsal):
+    """Prints a page of the committed rehearsal into so many columns."""
+
+    def draw(name: str, width: int, unfolded: bool = False) -> str:
+        console = Console(file=io.StringIO(), width=width)
+        print_pages(rehearsal, [name], console, unfolded)
+        return console.file.getvalue()
+
+    return draw
+
+
+@pytest.mark.parametrize("name", ["photographs", "tiny-imagenet"])
+def test_a_summary_is_short(name):
+    folder = Path("results/reference", name)
+    lines = summarise_results(folder, load_results(folder, DATA))
+    assert len(lines) <= SUMMARY_LINES and max(map(len, lines)) <= FILE_WIDTH
+
+
+def test_a_summary_has_errors_verdicts_and_places(rehearsal):
+    summary = summarise_results(Path("results/reference/rehearsal"), rehearsal)
+    written = json.loads((REFERENCES / "rehearsal/tables/claims.json").read_text(encoding="utf-8"))
+    colours = [row["colour"] for row in written["datasets"][0]["claims"]]
+    counts = {colour: colours.count(colour) for colour in ("supported", "contradicted")}
+    text = "\n".join(summary)
+    assert len(summary) <= SUMMARY_LINES and max(map(len, summary)) <= FILE_WIDTH
+    assert f"{counts['supported']} supported, {counts['contradicted']} contradicted" in text
+    errors = (REFERENCES / "rehearsal/tables/table1.md").read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
+    cnn = re.search(r"^1 CNN on cifar10 test +(\S+ % \[.*?\]) +37.5 % ", text, re.MULTILINE)
+    assert cnn[1] in errors and "5 CNNs on cifar10 test" in text
+    assert all(place in text for place in ("report.html", "alexnet2012 show", "make ui"))
+
+
+def test_a_summary_says_when_the_run_browser_did_not_get_the_results(tmp_path, rehearsal):
+    for published, told in (("the tracking store could not be reached\n", True), ("sent\n", False)):
+        (tmp_path / "published.txt").write_text(published, encoding="utf-8")
+        assert any("publish_tables" in line for line in summarise_results(tmp_path, rehearsal)) == told
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("width", [60, 100])
+def test_a_page_fits_the_terminal(page, name, width):
+    lines = page(name, width).splitlines()
+    assert len(lines) > 10 and max(map(len, lines)) <= width
+
+
+def test_a_page_has_what_the_markdown_has(page):
+    text = page("table1", 1000).replace("\N{NO-BREAK SPACE}", " ")
+    table = [line for line in (REFERENCES / "rehearsal/tables/table1.md").read_text().splitlines() if line[0:1] == "|"]
+    for row in (row for row in table if "---" not in row):
+        for cell in row.replace("\N{NO-BREAK SPACE}", " ").strip("|").split("|"):
+            assert cell.strip().replace("`", "") in text
+    assert "**" not in text and "`" not in text
+
+
+def test_details_are_folded_away_unless_asked_for(page):
+    assert "conditions: " not in page("claims", 100)
+    assert "conditions: " in page("claims", 100, unfolded=True)
+
+
+def test_the_verb_takes_tables_with_and_without_a_folder(capsys, monkeypatch):
+    monkeypatch.setattr("alexnet2012.verbs.for_results.DEFAULT_RESULTS", REFERENCES / "rehearsal")
+    assert cli.main(["show", "table1"]) == 0
+    alone = capsys.readouterr().out
+    assert cli.main(["show", str(REFERENCES / "rehearsal"), "table1"]) == 0
+    assert capsys.readouterr().out == alone and alone.startswith("Table 1: rehearsal")
+    assert cli.main(["show"]) == 0
+    assert capsys.readouterr().out.startswith("rehearsal: ")
+
+
+def test_what_cannot_be_shown_ends_in_a_sentence(tmp_path, capsys):
+    assert cli.main(["show", str(tmp_path)]) == 1
+    assert f"{tmp_path}/experiments.json" in capsys.readouterr().err
+    assert cli.main(["show", str(REFERENCES / "rehearsal"), "table3"]) == 1
+    assert capsys.readouterr().err == "error: table3 is no table; there are table1, table2, in_text, claims\n"
