@@ -1,4 +1,4 @@
-# Two commands do all the set-up: `make reproduce` (the main job) and `make test`.
+# `make reproduce` (the main job) and `make test` install everything that they need into .venv.
 SHELL := /bin/bash
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -15,7 +15,7 @@ reproduce: $(READY)
 test: $(READY)
 	$(ACTIVATE) && pytest -n 2
 
-# Each part beside what people would use instead: half an hour on a machine with nothing else to do.
+# Compares the speed of each part with its alternatives: half an hour on an otherwise idle machine.
 bench: $(READY)
 	$(ACTIVATE) && snakemake benchmark --cores 8 --resources gpu=2 --forcerun benchmark
 
@@ -25,13 +25,13 @@ ui: $(READY)
 lint: $(READY)
 	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && lint-imports && snakefmt --check Snakefile workflow && snakemake --lint
 
-# Pins what is installed now, after an upgrade.
+# Pins the currently installed versions, e.g. after an upgrade.
 lock: $(READY)
 	$(VENV)/bin/python envs/lock.py
 
-# What a run has found, finished or not, to be committed: `make reference NAME=cifar10` adds it to results/reference/cifar10,
-# without weights and probabilities, and renders tables, figures and report there. PICTURES=no leaves out what shows images,
-# where these are not yours to publish.
+# Prepares the results of a run, finished or not, for committing: `make reference NAME=cifar10` copies them to
+# results/reference/cifar10, without weights and probabilities, and renders tables, figures and report there.
+# PICTURES=no leaves out figures that show images, if you may not publish these.
 reference: $(if $(NAME),$(READY))
 	@test -n "$(NAME)" || { echo "error: no run is named; write e.g. make reference NAME=cifar10" >&2; exit 1; }
 	$(ACTIVATE) && alexnet2012 reference results/$(NAME) $(if $(filter no,$(PICTURES)),--no-pictures)

@@ -9,7 +9,7 @@ min_version("9.27")
 report: "workflow/report/workflow.rst"
 
 
-# The default is loaded only when no --configfile is given: Snakemake would merge a second file into it.
+# The default, loaded only without --configfile, because Snakemake would merge the two files.
 if not workflow.overwrite_configfiles:
 
     configfile: "config/config.yaml"
@@ -27,7 +27,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/benchmark.smk"
 
 
-# On a cluster too: they take seconds, and the tracking store must have been made before any other machine asks for it.
+# Local on a cluster too: they take seconds, and the tracking store must exist before other machines use it.
 localrules:
     all,
     claims,
@@ -46,8 +46,8 @@ rule all:
         CARDS,
 
 
-# These two make the same files as `all`, with the experiments in them that the configuration's section of that name adds:
-# `claims` those of the ledger, `full` those of tables 1 and 2. `shown` in common.smk sees which target is asked for.
+# `claims` and `full` make the same files as `all`, but with the experiments of the configuration's section of that name
+# added: those of the ledger, and those of tables 1 and 2. `shown` in common.smk finds out which target was requested.
 rule claims:
     input:
         rules.all.input,
@@ -59,7 +59,7 @@ rule full:
 
 
 onstart:
-    # What jobs need and no rule makes, see preflight.py: settings, of the trainings that Snakemake is about to run.
+    # Write the settings of the trainings that Snakemake is about to run; no rule makes them (see preflight.py).
     rules_that_train = () if workflow.touch else ("train_net", "train_baseline")
     trainings = [run_of(job.wildcards) for job in workflow.dag.needrun_jobs() if job.rule.name in rules_that_train]
     try:
@@ -69,6 +69,6 @@ onstart:
 
 
 onsuccess:
-    # A part of the work, such as --until train_net, leaves no tables.
+    # There are no tables after a part of the work, such as --until train_net.
     if Path(RESULTS, "tables").is_dir():
         shell(f"alexnet2012 show {RESULTS}")

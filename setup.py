@@ -1,4 +1,4 @@
-"""Stamps the commit into wheels and source distributions; all else about the package is in pyproject.toml."""
+"""Stamps the commit into wheels and source distributions; everything else is in pyproject.toml."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ def stamp(built: Path) -> None:
 class StampedBuild(build_py):
     def run(self) -> None:
         super().run()
-        if not self.editable_mode:  # which runs the checkout itself
+        if not self.editable_mode:  # an editable install runs the checkout itself
             stamp(Path(self.build_lib, "alexnet2012"))
 
 

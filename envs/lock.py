@@ -1,8 +1,7 @@
-"""Writes requirements.txt, extras.txt and alexnet2012.yaml from the installed environment: what pyproject.toml needs,
-pinned.
+"""Write requirements.txt, extras.txt and alexnet2012.yaml: the dependencies in pyproject.toml, pinned as installed.
 
-Run it in the environment that is to be locked, with every extra in it: `make lock`. torch's CUDA companions are left
-out: torch's own metadata pins them, and an index with a CPU build has none.
+Run it in the environment to be locked, with all extras installed: `make lock`. torch's CUDA packages are left out,
+because torch's own metadata pins them, and an index with CPU builds does not have them.
 """
 
 import re
@@ -49,7 +48,7 @@ def write_lines(pins: dict[str, str]) -> list[str]:
 
 
 def find_pins(extras: set[str]) -> dict[str, str]:
-    """Installed public versions of everything that the project and these extras of it need, directly or not."""
+    """The installed public versions, by name, of all direct and indirect dependencies of the project with `extras`."""
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     optional = [line for extra in extras for line in project["optional-dependencies"][extra]]
     waiting = [Requirement(line) for line in project["dependencies"] + optional]

@@ -1,4 +1,4 @@
-# Packed datasets become the baselines of table 1, and these per-image probabilities. No GPU is used.
+# Train the baselines of table 1 on packed datasets, and predict with them. No GPU is used.
 
 
 rule train_baseline:

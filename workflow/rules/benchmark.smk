@@ -1,4 +1,4 @@
-# How fast each part is, beside what people would use instead: only on demand, by `make bench`.
+# Compare the speed of each part with its alternatives; runs only on demand (`make bench`).
 
 
 rule benchmark:
@@ -11,12 +11,12 @@ rule benchmark:
         f"{RESULTS}/logs/benchmark.log",
     conda:
         ENVIRONMENT
-    # All cores: nothing else may run beside it.
+    # All cores, so that nothing else runs at the same time.
     threads: ALL_CORES
     resources:
         gpu=1,
     params:
-        # No output: what was measured before a benchmark failed is kept.
+        # Not an output, so that measurements are kept if a benchmark fails.
         raw=f"{RESULTS}/benchmarks/raw.json",
         folder=subpath(output[1], parent=True),
     message:

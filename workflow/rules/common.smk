@@ -1,4 +1,4 @@
-# What all rules share: the plan, the names of files, and what the wildcards of a job stand for.
+# Shared by all rules: the plan, file names, and look-ups from a job's wildcards.
 import json
 import os
 import re
@@ -18,15 +18,15 @@ DATA = Path("data")
 SOURCE = ", ".join(str(path).removeprefix(f"{os.getcwd()}/") for path in workflow.configfiles)
 try:
     for path in workflow.configfiles:
-        read_yaml(Path(path))  # Snakemake's reader takes a key that is written twice
-    read_commit()  # a result without its commit is refused, and that is better known before it is made
+        read_yaml(Path(path))  # refuses duplicate keys, which Snakemake's reader accepts
+    read_commit()  # fails early if the commit is unknown, since results must record it
     PLAN = make_plan(config, SOURCE, Path("config/variants.yaml"), TARGETS)
     preflight.refuse_places_of_packed(PLAN.config, SOURCE, DATA)
     preflight.refuse_missing_folders(PLAN.narrow(), SOURCE, DATA)
 except AlexNet2012Error as error:
     sys.exit(f"error: {error}")
 
-# A dry run may plan archives that are not here yet; a real one stops before its first job, see the Snakefile's onstart.
+# A dry run only reports missing archives; a real run stops before its first job, see onstart in the Snakefile.
 for sentence in preflight.list_missing(PLAN.config, SOURCE, DATA, PLAN.narrow().datasets):
     print(f"missing: {sentence}", file=sys.stderr)
 
@@ -35,10 +35,10 @@ for sentence in preflight.list_missing(PLAN.config, SOURCE, DATA, PLAN.narrow().
 def shown():
     """The part of the plan that tables, figures and the report show.
 
-    The targets `all`, `claims` and `full` make the same files, so what stands in these depends on the target, which
-    Snakemake tells only after it has read the rules: this can be called by input functions alone. What `claims` and
-    `full` have made stays in the tables of the default target, until other code would train it anew: the default target
-    never does that.
+    The targets `all`, `claims` and `full` make the same files with different content. Snakemake knows the target only
+    after it has read the rules, so that only input functions may call this. Finished experiments of `claims` and `full`
+    stay in the tables of the default target, which never trains them again: they disappear once their nets are outdated
+    (trained by other code).
     """
     try:
         return preflight.choose_shown(PLAN, set(TARGETS) & set(workflow.dag_settings.targets))
@@ -62,17 +62,17 @@ RUN, PREDICTIONS, ANALYSIS = (
 AVERAGE = f"{RESULTS}/predictions/{{dataset}}/{{ensemble}}-{{hash8}}/average"
 ENVIRONMENT = "../../envs/alexnet2012.yaml"
 
-# Of all targets: a single job, as a cluster runs it, does not know for which one it runs.
+# The runs of all targets: a single job on a cluster does not know for which target it runs.
 RUNS = {str(run.folder): run for run in PLAN.trainings}
 SEARCHES = PLAN.searches
 MEMBERS = {str(ensemble.predictions): ensemble.members for ensemble in PLAN.ensembles}
 
-# Two rules make a run's folder: one for nets, one for the baselines that table 1 compares them with.
+# Two rules make run folders: one for nets, and one for table 1's baselines.
 BASELINES = "|".join(sorted({re.escape(run.variant) for run in RUNS.values() if run.is_baseline})) or "(?!)"
 NETS = rf"(?!(?:{BASELINES})-[0-9a-f]{{8}}/)[^/]+"
 
-# A job claims its share of --cores: `--cores 8` on a machine with two usable cores must not start four times as many jobs as
-# run at full speed. A job of all cores that another machine runs has what it was sent with: --set-threads, or one.
+# A job claims its share of --cores, so that `--cores 8` on a machine with two usable cores does not start four times as
+# many jobs as can run at full speed. On a cluster, a job for all cores gets those of --set-threads, or one.
 OFFERED = workflow.resource_settings.cores or 1
 CORES_A_THREAD = max(1, OFFERED // count_usable_cores())
 ALL_CORES = 1 if workflow.remote_exec else OFFERED
@@ -96,13 +96,13 @@ def members_of(wildcards):
 
 
 def start_of(wildcards):
-    """The net that a training takes layers from."""
+    """The files of the net from which a training takes layers; empty if it starts from none."""
     start = run_of(wildcards).starts_from
     return [f"{start.run.folder}/{name}" for name in ("model.safetensors", "record.json")] if start else []
 
 
 def option(name, files):
-    """The folders of `files` as an option of a verb; nothing where there are none."""
+    """The folders of `files` as a command-line option; empty if there are no files."""
     return [name, *dict.fromkeys(map(os.path.dirname, files))] if files else []
 
 
@@ -115,7 +115,7 @@ def predicted(folder, split="{split}", ends=("-ten_crop.npy", "-centre.npy", "-r
 
 
 def records_of(*evaluated):
-    """What tables read of the predictions of runs or ensembles: records and ranks, on the splits with public labels."""
+    """The records and ranks that tables read from predictions of runs or ensembles, on splits with public labels."""
     both = [(each.predictions, split) for each in evaluated for split in each.splits]
     return [file for folder, split in both for file in predicted(folder, split, ends=(".json", "-ranks.npz"))]
 

@@ -1,4 +1,4 @@
-# Images become packed datasets.
+# Pack images into datasets.
 
 
 rule prepare_dataset:
@@ -10,14 +10,14 @@ rule prepare_dataset:
         "data/logs/prepare_{dataset}.log",
     benchmark:
         "data/logs/prepare_{dataset}.benchmark.tsv"
-    # Before any training: a mistake in the last dataset must not wait for the nets of the first.
+    # Before any training, so that a mistake in the last dataset is found before the nets of the first are trained.
     priority: 2
     conda:
         ENVIRONMENT
     threads: ALL_CORES
     params:
         code=fingerprint("prepare"),
-        # What makes the images these and no others; archives that moved are not packed again.
+        # Identifies the images, so that they are packed again if they change, but not if archives are moved.
         images=lambda wildcards: json.dumps(PLAN.config.datasets[wildcards.dataset].identity),
         settings=lambda wildcards: str(preflight.settings_file(wildcards.dataset, DATA)),
     message:

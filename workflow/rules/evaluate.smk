@@ -1,5 +1,4 @@
-# A net of known accuracy vouches for the data; nets become per-image probabilities; probabilities become ensembles; what
-# the base nets have learnt is looked at.
+# Check the data by a net of known accuracy; predict with nets; average predictions of ensembles; analyse the base nets.
 
 CALIBRATION = PLAN.config.calibration
 

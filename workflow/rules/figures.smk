@@ -1,4 +1,4 @@
-# Records, histories and analyses become figures.
+# Draw figures from records, histories and analyses.
 
 from alexnet2012.reporting.figures.names import list_files
 

@@ -1,4 +1,4 @@
-# Tables, the ledger, figures and records become one page; records become a card beside each net's weights.
+# Render the report from tables, ledger, figures and records; write a model card beside each net's weights.
 
 
 rule render_report:

@@ -1,4 +1,4 @@
-# Records become tables.
+# Render tables from records.
 
 
 rule list_experiments:
@@ -6,7 +6,7 @@ rule list_experiments:
         EXPERIMENTS,
     log:
         f"{RESULTS}/logs/list_experiments.log",
-    # Before everything else: with it a run that goes on for days can be committed as it comes, by `make reference`.
+    # First, because `make reference` needs it to commit intermediate results of a long run.
     priority: 3
     conda:
         ENVIRONMENT
@@ -25,7 +25,7 @@ rule render_tables:
         records=lambda wildcards: files_of(shown().runs, "record.json"),
         predictions=lambda wildcards: records_of(*shown().runs, *shown().ensembles),
         analyses=lambda wildcards: analyses_of(shown()),
-        # Optional: tables show those that are there.
+        # Optional: tables show existing calibrations.
         calibrations=lambda wildcards: sorted(map(str, Path(RESULTS, "calibration").glob("*.json"))),
     output:
         CLAIMS,

@@ -1,4 +1,4 @@
-# The MLflow store: made by one process before anything logs, and given the tables at the end.
+# Set up the MLflow store in one process before anything is logged, and publish the tables at the end.
 
 
 rule initialise_tracking:

@@ -1,4 +1,4 @@
-# Packed datasets become nets.
+# Train nets on packed datasets.
 
 
 rule train_net:
@@ -18,7 +18,7 @@ rule train_net:
         f"{RESULTS}/logs/train/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.benchmark.tsv"
     wildcard_constraints:
         variant=NETS,
-    # Before predictions: the longest jobs last would leave cores idle.
+    # Before predictions, because cores would be idle if the longest jobs came last.
     priority: 1
     conda:
         ENVIRONMENT
