@@ -66,6 +66,12 @@ class LogHandler(LogHandlerBase):
         self.live = Live(get_renderable=self.draw, console=self.console, transient=True, refresh_per_second=1)
 
     def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.tell(record)
+        except Exception:  # one that leaves here ends the thread that all output comes from
+            self.handleError(record)
+
+    def tell(self, record: logging.LogRecord) -> None:
         event, settings = getattr(record, "event", None), self.common_settings
         if settings.verbose or settings.debug_dag:
             return self.say_as_snakemake(record)
@@ -90,7 +96,7 @@ class LogHandler(LogHandlerBase):
         first, self.stats = not self.stats, Counter(vars(record)["stats"])
         if not (first and self.common_settings.dryrun):
             self.say_as_snakemake(record)
-        if not self.common_settings.dryrun and self.console.is_interactive:
+        if self.console.is_interactive and not (self.common_settings.dryrun or self.common_settings.quiet):
             self.live.start()
 
     def begin(self, record: logging.LogRecord) -> None:
@@ -144,7 +150,7 @@ class LogHandler(LogHandlerBase):
 
     @property
     def done(self) -> int:
-        return sum(map(len, self.took.values()))
+        return sum(map(len, self.took.copy().values()))
 
     def describe_progress(self) -> str:
         """ "12 of 40 jobs, about 0:08:10 left"."""
@@ -157,21 +163,21 @@ class LogHandler(LogHandlerBase):
 
         Rules of which none has begun count nothing: in this workflow they are short.
         """
-        rules = Counter(job.rule for job in self.running.values() if job.log is not None)
-        if not self.took or not rules.keys() <= self.took.keys():
+        took, running = self.took.copy(), list(self.running.copy().values())  # `draw` runs in another thread
+        if not took or not {job.rule for job in running if job.log is not None} <= took.keys():
             return None
-        means = {rule: fmean(seconds) for rule, seconds in self.took.items()}
-        work = sum((self.stats[rule] - len(self.took[rule])) * mean for rule, mean in means.items())
-        work -= sum(min(job.seconds, means.get(job.rule, 0.0)) for job in self.running.values())
-        spent = sum(map(sum, self.took.values())) + sum(job.seconds for job in self.running.values())
-        return work * (time.monotonic() - self.began) / spent
+        means = {rule: fmean(seconds) for rule, seconds in took.items()}
+        work = sum((self.stats[rule] - len(took[rule])) * mean for rule, mean in means.items())
+        work -= sum(min(job.seconds, means.get(job.rule, 0.0)) for job in running)
+        spent = sum(map(sum, took.values())) + sum(job.seconds for job in running)
+        return work * (time.monotonic() - self.began) / max(spent, 0.001)
 
     def draw(self) -> Group:
         """What a terminal shows below the lines: the jobs that run, each with the last line of its log, and a bar."""
         jobs = [job for job in self.running.copy().values() if job.log is not None]
         lines = []
         for job in jobs[:SHOWN_JOBS]:
-            last = (read_end(job.log) or [""])[-1] if job.log else ""
+            last = "".join(read_end(job.log)[-1:]) if job.log else ""
             lines.append(Text(f"{in_time(job.seconds)}  {job.title}  {last}", no_wrap=True, overflow="ellipsis"))
         if len(jobs) > SHOWN_JOBS:
             lines.append(Text(f"and {len(jobs) - SHOWN_JOBS} more"))

@@ -94,12 +94,19 @@ def test_a_dry_run_lists_jobs_with_their_reasons_and_the_table_once(said):
 @pytest.fixture
 def handler():
     def make(**settings: bool) -> LogHandler:
-        own = {"stdout": False, "nocolor": False, "dryrun": False, "verbose": False, "debug_dag": False}
+        own = {"quiet": None, "stdout": False, "nocolor": False, "dryrun": False, "verbose": False, "debug_dag": False}
         made = LogHandler(SimpleNamespace(**own | {"show_failed_logs": True} | settings), None)
         made.console = Console(file=io.StringIO(), width=80)
         return made
 
     return make
+
+
+def test_a_record_that_cannot_be_told_of_does_not_end_the_output(handler, capsys):
+    record = logging.LogRecord("snakemake", logging.INFO, "", 0, "", None, None)
+    record.event = LogEvent.JOB_FINISHED  # without a job
+    handler().emit(record)
+    assert "KeyError" in capsys.readouterr().err
 
 
 def test_verbose_says_what_snakemake_says(handler):
