@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from alexnet2012.data.decode import IMAGE_FORMATS, ImageError, decode, fit_square
 from alexnet2012.errors import ConfigError, DataError, RecordError
 from alexnet2012.evaluation.crops import centre_crop, cut, place_mean, predict_crops, ten_crops
-from alexnet2012.evaluation.trained import INPUTS, open_weights, read_inputs, read_net
+from alexnet2012.evaluation.trained import INPUTS, PLACE, find_net, open_weights, read_inputs, read_net
 from alexnet2012.model.alexnet import AlexNet
 from alexnet2012.model.layered import LayeredNet
 
 Crops = Literal["ten", "centre"]
 Picture = str | Path | Image.Image | np.ndarray  # a path, a PIL image, or uint8 (height, width, 3) in RGB
 Pictures = Picture | Iterable[Picture]
-PLACE = "results/NAME/runs/DATASET/VARIANT-HASH/seed0"
 
 
 class LoadedNet(nn.Module):
@@ -152,28 +151,6 @@ class LoadedEnsemble(nn.Module):
         tables = [net.predict(images, crops) for net in self.nets]
         mean = np.mean([table.to_numpy() for table in tables], axis=0, dtype=np.float64).astype(np.float32)
         return pd.DataFrame(mean, tables[0].index, self.classes)
-
-
-def find_net(path: Path) -> Path:
-    """The folder of the trained net at `path`; raises RecordError, with what is there instead, if there is none."""
-    folder = path.parent if path.name == "model.safetensors" else path
-    if not path.exists():
-        raise RecordError(f"{path} does not exist; name the folder of a trained net, such as {PLACE}")
-    if not folder.is_dir():
-        raise RecordError(f"{path} is a file; name the folder of a trained net, such as {PLACE}, or model.safetensors")
-    needed = ("model.safetensors", "config.yaml", "record.json", INPUTS)
-    missing = [name for name in needed if not (folder / name).is_file()]
-    if not missing:
-        return folder
-    if any(folder.glob("*-ten_crop.npy")):
-        raise RecordError(f"{folder} holds predictions and no net; name the folders below runs/ that they are made by")
-    if below := sorted(chain(folder.glob("*/model.safetensors"), folder.glob("*/*/model.safetensors"))):
-        raise RecordError(f"{folder} holds no net itself; do you mean {below[0].parent}?")
-    remedy = "`alexnet2012 cards RESULTS` writes it beside every net of RESULTS" if missing == [INPUTS] else ""
-    raise RecordError(
-        f"{folder} lacks {' and '.join(missing)}, but a trained net is a folder with {', '.join(needed)}; "
-        f"{remedy or 'let its training finish, or copy the whole folder'}"
-    )
 
 
 def check_crops(crops: str) -> None:

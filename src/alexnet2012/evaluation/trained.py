@@ -1,5 +1,6 @@
 """Reading trained runs from disk (settings, record, weights, inputs), and writing the records of predictions."""
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -20,6 +21,29 @@ if TYPE_CHECKING:
     from alexnet2012.model.layered import LayeredNet
 
 INPUTS = "inputs.npz"  # mean image and class names: what `classify` needs of a dataset
+PLACE = "results/NAME/runs/DATASET/VARIANT-HASH/seed0"  # of a trained net
+
+
+def find_net(path: Path) -> Path:
+    """The folder of the trained net at `path`; raises RecordError, with what is there instead, if there is none."""
+    folder = path.parent if path.name == "model.safetensors" else path
+    if not path.exists():
+        raise RecordError(f"{path} does not exist; name the folder of a trained net, such as {PLACE}")
+    if not folder.is_dir():
+        raise RecordError(f"{path} is a file; name the folder of a trained net, such as {PLACE}, or model.safetensors")
+    needed = ("model.safetensors", "config.yaml", "record.json", INPUTS)
+    missing = [name for name in needed if not (folder / name).is_file()]
+    if not missing:
+        return folder
+    if any(folder.glob("*-ten_crop.npy")):
+        raise RecordError(f"{folder} holds predictions and no net; name the folders below runs/ that they are made by")
+    if below := sorted(chain(folder.glob("*/model.safetensors"), folder.glob("*/*/model.safetensors"))):
+        raise RecordError(f"{folder} holds no net itself; do you mean {below[0].parent}?")
+    remedy = "`alexnet2012 cards RESULTS` writes it beside every net of RESULTS" if missing == [INPUTS] else ""
+    raise RecordError(
+        f"{folder} lacks {' and '.join(missing)}, but a trained net is a folder with {', '.join(needed)}; "
+        f"{remedy or 'let its training finish, or copy the whole folder'}"
+    )
 
 
 def open_weights(run_folder: Path) -> tuple[RunConfig, dict[str, Any]]:

@@ -118,13 +118,16 @@ def run_analyse(options: Namespace) -> None:
     example=f"cat.jpg holidays/ --net {SOME_NET}",
 )
 def run_classify(options: Namespace) -> None:
-    run = read_settings(options.net)
-    with lease_for(run, f"classify {options.net.resolve()}", None):
+    from alexnet2012.evaluation.trained import find_net
+
+    folder = find_net(options.net)
+    run = read_settings(folder)
+    with lease_for(run, f"classify {folder.resolve()}", None):
         from alexnet2012 import load
         from alexnet2012.devices import open_device
 
         device = open_device(run.runtime.device, run.training.torch_threads, run.runtime.deterministic)
-        found = load(options.net).to(device).predict(options.images, options.crops)
+        found = load(folder).to(device).predict(options.images, options.crops)
     best = [(image, row.nlargest(LABELS)) for image, row in found.iterrows()]
     if options.json:
         labels = [[{"label": name, "probability": value} for name, value in row.items()] for _, row in best]

@@ -235,6 +235,11 @@ def test_a_folder_that_lacks_something_says_what(stored, tmp_path, name):
         alexnet2012.load(folder)
 
 
+def test_the_command_says_what_is_in_the_place_of_a_net(stored, files, capsys):
+    assert main(["classify", str(files[0]), "--net", str(stored.parent)]) == 1
+    assert f"do you mean {stored}?" in capsys.readouterr().err
+
+
 def test_the_file_of_the_weights_stands_for_its_folder(stored):
     assert alexnet2012.load(str(stored / "model.safetensors")).folder == stored
 
