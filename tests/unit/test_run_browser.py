@@ -90,7 +90,7 @@ def test_the_report_links_the_same_list_and_the_page_of_a_run(printed, linked, c
 
 def test_the_address_of_a_comparison_shows_the_charts_of_its_seeds(printed, tmp_path):
     address = comparison_address("1", kind="net", configuration="tiny", dataset="cifar10", variant="cnn")
-    texts = texts_of(rendered(f"{server_of(printed)}/{address}", tmp_path / "profile"))
+    texts = texts_of(rendered(f"{server_of(printed)}/{address}", tmp_path / "profile", budget_ms=30_000))
     assert {"cnn-seed0", "train/loss", "val/top1_error"} <= texts
     assert "tiny" not in texts  # the parent, under which they would be folded
 
