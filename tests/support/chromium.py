@@ -13,13 +13,13 @@ DEAD_PROXY = "--proxy-server=127.0.0.1:9"  # for every address but those of this
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, chromium-browser or google-chrome")
 
 
-def rendered(address: str, profile: Path, width_px: int = 1280) -> str:
+def rendered(address: str, profile: Path, width_px: int = 1280, budget_ms: int = 5000) -> str:
     """The page's HTML after its scripts have run and what they fetched has come; a new folder is a fresh profile.
 
-    The budget is in milliseconds of virtual time, which stands still while the page waits for an answer.
+    The budget is of virtual time, which stands still while the page waits for an answer.
     """
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", *QUIET, DEAD_PROXY]
-    command += [f"--user-data-dir={profile}", f"--window-size={width_px},2000", "--virtual-time-budget=5000"]
+    command += [f"--user-data-dir={profile}", f"--window-size={width_px},2000", f"--virtual-time-budget={budget_ms}"]
     done = subprocess.run([*command, "--dump-dom", address], capture_output=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -17,7 +17,7 @@ from tracked_net import begin_net, finish_net, make_history
 
 from alexnet2012.files import read_json
 from alexnet2012.reporting.page_parts import RunBrowser, read_store
-from alexnet2012.tracking.browser import serve
+from alexnet2012.tracking.browser import comparison_address, serve
 from alexnet2012.tracking.publish import publish
 from alexnet2012.tracking.store import TrackingIds, begin_tracking
 
@@ -86,6 +86,13 @@ def test_the_report_links_the_same_list_and_the_page_of_a_run(printed, linked, c
     texts = texts_of(rendered(linked.run(run_id), tmp_path / "profile"))
     assert {"cnn-seed0", run_id, "val/top1_error"} <= texts
     assert LANGUAGE_MODELS not in texts
+
+
+def test_the_address_of_a_comparison_shows_the_charts_of_its_seeds(printed, tmp_path):
+    address = comparison_address("1", kind="net", configuration="tiny", dataset="cifar10", variant="cnn")
+    texts = texts_of(rendered(f"{server_of(printed)}/{address}", tmp_path / "profile", budget_ms=30_000))
+    assert {"cnn-seed0", "train/loss", "val/top1_error"} <= texts
+    assert "tiny" not in texts  # the parent, under which they would be folded
 
 
 def test_ui_of_a_server_elsewhere_prints_its_runs(printed, checkout, monkeypatch, capsys):

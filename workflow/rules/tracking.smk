@@ -20,6 +20,7 @@ rule initialise_tracking:
 rule publish_tables:
     input:
         tables=TABLES,
+        shown=[CLAIMS, FIGURES, REPORT, CARDS],
         tracking=ancient(TRACKING),
     output:
         PUBLISHED,

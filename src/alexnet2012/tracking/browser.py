@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from alexnet2012.errors import ConfigError
 from alexnet2012.tracking.store import (
@@ -79,3 +79,11 @@ def page_address(server: str, experiment_id: str | None = None, run_id: str | No
     view = f"&viewStateShareKey={VIEW}" if runs and not run else ""
     # Without the workflow type, MLflow 3.17 opens its pages for language models, which list no runs.
     return f"{root}/#/experiments{runs}{run}?workflowType=machine_learning{view}"
+
+
+def comparison_address(experiment_id: str | None, **tags: str) -> str:
+    """Address, within the browser of any server, of the charts of the runs with these tags, a curve for each seed."""
+    query = quote(" AND ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items()))
+    sorted_by = f"orderByKey={quote('tags.`seed`')}&orderByAsc=true"  # by date they would be folded under their parent
+    charts = f"workflowType=machine_learning&compareRunsMode=CHART&{sorted_by}&searchFilter={query}"
+    return f"#/experiments/{experiment_id}/runs?{charts}"

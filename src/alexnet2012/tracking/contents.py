@@ -5,7 +5,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,8 @@ from alexnet2012.files import read_json, write_json
 from alexnet2012.provenance import PACKAGE, NoCheckout, ask_git, read_checkout
 from alexnet2012.tracking.store import TrackingIds, without_password
 
-MAX_PARAM = 6000  # MLflow's limit of characters
+NOTE_TAG = "mlflow.note.content"
+MAX_PARAM, MAX_NOTE = 6000, 8000  # MLflow's limits of characters
 FILES = ("config.yaml", "history.parquet", "record.json", "model_card.md")
 SPLITS = ("train", "val", "test")
 Row = Mapping[Any, Any]  # of history.parquet
@@ -42,6 +43,43 @@ class Content:
     history: Sequence[Row] = ()
     results: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """What a configuration found: in a `sentence`, in `metrics`, and as content of each variant over all seeds."""
+
+    sentence: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    variants: Sequence[Callable[[TrackingIds], Content]] = ()
+
+
+def compose_configuration(ids: TrackingIds, tables: list[Path], summaries: Summaries) -> Content:
+    """The content of the parent's run: sentence and tables as its note, tables, figures and report as its files."""
+    root = Path(ids.results, ids.name)
+    note = f"{summaries.sentence}\n\n{join_tables(tables, MAX_NOTE - len(summaries.sentence) - 2)}".strip()
+    tags = {"kind": "configuration", "configuration": ids.name} | ({NOTE_TAG: note} if note else {})
+    others = [
+        root / "report.html",
+        *root.glob("tables/*.csv"),
+        *root.glob("tables/*.json"),
+        *root.glob("figures/*.png"),
+    ]
+    files = {f"tables/{path.name}": path for path in tables}
+    files |= {str(path.relative_to(root)): path for path in others if path.exists()}
+    now = int(1000 * time.time())
+    return Content(f"configuration:{ids.name}", ids.name, now, now, tags, results=summaries.metrics, files=files)
+
+
+def join_tables(paths: list[Path], limit: int) -> str:
+    """The Markdown tables one after the other, as many as fit in so many characters."""
+    hint = "\n\nFurther tables are among the artifacts, in `tables/`."
+    note = ""
+    for text in (path.read_text(encoding="utf-8").strip() for path in paths if path.suffix == ".md"):
+        if len(note) + len(text) + len(hint) + 2 > limit:
+            return (note.strip() + hint).strip()
+        note += text + "\n\n"
+    return note.strip()
 
 
 def compose_training(folder: Path, ids: TrackingIds, history: Sequence[Row]) -> Content:

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from alexnet2012.files import LockTaken, file_digest, locked, read_json, write_j
 from alexnet2012.tracking.contents import (
     Content,
     Row,
+    Summaries,
     compose_benchmarks,
+    compose_configuration,
     compose_ensemble,
     compose_net,
     compose_training,
@@ -25,12 +28,11 @@ from alexnet2012.tracking.contents import (
 from alexnet2012.tracking.machine import Machine
 from alexnet2012.tracking.store import PARENT_TAG, Store, TrackingIds, outage, tolerated, warn
 
-NOTE_TAG = "mlflow.note.content"
 BENCHMARKS = "benchmarks/metrics.json"
 FILES_TAG = "alexnet2012.files"  # digests of what was uploaded
-MAX_NOTE = 8000  # MLflow's limit of characters per tag
-MAX_BATCH = 100  # and of params and of tags per call
+MAX_BATCH = 100  # MLflow's limit of params and of tags per call
 EPOCHS_PER_CALL = 40  # of at most 25 metrics
+NO_SUMMARIES = Summaries()
 EVERY_EPOCH = "training/seconds"  # a metric that every epoch has
 
 
@@ -69,14 +71,15 @@ class LiveRun:
         self.store = None
 
 
-def publish(ids: TrackingIds, tables: list[Path]) -> bool:
-    """Bring all that a configuration has finished into the store: its results, and the tables as its parent run's.
+def publish(ids: TrackingIds, tables: list[Path], summaries: Summaries = NO_SUMMARIES) -> bool:
+    """Bring all that a configuration has finished into the store; `tables`, figures and report are its parent's.
 
     Trainings that were killed are closed. Returns False if the store was out of reach.
     """
     root = Path(ids.results, ids.name)
     with tolerated():
         store = Store(ids)
+        ids = replace(ids, experiment_id=store.experiment_id)
         for folder in sorted(path.parent for path in root.glob("runs/**/record.json")):
             # One that is trained again is published at the end of that.
             with refusals_dropped(folder), locked(folder / "state/lock", 0.0):
@@ -87,26 +90,13 @@ def publish(ids: TrackingIds, tables: list[Path]) -> bool:
         for compose in others:
             with refusals_dropped(compose.args[0]):
                 send(store, compose(ids))
+        for variant in summaries.variants:
+            with refusals_dropped(root):
+                send(store, variant(ids))
         close_killed(store, root)
-        if tables:
-            parent = store.client.get_run(store.parent_id)
-            upload(store, store.parent_id, parent.data.tags, list_files(root, tables))
-            store.client.set_tag(store.parent_id, NOTE_TAG, join_tables(tables))
-        store.client.set_terminated(store.parent_id, "FINISHED")
+        send(store, compose_configuration(ids, tables, summaries))
         return True
     return False
-
-
-def list_files(root: Path, tables: list[Path]) -> dict[str, Path]:
-    """What the parent's run shows of the results in `root`: tables, figures and the report."""
-    others = [
-        root / "report.html",
-        *root.glob("tables/*.csv"),
-        *root.glob("tables/*.json"),
-        *root.glob("figures/*.png"),
-    ]
-    found = {str(path.relative_to(root)): path for path in others if path.exists()}
-    return {f"tables/{path.name}": path for path in tables} | found
 
 
 def close_killed(store: Store, root: Path) -> None:
@@ -195,14 +185,3 @@ def refusals_dropped(what: Path) -> Iterator[None]:
         if error.error_code != "INVALID_PARAMETER_VALUE":
             raise
         warn(f"{what} is left out: {error}")
-
-
-def join_tables(paths: list[Path]) -> str:
-    """The Markdown tables one after the other, as many as a note holds."""
-    hint = "\n\nFurther tables are among the artifacts, in `tables/`."
-    note = ""
-    for text in (path.read_text(encoding="utf-8").strip() for path in paths if path.suffix == ".md"):
-        if len(note) + len(text) + len(hint) + 2 > MAX_NOTE:
-            return note.strip() + hint
-        note += text + "\n\n"
-    return note.strip()

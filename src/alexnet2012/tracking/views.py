@@ -6,13 +6,13 @@ VIEW = "alexnet2012"  # the view's name in an address, in MLflow's words its sha
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"  # of the experiment
 TAGS = ("dataset", "variant", "seed", "recipe", "configuration", "kind")
 METRICS = ("test/ten_crop/top1_error", "test/ten_crop/top5_error", "val/ten_crop/top1_error", "train/top1_error")
-WIDTHS = {"variant": 190, "recipe": 190, "test/ten_crop/top1_error": 190, "test/ten_crop/top5_error": 190}
+WIDTHS = {"variant": 190, **dict.fromkeys(METRICS, 200)}
 
 
 def describe_view() -> str:
     """The view as MLflow's page reads it from the experiment's tag."""
     columns = {f"tags.`{name}`": WIDTHS.get(name, 110) for name in TAGS}
-    columns |= {f"metrics.`{name}`": WIDTHS.get(name, 160) for name in METRICS}
+    columns |= {f"metrics.`{name}`": WIDTHS[name] for name in METRICS}
     others = ["attributes.`Dataset`", "attributes.`Models`"]
     view = {
         "selectedColumns": [*columns, *others],

@@ -62,10 +62,12 @@ def run_cards(options: Namespace) -> None:
     by_workflow=True,
 )
 def run_publish(options: Namespace) -> None:
+    from alexnet2012.reporting.summaries import summarise_variants
     from alexnet2012.tracking.publish import publish
     from alexnet2012.tracking.store import TrackingIds
 
-    sent = publish(TrackingIds.load(options.tracking), options.tables)
+    ids = TrackingIds.load(options.tracking)
+    sent = publish(ids, options.tables, summarise_variants(Path(ids.results, ids.name)))
     write_text(options.output, PUBLISHED if sent else "the tracking store could not be reached\n")
 
 

@@ -67,7 +67,7 @@ def test_a_number_of_the_paper_renders_tables_and_figures_alone(twin):
 def test_the_reports_template_renders_the_report_alone(twin):
     twin.append("src/alexnet2012/reporting/report.html.jinja", "\n")
 
-    assert twin.plan() == {"render_report": 1}
+    assert twin.plan() == {"render_report": 1, "publish_tables": 1}
 
 
 @pytest.mark.parametrize(
