@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from alexnet2012.files import write_text
 from alexnet2012.reporting.benchmark_results import read_published
 from alexnet2012.reporting.benchmarks import describe_benchmarks
 from alexnet2012.reporting.format import (
+    UNFED,
     Block,
     Bullets,
     Details,
@@ -30,6 +31,7 @@ from alexnet2012.reporting.format import (
 )
 from alexnet2012.reporting.in_text import explain_ledger, exploratory_note
 from alexnet2012.reporting.origin import list_origin
+from alexnet2012.reporting.own_section import OwnSection, make_own_sections
 from alexnet2012.reporting.page_parts import Figure, RunBrowser, list_runs, read_figures, read_store
 from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, load_results
 from alexnet2012.reporting.tables import make_tables
@@ -89,12 +91,18 @@ def render_report(folder: Path) -> Path:
         tables["benchmarks"] = describe_benchmarks(read_published(benchmarks), folder.name)
     figures, store = read_figures(folder / "figures"), read_store(folder / "tracking.json")
     path = folder / "report.html"
-    write_text(path, render_page(results, make_ledgers(results), tables, figures, store))
+    own = make_own_sections(folder, results)
+    write_text(path, render_page(results, make_ledgers(results), tables, figures, store, own))
     return path
 
 
 def render_page(
-    results: Results, ledgers: list[Ledger], tables: dict[str, Page], figures: list[Figure], store: RunBrowser | None
+    results: Results,
+    ledgers: list[Ledger],
+    tables: dict[str, Page],
+    figures: list[Figure],
+    store: RunBrowser | None,
+    own: Sequence[OwnSection] = (),
 ) -> str:
     """The report as HTML; `tables` by the keys of TITLES."""
     return (
@@ -107,8 +115,9 @@ def render_page(
             datasets=[summarise_dataset(results, each) for each in results.datasets],
             notes=make_page("", results, []).notes,
             sections=[make_section(results, ledger) for ledger in ledgers],
-            tables={name: (TABLE_TITLES[name], page.blocks) for name, page in tables.items()},
+            tables={name: (TABLE_TITLES[name], page.blocks) for name, page in tables.items() if page.blocks != [UNFED]},
             figures=figures,
+            own=own,
             runs=(runs := list_runs(results)),
             at_chance=[f"{net.training['variant']} seed {net.seed}" for net in runs if net.learned is False],
             store=store,

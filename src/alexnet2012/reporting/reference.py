@@ -22,7 +22,7 @@ RECORDS = (
 # What lies beside a record and is committed with it: no weights, no probabilities.
 BESIDE = ("config.yaml", "history.parquet", "answers.npz", CARD, "{record}-ranks.npz")
 IMAGES = "examples.npz"  # beside an analysis: the images that figure 4 shows
-BENCHMARKS = ("benchmarks.json", "tables/benchmarks.md")
+MORE = ("experiments.json", "benchmarks.json", "tables/benchmarks.md", "tables/classes.json")
 SHOWN = 10  # of what is missing, in a message
 
 
@@ -39,7 +39,7 @@ def update_reference(folder: Path, data_folder: Path, with_images: bool = True) 
     load_results(folder, data_folder, partial=True)
     reference = folder.parent / REFERENCES / folder.name
     check_nothing_is_lost(folder, reference)
-    more = [Path(name) for name in ("experiments.json", *BENCHMARKS) if (folder / name).is_file()]
+    more = [Path(name) for name in MORE if (folder / name).is_file()]
     for name in [*list_evidence(folder, with_images), *more]:
         (reference / name).parent.mkdir(parents=True, exist_ok=True)
         copyfile(folder / name, reference / name)

@@ -33,6 +33,7 @@ from alexnet2012.reporting.format import (
 )
 from alexnet2012.reporting.in_text import describe_claims, describe_numbers
 from alexnet2012.reporting.origin import describe_calibration, describe_few_steps, describe_origin
+from alexnet2012.reporting.own_data import write_class_errors
 from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, load_results, members, tabulate_errors
 
 
@@ -56,6 +57,7 @@ LAYOUTS = {
 def render_tables(folder: Path, data_folder: Path) -> list[Path]:
     """Write tables/{table1,table2,in_text,claims}.md, claims.json and results.csv below `folder`; their paths.
 
+    For images of one's own also classes.json, which the report reads.
     Raises RecordError when a record may not stand in a table.
     """
     results = load_results(folder, data_folder)
@@ -67,6 +69,7 @@ def render_tables(folder: Path, data_folder: Path) -> list[Path]:
     data, errors = folder / "tables" / "claims.json", folder / "tables" / "results.csv"
     write_json(data, to_data(results, ledgers))
     write_text(errors, tabulate_errors(results).to_csv(index=False))
+    write_class_errors(folder, results)
     return [*paths, data, errors]
 
 
