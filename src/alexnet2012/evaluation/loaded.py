@@ -21,6 +21,7 @@ from alexnet2012.model.layered import LayeredNet
 Crops = Literal["ten", "centre"]
 Picture = str | Path | Image.Image | np.ndarray  # a path, a PIL image, or uint8 (height, width, 3) in RGB
 Pictures = Picture | Iterable[Picture]
+ACCEPTED = "give a path, a folder, a PIL image, an array uint8 (height, width, 3), or a list of these"
 
 
 class LoadedNet(nn.Module):
@@ -174,7 +175,7 @@ def read_pictures(images: Pictures, size_px: int) -> tuple[list[str | int], np.n
     if unreadable:
         raise DataError("\n".join([f"{len(unreadable)} of {len(given)} images cannot be read:", *unreadable]))
     if not given:
-        raise DataError("there are no images; give a path, a folder, a PIL image, an array, or a list of these")
+        raise DataError(f"there are no images; {ACCEPTED}")
     return names, squares
 
 
@@ -184,6 +185,8 @@ def split_pictures(images: Pictures) -> Iterable[Picture]:
         return list_pictures(Path(images).expanduser())
     if isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
         return [images]
+    if isinstance(images, Tensor) or not isinstance(images, Iterable):
+        raise DataError(f"a {type(images).__name__} is no image; {ACCEPTED}")
     return chain.from_iterable(split_pictures(each) for each in images)
 
 

@@ -30,7 +30,8 @@ from alexnet2012.model.geometry import list_layers
 from alexnet2012.reporting.cards import render_card, unevaluated
 
 pytestmark = pytest.mark.usefixtures("offline")
-VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
+ROOT = Path(__file__).parents[3]
+VARIANTS = ROOT / "config" / "variants.yaml"
 NEEDED = ("model.safetensors", "config.yaml", "record.json", "inputs.npz")
 
 
@@ -177,6 +178,8 @@ def test_the_package_is_light_until_a_net_is_loaded():
         (np.zeros((8, 8), np.uint8), r"uint8 \(8, 8\)"),
         (Image.new("F", (8, 8)), "mode"),
         ([], "no images"),
+        (torch.zeros(1, 3, 12, 12), "a Tensor is no image"),
+        ([7], "a int is no image"),
     ],
 )
 def test_what_is_no_image_is_refused(net, given, words):
@@ -264,6 +267,14 @@ def test_other_weights_than_those_of_the_record_are_refused(stored, tmp_path, ch
     weights = folder / "model.safetensors"
     weights.write_bytes(change(weights.read_bytes()))
     with pytest.raises(RecordError, match="is not what record.json beside it describes"):
+        alexnet2012.load(folder)
+
+
+def test_a_baseline_is_no_net(stored, tmp_path):
+    folder = shutil.copytree(stored, tmp_path / "net")
+    (baseline,) = (ROOT / "results/reference/cifar10/runs/cifar10").glob("sift-fv-*/seed0")
+    shutil.copy(baseline / "config.yaml", folder)
+    with pytest.raises(ConfigError, match="baseline"):
         alexnet2012.load(folder)
 
 
