@@ -68,9 +68,9 @@ def draw_scale(axes: Axes, scale: str, rows: list[LedgerRow]) -> None:
         found = row.numbers
         colour, marker, _ = LOOKS[kind_of(row)]
         low, estimate, high = np.array([found.low, found.estimate, found.high], float)
-        axes.plot([low, high], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
-        fill_colour = "white" if is_indicative(row) else colour
-        axes.plot(estimate, place, marker, color=colour, markerfacecolor=fill_colour, markersize=7)
+        face, alpha = ("white", 0.5) if is_indicative(row) else (colour, 1.0)
+        axes.plot([low, high], [place, place], color=colour, linewidth=2.2, alpha=alpha, solid_capstyle="butt")
+        axes.plot(estimate, place, marker, color=colour, markerfacecolor=face, markersize=7)
         if found.paper is not None:
             axes.plot(found.paper, place, "D", color=DARK, markerfacecolor="none", markersize=6)
         write_verdict(axes, place, row)
