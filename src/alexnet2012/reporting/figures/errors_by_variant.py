@@ -39,9 +39,11 @@ def draw_errors(results: Results, dataset: str) -> Drawing:
     axes.xaxis.set_major_formatter(PERCENT_TICKS)
     axes.tick_params(axis="y", length=0)
     base = next((errors["ten_crop"].value for each, errors in found if each.key == BASE), None)
+    handles = list_kinds(experiments)
     if base is not None:
-        axes.axvline(100 * base, color=DARK, linewidth=1.0, linestyle="--", zorder=0.5)
-    figure.legend(handles=list_kinds(base is not None), loc="outside lower center", ncols=4)
+        label = f"{BASE}, {CROP_WORDS['ten_crop']}"
+        handles.append(axes.axvline(100 * base, color=DARK, linewidth=1.0, linestyle="--", zorder=0.5, label=label))
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     best, worst = ((each.key, errors["ten_crop"].value) for each, errors in (found[0], found[-1]))
     return Drawing(
         figure,
@@ -88,11 +90,11 @@ def name_nets(results: Results, experiment: ExperimentResults) -> str:
     return f"{'⚠ ' if learned else ''}{experiment.key}, {what}{in_brackets(learned)}"
 
 
-def list_kinds(with_base: bool) -> list[Line2D]:
+def list_kinds(experiments: list[ExperimentResults]) -> list[Line2D]:
+    """The legend's markers, of single nets where some variant has several."""
     handles = [
         Line2D([], [], color=BLUE, marker="o", markersize=5.5, label=f"{CROP_WORDS['ten_crop']}, 95 % interval"),
         Line2D([], [], color=ORANGE, marker="o", markerfacecolor="white", markersize=5.5, label=CROP_WORDS["centre"]),
-        Line2D([], [], color=DARK, marker=".", markersize=3, linestyle="", label="each net"),
     ]
-    base = Line2D([], [], color=DARK, linewidth=1.0, linestyle="--", label=f"{BASE}, {CROP_WORDS['ten_crop']}")
-    return [*handles, base] if with_base else handles
+    dots = Line2D([], [], color=DARK, marker=".", markersize=3, linestyle="", label="each net")
+    return [*handles, dots] if any(len(each.nets) > 1 for each in experiments) else handles

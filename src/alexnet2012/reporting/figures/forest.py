@@ -1,13 +1,14 @@
 """The claims as a forest plot: each estimate with its interval, the paper's value and the verdict."""
 
 import math
+from itertools import product
 from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from alexnet2012.claims.ledger import LedgerRow, make_ledger
+from alexnet2012.claims.ledger import SIGNS, LedgerRow, make_ledger
 from alexnet2012.reporting.figures.style import BLUE, DARK, GREEN, GREY, ORANGE, WIDTH, Drawing, new_figure
 from alexnet2012.reporting.results import Results
 
@@ -68,9 +69,9 @@ def draw_scale(axes: Axes, scale: str, rows: list[LedgerRow]) -> None:
         found = row.numbers
         colour, marker, _ = LOOKS[kind_of(row)]
         low, estimate, high = np.array([found.low, found.estimate, found.high], float)
-        axes.plot([low, high], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
-        fill_colour = "white" if is_indicative(row) else colour
-        axes.plot(estimate, place, marker, color=colour, markerfacecolor=fill_colour, markersize=7)
+        face, alpha = ("white", 0.5) if is_indicative(row) else (colour, 1.0)
+        axes.plot([low, high], [place, place], color=colour, linewidth=2.2, alpha=alpha, solid_capstyle="butt")
+        axes.plot(estimate, place, marker, color=colour, markerfacecolor=face, markersize=7)
         if found.paper is not None:
             axes.plot(found.paper, place, "D", color=DARK, markerfacecolor="none", markersize=6)
         write_verdict(axes, place, row)
@@ -121,28 +122,23 @@ def kind_of(row: LedgerRow) -> str:
 
 def list_looks(rows: list[LedgerRow]) -> list[Line2D]:
     """The legend's markers: of each verdict that is there, and of the paper's value."""
-    handles = []
-    for kind, indicative in dict.fromkeys((kind_of(row), is_indicative(row)) for row in sorted(rows, key=order)):
-        colour, marker, words = LOOKS[kind]
-        label = f"{words}, few seeds" if indicative else words
-        face = "white" if indicative else colour
-        handles.append(Line2D([], [], color=colour, marker=marker, markerfacecolor=face, markersize=7, label=label))
+    there, handles = {(is_indicative(row), kind_of(row)) for row in rows}, []
+    for indicative, (kind, (colour, marker, words)) in product((False, True), LOOKS.items()):
+        if (indicative, kind) in there:
+            look = Line2D([], [], color=colour, marker=marker, markersize=7, label=words)
+            if indicative:
+                look.set(markerfacecolor="white", label=f"{words}, few seeds")
+            handles.append(look)
     if any(row.numbers.paper is not None for row in rows):
-        paper = Line2D([], [], color=DARK, linestyle="", marker="D", markerfacecolor="none", label="the paper's value")
-        handles.append(paper)
+        look = Line2D([], [], color=DARK, linestyle="", marker="D", markerfacecolor="none", label="the paper's value")
+        handles.append(look)
     return handles
-
-
-def order(row: LedgerRow) -> tuple[bool, int]:
-    return is_indicative(row), list(LOOKS).index(kind_of(row))
 
 
 def count_verdicts(rows: list[LedgerRow]) -> str:
     """ "2 supported (C03, C04), 1 indicative (C18)"."""
-    counts: dict[str, list[str]] = {}
-    for row in sorted(rows, key=order):
-        counts.setdefault(row.colour, []).append(row.id)
-    return ", ".join(f"{len(ids)} {colour} ({', '.join(ids)})" for colour, ids in counts.items()) or "none"
+    found = {kind: [row.id for row in rows if row.colour == kind] for kind in SIGNS}
+    return ", ".join(f"{len(ids)} {kind} ({', '.join(ids)})" for kind, ids in found.items() if ids) or "none"
 
 
 def describe_rest(rows: tuple[LedgerRow, ...]) -> str:

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import matplotlib
 import pytest
@@ -84,6 +85,8 @@ def test_a_record_without_its_commit_stands_in_no_figure(fake):
 
 def test_every_figure_that_is_planned_is_drawn_by_something():
     assert list(NEEDED) == list(DRAWN_BY)
+    described = (Path(__file__).parents[4] / "workflow/report/figures").glob("*.rst")
+    assert {path.stem for path in described} == set(NEEDED)
 
 
 @pytest.mark.parametrize(
