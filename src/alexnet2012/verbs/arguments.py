@@ -89,13 +89,6 @@ def positive_rate(text: str) -> float:
     return value
 
 
-# What examples name.
-SOME_NET, SOME_PREDICTIONS, SOME_ANALYSIS = (
-    f"results/cifar10/{kind}/cifar10/cnn-2aac5739/seed0" for kind in ("runs", "predictions", "analyses")
-)
-SOME_BASELINE = "results/cifar10/runs/cifar10/sift-fv-322e48a0/seed0"
-SOME_TRACKING = "results/cifar10/tracking.json"
-
 NAME, OUTPUT = argument("name"), path("output")
 JSON = argument("--json", action="store_true", help="print JSON")
 DATA = path("--data", "folder of the packed datasets", default=Path("data"))

@@ -4,21 +4,7 @@ import json
 from argparse import Namespace
 
 from alexnet2012.gpus import lease_gpus
-from alexnet2012.verbs.arguments import (
-    DATA,
-    GPUS,
-    JSON,
-    NAME,
-    OUTPUT,
-    SOME_ANALYSIS,
-    SOME_BASELINE,
-    SOME_NET,
-    SOME_PREDICTIONS,
-    SPLIT,
-    argument,
-    path,
-    verb,
-)
+from alexnet2012.verbs.arguments import DATA, GPUS, JSON, NAME, OUTPUT, SPLIT, argument, path, verb
 from alexnet2012.verbs.jobs import lease_for, read_settings
 
 LABELS = 5  # of an image
@@ -37,7 +23,7 @@ SUBMISSION = argument("--submission", action="store_true", help=FORMAT)
     SPLIT,
     DATA,
     GPUS,
-    example=f"{SOME_NET} {SOME_PREDICTIONS} --split test",
+    example="runs/cifar10/cnn-2aac5739/seed0 predictions/cifar10/cnn-2aac5739/seed0 --split test",
     by_workflow=True,
 )
 def run_predict(options: Namespace) -> None:
@@ -60,7 +46,7 @@ BASELINE = path("folder", "a trained baseline's folder")
     PROBABILITIES,
     SPLIT,
     DATA,
-    example=f"{SOME_BASELINE} results/cifar10/predictions/cifar10/sift-fv-322e48a0/seed0 --split test",
+    example="runs/cifar10/sift-fv-322e48a0/seed0 predictions/cifar10/sift-fv-322e48a0/seed0 --split test",
     by_workflow=True,
 )
 def run_predict_baseline(options: Namespace) -> None:
@@ -98,7 +84,7 @@ ANALYSIS = path("output", "folder of analysis.json and examples.npz")
     ANALYSIS,
     DATA,
     GPUS,
-    example=f"{SOME_NET} {SOME_ANALYSIS}",
+    example="runs/cifar10/cnn-2aac5739/seed0 analyses/cifar10/cnn-2aac5739/seed0",
     by_workflow=True,
 )
 def run_analyse(options: Namespace) -> None:
@@ -115,7 +101,7 @@ def run_analyse(options: Namespace) -> None:
     path("--net", "a trained run's folder, with its inputs.npz", required=True),
     argument("--crops", choices=("ten", "centre"), default="ten"),
     JSON,
-    example=f"cat.jpg holidays/ --net {SOME_NET}",
+    example="cat.jpg holidays/ --net results/cifar10/runs/cifar10/cnn-2aac5739/seed0",
 )
 def run_classify(options: Namespace) -> None:
     from alexnet2012.evaluation.trained import find_net
@@ -145,7 +131,7 @@ def run_classify(options: Namespace) -> None:
     "write a trained net as an ONNX file, from pixels to probabilities, checked against onnxruntime",
     path("net", "a trained run's folder, with its inputs.npz"),
     path("--onnx", "the file to be written", metavar="FILE", required=True),
-    example=f"{SOME_NET} --onnx net.onnx",
+    example="results/cifar10/runs/cifar10/cnn-2aac5739/seed0 --onnx net.onnx",
 )
 def run_export(options: Namespace) -> None:
     from alexnet2012.evaluation.onnx_export import OPSET, export_onnx

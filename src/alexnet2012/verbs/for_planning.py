@@ -17,7 +17,6 @@ from alexnet2012.verbs.arguments import (
     JSON,
     NAME,
     OUTPUT,
-    SOME_TRACKING,
     VARIANTS,
     Argument,
     argument,
@@ -164,7 +163,7 @@ def list_times(values: dict[str, Any]) -> Iterator[str]:
     "create the tracking store, the experiment and a configuration's parent run",
     NAME,
     OUTPUT,
-    example=f"cifar10 {SOME_TRACKING}",
+    example="cifar10 results/cifar10/tracking.json",
     by_workflow=True,
 )
 def run_track(options: Namespace) -> None:

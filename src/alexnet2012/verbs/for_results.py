@@ -8,7 +8,7 @@ from pathlib import Path
 
 from alexnet2012.errors import ConfigError
 from alexnet2012.files import PUBLISHED, write_text
-from alexnet2012.verbs.arguments import DATA, JSON, SOME_TRACKING, argument, path, port_number, verb
+from alexnet2012.verbs.arguments import DATA, JSON, argument, path, port_number, verb
 
 RESULTS = path("folder")
 DEFAULT_RESULTS = Path("results/rehearsal")  # those of config/config.yaml
@@ -58,7 +58,7 @@ def run_cards(options: Namespace) -> None:
     path("tables", nargs="+"),
     path("--tracking", required=True),
     path("--output", "file that says when it was done", required=True),
-    example=f"results/cifar10/tables/table1.md --tracking {SOME_TRACKING} --output results/cifar10/published.txt",
+    example="results/cifar10/tables/table1.md --tracking results/cifar10/tracking.json --output published.txt",
     by_workflow=True,
 )
 def run_publish(options: Namespace) -> None:

@@ -10,19 +10,7 @@ from typing import TYPE_CHECKING
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.errors import ConfigError
 from alexnet2012.fingerprint import fingerprint
-from alexnet2012.verbs.arguments import (
-    DATA,
-    GPUS,
-    JSON,
-    SOME_BASELINE,
-    SOME_NET,
-    SOME_TRACKING,
-    TRACKING,
-    VARIANTS,
-    argument,
-    path,
-    verb,
-)
+from alexnet2012.verbs.arguments import DATA, GPUS, JSON, TRACKING, VARIANTS, argument, path, verb
 from alexnet2012.verbs.jobs import lease_for, read_settings
 
 if TYPE_CHECKING:
@@ -44,7 +32,7 @@ LAUNCHER = argument("--launcher", type=int, help=argparse.SUPPRESS)
     DATA,
     GPUS,
     LAUNCHER,
-    example=f"{SOME_NET} --tracking {SOME_TRACKING}",
+    example="results/cifar10/runs/cifar10/cnn-2aac5739/seed0 --tracking results/cifar10/tracking.json",
     by_workflow=True,
 )
 def run_train(options: argparse.Namespace) -> None:
@@ -86,7 +74,7 @@ def train_in_process(options: argparse.Namespace, run: RunConfig, **place: "Join
     RUN,
     TRACKING,
     DATA,
-    example=f"{SOME_BASELINE} --tracking {SOME_TRACKING}",
+    example="results/cifar10/runs/cifar10/sift-fv-322e48a0/seed0 --tracking results/cifar10/tracking.json",
     by_workflow=True,
 )
 def run_train_baseline(options: argparse.Namespace) -> None:
