@@ -1,14 +1,14 @@
 import pytest
 
-SHARED = ("tests/workflow/finished/",)  # folders whose tests have one expensive fixture in common
+SHARED = ("tests/workflow/finished/",)  # folders whose tests share one expensive fixture
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log):
-    """What `make test` gives to one of its processes: a whole file, or a folder of SHARED.
+    """Distribute whole files, or folders in SHARED, to the processes of `make test`.
 
-    `--dist loadgroup` would do, but does nothing with pytest 9.2 (pytest-xdist issue 1386): the same fixtures were then
-    made in both processes.
+    `--dist loadgroup` would do the same, but has no effect with pytest 9.2 (pytest-xdist issue 1386): both processes
+    would make the same fixtures.
     """
     from xdist.scheduler import LoadScopeScheduling
 

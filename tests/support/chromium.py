@@ -1,4 +1,4 @@
-"""Headless Chromium for tests of pages; nothing but this machine can be reached from it."""
+"""Headless Chromium for tests of pages; it can reach only this machine."""
 
 import shutil
 import subprocess
@@ -14,9 +14,9 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, ch
 
 
 def rendered(address: str, profile: Path, width_px: int = 1280, budget_ms: int = 5000) -> str:
-    """The page's HTML after its scripts have run and what they fetched has come; a new folder is a fresh profile.
+    """The page's HTML after its scripts have run and their requests were answered; a new folder is a fresh profile.
 
-    The budget is of virtual time, which stands still while the page waits for an answer.
+    `budget_ms`: virtual time, which stops while the page waits for an answer.
     """
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", *QUIET, DEAD_PROXY]
     command += [f"--user-data-dir={profile}", f"--window-size={width_px},2000", f"--virtual-time-budget={budget_ms}"]

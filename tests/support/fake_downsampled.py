@@ -1,4 +1,4 @@
-"""Writers of a small downsampled ImageNet in each of its published forms."""
+"""Writers of a small fake downsampled ImageNet in each of its published forms."""
 
 import pickle
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from alexnet2012.data.sources.find import find_source
 from alexnet2012.data.sources.small_layouts import TRAIN, VAL
 from alexnet2012.data.sources.verify import Expected
 
-CLASSES, EACH, LAST, TEST = 5, 9, 12, 4  # images of the first nine batches and of the tenth; of each class in val_data
-WNIDS = ("n02119789", "n02100735", "n02110185", "n01440764", "n02096294")  # of classes 1 to 5, in no order
+CLASSES, EACH, LAST, TEST = 5, 9, 12, 4  # EACH, LAST: images in batches 1 to 9, and in 10; TEST: per class in val_data
+WNIDS = ("n02119789", "n02100735", "n02110185", "n01440764", "n02096294")  # of classes 1 to 5, not sorted
 SIDE = 32
 EXPECTED = Expected(
     title="downsampled ImageNet",
@@ -29,7 +29,7 @@ EXPECTED = Expected(
 
 @dataclass(frozen=True)
 class Batch:
-    """`labels` (n,) from 1; `images` uint8 (n, s, s, 3); `mean` as training batches have it."""
+    """A batch: `labels` (n,) from 1; `images` uint8 (n, s, s, 3); `mean`: the mean image, only in training batches."""
 
     labels: np.ndarray
     images: np.ndarray
@@ -37,14 +37,14 @@ class Batch:
 
     @property
     def values(self) -> dict:
-        """What its pickle holds."""
+        """The contents of its pickle."""
         planes = self.images.transpose(0, 3, 1, 2).reshape(len(self.images), -1)
         values = {"data": planes, "labels": self.labels.tolist()}
         return values if self.mean is None else values | {"mean": self.mean}
 
 
 def draw_batches(side: int = SIDE, seed: int = 0) -> dict[str, Batch]:
-    """All eleven, by name; classes of train are as equal as can be, and mixed."""
+    """All eleven batches by name; the classes of train have nearly equal sizes and are shuffled."""
     generator = np.random.default_rng(seed)
     total = EXPECTED.counts["train"]
     labels = generator.permutation(np.arange(total) % CLASSES) + 1
@@ -57,19 +57,19 @@ def draw_batches(side: int = SIDE, seed: int = 0) -> dict[str, Batch]:
 
 
 def write_pickle(path: Path, values: object) -> None:
-    """As the release's script does: protocol 3, and numpy of that time."""
+    """Write a pickle like the release's script: protocol 3, and the module names of numpy at that time."""
     path.write_bytes(pickle.dumps(values, protocol=3).replace(b"cnumpy._core.", b"cnumpy.core."))
 
 
 def write_pickles(folder: Path, batches: dict[str, Batch]) -> None:
-    """As the archives of pickles are unpacked."""
+    """Write batches as pickles, as in the unpacked archives."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, batch in batches.items():
         write_pickle(folder / name, batch.values)
 
 
 def write_npz(folder: Path, batches: dict[str, Batch], compressed: bool = True) -> None:
-    """As the archives of .npz are unpacked: the parts of train and val in folders of their own."""
+    """Write batches as .npz, as in the unpacked archives: the parts of train and val in separate folders."""
     save = np.savez_compressed if compressed else np.savez
     for name, batch in batches.items():
         part = "val" if name == VAL else f"train_part{1 if TRAIN.index(name) < 5 else 2}"
@@ -79,18 +79,18 @@ def write_npz(folder: Path, batches: dict[str, Batch], compressed: bool = True) 
 
 
 def write_class_map(path: Path, wnids: Sequence[str] = WNIDS) -> None:
-    """As the development kit has it."""
+    """Write map_clsloc.txt as in the development kit."""
     path.write_text("".join(f"{wnid} {k} a_word\n" for k, wnid in enumerate(wnids, 1)), encoding="utf-8")
 
 
 def find(folder: Path, **settings) -> Source:
-    """What is found in `folder`."""
+    """The source found in `folder`."""
     dataset = DatasetConfig(kind="downsampled_imagenet", folder=str(folder), **{"size_px": SIDE, **settings})
     return find_source(dataset, folder / "data")
 
 
 def relabelled(batch: Batch, row: int, label: int) -> Batch:
-    """With another label in one row."""
+    """The batch with another label in one row."""
     labels = batch.labels.copy()
     labels[row] = label
     return replace(batch, labels=labels)

@@ -1,4 +1,4 @@
-"""GPUs that are not there: an `nvidia-smi` of a test's, first on PATH, lists them; a lease needs no more of a card."""
+"""Fake GPUs, listed by a fake `nvidia-smi` that is first on PATH; this is all that leases need."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ def uuid_of(number: int) -> str:
 
 
 def write_nvidia_smi(folder: Path, count: int) -> Path:
-    """The folder to put first on PATH; its `nvidia-smi` answers the one question that is asked of it."""
+    """Write a fake `nvidia-smi` that lists `count` GPUs; returns its folder, to be put first on PATH."""
     rows = "\n".join(f"{number}, {uuid_of(number)}" for number in range(count))
     return write_program(
         folder, f'[ "$*" = "--query-gpu=index,uuid --format=csv,noheader" ] || exit 1\necho "{rows}"\n'
@@ -33,7 +33,7 @@ def write_program(folder: Path, lines: str) -> Path:
 
 
 def environment(folder: Path, count: int) -> dict[str, str]:
-    """Of a process on a machine of so many GPUs that leases in `folder`, whatever this machine and its caller have."""
+    """The environment of a process on a machine with `count` GPUs and leases in `folder`, independent of this one."""
     names = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID")
     return {
         **{key: value for key, value in os.environ.items() if key not in names},
@@ -44,8 +44,8 @@ def environment(folder: Path, count: int) -> dict[str, str]:
 
 
 def refuse_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process a job that would wait fails: nobody would ever end what it waits for."""
-    monkeypatch.setattr(gpus, "POLL_S", -1.0)  # no time to sleep
+    """Make jobs in this process fail instead of waiting for a GPU, because nothing would ever free it."""
+    monkeypatch.setattr(gpus, "POLL_S", -1.0)  # time.sleep raises ValueError
 
 
 def job_command(output: Path, needed: int, granted: int, seconds: float) -> list[str]:

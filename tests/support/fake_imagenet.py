@@ -1,4 +1,4 @@
-"""Writers of small but truly shaped ILSVRC-2010, ILSVRC-2012 and Fall releases, made of crops of real photographs."""
+"""Writers of small fake ILSVRC-2010, ILSVRC-2012 and Fall releases, structured like the real ones, of photographs."""
 
 import csv
 import gzip
@@ -18,16 +18,16 @@ from alexnet2012.data.listing import WITHHELD, Listing, Source
 from alexnet2012.data.sources.find import find_source
 from alexnet2012.data.sources.verify import Expected
 
-INNER_SYNSETS = {2010: 676, 2012: 860}  # the nodes of the hierarchy above the leaves that meta.mat lists too
+INNER_SYNSETS = {2010: 676, 2012: 860}  # number of inner nodes of the hierarchy, which meta.mat also lists
 Photos = Sequence[Sequence[bytes]]
 
 
 @dataclass(frozen=True)
 class Edition:
-    """A small edition of `year`. `wnids`: sorted; `ids`: the edition's own numbers of them, in another order.
+    """A small edition of `year`. `wnids`: sorted; `ids`: the edition's own ids of these, in another order.
 
-    `train`: stem -> JPEG of each wnid. `val`, `test`: JPEGs in the order of their numbers, `val_wnids`, `test_wnids`
-    their classes.
+    `train`: for each wnid, JPEGs by stem. `val`, `test`: JPEGs in the order of their numbers; `val_wnids`,
+    `test_wnids`: their classes.
     """
 
     year: int
@@ -50,7 +50,7 @@ class Edition:
         photos: Photos | None = None,
         seed: int = 0,
     ) -> "Edition":
-        """So many images of each class in each split: the first of `photos`, JPEGs class by class, or crops."""
+        """An edition with the given numbers of images per class, taken from `photos` (JPEGs by class) or from crops."""
         generator = np.random.default_rng([year, seed])
         photos = photos or crop_photographs(classes, train + val + test, generator)
         assert all(len(of_class) >= train + val + test for of_class in photos), "too few photos of a class"
@@ -78,7 +78,7 @@ class Edition:
         return f"ILSVRC{self.year}"
 
     def numbered(self, split: str) -> dict[str, bytes]:
-        """Stem -> JPEG of val or test."""
+        """The JPEGs of val or test by stem."""
         return {f"{self.name}_{split}_{k:08d}": photo for k, photo in enumerate(getattr(self, split), 1)}
 
     def rows(self, split: str) -> list[tuple[str, int, bytes]]:
@@ -98,7 +98,7 @@ class Edition:
 
     @property
     def expected(self) -> Expected:
-        """The numbers that this edition is to be checked against."""
+        """The numbers against which this edition is checked."""
         counts = {split: len(self.rows(split)) for split in ("train", "val", "test")}
         per_class = {"val": len(self.val) // len(self.wnids)}
         if self.year == 2010:
@@ -117,12 +117,12 @@ class Edition:
 
 
 def find(folder: Path, kind: str = "ilsvrc2012", **settings) -> Source:
-    """What pass 1 finds in `folder`."""
+    """The source found in `folder`."""
     return find_source(DatasetConfig(kind=kind, folder=str(folder), **settings), folder)
 
 
 def inner_tars(edition: Edition) -> dict[str, bytes]:
-    """The members of the archive of training images."""
+    """The members of the archive of training images, by name."""
     return {
         f"{wnid}.tar": tar_bytes({f"{stem}.JPEG": photo for stem, photo in stems.items()})
         for wnid, stems in edition.train.items()
@@ -130,7 +130,7 @@ def inner_tars(edition: Edition) -> dict[str, bytes]:
 
 
 def crop_photographs(classes: int, per_class: int, generator: np.random.Generator) -> list[list[bytes]]:
-    """Different JPEGs, cut from scikit-learn's two photographs, 36 to 60 pixels on a side."""
+    """For each class, distinct JPEGs of 36 to 60 pixels a side, cut from scikit-learn's two photographs."""
     from sklearn.datasets import load_sample_images
 
     images = [Image.fromarray(image) for image in load_sample_images().images]
@@ -149,7 +149,7 @@ def crop_photographs(classes: int, per_class: int, generator: np.random.Generato
 def write_ilsvrc2012_tars(
     folder: Path, edition: Edition, test: str | None = "ILSVRC2012_img_test_v10102019.tar"
 ) -> None:
-    """The official archives; `test`: the name of the test images' archive, if it is to be written."""
+    """Write the official archives; `test`: the name of the archive of test images, None to leave it out."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_train_tar(folder / "ILSVRC2012_img_train.tar", edition)
     write_tar(folder / "ILSVRC2012_img_val.tar", _shuffled(_with_extension(edition.numbered("val"))))
@@ -159,7 +159,7 @@ def write_ilsvrc2012_tars(
 
 
 def write_ilsvrc2010_tars(folder: Path, edition: Edition, blank: bytes = b"") -> None:
-    """The official archives. Every seventh member is gzipped; the first image of each split is replaced by a patch."""
+    """Write the official archives. Every seventh member is gzipped; the first image of each split has a patch."""
     folder.mkdir(parents=True, exist_ok=True)
     patches = {}
     first = next(iter(edition.train[edition.wnids[0]]))
@@ -178,7 +178,7 @@ def write_ilsvrc2010_tars(folder: Path, edition: Edition, blank: bytes = b"") ->
 
 
 def write_ilsvrc2012_kaggle(folder: Path, edition: Edition) -> None:
-    """The unpacked tree with its CSV files, whose lines are in another order than the images; train's lists a half."""
+    """Write the unpacked tree with CSV files in another order than the images; that of train lists half of them."""
     images = folder / "ILSVRC" / "Data" / "CLS-LOC"
     for wnid, stems in edition.train.items():
         _write_files(images / "train" / wnid, _with_extension(stems))
@@ -199,7 +199,7 @@ def write_solution(path: Path, wnid_of: dict[str, str]) -> None:
 
 
 def write_ilsvrc2012_parquet(folder: Path, edition: Edition, shards: int = 3) -> None:
-    """data/<split>-*.parquet in shuffled order, row groups of 3, names with the class's id added, test's label -1."""
+    """Write data/<split>-*.parquet: shuffled, in row groups of 3, names with WordNet ids added, test labels -1."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -221,7 +221,7 @@ def write_ilsvrc2012_parquet(folder: Path, edition: Edition, shards: int = 3) ->
 
 
 def write_ilsvrc2012_folder(folder: Path, edition: Edition) -> None:
-    """train/<wnid>/, val/<wnid>/ and a flat test/."""
+    """Write train/<wnid>/, val/<wnid>/ and a flat test/."""
     for wnid, stems in edition.train.items():
         _write_files(folder / "train" / wnid, _with_extension(stems))
     for (stem, photo), wnid in zip(edition.numbered("val").items(), edition.val_wnids, strict=True):
@@ -238,7 +238,7 @@ LAYOUTS_2012: dict[str, Callable[[Path, Edition], None]] = {
 
 
 def rewrite_val_names(folder: Path, layout: str, edition: Edition, wrong: dict[int, str]) -> None:
-    """The validation images again, each with its class's WordNet id added to its name, or with that of `wrong`."""
+    """Rename the validation images, adding their WordNet ids, or for image numbers in `wrong` the ids given there."""
     added = [wrong.get(k, wnid) for k, wnid in enumerate(edition.val_wnids, 1)]
     stems = edition.numbered("val")
     names = {stem: f"{stem}_{wnid}.JPEG" for stem, wnid in zip(stems, added, strict=True)}
@@ -260,7 +260,7 @@ def rewrite_val_names(folder: Path, layout: str, edition: Edition, wrong: dict[i
 
 
 def write_release(folder: Path, edition: Edition, whole: bool = False) -> None:
-    """The training images as nXXXXXXXX.tar of each class, half of them in a sub-folder; or all in fall11_whole.tar."""
+    """Write each class's training images as nXXXXXXXX.tar, half of these in a sub-folder; or fall11_whole.tar."""
     (folder / "more").mkdir(parents=True, exist_ok=True)
     if whole:
         _write_train_tar(folder / "fall11_whole.tar", edition)
@@ -270,7 +270,8 @@ def write_release(folder: Path, edition: Edition, whole: bool = False) -> None:
 
 
 def write_devkit(folder: Path, edition: Edition) -> None:
-    """meta.mat with the inner synsets among the leaves, ids in another order than the WordNet ids, and val's truth."""
+    """Write a development kit: meta.mat with inner synsets between the leaves and ids not in the order of the WordNet
+    ids, and val's ground truth."""
     kit = {2010: "devkit-1.0", 2012: "ILSVRC2012_devkit_t12"}[edition.year]
     archive = {2010: "ILSVRC2010_devkit-1.0.tar.gz", 2012: "ILSVRC2012_devkit_t12.tar.gz"}[edition.year]
     truth = "".join(f"{edition.ids[edition.wnids.index(wnid)]}\n" for wnid in edition.val_wnids)
@@ -283,18 +284,18 @@ def write_devkit(folder: Path, edition: Edition) -> None:
 
 
 def write_truth(path: Path, edition: Edition, split: str) -> None:
-    """With the line ends of Windows and an empty line at the end, as some copies have them."""
+    """Write a ground truth with Windows line ends and an empty last line, as in some copies."""
     ids = [edition.ids[edition.wnids.index(wnid)] for wnid in getattr(edition, f"{split}_wnids")]
     path.write_bytes("".join(f"{number}\r\n" for number in [*ids, ""]).encode())
 
 
 def write_meta(edition: Edition) -> bytes:
-    """meta.mat, whose 676 or 860 inner synsets stand among the leaves and are numbered after them."""
+    """The bytes of meta.mat; its 676 or 860 inner synsets are between the leaves but numbered after them."""
     sizes = tuple(len(stems) for stems in edition.train.values())
     return _write_meta(edition.year, edition.wnids, edition.ids, sizes)
 
 
-@cache  # most tests write the same
+@cache  # most tests need the same
 def _write_meta(year: int, wnids: tuple[str, ...], ids: tuple[int, ...], sizes: tuple[int, ...]) -> bytes:
     from scipy.io import savemat
 
@@ -338,7 +339,7 @@ def tar_bytes(members: dict[str, bytes]) -> bytes:
 
 
 def add_links(archive, links: dict[str, str]) -> None:
-    """Symbolic links: name -> target."""
+    """Add symbolic links, given as name -> target."""
     with tarfile.open(archive, "a") as tar:
         for name, target in links.items():
             member = tarfile.TarInfo(name)
@@ -347,7 +348,7 @@ def add_links(archive, links: dict[str, str]) -> None:
 
 
 def read_image(source: Source, listing: Listing, k: int) -> bytes:
-    """The bytes of row k, as a packer is to find them."""
+    """The bytes of row k, unzipped if necessary."""
     path = source.folder / listing.files[int(listing.file[k])].as_py().decode()
     offset, size = int(listing.offset[k]), int(listing.size[k])
     if listing.container == "parquet":
@@ -387,7 +388,7 @@ def _write_train_tar(path: Path, edition: Edition, gzip_every: int = 0) -> None:
 
 
 def _gzip_some(members: dict[str, bytes], every: int) -> dict[str, bytes]:
-    """Every so many is compressed under its own name, as some of 2010 are."""
+    """The members with every `every`-th gzipped under its own name, as in 2010; 0 for none."""
     return {
         name: gzip.compress(content) if every and k % every == every - 1 else content
         for k, (name, content) in enumerate(members.items())

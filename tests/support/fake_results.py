@@ -1,4 +1,4 @@
-"""Results of nets that never were: ten or twenty images a split, wrong answers chosen by hand, records to match."""
+"""Fake results: ten or twenty images per split, wrong answers chosen by hand, and matching records."""
 
 import json
 from dataclasses import dataclass, field
@@ -31,9 +31,9 @@ PROVENANCE = {
 
 @dataclass
 class FakeResults:
-    """Writes results/some below `root` as the workflow would; `data` is beside it.
+    """Writes results/some below `root` like the workflow, with `data` beside it.
 
-    `counts` are the images of each split; `kind`, `part`, `splits` and `departures` hold for what is added next.
+    `counts`: images of each split. `kind`, `part`, `splits` and `departures` apply to what is added next.
     """
 
     root: Path
@@ -60,7 +60,7 @@ class FakeResults:
     def add(
         self, key: str, seeds: dict[int, dict], tables: tuple[str, ...], dataset: str = "photos", training=None
     ) -> "FakeResults":
-        """A variant; `seeds` maps a seed to its numbers of wrong answers, see `predict`."""
+        """Add a variant; `seeds` maps each seed to its numbers of wrong answers, see `predict`."""
         entry = self.describe_entry(dataset, tables) | {"variant": key, "seeds": list(seeds)}
         entry |= {"runs": [], "predictions": []}
         for seed, wrong in seeds.items():
@@ -92,10 +92,10 @@ class FakeResults:
     def train(
         self, key: str, seeds: dict[int, tuple[int, int]], losses=(2.0, 1.0), dataset: str = "photos", rates=None
     ) -> None:
-        """What the nets of an added variant leave behind: `seeds` maps a seed to its numbers of wrong answers.
+        """Write the training results of an added variant's nets: answers, final errors and history.
 
-        They are those among the first of MEASURED training images and of val's; `losses` and `rates` have one for each
-        epoch, the learning rate being the same in all if not given.
+        `seeds` maps each seed to its numbers of wrong answers on MEASURED training images and on val; `losses` and
+        `rates` (learning rates, by default constant) have one entry per epoch.
         """
         rates = [0.01] * len(losses) if rates is None else rates
         for seed, (train, val) in seeds.items():
@@ -116,7 +116,7 @@ class FakeResults:
     def average(
         self, key: str, wrong: dict, tables: tuple[str, ...], dataset: str = "photos", more: tuple[str, ...] = ()
     ) -> "FakeResults":
-        """An ensemble of five, and of `more`."""
+        """Add an ensemble of five nets and of `more`."""
         predictions = self.folder / "predictions" / dataset / f"{key}-00000000" / "average"
         members = {name: f"run of {name}" for name in (*(f"cnn-seed{seed}" for seed in range(5)), *more)}
         self.predict(predictions, key, dataset, wrong, {"members": members})
@@ -124,7 +124,8 @@ class FakeResults:
         return self.list(entry)
 
     def calibrate(self, dataset: str, wrong: tuple[int, int], **changes) -> "FakeResults":
-        """The record of a calibration with so many of val's images wrong; `changes` are laid over it."""
+        """Write the record of a calibration; `wrong`: numbers of wrong answers on val (top-1, top-5); `changes`
+        override entries."""
         images = self.counts["val"]
         record = {
             "kind": "calibration",
@@ -144,8 +145,8 @@ class FakeResults:
         return {"dataset": dataset, **own, "tables": list(tables)}
 
     def predict(self, folder: Path, key: str, dataset: str, wrong: dict, own: dict) -> None:
-        """`wrong` maps (split, crops) to (top-1, top-5) numbers of wrong answers, of the first images; what is not
-        named is all right."""
+        """Write predictions. `wrong` maps (split, crops) to the (top-1, top-5) numbers of wrong answers, by default 0;
+        these are for the first images."""
         for split in self.splits:
             count = self.counts[split]
             errors, ranks = {}, {}
@@ -186,7 +187,7 @@ def save(path: Path, values: dict) -> None:
 
 
 def change(path: Path, **changes) -> None:
-    """A record with some of its keys changed; None removes one."""
+    """Change some keys of the record `path`; None removes a key."""
     record = json.loads(path.read_text(encoding="utf-8")) | changes
     save(path, {key: value for key, value in record.items() if value is not None})
 
@@ -199,7 +200,7 @@ def read_grid(text: str, number: int = 0) -> list[list[str]]:
 
 
 def read_rows(text: str, number: int = 0, key: int = 0) -> dict[str, dict[str, str]]:
-    """The rows of a text's markdown table by their first cell, or that of column `key`, each by its headers."""
+    """The rows of a text's markdown table as dictionaries by header, keyed by the cell in column `key`."""
     headers, *rows = read_grid(text, number)
     return {row[key]: dict(zip(headers, row, strict=True)) for row in rows}
 

@@ -1,4 +1,4 @@
-"""Writers of a small Tiny ImageNet in each of the layouts that are read."""
+"""Writers of a small fake Tiny ImageNet in each of its layouts."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from alexnet2012.data.listing import Source
 from alexnet2012.data.sources.find import find_source
 from alexnet2012.data.sources.verify import Expected
 
-CLASSES, TRAIN, VAL = 5, 12, 4  # classes, and images of each
+CLASSES, TRAIN, VAL = 5, 12, 4  # TRAIN, VAL: images per class
 DRAWN_VAL = 3  # of the 12 training images of each class
 WNIDS = tuple(f"n{1_440_000 + 1_000 * k:08d}" for k in range(CLASSES))
 EXPECTED = Expected(
@@ -30,8 +30,8 @@ EXPECTED = Expected(
 
 @dataclass(frozen=True)
 class Tiny:
-    """JPEGs of 64 pixels, some of them greyscale. `train`: file name -> JPEG of each wnid; `val`: by file name, in the
-    order of their numbers, `val_wnids` their classes."""
+    """JPEGs of 64 pixels, some of them greyscale. `train`: for each wnid, JPEGs by file name; `val`: JPEGs by file name
+    in the order of their numbers; `val_wnids`: their classes."""
 
     train: dict[str, dict[str, bytes]]
     val: dict[str, bytes]
@@ -73,7 +73,7 @@ class Tiny:
 
 
 def write_tree(root: Path, files: dict[str, bytes]) -> None:
-    """Files by their paths below `root`."""
+    """Write files, given by their paths below `root`."""
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,12 +81,12 @@ def write_tree(root: Path, files: dict[str, bytes]) -> None:
 
 
 def write_folder(folder: Path, tiny: Tiny) -> None:
-    """The official archive, unpacked in `folder`."""
+    """Write the official archive, unpacked in `folder`."""
     write_tree(folder / "tiny-imagenet-200", tiny.files)
 
 
 def write_zip(path: Path, files: dict[str, bytes], root: str = "tiny-imagenet-200/") -> None:
-    """A zip of files by their paths below `root`, every other one of which is stored and not deflated."""
+    """Write a zip of files, given by their paths below `root`; every other one is stored, not deflated."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         archive.mkdir(root.rstrip("/") or "some")
@@ -95,15 +95,16 @@ def write_zip(path: Path, files: dict[str, bytes], root: str = "tiny-imagenet-20
 
 
 def write_archive(folder: Path, tiny: Tiny) -> None:
-    """The official archive; its members lie in another order than they are listed in."""
+    """Write the official archive, with its members in shuffled order."""
     names = sorted(tiny.files, key=lambda name: name[::-1])
     write_zip(folder / "tiny-imagenet-200.zip", {name: tiny.files[name] for name in names})
 
 
 def write_shards(folder: Path, tiny: Tiny, names: bool = False, noted: list[str] | None = None) -> None:
-    """data/{train,valid}-*.parquet in the order of the names, which most copies lack; row groups of 7.
+    """Write data/{train,valid}-*.parquet in the order of the names, in row groups of 7; without `names`, as in most
+    copies, the names are missing.
 
-    `noted`: what their metadata call the classes.
+    `noted`: the names of the classes in the metadata.
     """
     for split, written in (("train", "train"), ("val", "valid")):
         rows = [
@@ -116,7 +117,7 @@ def write_shards(folder: Path, tiny: Tiny, names: bool = False, noted: list[str]
 
 
 def write_shard(path: Path, rows: list[tuple[dict, int | None]], noted: list[str]) -> None:
-    """One shard of (image, label)."""
+    """Write one shard of rows (image, label)."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -134,7 +135,7 @@ def write_shards_with_names(folder: Path, tiny: Tiny) -> None:
 
 
 def write_folder_of_val_classes(folder: Path, tiny: Tiny, below: str = "images/") -> None:
-    """The unpacked archive, its val sorted into folders of classes, as some scripts do."""
+    """Write the unpacked archive with val sorted into class folders, as some scripts do."""
     wnid_of = dict(zip(tiny.val, tiny.val_wnids, strict=True))
     moved = {f"val/{wnid_of[name]}/{below}{name}": photo for name, photo in tiny.val.items()}
     kept = {name: content for name, content in tiny.files.items() if not name.startswith("val/images/")}
@@ -142,7 +143,7 @@ def write_folder_of_val_classes(folder: Path, tiny: Tiny, below: str = "images/"
 
 
 def write_flat_folder(folder: Path, tiny: Tiny) -> None:
-    """No images/ between a class's folder and its images, train and val alike, and no annotations."""
+    """Write the tree without images/ folders in train and val, and without annotations."""
     write_folder_of_val_classes(folder, tiny, below="")
     for root in sorted((folder / "train").glob("*/images")):
         for path in sorted(root.iterdir()):
@@ -161,7 +162,7 @@ LAYOUTS = {
 
 
 def find(folder: Path, **settings) -> Source:
-    """What pass 1 finds in `folder`."""
+    """The source found in `folder`."""
     return find_source(DatasetConfig(kind="tiny_imagenet", folder=str(folder), **settings), folder / "data")
 
 

@@ -1,4 +1,4 @@
-"""`lease_job.py OUTPUT NEEDED GRANTED SECONDS`: a job that sleeps on GPUs of its own, and writes when and on which."""
+"""`lease_job.py OUTPUT NEEDED GRANTED SECONDS`: a job that leases GPUs, sleeps, and writes the times and the GPUs."""
 
 import json
 import os

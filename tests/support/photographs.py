@@ -1,4 +1,4 @@
-"""Real photographs for tests: 20 classes of Caltech-101 where its archive is at hand."""
+"""Real photographs for tests: 20 classes of Caltech-101, if the archive is available."""
 
 import os
 import tarfile
@@ -8,13 +8,13 @@ CALTECH = Path(__file__).parents[3] / "shared" / "data" / "caltech101-20.tar"
 
 
 def caltech_archive() -> Path | None:
-    """The archive that ALEXNET2012_CALTECH names, or the one that lies beside the project's folder."""
+    """The archive named by ALEXNET2012_CALTECH, or the one beside the project's folder; None if it does not exist."""
     archive = Path(os.environ.get("ALEXNET2012_CALTECH", CALTECH))
     return archive if archive.is_file() else None
 
 
 def read_caltech(per_class: int) -> list[list[bytes]] | None:
-    """`per_class` JPEGs of each of the 20 classes, or None where the archive is not."""
+    """Up to `per_class` JPEGs of each of the 20 classes; None if there is no archive."""
     archive = caltech_archive()
     if archive is None:
         return None

@@ -1,4 +1,4 @@
-"""A training of a second: 126 images of 16x16 in three classes, a small net, and means to end it early."""
+"""A training that takes a second: 126 images of 16x16 in three classes, a small net, and ways to interrupt it."""
 
 import math
 import os
@@ -37,11 +37,11 @@ DEAD_STORE = "http://127.0.0.1:9"  # nothing listens on the discard port, so a p
 
 
 class Died(BaseException):
-    """Ends a training as a kill would: nobody catches it."""
+    """Ends a training like a kill, because no code catches it."""
 
 
 def pack(folder: Path, seed: int = 0) -> PackedDataset:
-    """folder/data/pictures, from folder/pictures/class{0,1,2}."""
+    """Write pictures into folder/pictures/class{0,1,2} and pack them into folder/data/pictures."""
     random = np.random.default_rng(seed)
     for name in ("class0", "class1", "class2"):
         (folder / "pictures" / name).mkdir(parents=True)
@@ -58,7 +58,7 @@ def describe_dataset(folder: Path) -> DatasetConfig:
 
 
 def make_run(folder: Path, **changes: Any) -> RunConfig:
-    """The tiny run on what `pack` made in `folder`; `changes` are laid over it."""
+    """The tiny run on the dataset that `pack` made in `folder`; `changes` override settings."""
     small = {"kernels": 8, "kernel_px": 3, "stride": 1, "pad": 1}
     net = {"crop_px": 12, **{f"conv{k}": small for k in range(1, 6)}, "fc_neurons": 16, "dropout": 0.2}
     training = {"batch_size": 8, "schedule": {"kind": "fixed", "epochs": list(EPOCHS)}, "measured_train_images": 50}
@@ -75,7 +75,7 @@ def make_run(folder: Path, **changes: Any) -> RunConfig:
 
 
 def write_run(root: Path, name: str, **changes: Any) -> Path:
-    """root/<name>/config.yaml; returns the run's folder. Writing it again keeps what else is there."""
+    """Write root/<name>/config.yaml, keeping other files there; returns the run's folder."""
     folder = root / name
     folder.mkdir(exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(make_run(root, **changes).model_dump()), encoding="utf-8")
@@ -88,20 +88,20 @@ def write_tracking(root: Path) -> Path:
 
 
 def stay_offline(patch) -> None:
-    """Within `patch`, trainings in this process know their commit and keep what they would send."""
+    """Make trainings in this process use a fixed commit and send nothing, while `patch` is active."""
     patch.setenv("ALEXNET2012_COMMIT", COMMIT)
     patch.setattr(tracking_store.outage, "retry_at", math.inf)
 
 
 def train_here(folder: Path, codes: list[str] | None = None, **how) -> None:
-    """`alexnet2012 train` in this process; the root of `folder` is its parent, `how` what else `train` takes."""
+    """Run `alexnet2012 train` in this process; the data are beside `folder`; `how`: other arguments of `train`."""
     live = LiveRun(folder, TrackingIds.load(folder.parent / "tracking.json"))
     with Recorder(folder, live) as recorder:
         train(folder, folder.parent / "data", recorder, codes or [fingerprint("train")], **how)
 
 
 def die_at(patch, when: Callable[[int, int], bool]) -> None:
-    """Trainings in this process die after the update for which when(epoch, batch) holds, both counted from 1."""
+    """Make trainings in this process die after the update for which when(epoch, batch) is true; both count from 1."""
 
     def step(self, epoch: int, done: int, total: int, loss: float | None) -> None:
         if when(epoch, done):
@@ -118,8 +118,8 @@ def start(
     driver: str = "",
     store: str = DEAD_STORE,
 ) -> subprocess.Popen:
-    """`alexnet2012 train` as a process of its own, with `more` arguments; `driver` is Python run in it beforehand,
-    `store` gets its log."""
+    """Start `alexnet2012 train` as a separate process, with `more` arguments; `driver`: Python code to run in it first;
+    `store`: the tracking store."""
     arguments = ["train", str(folder), "--tracking", str(folder.parent / "tracking.json")]
     arguments += ["--data", str(folder.parent / "data"), *more]
     command = [str(Path(sys.executable).with_name("alexnet2012")), *arguments]
@@ -141,7 +141,7 @@ def start(
 
 
 def newest_step(folder: Path) -> int:
-    """The step of a run's newest checkpoint, -1 where there is none."""
+    """The step of a run's newest checkpoint; -1 if there is none."""
     steps = [int(path.stem.split("-")[1]) for path in list_checkpoints(folder / "state")]
     return max(steps, default=-1)
 
@@ -151,7 +151,7 @@ def read_state(folder: Path) -> dict:
 
 
 def read_history(folder: Path) -> pd.DataFrame:
-    """history.parquet without its timings: what must be equal to the last bit."""
+    """history.parquet without its timings, which must be equal to the last bit."""
     return pd.read_parquet(folder / "history.parquet").drop(columns=TIMINGS)
 
 

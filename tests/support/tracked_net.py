@@ -1,4 +1,4 @@
-"""The files of a net's result as tracking reads them, without a training."""
+"""Fake result files of a net, as tracking reads them."""
 
 import json
 from pathlib import Path

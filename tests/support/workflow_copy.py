@@ -1,4 +1,4 @@
-"""A copy of the project to run and to edit: its own src/, config/ and rules, pictures, a configuration of seconds."""
+"""Copies of the project that tests can run and edit, with pictures and a configuration that runs in seconds."""
 
 import os
 import re
@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "workflow", "config", "profiles", "src", "envs")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CLASSES = 7
-TRAIN, VAL, TEST = 7 * 14, 7 * 2, 7 * 4  # of 20 images a class, a tenth and a fifth
+TRAIN, VAL, TEST = 7 * 14, 7 * 2, 7 * 4  # 20 images per class: a tenth for val, a fifth for test
 EPOCHS = 7
 TIMEOUT_S = 600
 
@@ -52,7 +52,7 @@ TINY: dict[str, Any] = {
 
 SIFT = {"kind": "sift", "grids": [{"side_px": 12, "step_px": 2}]}
 COLOUR = {"kind": "colour", "grids": [{"side_px": 8, "step_px": 4}]}
-# A configuration's section for pictures of 16 pixels.
+# The section `baselines` for pictures of 16 pixels.
 SMALL_BASELINES = {
     "sift-fv": {"gaussians": 4, "dimensions": 8, "models": [SIFT, COLOUR]},
     "sparse-coding": {"atoms": 16, "dimensions": 8, "models": [SIFT, COLOUR]},
@@ -60,14 +60,14 @@ SMALL_BASELINES = {
 
 
 class Project:
-    """The project in `root`, whose src/ is what runs there."""
+    """A project in `root`, which runs its own src/."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @classmethod
     def copy(cls, root: Path) -> "Project":
-        """The repository's workflow with pictures; its ensemble of five has two members."""
+        """Copy the repository's workflow to `root`, with pictures, and with two members in the ensemble of five."""
         root.mkdir(exist_ok=True)
         for part in PARTS:
             source = REPOSITORY / part
@@ -85,7 +85,7 @@ class Project:
         return project
 
     def twin(self, root: Path) -> "Project":
-        """All of it, results and Snakemake's own notes with their times included, to be changed at will."""
+        """A complete copy in `root`, including results, Snakemake's metadata and file times."""
         shutil.copytree(self.root, root)
         return Project(root)
 
@@ -93,7 +93,7 @@ class Project:
         (self.root / "config" / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
     def edit(self, path: str, old: str, new: str) -> None:
-        """Replace the one occurrence of `old`."""
+        """Replace the only occurrence of `old` in a file."""
         text = (self.root / path).read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{path} holds {old!r} {text.count(old)} times"
         (self.root / path).write_text(text.replace(old, new), encoding="utf-8")
@@ -126,20 +126,20 @@ class Project:
     def snakemake(
         self, *arguments: str, config: str | None = "config/tiny.yaml", **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run to the end, stdout and stderr together."""
+        """Run Snakemake to its end; stdout has stderr too."""
         process = self.start(*arguments, config=config, **environment)
         with killed_in_the_end(process):
             output, _ = process.communicate(timeout=TIMEOUT_S)
         return subprocess.CompletedProcess(process.args, process.returncode, output, None)
 
     def run(self, *arguments: str) -> str:
-        """What a successful run says."""
+        """The output of a run, which must succeed."""
         done = self.snakemake("--cores", "2", *arguments)
         assert done.returncode == 0, done.stdout
         return done.stdout
 
     def plan(self, *arguments: str, config: str | None = "config/tiny.yaml") -> dict[str, int]:
-        """Jobs by rule that a run would do now, `all` left out."""
+        """The numbers of jobs by rule that a run would start now, without `all`."""
         done = self.snakemake("-n", *arguments, config=config)
         assert done.returncode == 0, done.stdout
         return count_jobs(done.stdout)
@@ -149,7 +149,7 @@ class Project:
 
 
 def count_jobs(output: str) -> dict[str, int]:
-    """Snakemake's table of jobs, `all` left out; {} when it says that nothing is to be done."""
+    """Snakemake's table of jobs without `all`; {} if there is nothing to be done."""
     if "Nothing to be done" in output:
         assert "Job stats:" not in output
         return {}
@@ -160,7 +160,7 @@ def count_jobs(output: str) -> dict[str, int]:
 
 
 def wait_for(process: subprocess.Popen, find) -> Any:
-    """The first true value of find() while `process` runs."""
+    """Wait for find() to return a true value while `process` runs, and return it."""
     deadline = time.monotonic() + TIMEOUT_S
     while process.poll() is None and time.monotonic() < deadline:
         if found := find():
@@ -171,7 +171,7 @@ def wait_for(process: subprocess.Popen, find) -> Any:
 
 @contextmanager
 def killed_in_the_end(process: subprocess.Popen) -> Iterator[None]:
-    """Leaves no process of the session that `process` leads."""
+    """A context that kills the process group of `process` at its end, if that is still running."""
     try:
         yield
     finally:
@@ -181,7 +181,7 @@ def killed_in_the_end(process: subprocess.Popen) -> Iterator[None]:
 
 
 def write_pictures(folder: Path) -> None:
-    """20 noisy pictures in each class's own colour."""
+    """Write 20 noisy pictures for each class, in a colour for each class."""
     random = np.random.default_rng(0)
     for k in range(CLASSES):
         (folder / f"class{k}").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What the tests of tests/support/tiny_training.py's training share; it is imported when one of them needs it."""
+"""Fixtures of tests that use the training in tests/support/tiny_training.py, which is imported only when needed."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
-    """A folder with the data of the tiny training, and what `alexnet2012 track` writes; its runs go beside them."""
+    """A folder with the data of the tiny training and the output of `alexnet2012 track`, in which runs are written."""
     from tiny_training import pack, write_tracking
 
     root = tmp_path_factory.mktemp("root")
@@ -25,7 +25,7 @@ def offline(monkeypatch) -> None:
 
 @pytest.fixture(scope="module")
 def alone(root) -> Path:
-    """The run that nobody disturbs."""
+    """The folder of a training that ran without interruption."""
     import torch
     from tiny_training import stay_offline, train_here, write_run
 

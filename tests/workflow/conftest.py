@@ -9,5 +9,5 @@ def fresh_template(tmp_path_factory) -> Project:
 
 @pytest.fixture
 def fresh(fresh_template, tmp_path) -> Project:
-    """A project that never ran."""
+    """A project in which nothing has run."""
     return fresh_template.twin(tmp_path / "fresh")

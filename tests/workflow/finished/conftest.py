@@ -10,7 +10,7 @@ import yaml
 from fake_imagenet import Edition, write_release
 from workflow_copy import EPOCHS, SMALL_BASELINES, TINY, Project, killed_in_the_end, wait_for
 
-# A variant whose learning rate is searched for.
+# A variant with a learning-rate search.
 SEARCHING = """
   searching:
     section: "3.1"
@@ -37,7 +37,7 @@ FULL = [
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A workflow whose first training was killed with SIGKILL and which was simply run again, to its end."""
+    """A workflow in which a training was killed with SIGKILL, and which was then run again to its end."""
 
     project: Project
     killed: Path  # the state folder of the training that was killed
@@ -75,7 +75,7 @@ def reproduction(tmp_path_factory) -> Reproduction:
 
 
 def find_training(project: Project) -> Path | None:
-    """The state folder of a training in the first half of its epochs, but not in the first."""
+    """The state folder of a training after its first epoch but in the first half of its epochs, or None."""
     for state in project.state_folders():
         steps = [int(path.stem.split("-")[1]) for path in state.glob("checkpoint-*.pt")]
         if 12 < max(steps, default=0) < 12 * EPOCHS // 2:
@@ -85,19 +85,19 @@ def find_training(project: Project) -> Path | None:
 
 @pytest.fixture(scope="session")
 def finished(reproduction) -> Project:
-    """The finished project; not to be changed."""
+    """The finished project; tests must not change it."""
     return reproduction.project
 
 
 @pytest.fixture
 def twin(finished, tmp_path) -> Project:
-    """The finished project once more, to be changed."""
+    """A copy of the finished project that a test may change."""
     return finished.twin(tmp_path / "twin")
 
 
 @dataclass(frozen=True)
 class Extended:
-    """The finished project with more in its configuration, and then run for `claims` and `full`; not to be changed."""
+    """The finished project with an extended configuration, after `claims` and `full`; tests must not change it."""
 
     project: Project
     plans: dict[str, dict[str, int]]  # by target, before the run; "" is the default target
@@ -106,7 +106,7 @@ class Extended:
 
 @pytest.fixture(scope="session")
 def extended(finished, tmp_path_factory) -> Extended:
-    """With sections `claims` and `full`, an ensemble of seven with three members, a release of Fall 2009."""
+    """The configuration gains sections `claims` and `full`, 7-cnns-star with three members, and a Fall 2009 release."""
     project = finished.twin(tmp_path_factory.mktemp("extended") / "project")
     edition = Edition.draw(classes=5, train=12, val=1, test=1)
     write_release(project.root / "fall", edition)
