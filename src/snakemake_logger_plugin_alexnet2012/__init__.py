@@ -24,13 +24,13 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from alexnet2012.training.progress import in_time, read_end
 
 FAILED_LINES = 15  # of the log of a job that failed
-SHOWN_JOBS = 12  # at once, on a terminal
 # What Snakemake says beside its events, of use to those who look for a mistake in it.
 IDLE_TALK = (
     *("Assuming unrestricted", "Building DAG", "Using shell", "Conda environments: ignored", "Select jobs"),
     *("Execute ", "Reasons:"),
 )
 IDLE_EVENTS = (LogEvent.WORKFLOW_STARTED, LogEvent.RESOURCES_INFO, LogEvent.JOB_STARTED, LogEvent.PROGRESS)
+FOLLOWS = "input files updated by another job"  # the reason that says least, where there are others
 LAST_EPOCH = re.compile(r" (epoch \d+/.+ val error \S+)")  # training.progress.EpochProgress.report
 COLOURS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
 
@@ -109,9 +109,9 @@ class LogHandler(LogHandlerBase):
         if job["shellcmd"] is None:  # a target, which does nothing
             return
         if self.common_settings.dryrun:
-            parts = [part.partition(":")[0] for part in job["reason"].split("; ")]
-            reasons = "; ".join(part.removesuffix(" since last execution") for part in parts)
-            self.console.print(Text(f"{title}: {reasons.lower()}"))
+            parts = [part.partition(":")[0].lower() for part in job["reason"].split("; ")]
+            reasons = [part for part in parts if part != FOLLOWS] or [FOLLOWS]
+            self.console.print(Text(f"{title}: {'; '.join(reasons)}"))
         elif not self.console.is_interactive:
             self.say(title)
 
@@ -173,17 +173,15 @@ class LogHandler(LogHandlerBase):
         return work * (time.monotonic() - self.began) / max(spent, 0.001)
 
     def draw(self) -> Group:
-        """What a terminal shows below the lines: the jobs that run, each with the last line of its log, and a bar."""
-        jobs = [job for job in self.running.copy().values() if job.log is not None]
-        lines = []
-        for job in jobs[:SHOWN_JOBS]:
-            last = "".join(read_end(job.log)[-1:]) if job.log else ""
-            lines.append(Text(f"{in_time(job.seconds)}  {job.title}  {last}", no_wrap=True, overflow="ellipsis"))
-        if len(jobs) > SHOWN_JOBS:
-            lines.append(Text(f"and {len(jobs) - SHOWN_JOBS} more"))
+        """What a terminal shows below the lines: a bar, and the jobs that run, each with the last line of its log."""
         row = Table.grid(padding=(0, 1))
         row.add_row(ProgressBar(self.stats["total"], self.done, width=40), self.describe_progress())
-        return Group(*lines, row)
+        lines = [
+            Text(f"{in_time(job.seconds)}  {job.title}  {''.join(read_end(job.log)[-1:])}", no_wrap=True)
+            for job in self.running.copy().values()
+            if job.log is not None
+        ]
+        return Group(row, *lines)
 
     def close(self) -> None:
         self.live.stop()

@@ -159,8 +159,13 @@ def test_the_verb_prints_a_line_for_each_net_and_json(results, capsys):
     assert lines[1].split()[:8] == ["pictures", "cnn", "seed", "1", "stopped", "2", "of", str(EPOCHS)]
     assert lines[-1] == "1 net: 1 stopped"
 
+    write_log(results, "error: no images\n")
+    assert cli.main(["status", str(results)]) == 0
+    log = results / "logs/train/pictures/cnn-0123abcd/seed1.log"
+    assert f"cnn seed 1 on pictures: error: no images; see {log}\n1 net: 1 failed\n" in capsys.readouterr().out
+
     assert cli.main(["status", str(results), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["state"] == "stopped"
+    assert json.loads(capsys.readouterr().out)[0]["state"] == "failed"
 
 
 def test_what_is_no_results_folder_ends_in_a_sentence(tmp_path, capsys):

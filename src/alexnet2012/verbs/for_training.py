@@ -108,17 +108,19 @@ def run_status(options: argparse.Namespace) -> None:
 
     from alexnet2012.training.progress import in_time
 
-    rows = []
+    rows, notes = [], []
     for each in found:
         most = "" if each.max_epochs is None else f" of {each.max_epochs}"
         epochs = "" if each.epochs_done is None else f"{each.epochs_done}{most}"
         loss = "" if each.train_loss is None else f"{each.train_loss:.4f}"
         error = "" if each.val_error is None else f"{each.val_error:.2%}"
         left = "" if each.left_s is None else in_time(each.left_s)
-        log = each.log if each.state == "failed" else ""
-        note = "; see ".join(part for part in (each.note, log) if part)
-        rows.append([each.dataset, f"{each.variant} seed {each.seed}", each.state, epochs, loss, error, left, note])
+        net, brief = f"{each.variant} seed {each.seed}", each.note if each.state == "finished" else ""
+        rows.append([each.dataset, net, each.state, epochs, loss, error, left, brief])
+        if each.note and not brief:
+            notes.append(f"{net} on {each.dataset}: {each.note}" + f"; see {each.log}" * (each.state == "failed"))
     headers = ["dataset", "net", "state", "epochs", "train loss", "val error", "left, about", ""]
     print(tabulate(rows, headers, tablefmt="plain", disable_numparse=True))
+    print(*notes, sep="\n")
     counts = [f"{count} {state}" for state, count in Counter(each.state for each in found).items()]
-    print(f"\n{len(found)} net{'s' * (len(found) != 1)}: {', '.join(counts)}")
+    print(f"{len(found)} net{'s' * (len(found) != 1)}: {', '.join(counts)}")

@@ -69,7 +69,7 @@ def mean_error(project, split: str, crops: str, k: int) -> float:
 def test_a_killed_training_fails_the_run_and_keeps_its_state(reproduction):
     """Checkpoints are no outputs: Snakemake deletes those of a failed job."""
     assert reproduction.first_code != 0
-    assert re.search(r"^[\d:]+  train cnn seed \d on pictures: FAILED after ", reproduction.first_output, re.MULTILINE)
+    assert re.search(r"^[\d:]+  train \S+ seed \d on pictures: FAILED after ", reproduction.first_output, re.MULTILINE)
     left = reproduction.left_over
     # Two are kept; a third where the kill came between writing the newest and removing the oldest.
     assert sum(bool(re.fullmatch(r"state/checkpoint-\d+\.pt", name)) for name in left) in (2, 3)
