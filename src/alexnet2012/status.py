@@ -1,4 +1,4 @@
-"""How far each net is, from files alone: without torch, and also while other machines train."""
+"""The progress of each net, read only from files: without torch, and also while other machines train."""
 
 import fcntl
 import pickle
@@ -17,18 +17,18 @@ from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json
 from alexnet2012.training.progress import read_end
 
-RECENT = 5  # epochs, by whose time that of the others is estimated
+RECENT = 5  # number of last epochs from whose time the time left is estimated
 
 TrainingState = Literal["planned", "waiting", "training", "stopped", "failed", "finished"]
 
 
 @dataclass(frozen=True)
 class NetStatus:
-    """How far a net or a baseline is.
+    """The progress of a net or a baseline.
 
-    `state`: "waiting" is for a GPU; "stopped" has a checkpoint, from which the same command goes on.
-    `epochs_done` are finished epochs of at most `max_epochs`; loss (nats, training) and error (fraction, validation
-    images) are of the last of them. `left_s`: about how many seconds it still takes. None is what is not known.
+    `state`: "waiting": for a GPU; "stopped": there is a checkpoint, from which the same command resumes. `epochs_done`:
+    finished epochs, of at most `max_epochs`. `train_loss` (nats) and `val_error` (a fraction) are those of the last
+    finished epoch. `left_s`: estimated seconds left. None if unknown.
     """
 
     dataset: str
@@ -45,10 +45,11 @@ class NetStatus:
 
 
 def list_statuses(results: Path) -> list[NetStatus]:
-    """The nets that `results`/experiments.json lists. Raises RecordError if that, or a net's record, is unreadable."""
+    """The status of the nets in `results`/experiments.json. Raises RecordError if that or a net's record is
+    unreadable."""
     path = results / "experiments.json"
     plan = read_json(path)
-    try:  # older plans list experiments alone
+    try:  # older plans list only experiments
         listed = plan.get("trainings") or [run for each in plan["experiments"] for run in each.get("runs", ())]
         return [read_status(results, results.joinpath(*Path(run).parts[-4:])) for run in dict.fromkeys(listed)]
     except (AttributeError, KeyError, TypeError):
@@ -56,7 +57,8 @@ def list_statuses(results: Path) -> list[NetStatus]:
 
 
 def list_planned(config: Path, variants: Path) -> list[NetStatus]:
-    """The nets that a configuration trains by default, and those of `claims` and `full` that were begun.
+    """The status of the nets that a configuration trains by default, and of those of `claims` and `full` that were
+    started.
 
     Raises ConfigError for mistakes in the configuration, RecordError for an unreadable record.
     """
@@ -71,7 +73,7 @@ def list_planned(config: Path, variants: Path) -> list[NetStatus]:
 
 
 def read_status(results: Path, folder: Path) -> NetStatus:
-    """How far the run in `folder`, results/<name>/runs/<dataset>/<variant>-<hash8>/seed<k>, is."""
+    """The status of the run in `folder`, results/<name>/runs/<dataset>/<variant>-<hash8>/seed<k>."""
     dataset, named, seed = folder.parts[-3:]
     logs = [results / "logs" / verb / dataset / named / f"{seed}.log" for verb in ("train", "train-baseline")]
     log = next((each for each in logs if each.is_file()), None)
@@ -96,12 +98,12 @@ def read_status(results: Path, folder: Path) -> NetStatus:
         return replace(about, state="failed", note=end[-1])
     if checkpoints:
         return replace(about, state="stopped")
-    waits = bool(end) and end[-1].startswith("waiting for ")  # as gpus.lease_gpus says it
+    waits = bool(end) and end[-1].startswith("waiting for ")  # printed by gpus.lease_gpus
     return replace(about, state="waiting", note=end[-1]) if waits else about
 
 
 def describe_finished(about: NetStatus, record: dict[str, Any]) -> NetStatus:
-    """The status by a training's record; a baseline's has no epochs."""
+    """The status of a finished training from its record; baselines have no epochs."""
     final = record.get("final") or {}
     note = "diverged" if record.get("diverged") else "did not learn" if record.get("learned") is False else ""
     done = record.get("epochs") if final else None
@@ -110,7 +112,7 @@ def describe_finished(about: NetStatus, record: dict[str, Any]) -> NetStatus:
 
 
 def describe_counters(about: NetStatus, counters: dict[str, Any]) -> NetStatus:
-    """The status by what a checkpoint says of the epochs so far."""
+    """The status with loss, error and time left from a checkpoint's `counters` (see read_counters)."""
     history = counters["history"]
     about = replace(about, epochs_done=counters["epoch"])
     if not history:
@@ -124,7 +126,7 @@ def describe_counters(about: NetStatus, counters: dict[str, Any]) -> NetStatus:
 
 
 class CounterUnpickler(pickle.Unpickler):
-    """Reads a checkpoint's numbers, with None for its tensors; makes no other objects than dictionaries."""
+    """Reads only the numbers of a checkpoint, safely and without torch: tensors become None."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] == "torch":
@@ -138,7 +140,7 @@ class CounterUnpickler(pickle.Unpickler):
 
 
 def read_counters(checkpoint: Path) -> dict[str, Any] | None:
-    """The epoch, its seconds, the history (training.checkpoint.State) and the age of a checkpoint.
+    """{"epoch", "epoch_seconds", "history", "age_s"} of a checkpoint (see training.checkpoint.State).
 
     None if it is damaged, or was just replaced by a newer one.
     """
@@ -152,14 +154,14 @@ def read_counters(checkpoint: Path) -> dict[str, Any] | None:
         return own | {"history": rows, "age_s": time.time() - checkpoint.stat().st_mtime}
     except (OSError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError):
         return None
-    except (AttributeError, LookupError, TypeError, ValueError):  # of a damaged pickle
+    except (AttributeError, LookupError, TypeError, ValueError):  # a damaged pickle may raise these
         return None
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process, also one of another machine on a shared file system, holds a lock file.
+    """Whether a process holds a lock file; it may be on another machine with a shared file system.
 
-    The file is not written, and the lock is held for no longer than the answer takes: a training waits longer.
+    The file is not written. The lock is held only for an instant, and a training that starts meanwhile waits longer.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""A trained net as an ONNX file, from pixels to probabilities, checked against onnxruntime."""
+"""Export of a trained net, from pixels to probabilities, as an ONNX file that is checked in onnxruntime."""
 
 import json
 import warnings
@@ -14,13 +14,13 @@ from alexnet2012.files import replacing
 from alexnet2012.model.layered import LocallyConnected
 
 OPSET = 20
-TOLERANCE = 1e-5  # the largest difference of a probability
-CHECKED_BATCHES = (1, 7)  # images
+TOLERANCE = 1e-5  # the largest allowed difference of a probability
+CHECKED_BATCHES = (1, 7)  # numbers of images
 
 
 class PixelsToProbabilities(nn.Module):
-    """`net` from central crops to the softmax: float32 (images, 3, crop_px, crop_px), RGB in 0..255, to (images,
-    classes). It subtracts the mean image itself.
+    """A module from central crops, float32 (images, 3, crop_px, crop_px), RGB in 0..255, to probabilities (images,
+    classes): it subtracts the mean image, calls `net` and applies the softmax.
     """
 
     mean: Tensor
@@ -38,11 +38,11 @@ class PixelsToProbabilities(nn.Module):
 
 def export_onnx(run_folder: Path, path: Path) -> float:
     """Write the net in `run_folder` as the ONNX file `path`: input "images" and output "probabilities" of
-    PixelsToProbabilities, for any number of images; its classes and the preprocessing are in the metadata.
+    PixelsToProbabilities, for any number of images; classes and preprocessing are in the metadata.
 
-    Returns the largest difference to the net's own probabilities in onnxruntime. Raises ConfigError where the extra
-    `onnx` is not installed, `path` is a folder or the net has locally connected layers; RecordError where the
-    difference is above TOLERANCE, and for what is no whole trained net.
+    Returns the largest difference between onnxruntime's probabilities and the net's. Raises ConfigError if the extra
+    `onnx` is not installed, `path` is a folder, or the net has locally connected layers; RecordError if the difference
+    is above TOLERANCE, or `run_folder` holds no complete trained net.
     """
     try:
         import onnxruntime  # noqa: F401
@@ -75,7 +75,7 @@ def export_onnx(run_folder: Path, path: Path) -> float:
     with replacing(path) as temporary:
         program.save(temporary)
         difference = compare(temporary, classifier, net.crop_px)
-        if not difference <= TOLERANCE:  # nor NaN
+        if not difference <= TOLERANCE:  # also refuses NaN
             raise RecordError(
                 f"{path} was not written: onnxruntime's probabilities differ from the net's by {difference:.1g}, more "
                 f"than {TOLERANCE:g}; compare versions with envs/extras.txt, or train the net again if it diverged"
@@ -84,7 +84,7 @@ def export_onnx(run_folder: Path, path: Path) -> float:
 
 
 def describe_file(net: LoadedNet) -> dict[str, str]:
-    """The metadata of the file: whose net it is, its classes as JSON, and what an image needs beforehand."""
+    """The metadata of the file: the net's origin, its classes as JSON, and the preprocessing that images need."""
     preprocessing = (
         f"Resize the shorter side to {net.size_px} pixels, crop the central {net.crop_px} x {net.crop_px}; RGB, "
         "float32 in 0..255, channels first. The mean image is subtracted inside."
@@ -103,7 +103,7 @@ def describe_file(net: LoadedNet) -> dict[str, str]:
 
 
 def compare(path: Path, classifier: nn.Module, crop_px: int) -> float:
-    """The largest difference between the probabilities of the file, in onnxruntime, and of `classifier`, on noise."""
+    """The largest difference between the file's probabilities in onnxruntime and those of `classifier`, on noise."""
     from onnxruntime import InferenceSession
 
     session = InferenceSession(path, providers=["CPUExecutionProvider"])

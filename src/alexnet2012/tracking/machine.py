@@ -1,10 +1,10 @@
-"""The use of this machine during a training, under the names of MLflow's system metrics."""
+"""Use of this machine's CPU, memory and GPUs during a training, under the names of MLflow's system metrics."""
 
 import os
 import subprocess
 from pathlib import Path
 
-ANSWER_S = 2.0  # of nvidia-smi: once an epoch, it may not hold up a training
+ANSWER_S = 2.0  # limit for nvidia-smi, which runs once per epoch and must not delay a training
 GPU_METRICS = {
     "utilization.gpu": "utilization_percentage",
     "memory.used": "memory_usage_megabytes",
@@ -13,13 +13,13 @@ GPU_METRICS = {
 
 
 class Machine:
-    """CPU time of all processes since the last `measure`, memory in use and, where CUDA is, its GPUs."""
+    """Measures CPU use since the last `measure`, memory in use and, with CUDA, the leased GPUs."""
 
     def __init__(self) -> None:
         self.busy_s, self.idle_s = 0.0, 0.0
 
     def measure(self) -> dict[str, float]:
-        """{"system/cpu_utilization_percentage": 97.5, ...}; what cannot be read is left out."""
+        """{"system/cpu_utilization_percentage": 97.5, ...}; values that cannot be read are left out."""
         found: dict[str, float] = {}
         for read in (self.read_cpu, read_memory, read_gpus):
             try:
@@ -49,7 +49,7 @@ def read_memory() -> dict[str, float]:
 
 
 def read_gpus() -> dict[str, float]:
-    """Of the GPUs that this process leased."""
+    """Utilisation, memory and power of the GPUs that this process leased."""
     cards = os.environ.get("CUDA_VISIBLE_DEVICES")
     if not cards:
         return {}
@@ -59,5 +59,5 @@ def read_gpus() -> dict[str, float]:
         f"gpu_{number}_{name}": float(value)
         for number, line in enumerate(lines.splitlines())
         for name, value in zip(GPU_METRICS.values(), line.split(","), strict=True)
-        if value.strip()[:1].isdigit()  # "[N/A]" of a card that does not tell
+        if value.strip()[:1].isdigit()  # "[N/A]" if a GPU does not report the value
     }
