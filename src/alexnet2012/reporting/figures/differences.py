@@ -57,7 +57,7 @@ def draw_differences(results: Results, dataset: str) -> Drawing | None:
         "Differences to the base net",
         "By epoch, centre crop in evaluation mode: above zero the net that is named first has more. Lines are means "
         "over seeds, bands reach from the lowest to the highest seed; verdicts are of ten crops after training.",
-        f"Curves of differences to the base net in {len(panels)} panels, one for each claim; "
+        f"Curves of differences to the base net for {', '.join(claim.id for claim, _ in panels)}; "
         "after the last epoch, in points: " + ", ".join(f"{name} {value:+.1f}" for name, value in last.items()) + ".",
     )
 

@@ -28,7 +28,8 @@ def draw_errors(results: Results, dataset: str) -> Drawing:
     axes = figure.subplots()
     limit = ROOM * find_largest(found)
     for place, (experiment, errors) in enumerate(found):
-        for crops in CROPS if errors["centre"] != errors["ten_crop"] else CROPS[:1]:  # baselines take the whole image
+        whole = experiment.nets[0].training.get("recipe") == "baseline"  # of the image, not crops
+        for crops in CROPS[:1] if whole else CROPS:
             draw_error(axes, place, experiment, errors[crops], split, crops, limit)
     axes.set_yticks(range(len(found)), [name_nets(results, experiment) for experiment, _ in found])
     axes.set(
@@ -71,9 +72,10 @@ def draw_error(
     value, low, high = (100 * each for each in (found.value, found.low, found.high))
     if value > limit:
         axes.plot(limit, height, ">", color=colour, markersize=6, clip_on=False)
-        axes.annotate(f"{value:.1f} %", (limit, height), (-8, 0), textcoords="offset points").set(
-            ha="right", va="center", fontsize=8
-        )
+        if crops == "ten_crop":
+            axes.annotate(f"{value:.1f} %", (limit, place), (-8, 0), textcoords="offset points").set(
+                ha="right", va="center", fontsize=8
+            )
         return
     face = colour if crops == "ten_crop" else "white"
     axes.plot([low, high], [height, height], color=colour, linewidth=1.5)

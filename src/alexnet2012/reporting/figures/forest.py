@@ -144,7 +144,7 @@ def count_verdicts(rows: list[LedgerRow]) -> str:
 def describe_rest(rows: tuple[LedgerRow, ...]) -> str:
     """The claims that have no row here, with the verdicts of those that were settled without an estimate."""
     rest = [row for row in rows if row.numbers.estimate is None]
-    settled = [f"{row.id} {row.brief.verdict}" for row in rest if row.colour != "not measured"]
+    settled = [f"{row.id} {row.colour}" for row in rest if row.colour != "not measured"]
     unknown = dict.fromkeys(row.id for row in rest if row.colour == "not measured")
     parts = {"Settled without an estimate": settled, "Not measured here": list(unknown)}
     return " ".join(f"{words}: {', '.join(found)}." for words, found in parts.items() if found)

@@ -125,9 +125,12 @@ def test_variants_are_sorted_by_error_and_one_at_chance_is_an_arrow_at_the_edge(
     assert [values for marker, values in marked if marker == "."] == [[40, 50], [45, 55]]
     assert [marker for marker, _ in marked].count(">") == 2
     assert axes.get_xlim()[1] < 90
-    assert [text.get_text() for text in axes.texts] == ["90.0 %", "95.0 %"]
+    assert [text.get_text() for text in axes.texts] == ["90.0 %"]
     assert axes.lines[-1].get_xdata()[0] == pytest.approx(45)  # the base net's
     assert "from 20.0 % (no-lrn) to 90.0 % (tanh); cnn has 45.0 %" in drawing.alt
+    fake.add("sift-fv", {0: {}}, ("table1",), training={"recipe": "baseline"})
+    (axes,) = errors_by_variant.draw_errors(fake.load(), "photos").figure.axes
+    assert [list(line.get_xdata()) for line in axes.lines].count([0]) == 1  # a baseline has one marker
 
 
 def test_errors_of_nets_that_all_stayed_at_chance_have_no_arrow(fake):
