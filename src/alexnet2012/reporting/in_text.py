@@ -173,10 +173,9 @@ RULES = (
 
 def describe_families(ledger: Ledger) -> str:
     return (
-        "Verdicts follow p after Holm's adjustment, in two families. Here "
-        f"{ledger.count('seeds')} tests are over seeds: they hold for other seeds and other images. "
-        f"{ledger.count('images')} are of fewer than three seeds: they hold for these nets, not for the method, and "
-        "are at most indicative."
+        "Verdicts follow p after Holm's adjustment, in two families. Tests over seeds (here "
+        f"{ledger.count('seeds')}) hold for other seeds and other images. Tests of fewer than three seeds (here "
+        f"{ledger.count('images')}) hold for these nets, not for the method, and are at most indicative."
     )
 
 

@@ -8,6 +8,7 @@ import re
 import pytest
 from fake_results import PROVENANCE as BENCHMARKED_BY
 from fake_results import change, read_grid, save
+from golden import check_golden
 from page import Element, read_page
 from PIL import Image
 from report_inputs import HOSTILE, VERDICTS, render_by_hand
@@ -69,7 +70,7 @@ def test_how_a_claim_was_tested_and_why_one_was_not_is_folded_away(page):
 
 def test_the_ledgers_notes_stand_around_its_claims_and_what_made_it_is_folded_away(page):
     section = page.one("section", id="ledger")
-    words = ("what C03 says", "1 tests are over seeds", "gap: 0.5 points", "dataset: photos")
+    words = ("what C03 says", "Tests over seeds (here 1)", "gap: 0.5 points", "dataset: photos")
     places = [section.text.index(each) for each in words]
     assert places == sorted(places)
     folded = section.all("details")[-1].text
@@ -227,6 +228,12 @@ def test_provenance_names_commit_versions_hardware_and_data(page):
     assert found["commit"] == "0123456789ab"
     assert found["software"] == "torch 2.14.1, torchvision 0.29.1, Python 3.11.7"
     assert found["hardware"] == "Some CPU, 2 usable cores"
+
+
+def test_the_page_is_the_one_that_was_looked_at(reported):
+    """Without its style and its pictures."""
+    text = re.sub(r"<style>.*?</style>", "", render_by_hand(reported), flags=re.DOTALL)
+    check_golden("report.html", re.sub(r"base64,[^\"]+", "base64,", text))
 
 
 def test_the_same_results_make_the_same_bytes(reported):

@@ -18,13 +18,12 @@ WITNESS = """<script>addEventListener("load", () => {
   const resources = performance.getEntriesByType("resource");
   root.dataset.requests = resources.filter(each => !each.name.startsWith("data:")).length;
   root.dataset.ground = getComputedStyle(document.querySelector(".verdict.contradicted")).backgroundColor;
-  root.dataset.overhang = root.scrollWidth - root.clientWidth;
 });</script>"""
 
 pytestmark = needs_chromium
 
 
-def browse(text: str, folder: Path, width_px: int = 1280) -> Element:
+def browse(text: str, folder: Path) -> Element:
     """The page as Chromium has it once it is loaded, WITNESS's findings among the attributes of <html>."""
     assert text.count(POLICY) == 1
     path = folder / "page.html"
@@ -32,7 +31,7 @@ def browse(text: str, folder: Path, width_px: int = 1280) -> Element:
         text.replace(POLICY, f"{POLICY} script-src 'unsafe-inline';").replace("</body>", f"{WITNESS}</body>"),
         encoding="utf-8",
     )
-    return read_page(rendered(path.as_uri(), folder / "profile", width_px))
+    return read_page(rendered(path.as_uri(), folder / "profile"))
 
 
 def findings(page: Element) -> dict[str, str]:
@@ -50,10 +49,6 @@ def test_the_report_shows_its_verdicts_and_all_its_pictures_and_asks_nobody(text
     assert findings(page) == {"pictures": "2", "loaded": "2", "requests": "0"}
     assert page.one("tr", data_claim="C25").one("td", data_label="verdict").text == "✗ contradicted"
     assert page.one("html").attributes["data-ground"] == "rgb(255, 235, 233)"
-
-
-def test_a_telephone_shows_it_without_scrolling_sideways(text, tmp_path):
-    assert browse(text, tmp_path, width_px=500).one("html").attributes["data-overhang"] == "0"
 
 
 def test_a_broken_picture_and_a_request_would_be_seen(text, tmp_path):

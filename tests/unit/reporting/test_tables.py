@@ -15,11 +15,14 @@ from fake_results import (
     render_table2,
 )
 from golden import check_golden
+from markdown_it import MarkdownIt
+from page import read_page
 
 from alexnet2012 import paper
 from alexnet2012.claims.ledger import make_ledgers
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.statistics import estimate_error
+from alexnet2012.reporting.format import Bullets, Details, Page, Table, to_markdown
 from alexnet2012.reporting.tables import render_tables
 
 ALL = ("table1", "table2", "in_text")
@@ -201,6 +204,15 @@ def test_both_editions_and_their_pilots_make_these_tables(editions, render):
     check_golden(f"{render.__name__.removeprefix('render_')}.md", render(editions.load()))
 
 
+@pytest.mark.parametrize("render", [render_ledger, render_in_text], ids=["ledger", "in_text"])
+def test_these_pages_are_the_ones_that_were_looked_at(fake, render):
+    """Two variants of three seeds, one of one seed that did not learn."""
+    fake.departures = ("net.conv1",)
+    fake.add("cnn", THREE, ALL).add("one-gpu", {k: {("test", "ten_crop"): (12 + k, 4)} for k in range(3)}, ALL)
+    fake.add("no-lrn", {0: {("test", "ten_crop"): (18, 9)}}, ALL, training={"diverged": True})
+    check_golden(f"{render.__name__.removeprefix('render_')}.md", render(fake.load()))
+
+
 def test_each_edition_settles_its_own_claims(editions):
     measured = {}
     for ledger in make_ledgers(editions.load()):
@@ -290,6 +302,16 @@ def test_the_errors_are_a_row_for_each_net_split_and_crops(fake):
     average = found[found.variant == "5-cnns"].set_index(["split", "crops"])
     assert average.loc["test", "centre"].top1_error == 6 / 20
     assert average[["seed", "epochs", "learned"]].isna().all(axis=None)
+
+
+def test_what_markdown_would_take_for_its_own_is_text():
+    hostile = ["a|b", "<script>alert(1)</script>", "&lt; & <", "<!-- x -->"]
+    page = Page("Some", [Table(["a", "b", "c", "d"], [hostile]), Details("<b>", [Bullets(hostile)]), hostile[1]])
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(to_markdown(page))
+    shown = read_page(html)
+    assert [each.text for each in shown.all("td")] == [each.text for each in shown.all("li")] == hostile
+    assert (shown.one("summary").text, shown.all("p")[-1].text) == ("<b>", hostile[1])
+    assert shown.all("script") == shown.all("b") == []
 
 
 def test_no_table_is_written_when_a_record_may_not_stand_in_one(fake):
