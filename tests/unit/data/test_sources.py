@@ -277,3 +277,40 @@ def test_a_drawn_split_is_named_in_tables(tmp_path):
     assert scan_image_folder(folder_config(tmp_path)).part == f"val drawn from train, seed {seed}"
     write_pictures(tmp_path / "val" / "a", 2)
     assert scan_image_folder(folder_config(tmp_path)).part == ""
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"a/all": "..", "b/all": ".."},
+        {"a/self": "."},
+        {"a/down": "../b", "b/up": "../a"},  # each is sound by itself
+        {"a/deep/top": "../../.."},  # beyond the folder of images
+    ],
+)
+def test_folders_that_hold_themselves_through_links_are_refused(tmp_path, links):
+    for name in ("a", "b"):
+        write_pictures(tmp_path / "pictures" / name, 5)
+    for link, target in links.items():
+        (tmp_path / "pictures" / link).parent.mkdir(exist_ok=True)
+        (tmp_path / "pictures" / link).symlink_to(target)
+    with pytest.raises(DataError, match=r"is .*pictures.* again, through a link"):
+        scan_image_folder(folder_config(tmp_path / "pictures"))
+
+
+def test_links_to_folders_elsewhere_are_followed(tmp_path):
+    write_pictures(tmp_path / "elsewhere", 5)
+    write_pictures(tmp_path / "pictures" / "a", 5)
+    (tmp_path / "pictures" / "b").symlink_to("../elsewhere")
+    (tmp_path / "other").symlink_to("pictures")
+    source = scan_image_folder(folder_config(tmp_path / "other"))
+    assert source.classes == ("a", "b") and len(source.splits["train"]) == 6
+
+
+@pytest.mark.parametrize(("link", "what"), [("val", "splits"), ("train/c", "classes")])
+def test_one_folder_under_two_names_is_refused(tmp_path, link, what):
+    for name in ("a", "b"):
+        write_pictures(tmp_path / "train" / name, 5)
+    (tmp_path / link).symlink_to(tmp_path / {"val": "train", "train/c": "train/a"}[link])
+    with pytest.raises(DataError, match=f"The {what} .* are one folder"):
+        scan_image_folder(folder_config(tmp_path))

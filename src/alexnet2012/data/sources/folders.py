@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ def scan_image_folder(dataset: DatasetConfig) -> Source:
     if not folder.is_dir():
         raise DataError(f"The image folder {folder} does not exist; name an existing one as the dataset's folder.")
     roots = _find_splits(folder)
+    _refuse_same(roots.values(), "splits", "would be in both splits")
     classes, found = {}, {}
     for name, root in roots.items():
         classes[name], found[name] = _scan_classes(folder, root)
@@ -94,16 +95,28 @@ def label_by_folder(images: Listing, below: str, classes: Sequence[str], split: 
     return labelled.note(f"{split}: {len(strangers):,} images do not lie in a class of the edition: {named}")
 
 
-def _walk(root: Path) -> Iterator[os.DirEntry[str]]:
+def _walk(root: Path, above: tuple[Path, ...] = ()) -> Iterator[os.DirEntry[str]]:
+    """The files below `root`, with those behind links. `above`: the folders that lead to it. Raises DataError for a
+    folder that holds itself."""
+    if holder := _find_same(root, above):
+        raise DataError(
+            f"{root} is {holder} again, through a link to a folder above it, so that its images never end. Remove the "
+            "link."
+        )
     with os.scandir(root) as entries:
         ordered = sorted(entries, key=lambda entry: entry.name)
     for entry in ordered:
         if entry.name.startswith("."):
             continue
         if _holds(entry.is_dir):
-            yield from _walk(Path(entry.path))
+            yield from _walk(Path(entry.path), (*above, root))
         else:
             yield entry
+
+
+def _find_same(folder: Path, others: Iterable[Path]) -> Path | None:
+    """The one of `others` that is the same folder on disk as `folder`, by its device and number."""
+    return next((other for other in others if other.samefile(folder)), None)
 
 
 def _holds(test: Callable[[], bool]) -> bool:
@@ -181,6 +194,7 @@ def _scan_classes(folder: Path, root: Path) -> tuple[tuple[str, ...], Listing]:
     folders = _list_folders(root)
     if not folders:
         raise DataError(f"{root} holds no class folders; put the images of each class into a folder of its own there.")
+    _refuse_same([root / name for name in folders], "classes", "would be of both classes")
     classes = tuple(in_one_line(os.fsencode(name)) for name in folders)
     images = list_tree(folder, root, _is_image)
     below = "" if root == folder else f"{root.name}/"
@@ -206,6 +220,18 @@ def _scan_classes(folder: Path, root: Path) -> tuple[tuple[str, ...], Listing]:
 
 def _is_image(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in IMAGE_FORMATS  # noqa: PTH122 (a Path for each of millions is slow)
+
+
+def _refuse_same(folders: Iterable[Path], what: str, otherwise: str) -> None:
+    """Raise DataError if two of the folders are one, through a link: every image would be listed in both."""
+    seen: dict[tuple[int, int], Path] = {}
+    for folder in folders:
+        state = folder.stat()
+        if (other := seen.setdefault((state.st_dev, state.st_ino), folder)) != folder:
+            raise DataError(
+                f"The {what} {other} and {folder} are one folder, through a link: its images {otherwise}. Remove the "
+                "link, or let it lead to other images."
+            )
 
 
 def _refuse_differing_classes(folder: Path, found: dict[str, tuple[str, ...]]) -> None:
