@@ -199,3 +199,118 @@ def test_folders_that_cannot_be_split_are_refused(tmp_path, counts, message):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DataError, match="nowhere does not exist"):
         scan_image_folder(folder_config(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("valid", "name it val/"),
+        ("validation", "name it val/"),
+        ("Val", "name it val/"),
+        ("dev-set", "name it val/"),
+        ("testing", "name it test/"),
+        ("TEST", "name it test/"),
+        ("train2", "move it out of"),  # train/ is there
+        ("extra", "move it out of"),
+        ("a", "move it out of"),  # a class beside the split, where somebody forgot to move it
+    ],
+)
+def test_images_beside_train_that_would_not_be_read_are_refused(tmp_path, name, mend):
+    write_pictures(tmp_path / "train" / "a", 10)
+    write_pictures(tmp_path / name / ("." if name == "a" else "a"), 3)
+    with pytest.raises(DataError, match=f"  - {name}/? .*{mend}"):
+        scan_image_folder(folder_config(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["train", "val", "test"])
+@pytest.mark.parametrize("target", [None, "nowhere"])
+def test_a_split_that_is_a_dead_link_or_a_file_is_refused(tmp_path, name, target):
+    write_pictures(tmp_path / ("a" if name == "train" else "train/a"), 10)
+    (tmp_path / name).symlink_to(target) if target else (tmp_path / name).write_text("../pictures")
+    with pytest.raises(DataError, match=f"{name} is {'a link to nowhere' if target else 'a file'}"):
+        scan_image_folder(folder_config(tmp_path))
+
+
+def test_an_archive_of_a_split_is_refused_unless_the_split_is_there(tmp_path):
+    write_pictures(tmp_path / "train" / "a", 10)
+    for name in ("train.zip", "val.tar.gz", "annotations.zip"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"more:\n  - val.tar.gz is not unpacked: make it the folder val/[^\n]*$"):
+        scan_image_folder(folder_config(tmp_path))
+    write_pictures(tmp_path / "val" / "a", 2)
+    assert len(scan_image_folder(folder_config(tmp_path)).splits["val"]) == 2
+
+
+def test_splits_under_other_names_alone_are_named(tmp_path):
+    for name in ("Training", "Validation"):
+        write_pictures(tmp_path / name / "a", 5)
+    with pytest.raises(DataError, match=r"Training/ is not read: name it train/[^\n]*\n  - Validation/ .* val/"):
+        scan_image_folder(folder_config(tmp_path))
+
+
+def test_folders_without_images_beside_train_are_no_splits(tmp_path):
+    write_pictures(tmp_path / "train" / "a", 10)
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "a.xml").touch()
+    assert len(scan_image_folder(folder_config(tmp_path)).splits["train"]) == 7
+
+
+def test_classes_called_like_splits_are_read_as_classes(tmp_path, capsys):
+    for name in ("bus", "train", "test"):
+        write_pictures(tmp_path / name, 5)
+    assert scan_image_folder(folder_config(tmp_path)).classes == ("bus", "test", "train")
+    assert "train holds no class folders, so that train is read as a class" in capsys.readouterr().out
+
+
+def test_splits_without_class_folders_are_no_classes(tmp_path):
+    for name in ("train", "test"):
+        write_pictures(tmp_path / name, 5)
+    with pytest.raises(DataError, match="train holds no class folders"):
+        scan_image_folder(folder_config(tmp_path))
+
+
+def test_a_drawn_split_is_named_in_tables(tmp_path):
+    write_pictures(tmp_path / "train" / "a", 10)
+    seed = folder_config(tmp_path).split_seed
+    assert scan_image_folder(folder_config(tmp_path)).part == f"val and test drawn from train, seed {seed}"
+    write_pictures(tmp_path / "test" / "a", 2)
+    assert scan_image_folder(folder_config(tmp_path)).part == f"val drawn from train, seed {seed}"
+    write_pictures(tmp_path / "val" / "a", 2)
+    assert scan_image_folder(folder_config(tmp_path)).part == ""
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"a/all": "..", "b/all": ".."},
+        {"a/self": "."},
+        {"a/down": "../b", "b/up": "../a"},  # each is sound by itself
+        {"a/deep/top": "../../.."},  # beyond the folder of images
+    ],
+)
+def test_folders_that_hold_themselves_through_links_are_refused(tmp_path, links):
+    for name in ("a", "b"):
+        write_pictures(tmp_path / "pictures" / name, 5)
+    for link, target in links.items():
+        (tmp_path / "pictures" / link).parent.mkdir(exist_ok=True)
+        (tmp_path / "pictures" / link).symlink_to(target)
+    with pytest.raises(DataError, match=r"is .*pictures.* again, through a link"):
+        scan_image_folder(folder_config(tmp_path / "pictures"))
+
+
+def test_links_to_folders_elsewhere_are_followed(tmp_path):
+    write_pictures(tmp_path / "elsewhere", 5)
+    write_pictures(tmp_path / "pictures" / "a", 5)
+    (tmp_path / "pictures" / "b").symlink_to("../elsewhere")
+    (tmp_path / "other").symlink_to("pictures")
+    source = scan_image_folder(folder_config(tmp_path / "other"))
+    assert source.classes == ("a", "b") and len(source.splits["train"]) == 6
+
+
+@pytest.mark.parametrize(("link", "what"), [("val", "splits"), ("train/c", "classes")])
+def test_one_folder_under_two_names_is_refused(tmp_path, link, what):
+    for name in ("a", "b"):
+        write_pictures(tmp_path / "train" / name, 5)
+    (tmp_path / link).symlink_to(tmp_path / {"val": "train", "train/c": "train/a"}[link])
+    with pytest.raises(DataError, match=f"The {what} .* are one folder"):
+        scan_image_folder(folder_config(tmp_path))

@@ -45,4 +45,6 @@ def test_an_image_folder_has_subsets_too(tmp_path):
     source = find(tmp_path, "imagefolder", subset={"classes": 2, "per_class": 3})
     counts = {name: np.bincount(split.labels).tolist() for name, split in source.splits.items()}
     assert counts == {"train": [3, 3], "val": [1, 1], "test": [2, 2]}
-    assert source.part == "subset: 2 of 3 classes, at most 3 images of each per split, seed 2012"
+    drawn, subset = source.part.split("; ")
+    assert drawn.startswith("val and test drawn from train")
+    assert subset == "subset: 2 of 3 classes, at most 3 images of each per split, seed 2012"

@@ -2,8 +2,9 @@
 
 import errno
 import os
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +21,22 @@ from alexnet2012.data.sources.image_names import IMAGE_NAME, as_list, in_one_lin
 from alexnet2012.data.sources.tars import report_listed
 from alexnet2012.errors import DataError
 
+LIKE_SPLIT = re.compile(r"(?i)(?:(train|test)(?:ing)?|val(?:id(?:ation)?)?|dev|eval)(?:[-_ ]?(?:set|data|images|\d+))?")
+ARCHIVE = re.compile(r"(?i)\.(?:zip|tar|tgz|tar\.\w+|7z|rar)\Z")
+
 
 def scan_image_folder(dataset: DatasetConfig) -> Source:
     """Images from `train/<class>/`, `val/<class>/`, `test/<class>/`, or from `<class>/` folders alone.
 
     A split without a folder is drawn from each class of the training images with `split_seed`. Images are ordered by
     class, then by file name. Raises DataError if a class is empty, missing from a split, too small to be split, or has
-    images in sub-folders.
+    images in sub-folders; and for images beside `train/` that would not be read.
     """
     folder = Path(str(dataset.folder)).expanduser()
     if not folder.is_dir():
         raise DataError(f"The image folder {folder} does not exist; name an existing one as the dataset's folder.")
-    given = [name for name in SPLITS if (folder / name).is_dir()]
-    if given and "train" not in given:
-        raise DataError(f"{folder} has {given[0]}/ but no train/; name the folder of training images train/.")
-    roots = {name: folder / name for name in given} or {"train": folder}
+    roots = _find_splits(folder)
+    _refuse_same(roots.values(), "splits", "would be in both splits")
     classes, found = {}, {}
     for name, root in roots.items():
         classes[name], found[name] = _scan_classes(folder, root)
@@ -44,12 +46,14 @@ def scan_image_folder(dataset: DatasetConfig) -> Source:
     rows = draw_fractions(found["train"].labels, classes["train"], drawn, dataset.split_seed)
     splits = found | {name: found["train"].take(rows[name]) for name in rows}
     how = ", ".join(f"{name} {'drawn from train' if name in drawn else 'as given'}" for name in ("val", "test"))
+    part = f"{' and '.join(drawn)} drawn from train, seed {dataset.split_seed}" if drawn else ""
     return Source(
         description=f"image files of {dataset.folder} ({how})",
         folder=folder,
         classes=classes["train"],
         splits={name: splits[name] for name in SPLITS},
         problems=tuple(problem for images in found.values() for problem in images.problems),
+        part=part,
     )
 
 
@@ -91,16 +95,28 @@ def label_by_folder(images: Listing, below: str, classes: Sequence[str], split: 
     return labelled.note(f"{split}: {len(strangers):,} images do not lie in a class of the edition: {named}")
 
 
-def _walk(root: Path) -> Iterator[os.DirEntry[str]]:
+def _walk(root: Path, above: tuple[Path, ...] = ()) -> Iterator[os.DirEntry[str]]:
+    """The files below `root`, with those behind links. `above`: the folders that lead to it. Raises DataError for a
+    folder that holds itself."""
+    if holder := _find_same(root, above):
+        raise DataError(
+            f"{root} is {holder} again, through a link to a folder above it, so that its images never end. Remove the "
+            "link."
+        )
     with os.scandir(root) as entries:
         ordered = sorted(entries, key=lambda entry: entry.name)
     for entry in ordered:
         if entry.name.startswith("."):
             continue
         if _holds(entry.is_dir):
-            yield from _walk(Path(entry.path))
+            yield from _walk(Path(entry.path), (*above, root))
         else:
             yield entry
+
+
+def _find_same(folder: Path, others: Iterable[Path]) -> Path | None:
+    """The one of `others` that is the same folder on disk as `folder`, by its device and number."""
+    return next((other for other in others if other.samefile(folder)), None)
 
 
 def _holds(test: Callable[[], bool]) -> bool:
@@ -113,12 +129,72 @@ def _holds(test: Callable[[], bool]) -> bool:
         raise
 
 
+def _find_splits(folder: Path) -> dict[str, Path]:
+    """The folder of each split; if there are class folders alone, `folder` as that of train.
+
+    A folder called like a split is a class if it holds no folders and a class folder lies beside it. Raises DataError
+    for images that could be a split and would not be read.
+    """
+    for path in (folder / name for name in SPLITS):
+        if os.path.lexists(path) and not path.is_dir():
+            found = f"a link to {path.readlink()}, which is no folder" if path.is_symlink() else "a file"
+            raise DataError(f"{path} is {found}; a folder of class folders was expected. Correct it, or remove it.")
+    folders = _list_folders(folder)
+    nested = [name for name in folders if _list_folders(folder / name)]
+    given = [name for name in SPLITS if name in folders]
+    others = [name for name in folders if not LIKE_SPLIT.fullmatch(name)]
+    if not set(given) & set(nested) and any(_has_images(folder / name) for name in others):
+        for name in given:
+            print(f"{folder / name} holds no class folders, so that {name} is read as a class", flush=True)
+        given = []
+    if not given:
+        _refuse_unread(folder, [name for name in nested if name not in others and _has_images(folder / name)], given)
+        return {"train": folder}
+    if "train" not in given:
+        raise DataError(f"{folder} has {given[0]}/ but no train/; name the folder of training images train/.")
+    unread = [name for name in folders if name not in given and _has_images(folder / name)]
+    packed = [path.name for path in sorted(folder.iterdir()) if path.is_file() and ARCHIVE.search(path.name)]
+    unread += [name for name in packed if (split := _split_of(name)) and split not in given]
+    _refuse_unread(folder, unread, given)
+    return {name: folder / name for name in given}
+
+
+def _split_of(name: str) -> str | None:
+    """The split that a folder or an archive is called after, such as val for Validation; None for another name."""
+    found = LIKE_SPLIT.fullmatch(ARCHIVE.sub("", name))
+    return found and (found[1] or "val").lower()
+
+
+def _refuse_unread(folder: Path, names: Sequence[str], given: Sequence[str]) -> None:
+    lines = []
+    for name in names:
+        split, where = _split_of(name), in_one_line(os.fsencode(name))
+        if split is None or split in given:
+            lines.append(f"{where} would not be read: move it out of {folder}, or into one of the splits")
+        elif ARCHIVE.search(name):
+            lines.append(f"{where} is not unpacked: make it the folder {split}/, or move it out of {folder}")
+        else:
+            lines.append(f"{where}/ is not read: name it {split}/, or move it out of {folder}")
+    if lines:
+        raise DataError(f"{folder}: only train/, val/ and test/ are read, but it holds more:\n{as_list(lines)}")
+
+
+def _list_folders(root: Path) -> list[str]:
+    """The names of the folders in `root`, sorted; hidden ones are left out."""
+    with os.scandir(root) as entries:
+        return sorted(entry.name for entry in entries if _holds(entry.is_dir) and not entry.name.startswith("."))
+
+
+def _has_images(root: Path) -> bool:
+    return any(_is_image(entry.name) for entry in _walk(root))
+
+
 def _scan_classes(folder: Path, root: Path) -> tuple[tuple[str, ...], Listing]:
     """The class folders of `root`, and their images ordered by class and name."""
-    with os.scandir(root) as entries:
-        folders = sorted(entry.name for entry in entries if _holds(entry.is_dir) and not entry.name.startswith("."))
+    folders = _list_folders(root)
     if not folders:
         raise DataError(f"{root} holds no class folders; put the images of each class into a folder of its own there.")
+    _refuse_same([root / name for name in folders], "classes", "would be of both classes")
     classes = tuple(in_one_line(os.fsencode(name)) for name in folders)
     images = list_tree(folder, root, _is_image)
     below = "" if root == folder else f"{root.name}/"
@@ -144,6 +220,18 @@ def _scan_classes(folder: Path, root: Path) -> tuple[tuple[str, ...], Listing]:
 
 def _is_image(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in IMAGE_FORMATS  # noqa: PTH122 (a Path for each of millions is slow)
+
+
+def _refuse_same(folders: Iterable[Path], what: str, otherwise: str) -> None:
+    """Raise DataError if two of the folders are one, through a link: every image would be listed in both."""
+    seen: dict[tuple[int, int], Path] = {}
+    for folder in folders:
+        state = folder.stat()
+        if (other := seen.setdefault((state.st_dev, state.st_ino), folder)) != folder:
+            raise DataError(
+                f"The {what} {other} and {folder} are one folder, through a link: its images {otherwise}. Remove the "
+                "link, or let it lead to other images."
+            )
 
 
 def _refuse_differing_classes(folder: Path, found: dict[str, tuple[str, ...]]) -> None:
