@@ -18,6 +18,7 @@ LABELS_WITHHELD = "labels withheld"
 INTERVALS = "In brackets the 95 % interval: over seeds where there are three or more, else over images."
 CROP_WORDS = {"ten_crop": "ten crops", "centre": "centre crop"}
 UNFED = "No experiment of this configuration feeds this table."
+LINE = 60  # letters of a heading
 FEW_NAMES = 6  # of what is missing, in a sentence
 # An interval, and a number with its unit, are each read as one word.
 UNBROKEN = re.compile(r"\[-?[\d.,]+, -?[\d.,]+\]|-?[\d.,]+ %")
@@ -108,8 +109,8 @@ def escape(text: str) -> str:
 
 
 def name_dataset(experiment: ExperimentResults) -> str:
-    """The dataset, and what part of it was packed where that is not the whole."""
-    return f"{experiment.dataset}{f' ({experiment.part})' if experiment.part else ''}"
+    """The dataset, and what part of it was packed where that is not the whole and said in a line."""
+    return f"{experiment.dataset}{in_brackets(experiment.part) if len(experiment.part) <= LINE else ''}"
 
 
 def describe_state(results: Results) -> list[Block]:

@@ -22,11 +22,11 @@ from alexnet2012.reporting.format import (
     Page,
     Table,
     count_seeds,
+    describe_state,
     error_cell,
     estimate,
     in_brackets,
     keep_whole,
-    make_page,
     name_dataset,
 )
 from alexnet2012.reporting.in_text import explain_ledger, exploratory_note
@@ -104,7 +104,7 @@ def render_page(
     store: RunBrowser | None,
     own: Sequence[OwnSection] = (),
 ) -> str:
-    """The report as HTML; `tables` by the keys of TITLES."""
+    """The report as HTML; `tables` by the keys of TABLE_TITLES."""
     return (
         make_environment()
         .get_template(TEMPLATE)
@@ -113,7 +113,7 @@ def render_page(
             signs=SIGNS,
             favicon=f"data:image/svg+xml;base64,{base64.b64encode(FAVICON).decode()}",
             datasets=[summarise_dataset(results, each) for each in results.datasets],
-            notes=make_page("", results, []).notes,
+            notes=describe_state(results),
             sections=[make_section(results, ledger) for ledger in ledgers],
             tables={name: (TABLE_TITLES[name], page.blocks) for name, page in tables.items() if page.blocks != [UNFED]},
             figures=figures,
