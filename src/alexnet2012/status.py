@@ -77,8 +77,8 @@ def read_status(results: Path, folder: Path) -> NetStatus:
     dataset, named, seed = folder.parts[-3:]
     logs = [results / "logs" / verb / dataset / named / f"{seed}.log" for verb in ("train", "train-baseline")]
     log = next((each for each in logs if each.is_file()), None)
-    about = NetStatus(dataset, named.rpartition("-")[0], int(seed.removeprefix("seed")), "planned")
-    about = replace(about, log=None if log is None else str(log))
+    variant, number = named.rpartition("-")[0], int(seed.removeprefix("seed"))
+    about = NetStatus(dataset, variant, number, "planned", log=None if log is None else str(log))
     if (folder / "record.json").exists():
         return describe_finished(about, read_json(folder / "record.json"))
     locked, checkpoints = is_locked(folder / "state" / "lock"), sorted((folder / "state").glob("checkpoint-*.pt"))
@@ -94,8 +94,8 @@ def read_status(results: Path, folder: Path) -> NetStatus:
         left = None if counters is None or about.left_s is None else max(0.0, about.left_s - counters["age_s"])
         return replace(about, state="training", left_s=left)
     end = [] if log is None else read_end(log)
-    if is_failure(end):
-        return replace(about, state="failed", note=end[-1])
+    if failure := find_failure(end):
+        return replace(about, state="failed", note=failure)
     if checkpoints:
         return replace(about, state="stopped")
     waits = bool(end) and end[-1].startswith("waiting for ")  # printed by gpus.lease_gpus
@@ -166,15 +166,15 @@ def is_locked(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:  # no such file, or one that cannot be read
+        return False
     return False
 
 
-def is_failure(end: list[str]) -> bool:
-    """Whether a log ends in an error that a verb printed, or in a traceback."""
-    return bool(end) and (
-        end[-1].startswith("error: ") or any(line.startswith("Traceback (most") for line in end[-60:])
-    )
+def find_failure(end: list[str]) -> str:
+    """The error at the end of a log, that a verb printed or that a traceback ends in; empty where there is none."""
+    errors = [line for line in end if line.startswith("error: ")]
+    traced = any(line.startswith("Traceback (most") for line in end)
+    return errors[-1] if errors else end[-1] if traced else ""

@@ -74,19 +74,20 @@ def test_a_training_that_was_killed_stopped_at_its_last_checkpoint(results, trai
 
 
 @pytest.mark.parametrize(
-    ("end", "state"),
+    ("end", "state", "note"),
     [
-        ("cnn seed 1 epoch 2/7  lr 0.01\nstopped by SIGTERM; a checkpoint was written\n", "stopped"),
-        ("cnn seed 1 epoch 2/7  lr 0.01\nerror: the loss of step 31 (epoch 3) is nan.\n", "failed"),
-        ("Traceback (most recent call last):\n  File\nKeyError: 'a'\n", "failed"),
+        ("cnn seed 1 epoch 2/7  lr 0.01\nstopped by SIGTERM; a checkpoint was written\n", "stopped", ""),
+        ("epoch 2/7\nerror: the loss of step 31 is nan\n", "failed", "error: the loss of step 31 is nan"),
+        ("error: lost files:\na\nb\ntorchrun: exit code 1\n", "failed", "error: lost files:"),
+        ("Traceback (most recent call last):\n  File\nKeyError: 'a'\n", "failed", "KeyError: 'a'"),
     ],
 )
-def test_the_log_tells_whether_it_failed(results, end, state):
+def test_the_log_tells_whether_it_failed(results, end, state, note):
     write_log(results, end)
     (found,) = list_statuses(results)
     assert (found.state, found.epochs_done) == (state, 2)
     assert found.log == str(results / "logs/train/pictures/cnn-0123abcd/seed1.log")
-    assert found.note == (end.splitlines()[-1] if state == "failed" else "")
+    assert found.note == note
 
 
 @pytest.mark.parametrize(
