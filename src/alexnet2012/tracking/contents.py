@@ -47,7 +47,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Summaries:
-    """The findings of a configuration: a `sentence`, `metrics`, and the contents of runs for each variant over seeds."""
+    """The findings of a configuration: a `sentence`, `metrics`, and for each variant a run over all seeds."""
 
     sentence: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
