@@ -82,8 +82,8 @@ def page_address(server: str, experiment_id: str | None = None, run_id: str | No
 
 
 def comparison_address(experiment_id: str | None, **tags: str) -> str:
-    """Address, within the browser of any server, of the charts of the runs with these tags, a curve for each seed."""
+    """The address, relative to any server, of the charts of the runs with these tags, with a curve for each seed."""
     query = quote(" AND ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items()))
-    sorted_by = f"orderByKey={quote('tags.`seed`')}&orderByAsc=true"  # by date they would be folded under their parent
+    sorted_by = f"orderByKey={quote('tags.`seed`')}&orderByAsc=true"  # sorted by date, they would be folded
     charts = f"workflowType=machine_learning&compareRunsMode=CHART&{sorted_by}&searchFilter={query}"
     return f"#/experiments/{experiment_id}/runs?{charts}"

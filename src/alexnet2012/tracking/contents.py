@@ -1,4 +1,4 @@
-"""What a run of the store shows: tags, params, metrics and files, composed from the files of a result."""
+"""Contents of runs in the store (tags, params, metrics, files), composed from result files."""
 
 import getpass
 import os
@@ -20,15 +20,15 @@ from alexnet2012.provenance import PACKAGE, NoCheckout, ask_git, read_checkout
 from alexnet2012.tracking.store import TrackingIds, without_password
 
 NOTE_TAG = "mlflow.note.content"
-MAX_PARAM, MAX_NOTE = 6000, 8000  # MLflow's limits of characters
+MAX_PARAM, MAX_NOTE = 6000, 8000  # MLflow's limits in characters
 FILES = ("config.yaml", "history.parquet", "record.json", "model_card.md")
 SPLITS = ("train", "val", "test")
-Row = Mapping[Any, Any]  # of history.parquet
+Row = Mapping[Any, Any]  # a row of history.parquet
 
 
 @dataclass(frozen=True)
 class Content:
-    """One run of the store, where it goes by its `key`. Times are ms since 1970, `ended_ms` None during a training.
+    """The content of one run, identified by `key`. Times are ms since 1970; `ended_ms` is None during a training.
 
     `history`: rows by epoch, whose number is "epoch" among them, see `name_metric`. `results`: metrics of the whole
     run. `files`: those that it shows, by their places among its artifacts, which end with their names.
@@ -47,7 +47,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Summaries:
-    """What a configuration found: in a `sentence`, in `metrics`, and as content of each variant over all seeds."""
+    """The findings of a configuration: a `sentence`, `metrics`, and for each variant a run over all seeds."""
 
     sentence: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -55,7 +55,8 @@ class Summaries:
 
 
 def compose_configuration(ids: TrackingIds, tables: list[Path], summaries: Summaries) -> Content:
-    """The content of the parent's run: sentence and tables as its note, tables, figures and report as its files."""
+    """The content of a configuration's parent run: sentence and tables as its note; tables, figures and report as its
+    files."""
     root = Path(ids.results, ids.name)
     note = f"{summaries.sentence}\n\n{join_tables(tables, MAX_NOTE - len(summaries.sentence) - 2)}".strip()
     tags = {"kind": "configuration", "configuration": ids.name} | ({NOTE_TAG: note} if note else {})
@@ -72,7 +73,7 @@ def compose_configuration(ids: TrackingIds, tables: list[Path], summaries: Summa
 
 
 def join_tables(paths: list[Path], limit: int) -> str:
-    """The Markdown tables one after the other, as many as fit in so many characters."""
+    """The Markdown tables, joined, as many as fit into `limit` characters."""
     hint = "\n\nFurther tables are among the artifacts, in `tables/`."
     note = ""
     for text in (path.read_text(encoding="utf-8").strip() for path in paths if path.suffix == ".md"):
@@ -83,7 +84,7 @@ def join_tables(paths: list[Path], limit: int) -> str:
 
 
 def compose_training(folder: Path, ids: TrackingIds, history: Sequence[Row]) -> Content:
-    """The content of a net or baseline that is being trained in `folder`; `history`: its epochs so far."""
+    """The content of a net or baseline during its training in `folder`; `history`: its epochs so far."""
     run, note = read_run(folder / "config.yaml"), read_note(folder)
     tags = {
         "kind": "baseline" if run.is_baseline else "net",
@@ -101,7 +102,7 @@ def compose_training(folder: Path, ids: TrackingIds, history: Sequence[Row]) -> 
     tags |= {"alexnet2012.host": note["host"], "alexnet2012.state_folder": state}
     params = flatten(run)
     if run.training.learning_rate_search is not None:
-        del params["training.learning_rate"]  # the record has it
+        del params["training.learning_rate"]  # not known yet; `compose_net` takes it from the record
     return Content(note["key"], f"{run.variant}-seed{run.seed}", note["began_ms"], None, tags, params, history)
 
 
@@ -124,7 +125,7 @@ def compose_net(folder: Path, ids: TrackingIds) -> Content:
 
 
 def compose_ensemble(folder: Path, ids: TrackingIds) -> Content:
-    """The content of an ensemble whose predictions are in `folder`, with its members' run ids as tags."""
+    """The content of an ensemble with predictions in `folder`; tags have the run ids of its members."""
     records = list_predictions(folder)
     record = read_json(records[0])
     name, members = record["variant"], record["members"]
@@ -135,7 +136,7 @@ def compose_ensemble(folder: Path, ids: TrackingIds) -> Content:
 
 
 def compose_benchmarks(path: Path, ids: TrackingIds) -> Content:
-    """The content of benchmarks whose "provenance" and "values" are in the JSON file `path`."""
+    """The content of benchmarks, from "provenance" and "values" in the JSON file `path`."""
     found, when = read_json(path), written_ms(path)
     tags = {"kind": "benchmarks", "configuration": ids.name}
     tags |= {f"benchmarks.{key}": str(value) for key, value in found["provenance"].items()}
@@ -143,20 +144,21 @@ def compose_benchmarks(path: Path, ids: TrackingIds) -> Content:
 
 
 def read_note(folder: Path) -> dict[str, Any]:
-    """The key, host, beginning and maker of the run in `folder`, made if absent, and its id once the store has it."""
+    """`folder`/state/run.json, written if missing: key, host, start time and user of a run, and its id in the store
+    (None until it has one)."""
     path = folder / "state" / "run.json"
     note = {"key": uuid.uuid4().hex, "began_ms": int(1000 * time.time()), "host": socket.gethostname(), "run_id": None}
     note["made_by"] = {}
     if path.exists():
         return {**note, **read_json(path)}
-    if not (folder / "record.json").exists():  # else it was trained by somebody, somewhere
+    if not (folder / "record.json").exists():  # otherwise it may have been trained by another user elsewhere
         note["made_by"] = describe_maker()
     write_json(path, note)
     return note
 
 
 def describe_maker() -> dict[str, str]:
-    """The user, and the commit, branch and repository of this package's checkout, as MLflow's tags."""
+    """MLflow's tags for the user, and for commit, branch and repository of this package's checkout."""
     tags = {}
     with suppress(OSError, KeyError):  # a user without a name
         tags["mlflow.user"] = getpass.getuser()
@@ -169,7 +171,7 @@ def describe_maker() -> dict[str, str]:
 
 
 def describe_record(record: Mapping[str, Any]) -> dict[str, str]:
-    """The data, commit and machine behind a record, as tags."""
+    """Tags for the data, commit and machine of a record."""
     made_by = record["provenance"]
     return {
         "data_digest": record["dataset"]["digest"][:16],
@@ -180,21 +182,21 @@ def describe_record(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def flatten(run: RunConfig) -> dict[str, str]:
-    """Settings of the net and the training by dotted name, as MLflow's params: {"net.conv1.kernels": "96", ...}."""
+    """The settings of net and training as MLflow's params, by dotted name: {"net.conv1.kernels": "96", ...}."""
     nested = {"net": run.net.model_dump(), "training": run.training.model_dump(), "hash8": run.hash8}
     return {str(key): str(value)[:MAX_PARAM] for key, value in pd.json_normalize(nested).iloc[0].items()}
 
 
 def read_history(path: Path) -> Sequence[Row]:
-    """The rows of history.parquet, none where there is no such file; raises RecordError for a damaged one."""
+    """The rows of history.parquet; empty if there is no such file. Raises RecordError if it is damaged."""
     try:
         return [dict(row) for row in pd.read_parquet(path).to_dict("records")] if path.exists() else []
     except (OSError, ValueError) as error:
-        raise RecordError(f"{path} cannot be read ({error}); train this net anew") from None
+        raise RecordError(f"{path} cannot be read ({error}); train this net again") from None
 
 
 def list_predictions(folder: Path) -> list[Path]:
-    """The records of predictions in `folder`."""
+    """The paths of the records of predictions in `folder`."""
     return [path for split in ("val", "test") if (path := folder / f"{split}.json").exists()]
 
 
@@ -210,12 +212,12 @@ def read_errors(records: list[Path]) -> dict[str, float]:
 
 def name_metric(column: str) -> str:
     """The metric of a column of history.parquet: "train/loss" for train_loss, "training/seconds" for seconds."""
-    if "/" in column:  # no column, see tracking.machine
+    if "/" in column:  # a metric of tracking.machine, not a column
         return column
     split, _, rest = column.partition("_")
     return f"{split}/{rest}" if split in SPLITS else f"training/{column}"
 
 
 def written_ms(*paths: Path) -> int:
-    """When the newest of the files was written."""
+    """The time at which the newest of the files was written, in ms since 1970."""
     return max(path.stat().st_mtime_ns // 10**6 for path in paths)

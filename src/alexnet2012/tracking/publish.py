@@ -1,4 +1,4 @@
-"""Publishing: one step, which may be repeated, brings a run of the store to what the files of its result say."""
+"""Publishing: one idempotent step makes a run of the store equal to its result files."""
 
 import json
 import math
@@ -29,17 +29,17 @@ from alexnet2012.tracking.machine import Machine
 from alexnet2012.tracking.store import PARENT_TAG, Store, TrackingIds, outage, tolerated, warn
 
 BENCHMARKS = "benchmarks/metrics.json"
-FILES_TAG = "alexnet2012.files"  # digests of what was uploaded
-MAX_BATCH = 100  # MLflow's limit of params and of tags per call
-EPOCHS_PER_CALL = 40  # of at most 25 metrics
+FILES_TAG = "alexnet2012.files"  # digests of the uploaded files
+MAX_BATCH = 100  # MLflow's limits of params and of tags per call
+EPOCHS_PER_CALL = 40  # an epoch has at most 25 metrics
 NO_SUMMARIES = Summaries()
 EVERY_EPOCH = "training/seconds"  # a metric that every epoch has
 
 
 class LiveRun:
-    """The run of the training in `folder` while that lasts: best effort, whatever becomes of the store.
+    """Live publishing of the training in `folder`: best effort; an unreachable store does not disturb the training.
 
-    With `on` False nothing is sent and MLflow is not imported. `run_id`: None as long as no store has the run.
+    With `on` False, nothing is sent and MLflow is not imported. `run_id`: None until a store has the run.
     """
 
     def __init__(self, folder: Path, ids: TrackingIds, on: bool = True) -> None:
@@ -49,7 +49,7 @@ class LiveRun:
         self.machine = Machine()
 
     def update(self, history: Sequence[Row]) -> None:
-        """Send the settings and those epochs of `history` that the store lacks, with the machine's use in the last."""
+        """Send the settings, and the epochs of `history` that the store lacks; the last with the machine's use."""
         self._send(lambda: compose_training(self.folder, self.ids, self._with_use(history)))
 
     def _with_use(self, history: Sequence[Row]) -> Sequence[Row]:
@@ -72,16 +72,16 @@ class LiveRun:
 
 
 def publish(ids: TrackingIds, tables: list[Path], summaries: Summaries = NO_SUMMARIES) -> bool:
-    """Bring all that a configuration has finished into the store; `tables`, figures and report are its parent's.
+    """Publish everything that a configuration has finished; its parent run gets `tables`, figures and report.
 
-    Trainings that were killed are closed. Returns False if the store was out of reach.
+    Runs of killed trainings are closed. Returns False if the store could not be reached.
     """
     root = Path(ids.results, ids.name)
     with tolerated():
         store = Store(ids)
         ids = replace(ids, experiment_id=store.experiment_id)
         for folder in sorted(path.parent for path in root.glob("runs/**/record.json")):
-            # One that is trained again is published at the end of that.
+            # A run that is being trained again is locked; it is published at the end of that training.
             with refusals_dropped(folder), locked(folder / "state/lock", 0.0):
                 send_net(store, folder, compose_net(folder, ids))
         averages = filter(list_predictions, sorted(root.glob("predictions/*/*/average")))
@@ -100,7 +100,7 @@ def publish(ids: TrackingIds, tables: list[Path], summaries: Summaries = NO_SUMM
 
 
 def close_killed(store: Store, root: Path) -> None:
-    """Call the runs in `root` KILLED that still stand as RUNNING although this host trains them no more."""
+    """Set the status of runs in `root` to KILLED if it is RUNNING but this host no longer trains them."""
     children = store.find_runs(PARENT_TAG, store.parent_id, " and attributes.status = 'RUNNING'")
     running = {run.info.run_id for run in children}
     for path in root.glob("runs/**/run.json"):
@@ -112,7 +112,7 @@ def close_killed(store: Store, root: Path) -> None:
 
 
 def send_net(store: Store, folder: Path, content: Content) -> str:
-    """Send the content of the run in `folder`; note there the id that it has in the store, and return it."""
+    """Send the content of the run in `folder`; returns its id in the store, which is also noted in the folder."""
     run_id, note = send(store, content), read_note(folder)
     if note["run_id"] != run_id:
         write_json(folder / "state" / "run.json", note | {"run_id": run_id})
@@ -120,9 +120,9 @@ def send_net(store: Store, folder: Path, content: Content) -> str:
 
 
 def send(store: Store, content: Content) -> str:
-    """Bring one run of the store to `content`, and return its id.
+    """Make one run of the store equal to `content`; returns its id.
 
-    Repeating this changes nothing. A param cannot be changed in MLflow, and of an epoch what came first stays.
+    Idempotent. Params cannot be changed in MLflow, and metrics of an epoch that the store has are kept.
     """
     from mlflow.entities import Metric, Param, RunTag
 
@@ -139,7 +139,7 @@ def send(store: Store, content: Content) -> str:
     there = client.get_metric_history(run_id, EVERY_EPOCH) if EVERY_EPOCH in known.metrics else []
     steps, when, epochs = {metric.step for metric in there}, float(content.began_ms), []
     for row in content.history:
-        # The time is the same whoever sends it, and the store drops what equals a metric that it has.
+        # The timestamp depends only on the history, so that the store drops a metric that is sent twice.
         when += 1000 * row["seconds"]
         if row["epoch"] not in steps:
             values = finite({name_metric(key): value for key, value in row.items() if key != "epoch"})
@@ -156,13 +156,13 @@ def send(store: Store, content: Content) -> str:
 
 
 def upload(store: Store, run_id: str, tags: Mapping[str, str], files: Mapping[str, Path]) -> None:
-    """Bring the files, by their places among the run's artifacts, into the store where it lacks or has others."""
+    """Upload the files that the store lacks or has with other contents; `files`: by path among the artifacts."""
     digests = {place: file_digest(path)[:8] for place, path in files.items()}
     there = json.loads(tags.get(FILES_TAG, "{}"))
     changed = [place for place, digest in digests.items() if there.get(place) != digest]
     for place in changed:
         store.client.log_artifact(run_id, str(files[place]), place.rpartition("/")[0] or None)
-    if changed:  # said last, so that what a kill cut short is sent again
+    if changed:  # the tag is set last, so that an interrupted upload is repeated
         store.client.set_tag(run_id, FILES_TAG, json.dumps(there | digests))
 
 
@@ -172,7 +172,7 @@ def finite(values: Mapping[str, float]) -> dict[str, float]:
 
 @contextmanager
 def refusals_dropped(what: Path) -> Iterator[None]:
-    """A result that is damaged or in use, or that no store takes, holds up none of the others."""
+    """Skip a result that is damaged or that the store refuses, with a warning, and one in use; others go on."""
     from mlflow.exceptions import MlflowException
 
     try:
