@@ -31,7 +31,8 @@ class Content:
     """The content of one run, identified by `key`. Times are ms since 1970; `ended_ms` is None during a training.
 
     `history`: rows by epoch, whose number is "epoch" among them, see `name_metric`. `results`: metrics of the whole
-    run. `files`: those that it shows, by their places among its artifacts, which end with their names.
+    run. `files`: those that it shows, by their places among its artifacts, which end with their names. `data`: the
+    "name", "digest" and "counts" of the splits that it was made of. `net`: the folder of a net to be served.
     """
 
     key: str
@@ -43,6 +44,8 @@ class Content:
     history: Sequence[Row] = ()
     results: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    data: Mapping[str, Any] | None = None
+    net: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,12 @@ def compose_net(folder: Path, ids: TrackingIds) -> Content:
     log = runs.parent / "logs" / training.tags["mlflow.source.name"].split()[1] / f"{place}.log"
     files = {name: folder / name for name in FILES} | {f"log/{log.name}": log}
     files = {name: path for name, path in files.items() if path.exists()}
-    return replace(training, ended_ms=ended_ms, tags=tags, params=params, results=results, files=files)
+    is_served = record["kind"] == "training" and not read_run(folder / "config.yaml").is_trial
+    net = folder if is_served else None
+    data = record["dataset"]
+    return replace(
+        training, ended_ms=ended_ms, tags=tags, params=params, results=results, files=files, data=data, net=net
+    )
 
 
 def compose_ensemble(folder: Path, ids: TrackingIds) -> Content:
@@ -132,7 +140,11 @@ def compose_ensemble(folder: Path, ids: TrackingIds) -> Content:
     tags = {"kind": "ensemble", "configuration": ids.name, "dataset": record["dataset"]["name"], "variant": name}
     tags |= describe_record(record) | {f"member.{member}": run_id for member, run_id in members.items() if run_id}
     params, key, when = {"members": ", ".join(members)}, f"ensemble:{ids.name}:{name}", written_ms(*records)
-    return Content(key, name, when, when, tags, params, results=read_errors(records))
+    evaluated = {
+        each: record["dataset"]["counts"][each] for each in ("val", "test") if (folder / f"{each}.json").exists()
+    }
+    data = record["dataset"] | {"counts": evaluated}
+    return Content(key, name, when, when, tags, params, results=read_errors(records), data=data)
 
 
 def compose_benchmarks(path: Path, ids: TrackingIds) -> Content:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from alexnet2012.errors import AlexNet2012Error
 from alexnet2012.files import LockTaken, file_digest, locked, read_json, write_json
@@ -26,11 +27,13 @@ from alexnet2012.tracking.contents import (
     read_note,
 )
 from alexnet2012.tracking.machine import Machine
+from alexnet2012.tracking.models import MODEL_TAG, keep_model
 from alexnet2012.tracking.store import PARENT_TAG, Store, TrackingIds, outage, tolerated, warn
 
 BENCHMARKS = "benchmarks/metrics.json"
 FILES_TAG = "alexnet2012.files"  # digests of the uploaded files
 MAX_BATCH = 100  # MLflow's limits of params and of tags per call
+MAX_DIGEST = 36  # MLflow's limit of characters
 EPOCHS_PER_CALL = 40  # an epoch has at most 25 metrics
 NO_SUMMARIES = Summaries()
 EVERY_EPOCH = "training/seconds"  # a metric that every epoch has
@@ -57,8 +60,8 @@ class LiveRun:
         return [*history[:-1], {**history[-1], **use}] if history else []
 
     def finish(self) -> None:
-        """Publish the result once its record is written."""
-        self._send(lambda: compose_net(self.folder, self.ids))
+        """Publish the result once its record is written; its model is left to `publish`, after the training."""
+        self._send(lambda: replace(compose_net(self.folder, self.ids), net=None))
 
     def _send(self, compose: Callable[[], Content]) -> None:
         with tolerated():
@@ -147,12 +150,39 @@ def send(store: Store, content: Content) -> str:
     for first in range(0, len(epochs), EPOCHS_PER_CALL):
         client.log_batch(run_id, sum(epochs[first : first + EPOCHS_PER_CALL], []))
     if ended_ms is not None:
+        if content.data and not run.inputs.dataset_inputs:
+            client.log_inputs(run_id, list_inputs(content.data))
+        tags = known.tags | content.tags
+        model_id = keep_model(store, run_id, content.name, tags, content.net) if content.net else None
         results = {key: value for key, value in finite(content.results).items() if known.metrics.get(key) != value}
-        client.log_batch(run_id, [Metric(key, value, ended_ms, 0) for key, value in results.items()])
+        if model_id and not known.tags.get(MODEL_TAG, "").startswith(model_id):
+            results = finite(content.results)  # the store drops what the run has, and the model has none yet
+        client.log_batch(
+            run_id, [Metric(key, value, ended_ms, 0, model_id, run_id=run_id) for key, value in results.items()]
+        )
         if status != "FINISHED":
             client.set_terminated(run_id, "FINISHED", ended_ms)
     upload(store, run_id, known.tags, content.files)
     return run_id
+
+
+def list_inputs(data: Mapping[str, Any]) -> list[Any]:
+    """The splits of a packed dataset as MLflow's inputs of a run."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    return [
+        DatasetInput(
+            Dataset(
+                name=f"{data['name']}/{split}",
+                digest=data["digest"][:MAX_DIGEST],
+                source_type="local",
+                source=json.dumps({"uri": f"data/{data['name']}"}),
+                profile=json.dumps({"images": images}),
+            ),
+            [InputTag("mlflow.data.context", "training" if split == "train" else "evaluation")],
+        )
+        for split, images in data["counts"].items()
+    ]
 
 
 def upload(store: Store, run_id: str, tags: Mapping[str, str], files: Mapping[str, Path]) -> None:
