@@ -1,4 +1,4 @@
-"""What the workflow does before its first job: choose the shown experiments, check the images, write settings files.
+"""Steps of the workflow before its first job: choosing the shown experiments, checking images, writing settings files.
 
 No rule writes the settings (config.yaml). As an input of trainings, another `runtime:` in it would train finished nets
 again; as an `ancient` input, it would hide from Snakemake what the jobs before it lack; as an output of trainings, it

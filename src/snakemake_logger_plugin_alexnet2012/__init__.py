@@ -1,7 +1,7 @@
-"""Snakemake's output in few lines: one when a job starts and one when it ends, the end of a failed job's log, and on a
-terminal the jobs that run.
+"""Short output for Snakemake: a line when a job starts and one when it ends, the end of a failed job's log, and on a
+terminal the running jobs.
 
-`logger: alexnet2012` in profiles/default loads it. `snakemake --verbose` shows all that Snakemake says itself.
+`logger: alexnet2012` in profiles/default loads it. `snakemake --verbose` shows Snakemake's own output.
 """
 
 import logging
@@ -23,21 +23,21 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from alexnet2012.training.progress import in_time, read_end
 
-FAILED_LINES = 15  # of the log of a job that failed
-# What Snakemake says beside its events, of use to those who look for a mistake in it.
+FAILED_LINES = 15  # number of last lines shown from a failed job's log
+# Beginnings of Snakemake's messages that are useful only for debugging Snakemake.
 IDLE_TALK = (
     *("Assuming unrestricted", "Building DAG", "Using shell", "Conda environments: ignored", "Select jobs"),
     *("Execute ", "Reasons:"),
 )
 IDLE_EVENTS = (LogEvent.WORKFLOW_STARTED, LogEvent.RESOURCES_INFO, LogEvent.JOB_STARTED, LogEvent.PROGRESS)
-FOLLOWS = "input files updated by another job"  # the reason that says least, where there are others
+FOLLOWS = "input files updated by another job"  # the least informative reason, not shown beside others
 LAST_EPOCH = re.compile(r" (epoch \d+/.+ val error \S+)")  # training.progress.EpochProgress.report
 COLOURS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
 
 
 @dataclass(frozen=True)
 class RunningJob:
-    """A job of `rule`; `title` says in words what it does, `log` is its log file, `began` seconds of a clock."""
+    """A running job of `rule`. `title`: its description; `log`: its log file; `began`: its start, monotonic seconds."""
 
     rule: str
     title: str
@@ -50,25 +50,25 @@ class RunningJob:
 
 
 class LogHandler(LogHandlerBase):
-    """The handler of Snakemake's log records; Snakemake's own filter keeps to --quiet and -p before they come here."""
+    """The handler of Snakemake's log records, which Snakemake has already filtered by --quiet and -p."""
 
     writes_to_stream, writes_to_file, has_filter, has_formatter, needs_rulegraph = True, False, False, False, False
 
     def __post_init__(self) -> None:
         own = self.common_settings
         stream = sys.stdout if own.stdout else sys.stderr
-        # Left to itself, rich takes a log file for a terminal if FORCE_COLOR is set.
+        # Without force_terminal, rich treats a log file as a terminal if FORCE_COLOR is set.
         self.console = Console(file=stream, force_terminal=stream.isatty(), no_color=own.nocolor, soft_wrap=True)
-        self.stats: Counter[str] = Counter()  # by rule: how many jobs there are
+        self.stats: Counter[str] = Counter()  # by rule: number of jobs
         self.running: dict[int, RunningJob] = {}
-        self.took: defaultdict[str, list[float]] = defaultdict(list)  # by rule: seconds of the jobs that are done
+        self.took: defaultdict[str, list[float]] = defaultdict(list)  # by rule: seconds of the finished jobs
         self.began = time.monotonic()
         self.live = Live(get_renderable=self.draw, console=self.console, transient=True, refresh_per_second=1)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self.tell(record)
-        except Exception:  # one that leaves here ends the thread that all output comes from
+        except Exception:  # an exception that is not caught here would end the thread that prints all output
             self.handleError(record)
 
     def tell(self, record: logging.LogRecord) -> None:
@@ -85,14 +85,14 @@ class LogHandler(LogHandlerBase):
             case LogEvent.JOB_ERROR:
                 self.fail(record)
             case LogEvent.ERROR if "CalledProcessError in" in record.getMessage():
-                pass  # the whole command of a job that `fail` tells of
+                pass  # the command of a failed job, which `fail` reports
             case None if record.getMessage().startswith(IDLE_TALK):
                 pass
             case _ if event not in IDLE_EVENTS:
                 self.say_as_snakemake(record)
 
     def plan(self, record: logging.LogRecord) -> None:
-        """Show the table of jobs; a dry run has it twice, and shows it below its jobs."""
+        """Show the table of jobs; in a dry run Snakemake sends it twice, and only the second, at the end, is shown."""
         first, self.stats = not self.stats, Counter(vars(record)["stats"])
         if not (first and self.common_settings.dryrun):
             self.say_as_snakemake(record)
@@ -100,13 +100,13 @@ class LogHandler(LogHandlerBase):
             self.live.start()
 
     def begin(self, record: logging.LogRecord) -> None:
-        """A job is started, or handed to a cluster's queue; in a dry run it would be."""
+        """Note and print that a job was started or submitted to a cluster; in a dry run, print why it would run."""
         job = vars(record)
         wildcards = "".join(f" {value}" for value in job["wildcards"].values())
         title = job["rule_msg"] or f"{job['rule_name']}{wildcards}"
         log = Path(job["log"][0]) if job["log"] else None
         self.running[job["jobid"]] = RunningJob(job["rule_name"], title, log, time.monotonic())
-        if job["shellcmd"] is None:  # a target, which does nothing
+        if job["shellcmd"] is None:  # a target, which runs no command
             return
         if self.common_settings.dryrun:
             parts = [part.partition(":")[0].lower() for part in job["reason"].split("; ")]
@@ -117,7 +117,7 @@ class LogHandler(LogHandlerBase):
 
     def finish(self, number: int) -> None:
         job = self.running.pop(number, None)
-        if job is None:  # --quiet rules
+        if job is None:  # its start was filtered by --quiet rules
             return
         self.took[job.rule].append(job.seconds)
         if self.done == self.stats["total"]:
@@ -128,7 +128,7 @@ class LogHandler(LogHandlerBase):
                 self.say(f"  {epochs[-1]}")
 
     def fail(self, record: logging.LogRecord) -> None:
-        """Say that a job failed, where its log lies and how it ends."""
+        """Print that a job failed, with the path and the last lines of its log."""
         job = vars(record)
         known = self.running.pop(job["jobid"], None)
         title = known.title if known else job["rule_name"]
@@ -153,15 +153,15 @@ class LogHandler(LogHandlerBase):
         return sum(map(len, self.took.copy().values()))
 
     def describe_progress(self) -> str:
-        """ "12 of 40 jobs, about 0:08:10 left"."""
+        """Progress as "12 of 40 jobs, about 0:08:10 left"."""
         left = self.estimate_left()
         about = f", about {in_time(left)} left" if left and left >= 1 else ""
         return f"{self.done} of {self.stats['total']} jobs{about}"
 
     def estimate_left(self) -> float | None:
-        """Seconds until the end, from what jobs of each rule took; None while a rule runs of which none is done.
+        """Seconds until the end, estimated from finished jobs; None while a rule without finished jobs is running.
 
-        Rules of which none has begun count nothing: in this workflow they are short.
+        Rules that have not started yet are not counted, because they are short in this workflow.
         """
         took, running = self.took.copy(), list(self.running.copy().values())  # `draw` runs in another thread
         if not took or not {job.rule for job in running if job.log is not None} <= took.keys():
@@ -173,7 +173,7 @@ class LogHandler(LogHandlerBase):
         return work * (time.monotonic() - self.began) / max(spent, 0.001)
 
     def draw(self) -> Group:
-        """What a terminal shows below the lines: a bar, and the jobs that run, each with the last line of its log."""
+        """The display below the lines on a terminal: a bar, and the running jobs with the last lines of their logs."""
         row = Table.grid(padding=(0, 1))
         row.add_row(ProgressBar(self.stats["total"], self.done, width=40), self.describe_progress())
         lines = [

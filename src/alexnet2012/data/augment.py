@@ -127,8 +127,8 @@ def split_mean(mean_image: np.ndarray, crop_px: int, mean_crop: str) -> tuple[np
 
 
 def finish_crops(crops: np.ndarray | Tensor, central: np.ndarray | Tensor | None, divisor: float) -> None:
-    """In place, subtract the `central` crop of the mean image, if given, from `crops` (n, crop_px, crop_px, 3), and
-    divide by `divisor`."""
+    """Subtract the `central` crop of the mean image, if given, from `crops` (n, crop_px, crop_px, 3), and divide by
+    `divisor`; in place."""
     if central is not None:
         crops -= central
     if divisor != 1:

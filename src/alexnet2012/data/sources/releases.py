@@ -1,4 +1,4 @@
-"""The Fall 2009 and Fall 2011 releases of ImageNet: a tar for each synset, of which those in a class list are read."""
+"""The Fall 2009 and Fall 2011 releases of ImageNet: tars of synsets, of which a class list selects some."""
 
 import re
 from collections.abc import Iterator
