@@ -9,8 +9,10 @@ pixels, and it reads all the formats that the archives hold under the name .JPEG
 
 import gzip
 import io
+import re
 import warnings
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -20,18 +22,30 @@ from PIL import Image, features
 IMAGE_FORMATS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
     ".png": "PNG",
     ".bmp": "BMP",
     ".webp": "WEBP",
+    ".gif": "GIF",
     ".ppm": "PPM",
+    ".pgm": "PPM",
+    ".pbm": "PPM",
+    ".pnm": "PPM",
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
-READ_FORMATS = sorted({*IMAGE_FORMATS.values(), "GIF"})  # Pillow's others include interpreters (EPS)
+READ_FORMATS = sorted({*IMAGE_FORMATS.values()})  # Pillow's others include interpreters (EPS)
+# The first bytes of these formats. TIFF is left out: cameras' raw files begin like it, and their preview would be read.
+FIRST_BYTES = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF.{4}WEBP|BM.{4}\0{4}.{4}[\x0c(4@l|8]\0{3}|P[1-6]\s+[#\d]", re.DOTALL
+)
+FIRST = 512  # bytes to read for this, of a file that may be gzipped
 MAX_PIXELS = 89_478_485  # Pillow's own limit; the largest photographs of ImageNet have about 60 million
 MAX_UNZIPPED_BYTES = 2**28
 GZIP_MAGIC = b"\x1f\x8b"
 EXIF_ORIENTATION = 0x0112
+TIFF_BITS, TIFF_PHOTOMETRIC = 258, 262
 JPEG_END = b"\xff\xd9"
 HOLE = bytes(4096)  # a block that was never written to disk; no photograph's JPEG has so many zeros in a row
 MODES = {"L": "greyscale", "1": "black and white", "P": "palette", "RGBA": "alpha ignored", "LA": "alpha ignored"}
@@ -84,6 +98,14 @@ def decode(content: bytes, name: str, size_px: int) -> DecodedImage:
         raise ImageError(_reason(error)) from error
 
 
+def begins_like_an_image(start: bytes) -> bool:
+    """Whether a file with these first bytes, FIRST or fewer, is an image that `decode` reads, whatever its name."""
+    if start.startswith(GZIP_MAGIC):
+        with suppress(zlib.error):
+            start = zlib.decompressobj(wbits=31).decompress(start, FIRST)
+    return FIRST_BYTES.match(start) is not None
+
+
 def fit_square(image: Image.Image, size_px: int) -> Image.Image:
     """The central square of `image` after scaling its SHORTER side to `size_px` (§2); the aspect ratio is kept.
 
@@ -118,12 +140,20 @@ def _unzip(content: bytes) -> bytes:
 
 
 def _convert_to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
+    if image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I"):
         # Pillow would clip 16-bit values at 255, turning the image white.
-        return Image.fromarray((np.asarray(image) // 256).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(_scale_to_bytes(image)).convert("RGB")
     if image.mode in ("I", "F"):
         raise ImageError(f'its pixels are 32 bits wide (mode "{image.mode}") and their range is unknown')
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _scale_to_bytes(image: Image.Image) -> np.ndarray:
+    """The values of a greyscale image of 9 to 16 bits, uint8 (h, w), by the number of bits that a TIFF states."""
+    tags = getattr(image, "tag_v2", {})  # a dictionary of a TIFF; Pillow itself scales the other formats to 16 bits
+    bits = tags.get(TIFF_BITS, (16,))[0]
+    values: np.ndarray = (np.asarray(image) >> (bits - 8)).astype(np.uint8)
+    return 255 - values if tags.get(TIFF_PHOTOMETRIC) == 0 else values  # 0: white is zero
 
 
 def _list_oddities(image: Image.Image, name: str, size_px: int) -> list[str]:

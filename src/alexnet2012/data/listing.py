@@ -1,7 +1,8 @@
 """The images of a source, listed but not read: a table for each split, with the problems that were found."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
 from pathlib import Path
@@ -38,7 +39,8 @@ class Listing:
       member's index; for parquet, the row; for pixels, the index in `images`.
 
     `images`: for container pixels, the images uint8 (s, s, 3), possibly not all in memory at once.
-    `differences`: sentences on what is missing or unexpected.
+    `differences`: sentences on what is missing or unexpected. `ignored`: the numbers of files that were left out, by
+    kind.
     """
 
     table: "pa.Table"
@@ -46,6 +48,7 @@ class Listing:
     images: Iterable[np.ndarray] | None = None
     problems: tuple[Problem, ...] = ()
     differences: tuple[str, ...] = ()
+    ignored: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(
@@ -169,7 +172,8 @@ class Checksum:
 class Source:
     """The images to be packed, by split. Labels are indices into `classes`, which are sorted.
 
-    `problems`: images that cannot be used, found without decoding (for example duplicate names). `official_ids`: the
+    `problems`: images that cannot be used, found without decoding (for example duplicate names). `ignored`: the numbers
+    of files in folders that were left out, by kind. `official_ids`: the
     edition's own ids of the classes (ILSVRC2012_ID), for its submission format, if known; `train_counts`: the published
     number of training images of each class, if known. `part`: the part of an edition in words ("subset of 20 classes,
     ..."); empty for the whole.
@@ -184,6 +188,7 @@ class Source:
     official_ids: tuple[int, ...] | None = None
     train_counts: np.ndarray | None = None
     part: str = ""
+    ignored: Counter[str] = field(default_factory=Counter)
 
     def count_images(self, split: str) -> np.ndarray:
         """The number of images of each class in a split, without those whose labels are withheld."""

@@ -178,6 +178,7 @@ def _describe(source: Source, dataset: DatasetConfig, splits: dict[str, SplitPac
         "dataset": dataset.model_dump(),
         "oddities": {name: _count_oddities(split) for name, split in splits.items()},
         "left_out": {name: len(split.listing) - len(split.kept) for name, split in splits.items()},
+        "ignored": dict(source.ignored),
         "not_taken": [f"{problem.path}: {problem.reason}" for problem in source.problems],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "numpy": np.__version__,

@@ -177,3 +177,34 @@ def test_gzip_is_unpacked_up_to_a_limit(monkeypatch):
 def test_pixels_of_32_bits_have_no_known_range():
     with pytest.raises(ImageError, match='mode "F"'):
         decode(save(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"), "x.tif", 8)
+
+
+def tiff_12_bit(value: int) -> bytes:
+    """8 x 8 pixels of 12 bits, two of them in three bytes."""
+    tags = {256: 8, 257: 8, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 8, 279: 96}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, number) for tag, number in tags.items())
+    pair = (value << 12 | value).to_bytes(3, "big")
+    return b"II*\0" + struct.pack("<I", 104) + 32 * pair + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def pgm(value: int, maximum: int) -> bytes:
+    return f"P5 8 8 {maximum}\n".encode() + 64 * value.to_bytes(1 + (maximum > 255), "big")
+
+
+@pytest.mark.parametrize(
+    ("content", "grey"),
+    [
+        (pgm(128, 255), 128),
+        (pgm(512, 1023), 128),
+        (pgm(0x8000, 65535), 128),
+        (pgm(65535, 65535), 255),
+        (b"P2 8 8 4095\n" + 64 * b"2048 ", 128),
+        (tiff_12_bit(2048), 128),
+        (save(Image.fromarray(np.full((8, 8), 0x8000, np.uint16)), "TIFF"), 128),
+        (save(Image.fromarray(np.full((8, 8), 0x4000, np.uint16)), "TIFF", tiffinfo={262: 0}), 191),
+    ],
+    ids=["8", "10", "16", "white", "text", "tiff-12", "tiff-16", "tiff-white-is-zero"],
+)
+def test_grey_of_more_than_8_bits_is_scaled_by_its_own_range(content, grey):
+    image = decode(content, "x.tif" if content[:2] == b"II" else "x.pgm", 8)
+    assert abs(int(image.pixels[4, 4, 0]) - grey) <= 1 and "named as" not in image.notes

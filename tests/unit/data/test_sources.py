@@ -1,3 +1,4 @@
+import gzip
 import os
 import pickle
 import tarfile
@@ -6,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_images import write_npm, write_official, write_pictures
+from PIL import Image
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Problem
@@ -149,6 +151,7 @@ def test_suffixes_in_any_case_are_images_and_other_files_are_named(tmp_path, cap
     source = scan_image_folder(folder_config(tmp_path))
     assert sum(len(split.names) for split in source.splits.values()) == 8
     assert "8 images listed in 0 s; 1 other files ignored, such as class/notes.txt" in capsys.readouterr().out
+    assert source.ignored == {".txt": 1} and source.part.endswith("; 1 files ignored")
 
 
 def test_images_below_a_class_folder_are_refused_and_loose_ones_are_told(tmp_path, capsys):
@@ -313,4 +316,42 @@ def test_one_folder_under_two_names_is_refused(tmp_path, link, what):
         write_pictures(tmp_path / "train" / name, 5)
     (tmp_path / link).symlink_to(tmp_path / {"val": "train", "train/c": "train/a"}[link])
     with pytest.raises(DataError, match=f"The {what} .* are one folder"):
+        scan_image_folder(folder_config(tmp_path))
+
+
+def test_images_under_other_names_are_recognised_by_their_first_bytes(tmp_path):
+    write_pictures(tmp_path / "a", 4)
+    picture = Image.open(tmp_path / "a" / "000.png")
+    for name, form in (
+        *(("b.gif", "GIF"), ("c.pgm", "PPM"), ("d.jfif", "JPEG"), ("e.jpe", "JPEG"), ("f", "PNG"), ("g.dat", "BMP")),
+        *(("h.jpg?w=200", "JPEG"), ("i.jpg_large", "WEBP")),
+    ):
+        picture.save(tmp_path / "a" / name, form)
+    (tmp_path / "a" / "j.png.gz").write_bytes(gzip.compress((tmp_path / "a" / "f").read_bytes()))
+    source = scan_image_folder(folder_config(tmp_path))
+    assert sum(map(len, source.splits.values())) == 13 and not source.ignored
+
+
+def test_what_is_left_out_is_counted_by_kind(tmp_path):
+    write_pictures(tmp_path / "train" / "a", 10)
+    write_pictures(tmp_path / "val" / "a", 2)
+    picture = (tmp_path / "val" / "a" / "000.png").read_bytes()
+    for name, content in (
+        *(("a/x.HEIC", b"\0\0\0\x18ftypheic"), ("a/README", b"P5 is a format"), ("a/b.txt", b"BMW")),
+        *(("a/empty", b""), ("a/raw.NEF", b"II*\0"), ("a/000.png~", picture), ("a/1.jpg.part", picture)),
+        ("loose.png", picture),
+    ):
+        (tmp_path / "val" / name).write_bytes(content)
+    os.mkfifo(tmp_path / "val" / "a" / "pipe")  # which nobody writes to
+    source = scan_image_folder(folder_config(tmp_path))
+    kinds = {".heic": 1, "no extension": 3, ".txt": 1, ".nef": 1, ".png~": 1, ".part": 1}
+    assert source.ignored == kinds | {"images beside the class folders": 1}
+    assert source.part.endswith("; 9 files ignored") and len(source.splits["val"]) == 2
+
+
+def test_a_class_without_images_tells_what_it_holds(tmp_path):
+    write_pictures(tmp_path / "a", 5)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "1.heic").touch()
+    with pytest.raises(DataError, match=r"these classes have no image .*: b\..*Ignored files: 1 .heic\."):
         scan_image_folder(folder_config(tmp_path))

@@ -4,7 +4,9 @@ import errno
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.decode import IMAGE_FORMATS
+from alexnet2012.data.decode import FIRST, IMAGE_FORMATS, begins_like_an_image
 from alexnet2012.data.listing import Listing, Problem, Source
 from alexnet2012.data.packed import SPLITS
 from alexnet2012.data.sources.arrange import NO_CLASS
 from alexnet2012.data.sources.drawn_splits import draw_fractions
-from alexnet2012.data.sources.image_names import IMAGE_NAME, as_list, in_one_line, list_some
+from alexnet2012.data.sources.image_names import IMAGE_NAME, LISTED, as_list, in_one_line, list_some
 from alexnet2012.data.sources.tars import report_listed
 from alexnet2012.errors import DataError
 
 LIKE_SPLIT = re.compile(r"(?i)(?:(train|test)(?:ing)?|val(?:id(?:ation)?)?|dev|eval)(?:[-_ ]?(?:set|data|images|\d+))?")
+# Copies and unfinished downloads, which must not be images a second time.
+LEFTOVER = re.compile(r"(?i)(?:~|\.(?:bak|old|orig|tmp|part|crdownload|download))\Z")
 ARCHIVE = re.compile(r"(?i)\.(?:zip|tar|tgz|tar\.\w+|7z|rar)\Z")
 
 
@@ -46,28 +50,32 @@ def scan_image_folder(dataset: DatasetConfig) -> Source:
     rows = draw_fractions(found["train"].labels, classes["train"], drawn, dataset.split_seed)
     splits = found | {name: found["train"].take(rows[name]) for name in rows}
     how = ", ".join(f"{name} {'drawn from train' if name in drawn else 'as given'}" for name in ("val", "test"))
-    part = f"{' and '.join(drawn)} drawn from train, seed {dataset.split_seed}" if drawn else ""
+    ignored = sum((images.ignored for images in found.values()), Counter[str]())
+    parts = [f"{' and '.join(drawn)} drawn from train, seed {dataset.split_seed}"] if drawn else []
+    parts += [f"{ignored.total():,} files ignored"] if ignored else []
     return Source(
         description=f"image files of {dataset.folder} ({how})",
         folder=folder,
         classes=classes["train"],
         splits={name: splits[name] for name in SPLITS},
         problems=tuple(problem for images in found.values() for problem in images.problems),
-        part=part,
+        part="; ".join(parts),
+        ignored=ignored,
     )
 
 
-def list_tree(folder: Path, root: Path, is_image: Callable[[str], object] = IMAGE_NAME.search) -> Listing:
-    """The image files below `root`, recognised by name, in the order of folders and names.
+def list_tree(folder: Path, root: Path, is_image: Callable[[os.DirEntry[str]], object] | None = None) -> Listing:
+    """The image files below `root`, in the order of folders and names; recognised by name if not by `is_image`.
 
     Names are paths relative to `folder`. A broken link is a Problem.
     """
     began = time.monotonic()
-    paths, sizes, problems, others, other = [], [], [], 0, ""
+    paths, sizes, problems, ignored, other = [], [], [], Counter[str](), ""
     for entry in _walk(root):
         path = os.path.relpath(entry.path, folder)
-        if not is_image(path):
-            others, other = others + 1, other or in_one_line(os.fsencode(path))
+        if not (is_image(entry) if is_image else IMAGE_NAME.search(entry.name)):
+            ignored[_kind_of(entry.name)] += 1
+            other = other or in_one_line(os.fsencode(path))
         elif not _holds(entry.is_file):
             problems.append(
                 Problem(in_one_line(os.fsencode(path)), "it is no file, or a link to one that does not exist")
@@ -75,9 +83,11 @@ def list_tree(folder: Path, root: Path, is_image: Callable[[str], object] = IMAG
         else:
             paths.append(os.fsencode(path))
             sizes.append(entry.stat().st_size)
-    report_listed(f"{folder if root == folder else root.relative_to(folder)}/", len(paths), others, began, other)
+    report_listed(
+        f"{folder if root == folder else root.relative_to(folder)}/", len(paths), ignored.total(), began, other
+    )
     names, file = [in_one_line(path) for path in paths], np.arange(len(paths))
-    return Listing.of(names, paths, file=file, size=sizes, problems=tuple(problems))
+    return Listing.of(names, paths, file=file, size=sizes, problems=tuple(problems), ignored=ignored)
 
 
 def label_by_folder(images: Listing, below: str, classes: Sequence[str], split: str) -> Listing:
@@ -186,7 +196,7 @@ def _list_folders(root: Path) -> list[str]:
 
 
 def _has_images(root: Path) -> bool:
-    return any(_is_image(entry.name) for entry in _walk(root))
+    return any(_is_image(entry) for entry in _walk(root))
 
 
 def _scan_classes(folder: Path, root: Path) -> tuple[tuple[str, ...], Listing]:
@@ -207,19 +217,35 @@ def _scan_classes(folder: Path, root: Path) -> tuple[tuple[str, ...], Listing]:
     if loose := [part[0] for part in parts if len(part) == 1]:
         named = list_some(loose)
         print(f"{root}: {len(loose):,} images lie beside the class folders and are left out: {named}", flush=True)
+        images = replace(images, ignored=images.ignored + Counter({"images beside the class folders": len(loose)}))
     images = images.take(np.array([row for row, part in enumerate(parts) if len(part) == 2], np.int64))
     images = label_by_folder(images, below, classes, root.name)
     counts = np.bincount(images.labels, minlength=len(classes))
     if empty := [classes[label] for label in np.flatnonzero(counts == 0)]:
+        others = ", ".join(f"{count:,} {kind}" for kind, count in images.ignored.most_common(LISTED))
         raise DataError(
-            f"{root}: these classes have no image ({', '.join(IMAGE_FORMATS)}): {', '.join(empty)}. "
-            "Add images to them or remove their folders."
+            f"{root}: these classes have no image ({', '.join(IMAGE_FORMATS)}): {', '.join(empty)}. Add images to them "
+            f"or remove their folders. Ignored files: {others or 'none'}."
         )
     return classes, images
 
 
-def _is_image(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in IMAGE_FORMATS  # noqa: PTH122 (a Path for each of millions is slow)
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    """Whether a file is an image by its extension or, for other names than those of copies, by its first bytes."""
+    if _extension(entry.name) in IMAGE_FORMATS:
+        return True
+    if LEFTOVER.search(entry.name) or not _holds(entry.is_file):
+        return False
+    with Path(entry.path).open("rb", buffering=0) as file:
+        return begins_like_an_image(file.read(FIRST))
+
+
+def _kind_of(name: str) -> str:
+    return in_one_line(os.fsencode(_extension(name))) or "no extension"
+
+
+def _extension(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 (a Path for each of millions is slow)
 
 
 def _refuse_same(folders: Iterable[Path], what: str, otherwise: str) -> None:

@@ -1,5 +1,6 @@
 """Check that the listed images are the whole edition; if not, report what is missing before anything is trained."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,7 +65,8 @@ def verify(source: Source, expected: Expected, complete: bool) -> Source:
         )
     if differences:
         print(f"{expected.title} is not complete, which complete: false accepts:\n{as_list(differences)}", flush=True)
-    source = drop_empty_classes(replace(source, problems=(*problems, *source.problems)))
+    ignored = sum((images.ignored for images in source.splits.values()), Counter[str]())
+    source = drop_empty_classes(replace(source, problems=(*problems, *source.problems), ignored=ignored))
     for split in ("train", "val"):
         if not len(source.splits[split]):
             raise DataError(f"{source.description}: there is no {split} image that could be taken. Fetch them again.")
