@@ -19,6 +19,8 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image, features
 
+from alexnet2012.data.metadata import strip_metadata
+
 IMAGE_FORMATS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -48,6 +50,7 @@ EXIF_ORIENTATION = 0x0112
 TIFF_BITS, TIFF_PHOTOMETRIC = 258, 262
 JPEG_END = b"\xff\xd9"
 HOLE = bytes(4096)  # a block that was never written to disk; no photograph's JPEG has so many zeros in a row
+BROKEN_METADATA = "broken metadata ignored"
 MODES = {"L": "greyscale", "1": "black and white", "P": "palette", "RGBA": "alpha ignored", "LA": "alpha ignored"}
 
 
@@ -68,7 +71,8 @@ class DecodedImage:
 def decode(content: bytes, name: str, size_px: int) -> DecodedImage:
     """The central square of an image file. Raises ImageError unless it is a whole image of a known format.
 
-    EXIF orientation is ignored, as in 2012, and noted; a format other than the one `name` indicates is noted.
+    EXIF orientation is ignored, as in 2012, and noted; so is broken metadata. A format other than the one `name`
+    indicates is noted.
     """
     notes = []
     if content.startswith(GZIP_MAGIC):
@@ -77,24 +81,15 @@ def decode(content: bytes, name: str, size_px: int) -> DecodedImage:
     if not content:
         raise ImageError("the file is empty")
     try:
-        # Pillow only warns of images this large; here they are refused before they are decoded.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=READ_FORMATS)
-        if image.width * image.height > MAX_PIXELS:
-            raise ImageError(
-                f"it would have {image.width:,} x {image.height:,} pixels: a decompression bomb; the limit is "
-                f"{MAX_PIXELS:,} pixels"
-            )
-        image.load()
-        notes += _list_oddities(image, name, size_px)
-        notes += _list_damages(image, content)
-        pixels = np.asarray(fit_square(_convert_to_rgb(image), size_px))
-        return DecodedImage(pixels, image.width, image.height, "; ".join(notes))
+        return _decode_content(content, name, size_px, notes)
     except (ImageError, MemoryError):
         raise
     # A damaged file can raise any exception within a decoder; it is reported, and prepare then stops.
     except Exception as error:
+        # What metadata says is ignored, so that none may keep an image from being read.
+        if (stripped := strip_metadata(content)) != content:
+            with suppress(Exception):
+                return _decode_content(stripped, name, size_px, [*notes, BROKEN_METADATA])
         raise ImageError(_reason(error)) from error
 
 
@@ -126,6 +121,27 @@ def fit_square(image: Image.Image, size_px: int) -> Image.Image:
 def describe_decoder() -> str:
     """The versions of the libraries that decoded pixels depend on."""
     return f"Pillow {features.version('pil')}, libjpeg-turbo {features.version('libjpeg_turbo')}"
+
+
+def _decode_content(content: bytes, name: str, size_px: int, notes: list[str]) -> DecodedImage:
+    """As `decode`, of a file that is not gzipped and after the `notes`; raises what Pillow does, too."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        # Pillow only warns of images this large; here they are refused before they are decoded.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(content), formats=READ_FORMATS)
+        if image.width * image.height > MAX_PIXELS:
+            raise ImageError(
+                f"it would have {image.width:,} x {image.height:,} pixels: a decompression bomb; the limit is "
+                f"{MAX_PIXELS:,} pixels"
+            )
+        image.load()
+        oddities = _list_oddities(image, name, size_px)
+    if warned and BROKEN_METADATA not in notes:
+        notes = [*notes, BROKEN_METADATA]
+    notes = [*notes, *oddities, *_list_damages(image, content)]
+    pixels = np.asarray(fit_square(_convert_to_rgb(image), size_px))
+    return DecodedImage(pixels, image.width, image.height, "; ".join(notes))
 
 
 def _unzip(content: bytes) -> bytes:
