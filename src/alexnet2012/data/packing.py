@@ -208,8 +208,8 @@ def in_parallel(function: Callable[[Task], Answer], tasks: Iterable[Task], worke
         yield from pool(delayed(function)(task) for task in tasks)
     except BrokenProcessPool:
         raise DataError(
-            "a process that decoded images was killed, perhaps for want of memory; the finished shards are kept: "
-            "run the same command again, with fewer cores if memory is short"
+            "a process that decoded images was killed, perhaps because memory ran out; finished shards are kept: run "
+            "the same command again, with fewer cores if memory is short"
         ) from None
 
 
@@ -248,8 +248,8 @@ def _decode_shard(shard: Shard, folder: Path, size_px: int) -> Iterator[DecodedI
             if isinstance(content, OSError):
                 if not folder.is_dir():
                     raise DataError(
-                        f"{folder} is not there any more, perhaps a disk that was unmounted; the finished shards are "
-                        "kept: run the same command again when it is back"
+                        f"{folder} has disappeared; perhaps a disk was unmounted. Finished shards are kept: run the "
+                        "same command again when it is back"
                     )
                 raise ImageError(content.strerror or str(content))
             yield decode(content, name, size_px)

@@ -52,13 +52,13 @@ def prepare(name: str, dataset: DatasetConfig, data_folder: Path = Path("data"))
             return _prepare(name, dataset, data_folder)
     except LockTaken as holder:
         raise DataError(
-            f"{data_folder / name} is being prepared by process {holder}. Wait for it, or end it; then run the same "
-            "command again and it goes on."
+            f"{data_folder / name} is being prepared by process {holder}. Wait for it or stop it; then run the same "
+            "command again to resume."
         ) from None
     except MemoryError as error:
         raise DataError(
-            f"{name}: the memory did not suffice for an image. The finished shards are kept: run the same command "
-            "again with fewer cores."
+            f"{name}: there was not enough memory for an image. Finished shards are kept: run the same command again "
+            "with fewer cores."
         ) from error
     except OSError as error:
         free = f" {in_bytes(shutil.disk_usage(data_folder).free)} are free there." if data_folder.is_dir() else ""
@@ -86,8 +86,8 @@ def _prepare(name: str, dataset: DatasetConfig, data_folder: Path) -> Path:
     # A packed dataset may lack its manifest: Snakemake removes that before the dataset is prepared again.
     if not _is_vacant(target) and not (target / PREPARATION).exists():
         raise DataError(
-            f"{name}: {target} holds no packed dataset, and what it holds would be lost; move it away, or give the "
-            "dataset another name"
+            f"{name}: {target} contains something other than a packed dataset, which would be deleted; move it away, "
+            "or give the dataset another name"
         )
     source = find_source(dataset, data_folder)
     images = sum(len(split) for split in source.splits.values())

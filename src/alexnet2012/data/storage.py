@@ -168,8 +168,8 @@ def refuse_full_disk(images: int, dataset: "DatasetConfig", folder: Path, alread
     if free < needed:
         instead = f", or choose another storage: {choice}" if choice else "."
         raise DataError(
-            f"The packed images need {in_bytes(needed)} more, but {folder.resolve()} has {in_bytes(free)} free. Make "
-            f"room, or link that folder to a larger disk{instead}"
+            f"The packed images need another {in_bytes(needed)}, but {folder.resolve()} has {in_bytes(free)} free. "
+            f"Free some space, or link that folder to a larger disk{instead}"
         )
     if needed > 1e9:
         print(f"{images:,} images as {dataset.storage}; {in_bytes(free)} are free. {choice}", flush=True)

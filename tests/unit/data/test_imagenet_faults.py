@@ -214,7 +214,7 @@ FAULTS: dict[str, dict[str, tuple[Change, str]]] = {
         "a devkit cut short": (cut(DEVKIT), f"{DEVKIT} cannot be read: .* damaged or cut short"),
         "a devkit of another year": (of_another_year, "lacks data/ILSVRC2012_validation_ground_truth.txt"),
         "an id of no class": (with_truth(4, "13"), "_validation_ground_truth.txt, line 5: '13' is not the id of a"),
-        "an empty line": (with_truth(4, ""), "line 5: '' is not the id of a class; a number from 1 to 12"),
+        "an empty line": (with_truth(4, ""), "line 5: '' .* 1 to 12"),
         "a line too few": (with_truth(35), "has 35 lines, but .*img_val.tar holds image number 36"),
         "a line too many": (with_truth(36, "1"), "has 37 lines; 36 were expected"),
         "no val image": (with_tar(VAL, {"readme.txt": b"1"}), "no val image that could be taken|val: 0 of 36"),
@@ -234,7 +234,7 @@ FAULTS: dict[str, dict[str, tuple[Change, str]]] = {
         ),
         "a val image in two folders": (
             in_two_folders,
-            rf"1 images come again with other labels.* val/n\d+/{VAL_STEM}.JPEG and val/n",
+            rf"1 images .*labels.* val/n\d+/{VAL_STEM}.JPEG and val/n",
         ),
         "a folder of no id": (make_folder("train/tench"), "folders are not named nXXXXXXXX as classes are: tench"),
         "labels other than the devkit's": (shift_against_devkit("folder"), OTHER_THAN_DEVKIT),

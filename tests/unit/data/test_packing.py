@@ -339,7 +339,7 @@ def test_what_could_not_be_read_is_tried_again(tmp_path, pictures, kind):
 def test_a_source_that_goes_away_makes_no_image_unreadable(tmp_path, pictures, monkeypatch):
     with monkeypatch.context() as patch:
         count_decoded(patch, 25, lambda: pictures.rename(tmp_path / "unmounted"))
-        with pytest.raises(DataError, match="is not there any more.*finished shards are kept"):
+        with pytest.raises(DataError, match=f"{pictures} has .*shards are kept"):
             prepare("set", folder_config(pictures), tmp_path / "data")
     (tmp_path / "unmounted").rename(pictures)
     decoded = count_decoded(monkeypatch)
@@ -351,7 +351,7 @@ def test_an_image_that_is_too_large_for_the_memory_stops_the_run(tmp_path, pictu
         raise MemoryError
 
     monkeypatch.setattr("alexnet2012.data.decode.fit_square", fit_square)
-    with pytest.raises(DataError, match="memory did not suffice.*shards are kept"):
+    with pytest.raises(DataError, match="memory.*shards are kept"):
         prepare("set", folder_config(pictures), tmp_path / "data")
 
 
@@ -390,7 +390,7 @@ def test_the_time_left_may_be_days(capsys):
 
 
 def test_a_process_that_is_killed_is_told(monkeypatch):
-    with pytest.raises(DataError, match="was killed, perhaps for want of memory"):
+    with pytest.raises(DataError, match="was killed.*memory"):
         list(packing.in_parallel(os._exit, [1, 1, 1], 2))
 
 

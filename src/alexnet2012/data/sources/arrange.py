@@ -68,8 +68,8 @@ def arrange_numbered(images: Listing, split: str, classes: Sequence[str]) -> Lis
     if len(odd := np.flatnonzero(again & (images.labels[1:] != images.labels[:-1]))):
         first, second = (images.find_place(odd[0] + k) for k in (0, 1))
         raise DataError(
-            f"{len(odd):,} images come again with other labels, such as {first} and {second}; only one of them can be "
-            "right. Fetch them again."
+            f"{len(odd):,} images occur twice with different labels, such as {first} and {second}; only one of them "
+            "can be right. Download them again."
         )
     return _take_firsts(images, pc.binary_join_element_wise(pa.scalar(split), stems, "/"))
 
@@ -88,10 +88,10 @@ def refuse_other_classes(images: Listing, pattern: str, classes: Sequence[str], 
     labelled = pa.array(classes, pa.string()).take(pa.array(images.labels, mask=images.labels < 0))
     odd = np.flatnonzero(pc.fill_null(pc.not_equal(told, labelled), False))
     refuse_contradictions(
-        f"{len(odd):,} {what} are of another class by their names than they are listed under",
+        f"{len(odd):,} {what} have another class in their names than the one they are listed under",
         [f"{images.find_place(k)} is of {told[k]} by its name, but listed under {labelled[k]}" for k in odd[:NAMED]],
         len(odd),
-        "One of the two is wrong, and so would be what is trained on them; fetch them again.",
+        "One of the two is wrong, and nets would be trained on wrong labels; download the images again.",
     )
 
 

@@ -104,7 +104,7 @@ def find_cifar10(
             print(f"CIFAR-10: {error}", flush=True)
     if dataset.folder is not None:
         raise DataError(
-            f"CIFAR-10 was to be read from the folder {folder}, and could not be:\n{as_list(failures)}\n"
+            f"CIFAR-10 could not be read from the folder {folder}:\n{as_list(failures)}\n"
             f"Put {ACCEPTED} there, or remove the dataset's folder from the configuration to have it downloaded."
         )
     for way in ways:
@@ -115,8 +115,8 @@ def find_cifar10(
             failures.append(f"{way.name}: {error}")
             print(f"CIFAR-10: {failures[-1]}", flush=True)
     raise DataError(
-        f"CIFAR-10 could not be had. Tried:\n{as_list(failures)}\nPut {ACCEPTED} into {folder}, or name the folder "
-        "that holds one of them as the dataset's folder in the configuration."
+        f"CIFAR-10 could not be read or downloaded. Tried:\n{as_list(failures)}\nPut {ACCEPTED} into {folder}, or set "
+        "the dataset's folder in the configuration to one that contains one of them."
     )
 
 

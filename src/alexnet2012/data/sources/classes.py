@@ -60,8 +60,8 @@ def read_truth(text: str, ids: tuple[int, ...], where: str) -> np.ndarray:
     for number, line in enumerate(lines, 1):
         if line not in label_of:
             raise DataError(
-                f"{where}, line {number}: {line!r} is not the id of a class; a number from {min(ids)} to {max(ids)} "
-                "was expected. Fetch the file again."
+                f"{where}, line {number}: {line!r} is not the id of a class; expected a number from {min(ids)} to "
+                f"{max(ids)}. Download the file again."
             )
     return np.array([label_of[line] for line in lines], np.int64)
 
@@ -71,7 +71,7 @@ def read_class_list(path: Path) -> tuple[str, ...]:
     try:
         return list_wnids(path.read_text(encoding="utf-8-sig", errors="replace"), str(path))
     except IsADirectoryError:
-        raise DataError(f"{path} is a folder; a file with a WordNet id on each line was expected.") from None
+        raise DataError(f"{path} is a folder; expected a file with a WordNet id on each line.") from None
 
 
 def list_wnids(text: str, where: str) -> tuple[str, ...]:
@@ -85,15 +85,14 @@ def list_wnids(text: str, where: str) -> tuple[str, ...]:
         if wnid is None:
             continue
         if not WNID.fullmatch(wnid):
-            raise DataError(f"{where}, line {number}: {wnid!r} is no WordNet id; n and eight digits were expected.")
+            raise DataError(f"{where}, line {number}: {wnid!r} is no WordNet id; expected n and eight digits.")
         if wnid in line_of:
             raise DataError(
-                f"{where} names {wnid} twice, in lines {line_of[wnid]} and {number}; each class was expected once. "
-                "Remove one of the lines."
+                f"{where} names {wnid} twice, in lines {line_of[wnid]} and {number}. Remove one of the lines."
             )
         line_of[wnid] = number
     if len(line_of) < 2:
-        raise DataError(f"{where} names {len(line_of)} classes; two or more were expected, each on a line of its own.")
+        raise DataError(f"{where} names {len(line_of)} classes; expected two or more, each on its own line.")
     return tuple(sorted(line_of))
 
 
@@ -109,13 +108,13 @@ def read_class_numbers(path: Path, classes: int) -> tuple[str, ...]:
             wnid_of[int(match[2])] = match[1]
         elif line.strip():
             raise DataError(
-                f"{path}, line {place}: {in_one_line(line)!r} was expected to be a WordNet id and a number from 1 to "
-                f"{classes:,} that no line before it has. Fetch it again, or remove it."
+                f"{path}, line {place}: {in_one_line(line)!r}; expected a WordNet id and a number from 1 to "
+                f"{classes:,} that no earlier line has. Download the file again, or remove it."
             )
     if len(set(wnid_of.values())) < classes:
         raise DataError(
-            f"{path} has {len(set(wnid_of.values())):,} WordNet ids for {len(wnid_of):,} numbers; {classes:,} of both "
-            "were expected. Fetch it again, or remove it."
+            f"{path} has {len(set(wnid_of.values())):,} WordNet ids for {len(wnid_of):,} numbers; expected {classes:,} "
+            "of both. Download the file again, or remove it."
         )
     return tuple(wnid_of[number] for number in range(1, classes + 1))
 
@@ -142,7 +141,7 @@ def _read_synsets(
     wnids, ids, counts = zip(*leaves, strict=True) if leaves else ((), (), ())
     if len(set(wnids)) != len(leaves) or sorted(ids) != list(range(1, len(leaves) + 1)):
         raise DataError(
-            f"{where}: the {len(leaves)} synsets without children were expected to have different WordNet ids and the "
-            f"ids 1 to {len(leaves)}, and have not. Download the devkit again."
+            f"{where}: expected the {len(leaves)} synsets without children to have unique WordNet ids and ids 1 to "
+            f"{len(leaves)}. Download the devkit again."
         )
     return wnids, ids, counts

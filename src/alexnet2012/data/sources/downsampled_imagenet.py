@@ -94,13 +94,13 @@ def _read_all(folder: Path, size_px: int) -> tuple[list[BatchFile], BatchFile]:
                 f"{first.path} and {batch.path} hold the same images; only one of them can be right. Fetch both again."
             )
     if VAL not in batches or len(batches) == 1:  # removed since check_source
-        raise DataError(f"{folder} holds no downsampled ImageNet any more; put it back, or name another folder.")
+        raise DataError(f"{folder} no longer contains downsampled ImageNet; restore it, or name another folder.")
     val = batches.pop(VAL)
     without = [batch for batch in batches.values() if not batch.has_mean]
     if val.has_mean and without:
         raise DataError(
-            f"{val.path} has a mean image, as training batches have, and {without[0].path} has none: they bear each "
-            "other's names. Rename them, or fetch both again."
+            f"{val.path} has a mean image, as training batches have, but {without[0].path} has none: their names are "
+            "swapped. Rename them, or download both again."
         )
     return list(batches.values()), val
 

@@ -44,7 +44,7 @@ def find_tiny_imagenet(
     """
     place = find_tiny_imagenet_in(source_folder(dataset) if dataset.folder is not None else downloads_folder)
     if place is None and dataset.folder is not None:  # removed since check_source
-        raise DataError(f"{dataset.folder} holds no Tiny ImageNet any more; put it back, or name another folder.")
+        raise DataError(f"{dataset.folder} no longer contains Tiny ImageNet; restore it, or name another folder.")
     layout, path = place or Place("zip", _fetch(way, downloads_folder, stall_s))
     source = verify(READERS[layout](path), EXPECTED, dataset.complete)
     splits = split_officially(source, dataset) if dataset.splits == "official" else split_merged(source, dataset)
@@ -97,6 +97,6 @@ def _fetch(way: downloads.Way, downloads_folder: Path, stall_s: float) -> Path:
         return downloads.fetch(way, downloads_folder, stall_s)
     except DataError as error:
         raise DataError(
-            f"Tiny ImageNet could not be fetched from {way.name}: {error}. The next run goes on where a download "
-            f"was broken off; or put {ACCEPTED} into {downloads_folder}, or name it as the dataset's folder."
+            f"Tiny ImageNet could not be downloaded from {way.name}: {error}. The next run resumes an interrupted "
+            f"download; or put {ACCEPTED} into {downloads_folder}, or name it as the dataset's folder."
         ) from None
