@@ -68,6 +68,7 @@ class FakeResults:
             own = {"seed": seed, "weights_sha256": f"weights of {key} {seed}"}
             record = {
                 "kind": "training",
+                "config": "some",
                 "variant": key,
                 "recipe": "paper",
                 "dataset": describe(dataset, self.kind, self.part, self.counts),

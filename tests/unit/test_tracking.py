@@ -19,6 +19,7 @@ from alexnet2012.files import write_json, write_text
 from alexnet2012.tracking import publish as publishing
 from alexnet2012.tracking import store as stores
 from alexnet2012.tracking.browser import serve
+from alexnet2012.tracking.contents import compose_net
 from alexnet2012.tracking.publish import LiveRun, publish
 from alexnet2012.tracking.store import TrackingIds, begin_tracking, tracking_uri
 
@@ -155,6 +156,7 @@ def test_a_training_of_others_that_is_published_names_no_user(ids, client, folde
     assert publish(ids, [])
     (run,) = children(client, ids)
     assert "mlflow.user" not in run.data.tags and "mlflow.source.git.branch" not in run.data.tags
+    assert run.info.start_time <= run.info.end_time
 
 
 def test_only_files_that_changed_are_uploaded_again(ids, client, folder, monkeypatch):
@@ -183,6 +185,17 @@ def test_a_learning_rate_that_was_searched_for_is_the_one_of_the_record(ids, cli
     assert publish(ids, [])
     (run,) = children(client, ids)
     assert run.data.params["training.learning_rate"] == "0.02"
+
+
+def test_a_net_that_was_trained_to_an_error_shows_how_long_that_took(ids, folder):
+    finish_net(folder, make_history(2))
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    for epochs, seconds in ((1.5, 90.0), (None, None)):
+        target = {"train_error": 0.25, "epochs": epochs, "seconds": seconds}
+        write_json(folder / "record.json", record | {"target": target})
+        results = compose_net(folder, ids).results
+        assert results.get("training/epochs_to_target") == epochs
+        assert results.get("training/seconds_to_target") == seconds
 
 
 def test_a_setting_that_a_run_has_already_keeps_its_value(ids, client, folder):

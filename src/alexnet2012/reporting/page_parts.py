@@ -1,10 +1,11 @@
 """What a report shows beside tables: the trainings, where their curves are in MLflow, and the figures."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from PIL import Image
@@ -13,7 +14,7 @@ from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json
 from alexnet2012.reporting.results import Results
 from alexnet2012.reporting.trained_nets import TrainedNet
-from alexnet2012.tracking.browser import page_address
+from alexnet2012.tracking.browser import page_address, search_address
 from alexnet2012.tracking.store import TrackingIds
 
 LOCAL_BROWSER = "http://127.0.0.1:5000"  # where `alexnet2012 ui` listens
@@ -36,6 +37,12 @@ class RunBrowser:
     def run(self, run_id: str) -> str:
         """Address of one run."""
         return page_address(self.server, self.experiment_id, run_id)
+
+    def find(self, record: Mapping[str, Any]) -> str:
+        """Address of a search for the run of a training that had no id yet when its record was written."""
+        names = {"configuration": record["config"], "dataset": record["dataset"]["name"]}
+        names |= {"variant": record["variant"], "seed": str(record["seed"])}
+        return f"{page_address(self.server).partition('#')[0]}{search_address(self.experiment_id, **names)}"
 
 
 def read_store(path: Path) -> RunBrowser | None:

@@ -83,7 +83,11 @@ def page_address(server: str, experiment_id: str | None = None, run_id: str | No
 
 def comparison_address(experiment_id: str | None, **tags: str) -> str:
     """The address, relative to any server, of the charts of the runs with these tags, with a curve for each seed."""
+    return f"{search_address(experiment_id, **tags)}&compareRunsMode=CHART"
+
+
+def search_address(experiment_id: str | None, **tags: str) -> str:
+    """The address, relative to any server, of the list of the runs with these tags, sorted by seed."""
     query = quote(" AND ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items()))
     sorted_by = f"orderByKey={quote('tags.`seed`')}&orderByAsc=true"  # sorted by date, they would be folded
-    charts = f"workflowType=machine_learning&compareRunsMode=CHART&{sorted_by}&searchFilter={query}"
-    return f"#/experiments/{experiment_id}/runs?{charts}"
+    return f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&{sorted_by}&searchFilter={query}"

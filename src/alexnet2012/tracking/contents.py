@@ -120,6 +120,9 @@ def compose_net(folder: Path, ids: TrackingIds) -> Content:
     place = os.path.relpath(folder.resolve(), runs)
     predicted = list_predictions(runs.parent / "predictions" / place)
     results = read_errors(predicted)
+    if (target := record.get("target") or {}).get("epochs"):
+        results |= {f"training/{each}_to_target": target[each] for each in ("epochs", "seconds")}
+        params["training.target_error"] = str(target["train_error"])
     ended_ms = written_ms(folder / "record.json", *predicted)
     log = runs.parent / "logs" / training.tags["mlflow.source.name"].split()[1] / f"{place}.log"
     files = {name: folder / name for name in FILES} | {f"log/{log.name}": log}
@@ -163,7 +166,9 @@ def read_note(folder: Path) -> dict[str, Any]:
     note["made_by"] = {}
     if path.exists():
         return {**note, **read_json(path)}
-    if not (folder / "record.json").exists():  # otherwise it may have been trained by another user elsewhere
+    if (trained := folder / "record.json").exists():  # perhaps by another user elsewhere
+        note["began_ms"] = written_ms(trained) - int(1000 * read_json(trained).get("wall_time_s", 0))
+    else:
         note["made_by"] = describe_maker()
     write_json(path, note)
     return note

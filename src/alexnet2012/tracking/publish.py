@@ -158,12 +158,24 @@ def send(store: Store, content: Content) -> str:
         if model_id and not known.tags.get(MODEL_TAG, "").startswith(model_id):
             results = finite(content.results)  # the store drops what the run has, and the model has none yet
         client.log_batch(
-            run_id, [Metric(key, value, ended_ms, 0, model_id, run_id=run_id) for key, value in results.items()]
+            run_id,
+            [
+                Metric(key, value, ended_ms, 0, model_id, *name_split(content.data, key), run_id)
+                for key, value in results.items()
+            ],
         )
         if status != "FINISHED":
             client.set_terminated(run_id, "FINISHED", ended_ms)
     upload(store, run_id, known.tags, content.files)
     return run_id
+
+
+def name_split(data: Mapping[str, Any] | None, metric: str) -> tuple[str | None, str | None]:
+    """Name and digest, see `list_inputs`, of the split that a metric such as test/centre/top1_error was measured on."""
+    split = metric.partition("/")[0]
+    return (
+        (f"{data['name']}/{split}", data["digest"][:MAX_DIGEST]) if data and split in data["counts"] else (None, None)
+    )
 
 
 def list_inputs(data: Mapping[str, Any]) -> list[Any]:

@@ -95,6 +95,7 @@ def test_a_net_is_one_model_with_signature_example_and_metrics(ids, client, fold
     assert (model.name, str(model.status)) == ("cnn-seed0", "READY") and run.info.run_name == "cnn-seed0"
     assert [each.model_id for each in run.outputs.model_outputs] == [model.model_id]
     assert {metric.key: metric.value for metric in model.metrics}["test/ten_crop/top1_error"] == 0.25
+    assert {metric.dataset_name for metric in model.metrics} == {"fake/test"}
     assert [point.value for point in client.get_metric_history(run.info.run_id, "test/ten_crop/top1_error")] == [0.25]
     contexts = {each.dataset.name: each.tags[0].value for each in run.inputs.dataset_inputs}
     assert contexts == {"fake/train": "training", "fake/val": "evaluation", "fake/test": "evaluation"}

@@ -214,11 +214,13 @@ def test_runs_without_a_known_store_are_named_and_not_linked(reported, lost):
     assert runs.all("th", scope="col")[-1].text == "commit"
 
 
-def test_a_run_that_no_store_had_says_so(reported):
+def test_a_run_that_is_sent_to_the_store_later_is_searched_for_there(reported):
     record = reported.folder / "runs/photos/cnn-00000000/seed0/record.json"
     save(record, json.loads(record.read_text(encoding="utf-8")) | {"mlflow_run_id": None})
     runs = read_page(render_report(reported.folder).read_text(encoding="utf-8")).one("section", id="runs")
-    assert [row.text for row in runs.all("tr")][1].endswith("not tracked")
+    link = runs.all("tr")[1].one("a")
+    assert link.text == "search" and "searchFilter=tags.%60configuration%60" in link.attributes["href"]
+    assert "%27cnn%27" in link.attributes["href"] and "workflowType=machine_learning" in link.attributes["href"]
 
 
 def test_provenance_names_commit_versions_hardware_and_data(page):
