@@ -1,4 +1,4 @@
-"""A trained net as MLflow serves it: images in, classes and probabilities out."""
+"""A trained net as a model that MLflow can serve: from images to classes and probabilities."""
 
 import base64
 import binascii
@@ -18,18 +18,18 @@ INPUT = "image"
 
 
 class ServedNet(PythonModel):
-    """The net among the artifacts, or in the folder that the model's configuration names."""
+    """A net stored in the model's artifacts or, if it is large, in the folder named by the model's configuration."""
 
     def load_context(self, context: Any) -> None:
-        """Load the net; raises RecordError where its folder is gone."""
+        """Load the net; raises RecordError if its folder no longer exists."""
         weights = context.artifacts.get("model.safetensors")
         self.net = alexnet2012.load(Path(weights).parent if weights else Path(context.model_config["folder"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Columns `class`, its `probability`, and the `probabilities` of all classes, a row for each image.
+        """A row for each image with columns `class`, its `probability`, and the `probabilities` of all classes.
 
-        `model_input`: the column "image", of image files in base64 or arrays (height, width, 3) of 0 to 255. The
-        probabilities are means over ten crops. Raises DataError for what is no image.
+        `model_input`: a column "image" with image files in base64, or arrays (height, width, 3) with values 0 to 255.
+        Probabilities are means over ten crops. Raises DataError if a value is not an image.
         """
         if INPUT not in model_input:
             raise DataError(f'the column "{INPUT}" is missing; there are {", ".join(map(str, model_input.columns))}')
@@ -44,7 +44,7 @@ class ServedNet(PythonModel):
 
 
 def read_image(given: Any) -> np.ndarray | Image.Image:
-    """An image from a file's bytes, in base64 or as they are, or from an array or nested lists."""
+    """An image from a file's bytes (raw or in base64), an array or nested lists. Raises DataError for anything else."""
     if isinstance(given, str | bytes):
         try:
             image = Image.open(io.BytesIO(base64.b64decode(given, validate=True) if isinstance(given, str) else given))

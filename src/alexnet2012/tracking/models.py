@@ -1,4 +1,4 @@
-"""Trained nets as MLflow's logged models, which `mlflow models serve` answers with."""
+"""Trained nets as MLflow's logged models, for `mlflow models serve`."""
 
 import base64
 import io
@@ -10,10 +10,10 @@ from pathlib import Path
 from alexnet2012.files import read_json
 from alexnet2012.tracking.store import Store
 
-MODEL_TAG = "alexnet2012.model"  # of the run: the id of its model and the digest of the weights
+MODEL_TAG = "alexnet2012.model"  # tag of a run: the id of its model and the digest of the weights
 WEIGHTS = "model.safetensors"
 NET_FILES = (WEIGHTS, "config.yaml", "record.json", "inputs.npz")
-MAX_WEIGHTS = 50 * 2**20  # bytes that are copied into the store; of larger nets it has the place
+MAX_WEIGHTS = 50 * 2**20  # bytes; for larger nets the store gets only the path of the folder
 CODE = """\
 from mlflow.models import set_model
 
@@ -24,7 +24,8 @@ set_model(ServedNet())
 
 
 def keep_model(store: Store, run_id: str, name: str, tags: Mapping[str, str], folder: Path) -> str | None:
-    """The id of the model of the net in `folder`, logged if the store lacks it; None where the net is not all there."""
+    """Log the net in `folder` as a model unless the store has it; returns the model's id, or None if files of the net
+    are missing."""
     from mlflow.entities import LoggedModelOutput
 
     if not all((folder / each).exists() for each in NET_FILES):
@@ -33,7 +34,7 @@ def keep_model(store: Store, run_id: str, name: str, tags: Mapping[str, str], fo
     model_id, _, logged = tags.get(MODEL_TAG, "").partition(" ")
     if logged == weights:
         return model_id
-    # Of other weights, or begun before a kill.
+    # Models with other weights, or incomplete because of a kill.
     for each in client.search_logged_models([store.experiment_id], f"source_run_id = '{run_id}'"):
         client.delete_logged_model(each.model_id)
     described = {key: tags[key] for key in ("configuration", "dataset", "variant", "seed") if key in tags}
@@ -50,7 +51,7 @@ def keep_model(store: Store, run_id: str, name: str, tags: Mapping[str, str], fo
 
 
 def save_model(place: Path, folder: Path, model_id: str, run_id: str) -> None:
-    """Write MLflow's files of the net in `folder`, with the net's own unless its weights are large."""
+    """Write MLflow's model of the net in `folder` to `place`; it contains the net's files unless they are large."""
     from mlflow.models import Model, ModelSignature
     from mlflow.pyfunc import save_model as save
     from mlflow.types.schema import AnyType, ColSpec, DataType, Map, Schema
