@@ -148,7 +148,10 @@ def introduce_ledger(results: Results, ledger: Ledger) -> list[Block]:
     """What stands before a ledger's table of claims: how many have which verdict."""
     counts = {colour: sum(row.colour == colour for row in ledger.claims) for colour in SIGNS}
     tally = ", ".join(f"{SIGNS[colour]} {count} {colour}" for colour, count in counts.items() if count)
-    return [*exploratory_note(results), f"{len({row.id for row in ledger.claims})} claims in {len(ledger.claims)} rows: {tally}."]
+    return [
+        *exploratory_note(results),
+        f"{len({row.id for row in ledger.claims})} claims in {len(ledger.claims)} rows: {tally}.",
+    ]
 
 
 def exploratory_note(results: Results) -> list[Block]:

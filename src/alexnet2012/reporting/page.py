@@ -54,7 +54,8 @@ TOP = re.compile(r"\btop-\d\b")
 
 @dataclass(frozen=True)
 class LedgerSection:
-    """A ledger under the name of its dataset; `error`: of its net; `findings`: the claims of each verdict.
+    """A ledger under the name of its dataset; `error`: of its net; `findings`: the claims of each verdict; `counts`: of
+    the claims that were measured, and of all.
 
     `before` and `after` stand around its table.
     """
@@ -62,6 +63,7 @@ class LedgerSection:
     anchor: str
     title: str
     ledger: Ledger
+    counts: tuple[int, int]
     error: str
     findings: list[tuple[str, list[str]]]
     before: list[Block]
@@ -139,11 +141,14 @@ def make_environment() -> Environment:
 
 
 def make_section(results: Results, ledger: Ledger) -> LedgerSection:
-    named = [(colour, [row.id for row in ledger.measured if row.colour == colour]) for colour in SIGNS]
+    rows = ledger.measured
+    # C05 has a row for each reading.
+    named = [(colour, list(dict.fromkeys(row.id for row in rows if row.colour == colour))) for colour in SIGNS]
     return LedgerSection(
         anchor=f"ledger-{ledger.dataset}",
         title=name_dataset(results.on(ledger.dataset)[0]),
         ledger=ledger,
+        counts=(len({row.id for row in rows}), len({row.id for row in ledger.claims})),
         error=describe_error(results.find(ledger.dataset, "cnn")),
         findings=[(colour, ids) for colour, ids in named if ids],
         before=exploratory_note(results),
