@@ -222,7 +222,7 @@ def assert_runs(servers, client, configuration: str, epochs: dict[int, int]):
         assert (run.data.params["net.fc_neurons"], run.data.tags["seed"]) == ("4096", str(number))
         assert metrics_in(servers, run.info.run_id) == content.metrics_of(number, epochs[number])
         files = [file.path for file in client.list_artifacts(run.info.run_id)]
-        assert sorted(files) == ["config.yaml", "history.parquet"]
+        assert sorted(files) == ["config.yaml", "history.parquet", "record.json"]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(client.download_artifacts(run.info.run_id, "config.yaml", folder))
             assert yaml.safe_load(path.read_text(encoding="utf-8"))["seed"] == number

@@ -84,7 +84,8 @@ def test_the_report_links_the_same_list_and_the_page_of_a_run(printed, linked, c
     (note,) = checkout.glob("results/tiny/runs/**/run.json")
     run_id = read_json(note)["run_id"]
     texts = texts_of(rendered(linked.run(run_id), tmp_path / "profile"))
-    assert {"cnn-seed0", run_id, "val/top1_error"} <= texts
+    assert {"cnn-seed0", run_id, "val/top1_error", "Datasets"} <= texts
+    assert any(text.startswith("cifar10/train") for text in texts)
     assert LANGUAGE_MODELS not in texts
 
 

@@ -413,6 +413,20 @@ def test_an_experiment_that_another_machine_makes_meanwhile_is_used(ids, results
     assert capsys.readouterr().err == "" and answers == []
 
 
+def test_what_another_machine_inserts_meanwhile_is_inserted_again(ids):
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import BAD_REQUEST
+
+    refused = [MlflowException("duplicate key", error_code=BAD_REQUEST)]
+
+    def call():
+        if refused:
+            raise refused.pop()
+
+    stores.insert(call)
+    assert refused == []
+
+
 @pytest.mark.parametrize("heard", [True, False])
 def test_a_run_that_is_made_twice_stands_once(ids, client, monkeypatch, heard):
     """As when answers were lost: MLflow asks again by itself, and later so do we, if it was told nothing."""

@@ -28,7 +28,7 @@ from alexnet2012.tracking.contents import (
 )
 from alexnet2012.tracking.machine import Machine
 from alexnet2012.tracking.models import MODEL_TAG, keep_model
-from alexnet2012.tracking.store import PARENT_TAG, Store, TrackingIds, outage, tolerated, warn
+from alexnet2012.tracking.store import PARENT_TAG, Store, TrackingIds, insert, outage, tolerated, warn
 
 BENCHMARKS = "benchmarks/metrics.json"
 FILES_TAG = "alexnet2012.files"  # digests of the uploaded files
@@ -151,7 +151,8 @@ def send(store: Store, content: Content) -> str:
         client.log_batch(run_id, sum(epochs[first : first + EPOCHS_PER_CALL], []))
     if ended_ms is not None:
         if content.data and not run.inputs.dataset_inputs:
-            client.log_inputs(run_id, list_inputs(content.data))
+            inputs = list_inputs(content.data)
+            insert(lambda: client.log_inputs(run_id, inputs))
         tags = known.tags | content.tags
         model_id = keep_model(store, run_id, content.name, tags, content.net) if content.net else None
         results = {key: value for key, value in finite(content.results).items() if known.metrics.get(key) != value}

@@ -6,7 +6,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -167,7 +167,19 @@ def keep_view(client: Any, experiment: Any) -> None:
     """Have the experiment's page know the view that `page_address` opens."""
     view = describe_view()
     if experiment.tags.get(VIEW_TAG) != view:
-        client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, view)
+        insert(lambda: client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, view))
+
+
+def insert(call: Callable[[], None]) -> None:
+    """Make the call, and again if another machine inserted the same row at the same moment, which MLflow refuses."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        call()
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        call()
 
 
 def probe(uri: str) -> None:
