@@ -31,6 +31,14 @@ def test_a_number_that_yaml_takes_for_text(fresh):
     )
 
 
+def test_sections_after_config_have_the_types_of_a_file_and_their_mistakes_their_place(fresh):
+    done = fresh.snakemake("-n", "--config", "training={batch_size: 4.5}")
+    assert "error: config/tiny.yaml with --config training: training.batch_size is 4.5: " in done.stdout
+
+    done = fresh.snakemake("-n", "--config", "training={batch_size: 4}")
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_misspelt_setting_in_a_variants_delta_names_the_variant_and_its_file(fresh):
     path = fresh.root / "config" / "variants.yaml"
     variants = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -6,9 +6,11 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from snakemake.utils import update_config
+
 from alexnet2012 import preflight
 from alexnet2012.config.plan import TARGETS, make_plan
-from alexnet2012.config.validate import read_yaml
+from alexnet2012.config.validate import read_nested, read_yaml
 from alexnet2012.cpu import KEEP_LARGE_BUFFERS, count_usable_cores
 from alexnet2012.errors import AlexNet2012Error
 from alexnet2012.fingerprint import fingerprint
@@ -16,6 +18,10 @@ from alexnet2012.provenance import read_commit
 
 DATA = Path("data")
 SOURCE = ", ".join(str(path).removeprefix(f"{os.getcwd()}/") for path in workflow.configfiles)
+# Values of --config: sections and lists come as text, and mistakes in them are not the file's.
+if OVERRIDES := workflow.config_settings.config:
+    update_config(config, {key: read_nested(value) for key, value in OVERRIDES.items() if not isinstance(value, str)})
+    SOURCE = f"{SOURCE} with --config {' '.join(OVERRIDES)}"
 try:
     for path in workflow.configfiles:
         read_yaml(Path(path))  # refuses duplicate keys, which Snakemake's reader accepts

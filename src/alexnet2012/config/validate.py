@@ -3,7 +3,7 @@
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -104,6 +104,18 @@ def validate(model: type[Model], values: Any, source: str) -> Model:
     except ValidationError as error:
         lines = [f"{source}: {describe_error(model, item)}" for item in error.errors()]
         raise ConfigError("\n".join(lines)) from None
+
+
+def read_nested(value: Any) -> Any:
+    """A section or list after `--config`, in which Snakemake leaves numbers as text, with the types that YAML gives."""
+    if isinstance(value, Mapping):
+        return {key: read_nested(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [read_nested(each) for each in value]
+    try:
+        return yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        return value
 
 
 @contextmanager

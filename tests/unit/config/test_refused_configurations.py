@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from alexnet2012.config.experiments import load_variants
 from alexnet2012.config.plan import make_plan
 from alexnet2012.config.schema import TrainingConfig, read_run
-from alexnet2012.config.validate import read_yaml
+from alexnet2012.config.validate import read_nested, read_yaml
 from alexnet2012.errors import ConfigError
 
 CIFAR10 = MINIMAL["datasets"]["cifar10"]
@@ -345,3 +345,8 @@ def test_a_stored_run_reads_back_as_it_was_also_from_before_nets_had_kinds(tmp_p
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     with pytest.raises(ConfigError, match=f'{path}: net: "pol" .*"pool"'):
         read_run(path)
+
+
+def test_text_of_nested_settings_gets_the_types_of_yaml():
+    text = {"a": {"b": "4", "c": ["1.5", "true", "cnn", "~"]}, "d": "{", "e": 3}
+    assert read_nested(text) == {"a": {"b": 4, "c": [1.5, True, "cnn", None]}, "d": "{", "e": 3}
