@@ -2,7 +2,7 @@
 
 A shard is 128 images that are consecutive in the source. When they are on disk, the shard's record is written under a
 temporary name and renamed: a shard with a record is packed. The record's name has a digest of the settings, the shard's
-images, and the size and time of their files; records with other names are removed.
+images, and the size and times of their files; records with other names are removed.
 """
 
 import hashlib
@@ -214,14 +214,15 @@ def in_parallel(function: Callable[[Task], Answer], tasks: Iterable[Task], worke
 
 
 def _describe_shard(shard: Shard, folder: Path, settings: object) -> str:
-    """Sixteen hex digits over everything that the stored images depend on, with size and time of each file."""
+    """Sixteen hex digits over everything that the stored images depend on, with size and times of each file."""
     states = []
     for name in dict.fromkeys(shard.file):
         try:
             state = (folder / name).stat()
         except OSError:  # reading its images will report this
             continue
-        states.append((name, state.st_size, state.st_mtime_ns))
+        # The time of modification can be set, as rsync and wget do; the time of the last change of any kind cannot.
+        states.append((name, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
     return hashlib.sha256(repr((settings, states, shard)).encode()).hexdigest()[:16]
 
 

@@ -28,6 +28,7 @@ from alexnet2012.data.sources.find import find_source, refuse_place_of_packed
 from alexnet2012.data.storage import Store, open_store, refuse_full_disk
 from alexnet2012.errors import DataError
 from alexnet2012.files import LockTaken, in_bytes, locked, write_json
+from alexnet2012.fingerprint import fingerprint
 
 LISTED_UNREADABLE = 20
 PREPARATION = "preparation.json"  # how the images were packed; every packed dataset has it
@@ -118,7 +119,7 @@ def _pack(name: str, source: Source, dataset: DatasetConfig, work: Path, workers
     """Store all images in `work`, continuing after the shards that an earlier attempt has packed there."""
     stores = {split: open_store(work / split, len(listing), dataset) for split, listing in source.splits.items()}
     _remove_others(work, stores)
-    settings = dataset.packing, describe_decoder()
+    settings = dataset.packing, describe_decoder(), fingerprint("prepare")
     splits = {
         split: SplitPacking(listing, source.folder, stores[split], settings) for split, listing in source.splits.items()
     }

@@ -165,6 +165,38 @@ def test_a_source_file_that_changed_is_read_again(tmp_path, pictures, kind, expe
     assert digest_of(manifest) == digest_of(other) and list_sizes(manifest.parent) == list_sizes(other.parent)
 
 
+@pytest.mark.parametrize("kind", ["raw", "jpeg"])
+@pytest.mark.parametrize("how", ["over", "moved", "linked"])
+def test_a_file_that_was_fetched_again_is_read_again_though_size_and_time_are_the_same(
+    tmp_path, pictures, kind, how, monkeypatch
+):
+    """As rsync and wget leave it, which set the time that the server tells."""
+    config, data = folder_config(pictures, storage=kind), tmp_path / "data"
+    changed = pictures / interrupt(45, config, data, monkeypatch)[15]
+    state = changed.stat()
+    other = tmp_path / "other.png" if how != "over" else changed
+    Image.new("RGB", (20, 16), (200, 100, 50)).save(other)
+    other.write_bytes(other.read_bytes().ljust(state.st_size, b"\0"))  # decoders ignore what follows the end
+    os.utime(other, ns=(state.st_atime_ns, state.st_mtime_ns))
+    if how == "moved":
+        other.replace(changed)
+    elif how == "linked":
+        changed.unlink()
+        changed.symlink_to(other)
+    assert (changed.stat().st_size, changed.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+    again = digest_of(prepare("set", config, data))
+    assert again == digest_of(prepare("set", config, tmp_path / "scratch"))
+
+
+def test_work_of_other_code_is_begun_anew(tmp_path, pictures, monkeypatch):
+    """A new release may decode an image differently."""
+    interrupt(45, folder_config(pictures), tmp_path / "data", monkeypatch)
+    monkeypatch.setattr("alexnet2012.data.prepare.fingerprint", lambda stage: "other code")
+    decoded = count_decoded(monkeypatch)
+    prepare("set", folder_config(pictures), tmp_path / "data")
+    assert len(decoded) == 100
+
+
 @pytest.mark.parametrize("content", [b"", b"ARROW1\0\0"])
 def test_a_record_that_a_power_cut_left_torn_does_not_count(tmp_path, pictures, content, monkeypatch):
     interrupt(35, folder_config(pictures), tmp_path / "data", monkeypatch)

@@ -355,3 +355,29 @@ def test_a_class_without_images_tells_what_it_holds(tmp_path):
     (tmp_path / "b" / "1.heic").touch()
     with pytest.raises(DataError, match=r"these classes have no image .*: b\..*Ignored files: 1 .heic\."):
         scan_image_folder(folder_config(tmp_path))
+
+
+def test_folders_and_files_of_systems_are_no_classes(tmp_path):
+    for name in ("a", "b", "@eaDir", "__MACOSX", "lost+found", "#snapshot"):
+        write_pictures(tmp_path / name, 5)
+    (tmp_path / "$RECYCLE.BIN").mkdir()
+    (tmp_path / "a" / "Thumbs.db").touch()
+    write_pictures(tmp_path / "a" / "@eaDir", 5)  # thumbnails of a NAS
+    source = scan_image_folder(folder_config(tmp_path))
+    assert source.classes == ("a", "b") and not source.ignored
+    assert sum(map(len, source.splits.values())) == 10
+
+
+def test_accents_in_two_spellings_are_refused_as_one_class(tmp_path):
+    """As macOS and Linux write them: the pictures of one class, fetched on two machines."""
+    for name in ("caf\u00e9", "cafe\u0301"):
+        write_pictures(tmp_path / "two" / name, 5)
+    with pytest.raises(DataError, match="the same letters in two spellings"):
+        scan_image_folder(folder_config(tmp_path / "two"))
+
+
+def test_a_class_spelt_otherwise_in_another_split_is_the_same_class(tmp_path):
+    write_pictures(tmp_path / "train" / "caf\u00e9", 10)
+    write_pictures(tmp_path / "val" / "cafe\u0301", 2)
+    source = scan_image_folder(folder_config(tmp_path))
+    assert source.classes == ("caf\u00e9",) and len(source.splits["val"]) == 2

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,9 @@ from alexnet2012.data.sources.tars import report_listed
 from alexnet2012.errors import DataError
 
 LIKE_SPLIT = re.compile(r"(?i)(?:(train|test)(?:ing)?|val(?:id(?:ation)?)?|dev|eval)(?:[-_ ]?(?:set|data|images|\d+))?")
+# Of disks, network storage, macOS and Windows: none is a class, and some may not be entered.
+OF_SYSTEMS = {"lost+found", "@eadir", "#recycle", "#snapshot", "@recycle", "~snapshot", "__macosx", "$recycle.bin"}
+OF_SYSTEMS |= {"system volume information", "thumbs.db", "desktop.ini"}
 # Copies and unfinished downloads, which must not be images a second time.
 LEFTOVER = re.compile(r"(?i)(?:~|\.(?:bak|old|orig|tmp|part|crdownload|download))\Z")
 ARCHIVE = re.compile(r"(?i)\.(?:zip|tar|tgz|tar\.\w+|7z|rar)\Z")
@@ -44,7 +48,13 @@ def scan_image_folder(dataset: DatasetConfig) -> Source:
     classes, found = {}, {}
     for name, root in roots.items():
         classes[name], found[name] = _scan_classes(folder, root)
-    _refuse_differing_classes(folder, classes)
+    composed = {name: tuple(normalize("NFC", each) for each in own) for name, own in classes.items()}
+    _refuse_differing_classes(folder, composed)
+    for name, images in found.items():
+        if classes[name] != classes["train"]:
+            print(f"{folder}: accents are written in two ways in train/ and {name}/; classes are matched", flush=True)
+            labels = np.array([composed["train"].index(each) for each in composed[name]])[images.labels]
+            found[name] = images.put(label=labels).take(np.argsort(labels, kind="stable"))
     fractions = {"val": dataset.val_fraction, "test": dataset.test_fraction}
     drawn = {name: fraction for name, fraction in fractions.items() if name not in found}
     rows = draw_fractions(found["train"].labels, classes["train"], drawn, dataset.split_seed)
@@ -116,12 +126,17 @@ def _walk(root: Path, above: tuple[Path, ...] = ()) -> Iterator[os.DirEntry[str]
     with os.scandir(root) as entries:
         ordered = sorted(entries, key=lambda entry: entry.name)
     for entry in ordered:
-        if entry.name.startswith("."):
+        if not _is_ours(entry.name):
             continue
         if _holds(entry.is_dir):
             yield from _walk(Path(entry.path), (*above, root))
         else:
             yield entry
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file or folder is neither hidden nor one that systems and their disks add by themselves."""
+    return not name.startswith(".") and name.lower() not in OF_SYSTEMS
 
 
 def _find_same(folder: Path, others: Iterable[Path]) -> Path | None:
@@ -190,9 +205,9 @@ def _refuse_unread(folder: Path, names: Sequence[str], given: Sequence[str]) -> 
 
 
 def _list_folders(root: Path) -> list[str]:
-    """The names of the folders in `root`, sorted; hidden ones are left out."""
+    """The names of the folders in `root`, sorted, without those of systems."""
     with os.scandir(root) as entries:
-        return sorted(entry.name for entry in entries if _holds(entry.is_dir) and not entry.name.startswith("."))
+        return sorted(entry.name for entry in entries if _holds(entry.is_dir) and _is_ours(entry.name))
 
 
 def _has_images(root: Path) -> bool:
@@ -206,6 +221,13 @@ def _scan_classes(folder: Path, root: Path) -> tuple[tuple[str, ...], Listing]:
         raise DataError(f"{root} holds no class folders; put the images of each class into a folder of its own there.")
     _refuse_same([root / name for name in folders], "classes", "would be of both classes")
     classes = tuple(in_one_line(os.fsencode(name)) for name in folders)
+    spelt: dict[str, str] = {}
+    for name in classes:
+        if (other := spelt.setdefault(normalize("NFC", name), name)) != name:
+            raise DataError(
+                f"{root}: the class folders {other}/ and {name}/ have the same letters in two spellings (composed and "
+                "decomposed accents); move the images of both into one."
+            )
     images = list_tree(folder, root, _is_image)
     below = "" if root == folder else f"{root.name}/"
     parts = [name.removeprefix(below).split("/") for name in images.names.to_pylist()]
