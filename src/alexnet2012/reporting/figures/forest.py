@@ -26,7 +26,7 @@ LOOKS = {
 # The kinds of numbers, from above, with the label of their axis.
 SCALES = {
     "points": "← against the claim    points    for the claim →",
-    "far": f"← against the claim    points (over {FAR:.0f})    for the claim →",
+    "far": f"← against the claim    points, differences above {FAR:.0f}    for the claim →",
     "x": "← against the claim    ratio, logarithmic    for the claim →",
     "%": "error (%)",
 }
@@ -145,6 +145,6 @@ def describe_rest(rows: tuple[LedgerRow, ...]) -> str:
     """The claims that have no row here, with the verdicts of those that were settled without an estimate."""
     rest = [row for row in rows if row.numbers.estimate is None]
     settled = [f"{row.id} {row.colour}" for row in rest if row.colour != "not measured"]
-    unknown = dict.fromkeys(row.id for row in rest if row.colour == "not measured")
-    parts = {"Settled without an estimate": settled, "Not measured here": list(unknown)}
+    unknown = [f"{row.id} ({row.reading})" if row.reading else row.id for row in rest if row.colour == "not measured"]
+    parts = {"Settled without an estimate": settled, "Not measured here": unknown}
     return " ".join(f"{words}: {', '.join(found)}." for words, found in parts.items() if found)
