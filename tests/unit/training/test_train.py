@@ -177,7 +177,7 @@ def test_the_record_says_what_was_made_from_what_and_that_the_net_learned(root, 
     assert record["dataset"] == {
         "name": "pictures",
         "kind": "imagefolder",
-        "part": "",
+        "part": "val and test drawn from train, seed 2012",
         "digest": manifest["digest"],
         "counts": manifest["counts"],
     }

@@ -221,7 +221,8 @@ def test_under_each_table_stands_what_made_it(finished, tables, table, store):
     lines = dict(re.findall(r"^- ([\w ]+): (.+)$", folded, re.MULTILINE))
 
     assert lines["commit"] == f"`{COMMIT[:12]}`"
-    assert lines["dataset"].startswith(f"pictures, digest `{digest[:16]}`, {TRAIN} train / {VAL} val / {TEST} test")
+    drawn, counts = "val and test drawn from train, seed 2012", f"{TRAIN} train / {VAL} val / {TEST} test"
+    assert lines["dataset"].startswith(f"pictures ({drawn}), digest `{digest[:16]}`, {counts}")
     assert lines["torch threads"] == "1"
     assert lines["recipe"] == "paper"
     assert lines["seeds"].startswith("cnn 0, 1")
