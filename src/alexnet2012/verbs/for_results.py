@@ -119,7 +119,7 @@ def run_show(options: Namespace) -> None:
         folder = DEFAULT_RESULTS
     if unknown := [name for name in names if name not in terminal.PAGES]:
         raise ConfigError(f"{unknown[0]} is no table; there are {', '.join(terminal.PAGES)}")
-    results = load_results(folder, options.data)
+    results = load_results(folder, options.data, partial=True)
     if not names:
         print(*terminal.summarise_results(folder, results), sep="\n")
         return
