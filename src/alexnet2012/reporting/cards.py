@@ -16,28 +16,29 @@ from alexnet2012.evaluation.trained import write_inputs
 from alexnet2012.files import read_json, write_json, write_text
 from alexnet2012.reporting.format import CROP_WORDS, Table, error_cell, percent, write_block
 from alexnet2012.reporting.origin import list_origin
-from alexnet2012.reporting.results import ExperimentResults, load_results
+from alexnet2012.reporting.results import ExperimentResults, load_results, relocate
 from alexnet2012.reporting.trained_nets import TrainedNet
 
 CARD = "model_card.md"
 
 
-def write_model_cards(folder: Path, data_folder: Path) -> Path:
-    """Write model_card.md and inputs.npz beside the weights of every net that `folder`/experiments.json lists, and last
-    model_cards.json with the places of the cards; its path.
+def write_model_cards(folder: Path, data_folder: Path) -> tuple[Path, list[Path]]:
+    """Write model_card.md and inputs.npz beside the weights of every finished net that `folder`/experiments.json lists,
+    and last model_cards.json with the places of the cards; its path, and the folders of nets that are not finished.
 
     Raises RecordError when a record may stand in no table, or a net was trained on other data than are there now.
     """
     experiments = {
         net.run_folder: replace(each, nets=(net,))
-        for each in load_results(folder, data_folder).experiments
+        for each in load_results(folder, data_folder, partial=True).experiments
         for net in each.nets
         if net.run_folder is not None
     }
     listed = read_json(folder / "experiments.json").get("trainings")
     if listed is None:
         raise RecordError(f"{folder}/experiments.json is of an older version; run snakemake to make it anew")
-    trained = [Path(each) for each in listed]
+    nets = [relocate(folder, each) for each in listed]
+    trained = [each for each in nets if (each / "record.json").exists()]
     datasets: dict[str, PackedDataset] = {}
     for run_folder in trained:
         record = read_json(run_folder / "record.json")
@@ -50,7 +51,7 @@ def write_model_cards(folder: Path, data_folder: Path) -> Path:
         write_text(run_folder / CARD, render_card(run_folder, experiment))
     output = folder / "model_cards.json"
     write_json(output, [str(run_folder / CARD) for run_folder in trained])
-    return output
+    return output, [each for each in nets if each not in trained]
 
 
 def unevaluated(run_folder: Path, record: dict[str, Any], data_folder: Path) -> ExperimentResults:

@@ -50,6 +50,8 @@ def summarise_results(folder: Path, results: Results) -> list[str]:
         state.append("a rehearsal: signs compare with the paper's, sizes do not")
     heading = f"{results.name}: {'; '.join(filter(None, state)) or 'what came out'}"
     lines = [*wrap(heading, FILE_WIDTH), *list_errors(results), *count_verdicts(results)]
+    if results.missing:
+        lines.append(f"progress: alexnet2012 status {folder}")
     if (report := folder / "report.html").exists():
         lines.append(f"report: {report}")
     lines.append(f"tables: alexnet2012 show {folder} claims (or {', '.join(PAGES[:-1])})")

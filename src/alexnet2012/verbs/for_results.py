@@ -41,7 +41,7 @@ def run_report(options: Namespace) -> None:
 
 
 @verb(
-    "write a model card, and what `classify` needs, beside the weights of every net",
+    "write a model card, and what `classify` needs, beside the weights of every finished net",
     RESULTS,
     DATA,
     example="results/rehearsal",
@@ -50,7 +50,8 @@ def run_report(options: Namespace) -> None:
 def run_cards(options: Namespace) -> None:
     from alexnet2012.reporting.cards import write_model_cards
 
-    print(write_model_cards(options.folder, options.data))
+    output, unfinished = write_model_cards(options.folder, options.data)
+    print(output, *(f"skipped, not finished: {each}" for each in unfinished), sep="\n")
 
 
 @verb(
@@ -118,7 +119,7 @@ def run_show(options: Namespace) -> None:
         folder = DEFAULT_RESULTS
     if unknown := [name for name in names if name not in terminal.PAGES]:
         raise ConfigError(f"{unknown[0]} is no table; there are {', '.join(terminal.PAGES)}")
-    results = load_results(folder, options.data)
+    results = load_results(folder, options.data, partial=True)
     if not names:
         print(*terminal.summarise_results(folder, results), sep="\n")
         return

@@ -309,3 +309,20 @@ def test_features_of_a_net_that_is_a_list_of_layers(tmp_path):
     convolved = torch.nn.functional.conv2d(inputs, net.model.conv1.weight, net.model.conv1.bias, padding=2)
     assert torch.equal(convolved, found["conv1"]) and convolved.min() < 0
     assert torch.equal(list(found.values())[-1], net(inputs))
+
+
+def test_a_finished_net_can_be_used_while_another_trains(root, alone, tmp_path, capsys):
+    folders = [tmp_path / f"runs/pictures/cnn-0123abcd/seed{seed}" for seed in (0, 1)]
+    folders[0].mkdir(parents=True)
+    shutil.copytree(alone, folders[1], ignore=shutil.ignore_patterns("inputs.npz"))
+    runs = [f"results/some/{folder.relative_to(tmp_path)}" for folder in folders]
+    experiment = {"variant": "cnn", "dataset": "pictures", "kind": "imagefolder", "tables": [], "seeds": [0, 1]}
+    experiment |= {"runs": runs, "predictions": [run.replace("/runs/", "/predictions/") for run in runs]}
+    write_json(tmp_path / "experiments.json", {"name": "some", "experiments": [experiment], "trainings": runs})
+
+    assert main(["cards", str(tmp_path), "--data", str(root / "data")]) == 0
+
+    cards = tmp_path / "model_cards.json"
+    assert capsys.readouterr().out.splitlines() == [str(cards), f"skipped, not finished: {folders[0]}"]
+    assert read_json(cards) == [str(folders[1] / "model_card.md")]
+    assert alexnet2012.load(folders[1]).classes and not list(folders[0].iterdir())

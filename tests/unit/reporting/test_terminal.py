@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from fake_results import FakeResults
 from rich.console import Console
 
 from alexnet2012 import cli
@@ -95,6 +96,22 @@ def test_the_verb_takes_tables_with_and_without_a_folder(capsys, monkeypatch):
     assert capsys.readouterr().out == alone and alone.startswith("Table 1: rehearsal")
     assert cli.main(["show"]) == 0
     assert capsys.readouterr().out.startswith("rehearsal: ")
+
+
+@pytest.mark.parametrize("finished", [[], ["cnn"], ["cnn", "no-lrn"]])
+def test_a_run_that_goes_on_shows_what_is_finished(tmp_path, capsys, finished):
+    fake = FakeResults(tmp_path).add("cnn", {0: {}}, ("table1",)).add("no-lrn", {0: {}}, ("in_text",))
+    for key in {"cnn", "no-lrn"} - set(finished):
+        (fake.folder / f"runs/photos/{key}-00000000/seed0/record.json").unlink()
+
+    assert cli.main(["show", str(fake.folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    unfinished = 2 - len(finished)
+    assert lines[0].startswith(f"some: {unfinished} of 2 nets and ensembles") == bool(unfinished)
+    assert (f"progress: alexnet2012 status {fake.folder}" in lines) == bool(unfinished)
+    assert any("1 CNN on photos" in line for line in lines) == ("cnn" in finished)
+    assert cli.main(["show", str(fake.folder), *PAGES]) == 0
+    assert ("Not complete" in capsys.readouterr().out) == bool(unfinished)
 
 
 def test_what_cannot_be_shown_ends_in_a_sentence(tmp_path, capsys):
