@@ -30,10 +30,12 @@ KINDS = {"trainings": "train", "evaluations": "predict", "averages": "average", 
 JOB_KINDS = ("prepare", "baselines", "tables", "train", "predict", "analyse", "average")
 CHECKPOINT_NUMBERS = 3 * 2  # two checkpoints are kept while a third is written; each holds weights and velocity
 START_FACTOR = 2.0  # a job's start over the measured import of torch: it also opens the tracking store, writes records
+USUAL_START_S = 10.0  # a job's start where it is not measured
 AFTERWARDS = 6  # jobs at the end, one after another: tables, figures, cards, report, publishing, showing
 MOST_PROCESSES = 8  # each needs as much memory as a training
 BUDGET_S = 35.0  # after this, nets are not measured but scaled from the last measured one
 SILENCE_S = 5.0
+NO_RATE = "no rate is known for a GPU: give --images-per-second"
 
 
 @dataclass(frozen=True)
@@ -120,20 +122,26 @@ def estimate_time(
 ) -> Values:
     """Measure this machine, and estimate the time of all jobs on it and with each number of cards in `gpus`.
 
-    `images_per_second`: training speed on one such card, if known. Raises PlanError if measuring fails.
+    `images_per_second`: training speed on one such card (of one, where `gpus` is empty); then nothing is measured, and
+    this machine's times are None. So are a card's if no speed of a GPU is known. Raises PlanError if measuring fails.
     """
     if work.done:
         return {"measured": None, "schedules": []}
     busy, began = os.getloadavg()[0], time.monotonic()
-    start_s, rates = measure(work, machine)
-    took_s = round(time.monotonic() - began, 1)
+    rates: dict[str, Values] = {}
+    start_s, took_s, here = USUAL_START_S, None, "not measured"
+    if images_per_second is None:
+        start_s, rates = measure(work, machine)
+        took_s, here = round(time.monotonic() - began, 1), "measured here"
     speeds = {key: each["images_per_s"] for key, each in rates.items()}
-    given = {key: images_per_second or speed for key, speed in speeds.items()}
-    on_cuda = any(each["device"] != "cpu" for each in rates.values())
-    origin = "as given" if images_per_second else "measured here" if on_cuda else "as fast as this machine's CPU"
+    given, origin = speeds, here
+    if images_per_second:
+        given, origin = dict.fromkeys(map(speed_key, work.plan.trainings), images_per_second), "as given"
+    elif any(each["device"] == "cpu" for each in rates.values()):
+        given, origin = {}, NO_RATE
     threads = max((run.training.torch_threads for _, run in work.nets("train")), default=1)
-    schedules = [add_up("this machine", work, start_s, speeds, machine, "measured here")]
-    for cards in gpus:
+    schedules = [add_up("this machine", work, start_s, speeds, machine, here)]
+    for cards in gpus or ((1,) if images_per_second else ()):
         place = replace(machine, cores=machine.cores + cards * threads, cards=cards)
         schedules.append(add_up(f"{cards} card{'s' * (cards > 1)}", work, start_s, given, place, origin))
     preparations = [job for job in work.of_kind("prepare") if job.left]
@@ -160,7 +168,7 @@ def measure(work: Work, machine: Machine) -> tuple[float, dict[str, Values]]:
     rates: dict[str, Values] = {}
     began, speed, device, cost_before = time.monotonic(), 0.0, "", 0
     processes = 1 if machine.cards else max(1, min(MOST_PROCESSES, machine.at_once(work)))
-    left = [run for job, run in work.nets("train", "predict") if job.left]
+    left = [run for job, run in work.nets("train", "predict", "analyse") if job.left]
     with measuring(processes) as ask:
         ask("the start of a job", "get_ready")
         start_s = START_FACTOR * (time.monotonic() - began)
@@ -222,13 +230,13 @@ def speed_key(run: RunConfig) -> str:
 
 def add_up(where: str, work: Work, start_s: float, speeds: dict[str, float], machine: Machine, origin: str) -> Values:
     """Estimated times of all unfinished jobs on `machine`. `speeds`: training images/s by speed_key; `origin`: where
-    these come from, in words."""
+    these come from, in words. Times and speeds are None where `speeds` lacks a net with jobs left."""
     seconds = dict.fromkeys(JOB_KINDS, 0.0) | {"tables": AFTERWARDS * start_s}
     alone = work_s = seconds["tables"]
     chains: dict[Path, float] = defaultdict(float)
     trained: dict[Path, float] = {}
     for job in (job for job in work.jobs if job.left):
-        speed = speeds[speed_key(job.run)] if job.run and job.passes else math.inf
+        speed = speeds.get(speed_key(job.run), math.nan) if job.run and job.passes else math.inf
         taken = job.left * start_s + job.seconds + job.core_s / machine.cores + job.passes / (STEP_PASSES * speed)
         seconds[job.kind] += taken
         work_s += taken / machine.slots(job)
@@ -242,13 +250,15 @@ def add_up(where: str, work: Work, start_s: float, speeds: dict[str, float], mac
             chains[job.run.folder.parent] += taken / job.left
     chain_s = alone + max(chains.values(), default=0.0) + (start_s if seconds["average"] else 0.0)
     left = [run for job, run in work.nets("train") if job.left]
-    read = [(speeds[speed_key(run)], work.datasets[run.dataset_name]["image_bytes"]) for run in left]
+    read = [(speeds.get(speed_key(run), math.nan), work.datasets[run.dataset_name]["image_bytes"]) for run in left]
     speed, size = max(read, key=math.prod, default=(0.0, 0))
     at_once = machine.at_once(work)
+    times: Values = {"makespan_s": max(work_s, chain_s), "lower_bound_s": max(work_s, chain_s)}
+    times |= {"critical_path_s": chain_s, "work_s": work_s, "images_per_s_per_training": speed}
+    times |= {"read_bytes_per_s_per_training": speed * size, "read_bytes_per_s": speed * size * at_once}
+    by_kind: Values = seconds
+    if math.isnan(work_s + speed):
+        times, by_kind = dict.fromkeys(times), dict.fromkeys(seconds)
     place = {"where": where, "cores": machine.cores, "cards": machine.cards}
-    times = {"makespan_s": max(work_s, chain_s), "lower_bound_s": max(work_s, chain_s)}
-    times |= {"critical_path_s": chain_s, "work_s": work_s}
-    speeds_of = {"images_per_s_origin": origin, "simultaneous_trainings": at_once, "images_per_s_per_training": speed}
-    reads = {"read_bytes_per_image": size, "read_bytes_per_s_per_training": speed * size}
-    reads |= {"read_bytes_per_s": speed * size * at_once}
-    return {**place, **times, "job_s_by_kind": seconds, **speeds_of, **reads}
+    others = {"simultaneous_trainings": at_once, "read_bytes_per_image": size, "images_per_s_origin": origin}
+    return {**place, **times, "job_s_by_kind": by_kind, **others}

@@ -20,9 +20,10 @@ from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.data.prepare import prepare
 from alexnet2012.errors import PlanError
-from alexnet2012.estimate import AFTERWARDS, Machine, add_up, describe_work
+from alexnet2012.estimate import AFTERWARDS, USUAL_START_S, Machine, add_up, describe_work
 from alexnet2012.preflight import settings_file
 from alexnet2012.survey import DECODED_S, FITTED_S, LEARNING_STEPS, PATCH_S, Work, survey
+from alexnet2012.verbs.for_planning import in_round_time
 
 ROOT = Path(__file__).parents[2]
 VARIANTS = ROOT / "config" / "variants.yaml"
@@ -320,8 +321,9 @@ def test_a_baseline_is_learnt_and_judged_by_all_cores():
     assert time_of(plan(BASELINE_ALONE))["job_s_by_kind"]["baselines"] == pytest.approx(START_S + 12 * encode_s / 2)
 
 
-def test_more_cards_and_their_given_speed(pictures, measured):
+def test_more_cards_and_their_given_speed(pictures, measured, monkeypatch):
     work = plan(TINY)
+    monkeypatch.setitem(RATE, "device", "some GPU")
     here, one, many = estimate.estimate_time(work, MACHINE, (1, 64))["schedules"]
     assert [each["where"] for each in (here, one, many)] == ["this machine", "1 card", "64 cards"]
     assert [each["cores"] for each in (here, one, many)] == [2, 2 + 1, 2 + 64]
@@ -330,10 +332,52 @@ def test_more_cards_and_their_given_speed(pictures, measured):
     # 100 images/s of 16 x 16 x 3 bytes in each training.
     assert [each["read_bytes_per_s"] for each in (here, one, many)] == [2 * 76_800, 76_800, 2 * 76_800]
     here, given = estimate.estimate_time(work, MACHINE, (1,), images_per_second=1000.0)["schedules"]
-    assert [each["images_per_s_per_training"] for each in (here, given)] == [100, 1000]
+    assert [each["images_per_s_per_training"] for each in (here, given)] == [None, 1000]
     # Ten times as fast in training and in evaluation.
-    train = 2 * (START_S + (36 * 8 / IMAGES_PER_S + 3 * 64 / CROPS_PER_S) / 10)
+    train = 2 * (USUAL_START_S + (36 * 8 / IMAGES_PER_S + 3 * 64 / CROPS_PER_S) / 10)
     assert given["job_s_by_kind"]["train"] == pytest.approx(train)
+
+
+def test_with_a_given_speed_nothing_is_measured(pictures, monkeypatch, capsys):
+    monkeypatch.setattr(estimate, "measure", None)
+    keys = time_of(plan(TINY)).keys()
+    assert call_plan(TINY, "--gpus", "1", "--images-per-second", "3000", "--json") == 0
+    said = capsys.readouterr()
+    values = json.loads(said.out)
+    here, card = values["schedules"]
+    assert (here["where"], here["makespan_s"], here["job_s_by_kind"]["train"]) == ("this machine", None, None)
+    assert here.keys() == card.keys() == keys and card["makespan_s"] > 0
+    assert (values["measured"]["took_s"], values["measured"]["rates"]) == (None, [])
+    assert "measuring" not in said.err
+    assert call_plan(TINY, "--images-per-second", "3000") == 0  # of one card, where none is asked for
+    text = capsys.readouterr().out
+    assert f"this machine, {here['cores']} cores: not measured" in text
+    assert "1 card" in text and "3,000 images/s, as given" in text
+
+
+def test_a_card_is_not_taken_to_be_as_fast_as_the_cpu(pictures, measured, capsys):
+    here, card = estimate.estimate_time(plan(TINY), MACHINE, (1,))["schedules"]
+    assert here["makespan_s"] > 0
+    assert (card["makespan_s"], card["images_per_s_per_training"]) == (None, None)
+    assert call_plan(TINY, "--gpus", "1") == 0
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "1 card" in each]
+    assert "--images-per-second" in line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (181_508_090, "2,101 days"),
+        (2.4 * 86_400, "2 days"),
+        (1.9 * 86_400, "46 hours"),
+        (2.2 * 3600, "2 hours"),
+        (1.7 * 3600, "102 minutes"),
+        (61, "1 minute"),
+        (0.4, "1 minute"),
+    ],
+)
+def test_a_time_is_as_exact_as_an_estimate(seconds, words):
+    assert in_round_time(seconds) == words
 
 
 def test_the_paper_on_fewer_cores_than_a_training_wants(measured):
@@ -350,7 +394,7 @@ def test_imagenet_at_64_pixels_is_planned_without_its_files(measured):
     seconds = estimate.estimate_time(work, MACHINE, (1,), 3000.0)["schedules"][1]["job_s_by_kind"]
     assert 6 * 30 * 1_231_104 / 3000 < seconds["train"] < 86_400
     # A ten-thousandth of a second of one core for each image, which is not decoded.
-    assert seconds["prepare"] == pytest.approx(START_S + 133.1167)
+    assert seconds["prepare"] == pytest.approx(USUAL_START_S + 133.1167)
 
 
 # Measuring.

@@ -56,6 +56,7 @@ def add_target(name: str) -> Argument:
 
 
 CARDS = "also the time on so many cards, each with torch_threads cores beside this machine's"
+RATE = "of a training on one of those cards; this machine is not measured then"
 
 
 @verb(
@@ -64,7 +65,7 @@ CARDS = "also the time on so many cards, each with torch_threads cores beside th
     argument("--gpus", type=positive_list, default=(), metavar="1,2,8", help=CARDS),
     add_target("claims"),
     add_target("full"),
-    argument("--images-per-second", type=positive_rate, help="of a training on one of those cards"),
+    argument("--images-per-second", type=positive_rate, help=RATE),
     JSON,
     DATA,
     VARIANTS,
@@ -134,29 +135,39 @@ def list_disk(values: dict[str, Any]) -> Iterator[str]:
 
 
 def list_times(values: dict[str, Any]) -> Iterator[str]:
-    from alexnet2012.training.progress import in_time
-
     measured, hardware = values["measured"], values["machine"]["hardware"]
     if measured is None:
         yield "Time: none, for everything is done. Snakemake runs a job again where its code or settings changed."
         return
-    yield f"Time, an estimate that may be off by half ({hardware}; measured for {measured['took_s']:.0f} s)"
-    if (busy := measured["busy_cores_before"]) >= BUSY_CORES:
+    took = "nothing measured" if measured["took_s"] is None else f"measured for {measured['took_s']:.0f} s"
+    yield f"Time, an estimate that may be off by half ({hardware}; {took})"
+    if measured["rates"] and (busy := measured["busy_cores_before"]) >= BUSY_CORES:
         yield f"  note: other work kept about {busy:.1f} cores busy before; without it the jobs go faster"
     for each in measured["rates"]:
         speed = f"{each['images_per_s']:,.0f} images/s in training, {each['ten_crop_images_per_s']:,.0f} in evaluation"
         where = f"in each of {each['processes']} processes ({each['device']}; {each['origin']})"
         yield f"  {each['variant']} on {each['dataset']}: {speed}, {where}"
     yield f"  start of a job: {measured['overheads']['start_s']:.1f} s"
-    yield from (f"  preparing {name}: {in_time(seconds)}" for name, seconds in measured["preparations_s"].items())
+    yield from (f"  preparing {name}: {in_round_time(seconds)}" for name, seconds in measured["preparations_s"].items())
     most = "at most " if any(each["epochs_at_most"] for each in values["trainings"]) else ""
     for each in values["schedules"]:
+        if each["makespan_s"] is None:
+            yield f"  {each['where']}, {each['cores']} cores: {each['images_per_s_origin']}"
+            continue
         fastest = f"{each['images_per_s_per_training']:,.0f} images/s, {each['images_per_s_origin']}"
         read = f"{in_bytes(each['read_bytes_per_s'])}/s in reads of {in_bytes(each['read_bytes_per_image'])}"
-        yield f"  {each['where']}, {each['cores']} cores: {most}about {in_time(each['makespan_s'])}"
+        yield f"  {each['where']}, {each['cores']} cores: {most}about {in_round_time(each['makespan_s'])}"
         yield f"    trainings at once: {each['simultaneous_trainings']}, the fastest at {fastest}; up to {read}"
     if len(values["schedules"]) > 1:
         yield "  each card is taken to come with torch_threads cores, beside this machine's"
+
+
+def in_round_time(seconds: float) -> str:
+    """A duration as exact as an estimate: in days from two days on, in hours from two hours on, else in minutes."""
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}s"
+    return "1 minute" if seconds < 90 else "2 minutes"
 
 
 @verb(
