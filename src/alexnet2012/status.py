@@ -2,6 +2,7 @@
 
 import fcntl
 import pickle
+import re
 import time
 import zipfile
 from collections import OrderedDict
@@ -18,6 +19,9 @@ from alexnet2012.files import read_json
 from alexnet2012.training.progress import read_end
 
 RECENT = 5  # number of last epochs from whose time the time left is estimated
+# The time left of all epochs in a line of training.progress.EpochProgress.
+TIME_LEFT = re.compile(r" of the epoch, (?:(\d+) days?, )?(\d+):(\d\d):(\d\d) of [\d,]+ epochs")
+IN_USE = " is in use: process "  # in the error of training.checkpoint.lock, which ends a second start beside the first
 
 TrainingState = Literal["planned", "waiting", "training", "stopped", "failed", "finished"]
 
@@ -90,10 +94,12 @@ def read_status(results: Path, folder: Path) -> NetStatus:
         about = describe_counters(about, counters)
     elif checkpoints:
         about = replace(about, note=f"no checkpoint in {folder / 'state'} can be read")
-    if locked:
-        left = None if counters is None or about.left_s is None else max(0.0, about.left_s - counters["age_s"])
-        return replace(about, state="training", left_s=left)
     end = [] if log is None else read_end(log)
+    if locked:
+        left, age_s = about.left_s, 0.0 if counters is None else counters["age_s"]
+        if left is None and log is not None:  # no epoch has ended yet
+            left, age_s = find_time_left(end), time.time() - log.stat().st_mtime
+        return replace(about, state="training", left_s=None if left is None else max(0.0, left - age_s))
     if failure := find_failure(end):
         return replace(about, state="failed", note=failure)
     if checkpoints:
@@ -173,8 +179,21 @@ def is_locked(path: Path) -> bool:
     return False
 
 
+def find_time_left(end: list[str]) -> float | None:
+    """The seconds left when the last line of a training's log was printed that says so; None without such a line."""
+    if not (found := TIME_LEFT.findall("\n".join(end))):
+        return None
+    days, hours, minutes, seconds = (float(each or 0) for each in found[-1])
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
 def find_failure(end: list[str]) -> str:
-    """The error at the end of a log, that a verb printed or that a traceback ends in; empty where there is none."""
+    """The error at the end of a log, that a verb printed or that a traceback ends in; empty where there is none.
+
+    A second start that found the net in training is no failure of the net.
+    """
     errors = [line for line in end if line.startswith("error: ")]
+    if errors and IN_USE in errors[-1]:
+        return ""
     traced = any(line.startswith("Traceback (most") for line in end)
     return errors[-1] if errors else end[-1] if traced else ""

@@ -1,5 +1,6 @@
 """How far nets are, from files alone: of committed results, of made-up folders, and beside a process that trains."""
 
+import io
 import json
 import os
 import shutil
@@ -11,10 +12,13 @@ from pathlib import Path
 import pytest
 import tiny_training
 import torch
+from rich.console import Console
 
 from alexnet2012 import cli
 from alexnet2012.errors import RecordError
+from alexnet2012.files import locked
 from alexnet2012.status import list_planned, list_statuses, read_counters
+from alexnet2012.training.progress import EpochProgress
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = sum(tiny_training.EPOCHS)
@@ -78,6 +82,7 @@ def test_a_training_that_was_killed_stopped_at_its_last_checkpoint(results, trai
     [
         ("cnn seed 1 epoch 2/7  lr 0.01\nstopped by SIGTERM; a checkpoint was written\n", "stopped", ""),
         ("epoch 2/7\nerror: the loss of step 31 is nan\n", "failed", "error: the loss of step 31 is nan"),
+        ("error: seed1/state is in use: process 7 trains this run. Wait for it, or stop it.\n", "stopped", ""),
         ("error: lost files:\na\nb\ntorchrun: exit code 1\n", "failed", "error: lost files:"),
         ("Traceback (most recent call last):\n  File\nKeyError: 'a'\n", "failed", "KeyError: 'a'"),
     ],
@@ -163,10 +168,34 @@ def test_the_verb_prints_a_line_for_each_net_and_json(results, capsys):
     write_log(results, "error: no images\n")
     assert cli.main(["status", str(results)]) == 0
     log = results / "logs/train/pictures/cnn-0123abcd/seed1.log"
-    assert f"cnn seed 1 on pictures: error: no images; see {log}\n1 net: 1 failed\n" in capsys.readouterr().out
+    words = capsys.readouterr().out.split()
+    assert " ".join(words).endswith(f"cnn seed 1 on pictures: error: no images; see {log} 1 net: 1 failed")
 
     assert cli.main(["status", str(results), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["state"] == "failed"
+
+
+def test_a_long_error_is_wrapped(results, monkeypatch, capsys):
+    monkeypatch.chdir(results)
+    write_log(Path(), f"error: {'no images ' * 30}\n")
+    assert cli.main(["status", "."]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100 and " ".join(" ".join(lines).split()).count("no images") == 30
+
+
+def test_in_the_first_epoch_the_log_tells_the_time_left(results):
+    shutil.rmtree(folder_of(results) / "state")
+    said = io.StringIO()
+    clock = iter((0.0, 100.0, 200.0))
+    progress = EpochProgress("cnn seed 1", EPOCHS, 8, Console(file=said, width=200), lambda: next(clock))
+    for step in (10, 20):
+        progress.step(1, step, 40_000, 1.5)
+    write_log(results, said.getvalue())
+    (folder_of(results) / "state").mkdir()
+    with locked(folder_of(results) / "state/lock"):
+        (found,) = list_statuses(results)
+    assert (found.state, found.epochs_done, found.max_epochs) == ("training", None, EPOCHS)
+    assert found.left_s == pytest.approx((EPOCHS * 40_000 - 20) * 10, abs=60)
 
 
 def test_what_is_no_results_folder_ends_in_a_sentence(tmp_path, capsys):

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from alexnet2012.config.schema import RunConfig
@@ -21,6 +22,8 @@ SEARCH = path("--search", "folders of the runs that tried its learning rates, if
 START = path("--start", "folder of the run that it takes layers from, if it does")
 # Process number of the launcher that started this process as one of two, see towers/launch.py.
 LAUNCHER = argument("--launcher", type=int, help=argparse.SUPPRESS)
+
+COLUMNS = 100  # at most, of a note that `status` prints
 
 
 @verb(
@@ -118,7 +121,8 @@ def run_status(options: argparse.Namespace) -> None:
         net, brief = f"{each.variant} seed {each.seed}", each.note if each.state == "finished" else ""
         rows.append([each.dataset, net, each.state, epochs, loss, error, left, brief])
         if each.note and not brief:
-            notes.append(f"{net} on {each.dataset}: {each.note}" + f"; see {each.log}" * (each.state == "failed"))
+            note = f"{net} on {each.dataset}: {each.note}" + f"; see {each.log}" * (each.state == "failed")
+            notes += wrap(note, COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     headers = ["dataset", "net", "state", "epochs", "train loss", "val error", "left, about", ""]
     print(tabulate(rows, headers, tablefmt="plain", disable_numparse=True))
     print(*notes, sep="\n")
