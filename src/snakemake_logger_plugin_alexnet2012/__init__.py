@@ -1,5 +1,5 @@
-"""Short output for Snakemake: a line when a job starts and one when it ends, the end of a failed job's log, and on a
-terminal the running jobs.
+"""Short output for Snakemake: a line when a job starts and one when it ends, the end of a failed job's log, and the
+running jobs: on a terminal below the lines, elsewhere in lines every five minutes.
 
 `logger: alexnet2012` in profiles/default loads it. `snakemake --verbose` shows Snakemake's own output.
 """
@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from threading import Event, Thread
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -23,6 +24,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from alexnet2012.training.progress import in_time, read_end
 
+TOLD_EVERY_S = 300.0  # between lines about running jobs, where the output is no terminal
 FAILED_LINES = 15  # number of last lines shown from a failed job's log
 # Beginnings of Snakemake's messages that are useful only for debugging Snakemake.
 IDLE_TALK = (
@@ -63,6 +65,7 @@ class LogHandler(LogHandlerBase):
         self.running: dict[int, RunningJob] = {}
         self.took: defaultdict[str, list[float]] = defaultdict(list)  # by rule: seconds of the finished jobs
         self.began = time.monotonic()
+        self.closed = Event()
         self.live = Live(get_renderable=self.draw, console=self.console, transient=True, refresh_per_second=1)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -96,8 +99,12 @@ class LogHandler(LogHandlerBase):
         first, self.stats = not self.stats, Counter(vars(record)["stats"])
         if not (first and self.common_settings.dryrun):
             self.say_as_snakemake(record)
-        if self.console.is_interactive and not (self.common_settings.dryrun or self.common_settings.quiet):
+        if self.common_settings.dryrun or self.common_settings.quiet:
+            return
+        if self.console.is_interactive:
             self.live.start()
+        elif first:
+            Thread(target=self.tell_running, daemon=True).start()
 
     def begin(self, record: logging.LogRecord) -> None:
         """Note and print that a job was started or submitted to a cluster; in a dry run, print why it would run."""
@@ -114,6 +121,14 @@ class LogHandler(LogHandlerBase):
             self.console.print(Text(f"{title}: {'; '.join(reasons)}"))
         elif not self.console.is_interactive:
             self.say(title)
+
+    def tell_running(self) -> None:
+        """Print the running jobs with the last lines of their logs every TOLD_EVERY_S, until the run ends."""
+        while not self.closed.wait(TOLD_EVERY_S):
+            for job in self.running.copy().values():
+                if job.log is not None:
+                    last = "".join(f"; {line}" for line in read_end(job.log)[-1:])
+                    self.say(f"{job.title}: {in_time(job.seconds)} so far{last}")
 
     def finish(self, number: int) -> None:
         job = self.running.pop(number, None)
@@ -184,5 +199,6 @@ class LogHandler(LogHandlerBase):
         return Group(row, *lines)
 
     def close(self) -> None:
+        self.closed.set()
         self.live.stop()
         super().close()

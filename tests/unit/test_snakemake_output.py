@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -146,6 +147,35 @@ def test_a_terminal_shows_a_bar_and_the_jobs_that_run_with_the_last_line_of_thei
     bar, first, second = made.console.file.getvalue().splitlines()
     assert bar.rstrip().endswith("0 of 3 jobs") and second.rstrip() == "0:00:00  train 2"
     assert first.startswith("0:00:00  train 1  last last") and len(first) <= 80
+
+
+def test_a_file_gets_the_last_line_of_each_running_job_now_and_then(handler, tmp_path, monkeypatch):
+    monkeypatch.setattr("snakemake_logger_plugin_alexnet2012.TOLD_EVERY_S", 0.01)
+    made, log = handler(), tmp_path / "a.log"
+    log.write_text("first\nlast\n")
+    made.running[1] = RunningJob("train_net", "train 1", log, made.began)
+    record = logging.LogRecord("snakemake", logging.INFO, "", 0, "Job stats:", None, None)
+    record.event, record.stats = LogEvent.RUN_INFO, {"train_net": 3, "total": 3}
+    before = set(threading.enumerate())
+    made.emit(record)
+    (thread,) = set(threading.enumerate()) - before
+    deadline = time.monotonic() + 30
+    while "so far" not in made.console.file.getvalue():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    made.close()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert without_times(made.console.file.getvalue().splitlines())[0] == "train 1: 0:00:00 so far; last"
+
+
+@pytest.mark.parametrize("settings", [{"dryrun": True}, {"quiet": ["all"]}])
+def test_a_dry_run_and_a_quiet_run_start_no_thread(handler, settings):
+    made, before = handler(**settings), threading.active_count()
+    record = logging.LogRecord("snakemake", logging.INFO, "", 0, "Job stats:", None, None)
+    record.event, record.stats = LogEvent.RUN_INFO, {"total": 0}
+    made.emit(record)
+    assert threading.active_count() == before
 
 
 def test_the_end_of_a_log_is_read_whatever_it_holds(tmp_path):
