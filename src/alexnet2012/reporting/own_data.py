@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
@@ -20,12 +21,15 @@ WORST = 12  # images
 
 @dataclass(frozen=True)
 class WrongImage:
-    """An image of the split by its row, its class and the answer (indices of classes), and the answer's probability."""
+    """An image of the split by its row, its class and the answer (indices of classes), and the answer's probability.
+
+    `path`: its file in the dataset's folder; empty where the packed dataset has no index."""
 
     row: int
     label: int
     answer: int
     probability: float
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ def count_answers(net: TrainedNet, dataset: PackedDataset) -> ClassErrors:
     np.add.at(counts, (labels, answers), 1)
     confidence = np.where(answers == labels, -1.0, probabilities.max(axis=1))
     worst = [row for row in np.argsort(-confidence, kind="stable")[:WORST].tolist() if confidence[row] >= 0]
+    index = dataset.folder / split / "index.parquet"
+    paths = pd.read_parquet(index)["path"].tolist() if index.is_file() else [""] * len(labels)
     return ClassErrors(
         dataset=dataset.name,
         net=f"{net.training['variant']}, seed {net.seed}",
@@ -93,7 +99,9 @@ def count_answers(net: TrainedNet, dataset: PackedDataset) -> ClassErrors:
         weights_sha256=net.training["weights_sha256"],
         classes=list(dataset.classes),
         counts=counts.tolist(),
-        worst=[WrongImage(row, int(labels[row]), int(answers[row]), float(confidence[row])) for row in worst],
+        worst=[
+            WrongImage(row, int(labels[row]), int(answers[row]), float(confidence[row]), paths[row]) for row in worst
+        ],
     )
 
 

@@ -39,9 +39,10 @@ class Confusion:
 
 @dataclass(frozen=True)
 class ShownImage:
-    """An image with a wrong answer; `source`: a data URI, empty where the images are not shown."""
+    """An image with a wrong answer; `name`: its file, or its row where that is not known; `source`: a data URI, empty
+    where the images are not shown."""
 
-    row: int
+    name: str
     label: str
     answer: str
     probability: str
@@ -50,9 +51,9 @@ class ShownImage:
 
 @dataclass(frozen=True)
 class OwnSection:
-    """What one's own images show of a net; `classes` and `confusions` are sorted, the worst first.
+    """What one's own images show of a net; `classes`, `names` and `confusions` are sorted, the worst first.
 
-    `matrix`: images by true class (rows) and answer; empty where there are too many classes.
+    `matrix`: images by true class (rows) and answer, in the order of `names`; empty where there are too many classes.
     """
 
     dataset: str
@@ -89,10 +90,10 @@ def make_own_section(found: ClassErrors, data_folder: Path | None) -> OwnSection
         images=int(images.sum()),
         accuracy=f"{percent(1 - error.value)} [{100 * (1 - error.high):.1f}, {100 * (1 - error.low):.1f}]",
         most_frequent=percent(float(images.max() / images.sum())),
-        names=names,
+        names=[names[k] for k in order],
         classes=[describe_class(names[k], int(images[k]), int(images[k] - right[k])) for k in order if images[k]],
         confusions=list_confusions(table, names),
-        matrix=found.counts if len(names) <= LARGEST_MATRIX else [],
+        matrix=table[order][:, order].tolist() if len(names) <= LARGEST_MATRIX else [],
         worst=show_images(found, data_folder),
     )
 
@@ -124,7 +125,8 @@ def show_images(found: ClassErrors, data_folder: Path | None) -> list[ShownImage
 
 def show_image(found: ClassErrors, each: WrongImage, source: str) -> ShownImage:
     names = found.classes
-    return ShownImage(each.row, names[each.label], names[each.answer], percent(each.probability), source)
+    name = each.path or f"image {each.row} of {found.split}"
+    return ShownImage(name, names[each.label], names[each.answer], percent(each.probability), source)
 
 
 def encode_picture(pixels: np.ndarray) -> str:

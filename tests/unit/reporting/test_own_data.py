@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from fake_results import change
 from own_pictures import UNKIND, WRONG, add_own_pictures
@@ -11,6 +12,8 @@ from page import Element, read_page
 
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import RecordError
+from alexnet2012.reporting.own_data import ClassErrors
+from alexnet2012.reporting.own_section import make_own_section
 from alexnet2012.reporting.page import render_report
 from alexnet2012.reporting.reference import update_reference
 from alexnet2012.reporting.tables import render_tables
@@ -38,6 +41,8 @@ def test_answers_are_counted_by_class(own):
     assert counts[first, (first + 1) % 20] >= 1
     assert [each["row"] for each in found["worst"]] == [4, 3, 2, 1, 0]
     assert found["worst"][0]["probability"] == pytest.approx(0.9)
+    index = pd.read_parquet(own.data / "photos/test/index.parquet")
+    assert [each["path"] for each in found["worst"]] == index["path"][[4, 3, 2, 1, 0]].tolist()
 
 
 def test_it_leads_with_them(own):
@@ -54,8 +59,29 @@ def test_unkind_names_are_shown_as_they_are_and_escaped(own):
     section = page.one("section", id="own-photos")
     assert set(UNKIND) == {"".join(each.children) for each in section.one("table", of="narrow").all("bdi")}
     heads = [row.one("bdi") for row in section.one("table", of="matrix").all("th", scope="row")]
-    assert ["".join(each.children) for each in heads] == UNKIND
+    assert sorted("".join(each.children) for each in heads) == sorted(UNKIND)
     assert page.all("script") == page.all("b") == []
+
+
+def test_the_matrix_has_the_order_of_the_errors():
+    counts = [[2, 0, 0], [1, 1, 0], [0, 2, 0]]
+    section = make_own_section(ClassErrors("photos", "cnn", "test", "", ["a", "b", "c"], counts, []), None)
+    assert [each.name for each in section.classes] == section.names == ["c", "b", "a"]
+    assert section.matrix == [[0, 2, 0], [0, 1, 1], [0, 0, 2]]
+
+
+def test_without_an_index_an_image_is_named_by_its_row(own):
+    paths = [each["path"] for each in worst_of(own)]
+    texts = [each.text for each in render(own).one("ul", of="worst").all("li")]
+    assert all(path in text and "of test" not in text for path, text in zip(paths, texts, strict=True))
+    (own.data / "photos/test/index.parquet").unlink()
+    render_tables(own.folder, own.data)
+    assert [each["path"] for each in worst_of(own)] == [""] * WRONG
+    assert "image 4 of test" in render(own).one("ul", of="worst").all("li")[0].text
+
+
+def worst_of(fake) -> list[dict]:
+    return json.loads((fake.folder / "tables/classes.json").read_text(encoding="utf-8"))["datasets"][0]["worst"]
 
 
 def test_the_worst_images_are_inside_the_page_the_surest_first(own):
