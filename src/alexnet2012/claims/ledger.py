@@ -82,7 +82,8 @@ def settle_claim(claim: Claim, results: Results, dataset: str) -> Outcome:
     """The ledger's entry: a claim about a dataset of the paper is measured on the whole of it, and on no other."""
     edition = edition_of(results, dataset)
     if isinstance(claim.needs, Edition) and claim.needs != edition:
-        return NotMeasured(f"needs {claim.needs}; {dataset} is {edition or 'a rehearsal'}")
+        other = "of other images" if results.on(dataset)[0].is_own else "a rehearsal"
+        return NotMeasured(f"needs {claim.needs}; {dataset} is {edition or other}")
     return measure_number(claim, results, dataset)
 
 

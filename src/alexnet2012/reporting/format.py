@@ -72,7 +72,7 @@ class Page:
 
 
 def make_page(words: str, results: Results, blocks: Iterable[Block]) -> Page:
-    """A page of results, with what is missing from them and whether they are a rehearsal; empty blocks are left out."""
+    """A page of results, with what is missing from them and what compares with the paper; empty blocks are left out."""
     return Page(
         f"{words}: {results.name}", [block for block in blocks if block] or [UNFED], tuple(describe_state(results))
     )
@@ -114,21 +114,24 @@ def name_dataset(experiment: ExperimentResults) -> str:
 
 
 def describe_state(results: Results) -> list[Block]:
-    """What a reader of any page must know of the results as a whole: what is missing, and that they are a rehearsal."""
+    """What a reader must know of the results as a whole: what is missing, and what compares with the paper."""
     blocks: list[Block] = []
     if missing := missing_note(results):
         blocks.append(f"**Not complete**: {missing}")
         names = list_missing(results)
         blocks += [Details("What is not in yet", [Bullets(names)])] if len(names) > FEW_NAMES else []
-    if rehearsals := [name_rehearsal(each) for each in map(results.on, results.datasets) if each[0].edition is None]:
+    others = [each for each in map(results.on, results.datasets) if each[0].edition is None]
+    if rehearsals := [name_with_size(each) for each in others if not each[0].is_own]:
         text = (
             f"**This is a rehearsal** on {'; '.join(rehearsals)}. The paper's numbers are of ImageNet: signs compare, "
         )
         blocks.append(f"{text}sizes do not.")
+    if own := [name_with_size(each) for each in others if each[0].is_own]:
+        blocks.append(f"These are results on {'; '.join(own)}. The paper's numbers are of ImageNet and do not compare.")
     return blocks
 
 
-def name_rehearsal(experiments: list[ExperimentResults]) -> str:
+def name_with_size(experiments: list[ExperimentResults]) -> str:
     """ "photos (10 classes, 1,120 training images, scaled net)"."""
     first = experiments[0]
     size = first.part or f"{first.classes:,} classes, {first.counts['train']:,} training images"

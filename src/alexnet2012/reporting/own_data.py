@@ -14,7 +14,6 @@ from alexnet2012.files import SCHEMA, read_json, write_json
 from alexnet2012.reporting.results import Results
 from alexnet2012.reporting.trained_nets import TrainedNet
 
-OWN = "imagefolder"  # the kind of datasets that are neither the paper's nor this project's
 CLASSES = Path("tables", "classes.json")
 WORST = 12  # images
 
@@ -68,7 +67,7 @@ def list_own(results: Results) -> Iterator[tuple[TrainedNet, PackedDataset]]:
     for name in results.datasets:
         first = results.find(name, "cnn") or results.on(name)[0]
         net, split = first.nets[0], first.splits[-1]
-        if first.kind != OWN or not net.training or not probabilities_of(net, split).is_file():
+        if not first.is_own or not net.training or not probabilities_of(net, split).is_file():
             continue
         try:
             dataset = open_packed(net.data_folder / name)

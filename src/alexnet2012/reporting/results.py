@@ -14,6 +14,7 @@ from alexnet2012.files import read_json
 from alexnet2012.reporting.trained_nets import TrainedNet, check_record, count_learned, read_net
 
 REFERENCES = "reference"  # the folder of results/ that holds what was committed
+OWN = "imagefolder"  # the kind of datasets that are neither the paper's nor this project's
 # The datasets of the paper, by the kind of a configuration's dataset.
 EDITION_OF = {"ilsvrc2010": paper.ILSVRC2010, "ilsvrc2012": paper.ILSVRC2012, "fall2009": paper.FALL2009}
 # The columns of results.csv.
@@ -92,6 +93,11 @@ class ExperimentResults:
     def edition(self) -> paper.Edition | None:
         """The paper's dataset that this one is, as a whole and with the paper's net and training; None for others."""
         return None if self.part or self.departures else EDITION_OF.get(self.kind)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether its images are one's own, which compare with none of the paper's numbers."""
+        return self.kind == OWN
 
     @property
     def seeds(self) -> list[int]:

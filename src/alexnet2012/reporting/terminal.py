@@ -45,8 +45,9 @@ def summarise_results(folder: Path, results: Results) -> list[str]:
     """At most SUMMARY_LINES lines on the results in `folder`: errors and verdicts, where everything lies, and what to
     look at next.
     """
+    firsts = [results.on(dataset)[0] for dataset in results.datasets]
     state = [missing_note(results).partition(":")[0].rstrip(".")]
-    if any(results.on(dataset)[0].edition is None for dataset in results.datasets):
+    if any(first.edition is None and not first.is_own for first in firsts):
         state.append("a rehearsal: signs compare with the paper's, sizes do not")
     heading = f"{results.name}: {'; '.join(filter(None, state)) or 'what came out'}"
     lines = [*wrap(heading, FILE_WIDTH), *list_errors(results), *count_verdicts(results)]
@@ -67,15 +68,17 @@ def summarise_results(folder: Path, results: Results) -> list[str]:
 
 
 def list_errors(results: Results) -> list[str]:
-    """A table of the errors of one CNN and of five, beside the paper's."""
+    """A table of the errors of one CNN and of five; beside the paper's where not all images are one's own."""
     rows = []
     for dataset in results.datasets:
         for key, (label, stated, of) in PAPERS.items():
             net = results.find(dataset, key)
             if net is not None:
                 found = error_cell(estimate(net, net.splits[-1], 1, "ten_crop"))
-                rows.append([f"{label} on {dataset} {net.splits[-1]}", found, f"{percent(stated.top1)} on {of}"])
-    return tabulate(rows[: 2 * SHOWN_DATASETS], ["top-1 error", "here", "paper"], "plain").splitlines() if rows else []
+                papers = [] if net.is_own else [f"{percent(stated.top1)} on {of}"]
+                rows.append([f"{label} on {dataset} {net.splits[-1]}", found, *papers])
+    headers = ["top-1 error", "here", "paper"][: max(map(len, rows), default=0)]
+    return tabulate(rows[: 2 * SHOWN_DATASETS], headers, "plain").splitlines() if rows else []
 
 
 def count_verdicts(results: Results) -> list[str]:

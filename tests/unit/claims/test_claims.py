@@ -141,11 +141,11 @@ def test_c24_and_c25_are_arithmetic(fake):
 @pytest.mark.parametrize(
     ("claim", "reason"),
     [
-        ("C01", "needs ILSVRC-2010; photos is a rehearsal"),
-        ("C02", "needs ILSVRC-2010; photos is a rehearsal"),
-        ("C26", "needs ILSVRC-2010; photos is a rehearsal"),
-        ("C13", "needs ILSVRC-2012; photos is a rehearsal"),
-        ("C17", "needs ImageNet Fall 2009; photos is a rehearsal"),
+        ("C01", "needs ILSVRC-2010; photos is of other images"),
+        ("C02", "needs ILSVRC-2010; photos is of other images"),
+        ("C26", "needs ILSVRC-2010; photos is of other images"),
+        ("C13", "needs ILSVRC-2012; photos is of other images"),
+        ("C17", "needs ImageNet Fall 2009; photos is of other images"),
         ("C05", "no experiment of no-lrn; `snakemake claims` runs it"),  # as printed
         ("C08", "no experiment of no-dropout; `snakemake claims` runs it"),
         ("C10", "no experiment of no-conv2, no-conv3, no-conv4, no-conv5; `snakemake claims` runs them"),

@@ -61,6 +61,13 @@ def test_a_summary_has_errors_verdicts_and_places(rehearsal):
     assert all(place in text for place in ("report.html", "alexnet2012 show", "make ui"))
 
 
+def test_ones_own_images_stand_beside_no_number_of_the_paper():
+    folder = Path("results/reference/photographs")
+    text = "\n".join(summarise_results(folder, load_results(folder, DATA)))
+    assert "1 CNN on photographs test" in text
+    assert "rehearsal" not in text and "paper" not in text and "37.5" not in text
+
+
 def test_a_summary_says_when_the_run_browser_did_not_get_the_results(tmp_path, rehearsal):
     for published, told in (("the tracking store could not be reached\n", True), ("sent\n", False)):
         (tmp_path / "published.txt").write_text(published, encoding="utf-8")

@@ -24,7 +24,8 @@ def of_the_source(results):
 
 
 def rows_of(table: str) -> dict[str, str]:
-    return {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
+    lines = table.replace("\xa0", " ").splitlines()
+    return {line.split("|")[1].strip(): line for line in lines if line.startswith("| ")}
 
 
 def test_its_experiments_are_run_only_when_they_are_asked_for(extended):
