@@ -44,6 +44,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 GresTypes=gpu
 ReturnToService=2
+MinJobAge=3600
 SlurmdTimeout={dead_after_s}
 MessageTimeout=5
 TCPTimeout=1

@@ -18,7 +18,7 @@ HERE += ["--set-resources", *(f"{rule}:runtime=10" for rule in ("prepare_dataset
 HERE += ["--set-threads", "prepare_dataset=2"]
 HERE += ["--default-resources", "nodes=1", "mem_mb=1000", "runtime=10"]
 LOCAL = {"list_experiments", "initialise_tracking", "publish_tables"}
-TABLES = "results/tiny/published.txt"  # figures and report would be more jobs of the same kind
+TABLES = "results/tiny/tables/table2.md"  # cards, figures and report would be more jobs of the same kind
 PATIENCE_S = 480
 
 
