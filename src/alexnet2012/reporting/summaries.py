@@ -18,7 +18,11 @@ BASE = "cnn"  # the paper's net
 
 
 def summarise_variants(folder: Path) -> Summaries:
-    """The summaries of a results folder; without variants, and with a warning, where its records fit in no table."""
+    """The summaries of a results folder; empty where no run has listed its experiments yet, and with a warning where its
+    records fit in no table.
+    """
+    if not (folder / "experiments.json").exists():
+        return Summaries()
     try:
         results = load_results(folder, Path("data"), partial=True)  # the data themselves are not read
         claims = read_json(folder / "tables" / "claims.json")["datasets"]
