@@ -18,8 +18,8 @@ BASE = "cnn"  # the paper's net
 
 
 def summarise_variants(folder: Path) -> Summaries:
-    """The summaries of a results folder; empty where no run has listed its experiments yet, and with a warning where its
-    records fit in no table.
+    """The summaries of a results folder; empty where no run has listed its experiments yet, and, with a warning, where
+    its records fit in no table.
     """
     if not (folder / "experiments.json").exists():
         return Summaries()

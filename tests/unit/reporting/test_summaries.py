@@ -49,3 +49,9 @@ def test_results_that_fit_in_no_table_are_told_and_hold_up_nothing(folder, capsy
     (folder / "tables/claims.json").write_text("{", encoding="utf-8")
     assert summarise_variants(folder).variants == ()
     assert "left out" in capsys.readouterr().err
+
+
+def test_where_no_run_has_listed_its_experiments_there_is_nothing_to_sum_up(tmp_path, capsys):
+    found = summarise_variants(tmp_path)
+    assert not (found.sentence or found.metrics or found.variants)
+    assert capsys.readouterr().err == ""
