@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # Version of records and of claims.json, written as "schema"; older files have no such key. Raise it when a key changes
 # its meaning or is no longer written, not when one is added.
 SCHEMA = 1
+WEIGHTS = "model.safetensors"
+INPUTS = "inputs.npz"  # mean image and class names: what a trained net needs of its dataset
+NET_FILES = (WEIGHTS, "config.yaml", "record.json", INPUTS)  # by which a net is used, wherever its folder lies
 PUBLISHED = "sent\n"  # what published.txt says when the tracking store has the tables
 
 

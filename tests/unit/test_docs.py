@@ -89,4 +89,4 @@ def test_configurations_that_stand_alone_are_planned(text, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     blocks = [yaml.safe_load(each) for each in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     for values in [each for each in blocks if "experiments" in each]:
-        make_plan(values, "docs", ROOT / "config" / "variants.yaml", TARGETS)
+        assert make_plan(values, "docs", ROOT / "config" / "variants.yaml", TARGETS).trainings

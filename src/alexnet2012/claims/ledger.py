@@ -206,6 +206,12 @@ class Ledger:
     def not_measured(self) -> list[LedgerRow]:
         return [row for row in self.claims if not row.is_measured]
 
+    @property
+    def tally(self) -> dict[str, int]:
+        """The number of rows by kind of verdict, in the order of SIGNS and without zeros."""
+        counts = {colour: sum(row.colour == colour for row in self.claims) for colour in SIGNS}
+        return {colour: count for colour, count in counts.items() if count}
+
     def count(self, family: str) -> int:
         """The number of tests in a family."""
         return sum(row.family == family for row in self.claims)

@@ -12,9 +12,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from alexnet2012.data.decode import IMAGE_FORMATS, ImageError, decode, fit_square
+from alexnet2012.data.sources.folders import find_images
 from alexnet2012.errors import ConfigError, DataError, RecordError
 from alexnet2012.evaluation.crops import centre_crop, cut, place_mean, predict_crops, ten_crops
-from alexnet2012.evaluation.trained import INPUTS, PLACE, find_net, open_weights, read_inputs, read_net
+from alexnet2012.evaluation.trained import PLACE, find_net, open_weights, read_inputs, read_net
+from alexnet2012.files import INPUTS
 from alexnet2012.model.alexnet import AlexNet
 from alexnet2012.model.layered import LayeredNet
 
@@ -193,7 +195,7 @@ def split_pictures(images: Pictures) -> Iterable[Picture]:
 def list_pictures(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = sorted(each for each in path.rglob("*") if each.suffix.lower() in IMAGE_FORMATS and each.name[0] != ".")
+    found = find_images(path)
     if not found:
         raise DataError(f"the folder {path} holds no images ({', '.join(IMAGE_FORMATS)})")
     return found

@@ -51,6 +51,11 @@ class Estimate:
     freedom: float | None = None
 
 
+def estimate_share(wrong: int, images: int) -> Estimate:
+    """The error of one net that is wrong on `wrong` of `images`, with Wilson's interval over images."""
+    return estimate_error([np.arange(images) < wrong])
+
+
 def estimate_error(wrong: Nets) -> Estimate:
     """The mean error of nets that differ only in their seeds.
 

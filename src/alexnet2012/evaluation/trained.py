@@ -12,7 +12,7 @@ from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation.metrics import CROPS
-from alexnet2012.files import SCHEMA, file_digest, read_json, write_arrays, write_json
+from alexnet2012.files import INPUTS, NET_FILES, SCHEMA, WEIGHTS, file_digest, read_json, write_arrays, write_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,19 +20,17 @@ if TYPE_CHECKING:
     from alexnet2012.model.alexnet import AlexNet
     from alexnet2012.model.layered import LayeredNet
 
-INPUTS = "inputs.npz"  # mean image and class names: what `classify` needs of a dataset
 PLACE = "results/NAME/runs/DATASET/VARIANT-HASH/seed0"  # of a trained net
 
 
 def find_net(path: Path) -> Path:
     """The folder of the trained net at `path`; raises RecordError, with what is there instead, if there is none."""
-    folder = path.parent if path.name == "model.safetensors" else path
+    folder = path.parent if path.name == WEIGHTS else path
     if not path.exists():
         raise RecordError(f"{path} does not exist; name the folder of a trained net, such as {PLACE}")
     if not folder.is_dir():
         raise RecordError(f"{path} is a file; name the folder of a trained net, such as {PLACE}, or model.safetensors")
-    needed = ("model.safetensors", "config.yaml", "record.json", INPUTS)
-    missing = [name for name in needed if not (folder / name).is_file()]
+    missing = [name for name in NET_FILES if not (folder / name).is_file()]
     if not missing:
         return folder
     if any(folder.glob("*-ten_crop.npy")):
@@ -41,7 +39,7 @@ def find_net(path: Path) -> Path:
         raise RecordError(f"{folder} holds no net itself; do you mean {below[0].parent}?")
     remedy = "`alexnet2012 cards RESULTS` writes it beside every net of RESULTS" if missing == [INPUTS] else ""
     raise RecordError(
-        f"{folder} lacks {' and '.join(missing)}, but a trained net is a folder with {', '.join(needed)}; "
+        f"{folder} lacks {' and '.join(missing)}, but a trained net is a folder with {', '.join(NET_FILES)}; "
         f"{remedy or 'let its training finish, or copy the whole folder'}"
     )
 
@@ -52,7 +50,7 @@ def open_weights(run_folder: Path) -> tuple[RunConfig, dict[str, Any]]:
     Raises RecordError if its weights are missing or are not those of the record.
     """
     run, record = read_run(run_folder / "config.yaml"), read_json(run_folder / "record.json")
-    weights = run_folder / "model.safetensors"
+    weights = run_folder / WEIGHTS
     if not weights.is_file():
         raise RecordError(f"{weights} is missing; a training writes it at its end, so run snakemake to finish this one")
     if file_digest(weights) != record["weights_sha256"]:
@@ -89,7 +87,7 @@ def read_net(run_folder: Path, run: RunConfig, classes: int) -> "AlexNet | Layer
 
     from alexnet2012.model.layered import make_net
 
-    path, net = run_folder / "model.safetensors", make_net(run.architecture, classes)
+    path, net = run_folder / WEIGHTS, make_net(run.architecture, classes)
     try:
         net.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:

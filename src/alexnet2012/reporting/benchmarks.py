@@ -81,7 +81,7 @@ def describe_subject(benchmark: Benchmark) -> list[Block]:
     if not was_measured(benchmark):
         return []
     rows = [
-        [each.ours, each.against, spread(each), goal(each), {None: ABSENT, True: "yes", False: "**no**"}[each.met]]
+        [each.ours, each.against, spread(each), goal_cell(each), {None: ABSENT, True: "yes", False: "**no**"}[each.met]]
         for each in benchmark.comparisons
     ]
     paces = Details("Times and threads", [Table(PACES, [pace_row(benchmark, each) for each in benchmark.comparisons])])
@@ -92,7 +92,7 @@ def was_measured(benchmark: Benchmark) -> bool:
     return any(each.value is not None for each in benchmark.comparisons)
 
 
-def goal(comparison: Comparison) -> str:
+def goal_cell(comparison: Comparison) -> str:
     if comparison.goal is None:
         return ABSENT
     return f"{comparison.direction} {amount(comparison.goal, comparison.measure)}"

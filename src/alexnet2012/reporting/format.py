@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
@@ -71,11 +71,11 @@ class Page:
     notes: tuple[Block, ...] = ()
 
 
-def make_page(words: str, results: Results, blocks: Iterable[Block]) -> Page:
-    """A page of results, with what is missing from them and what compares with the paper; empty blocks are left out."""
-    return Page(
-        f"{words}: {results.name}", [block for block in blocks if block] or [UNFED], tuple(describe_state(results))
-    )
+def make_page(words: str, results: Results, blocks: Iterable[Block], datasets: Sequence[str]) -> Page:
+    """A page on `datasets`, with what is missing from the results and what compares with the paper; empty blocks are
+    left out."""
+    notes = tuple(describe_state(results, datasets))
+    return Page(f"{words}: {results.name}", [block for block in blocks if block] or [UNFED], notes)
 
 
 def to_markdown(page: Page) -> str:
@@ -113,14 +113,15 @@ def name_dataset(experiment: ExperimentResults) -> str:
     return f"{experiment.dataset}{in_brackets(experiment.part) if len(experiment.part) <= LINE else ''}"
 
 
-def describe_state(results: Results) -> list[Block]:
-    """What a reader must know of the results as a whole: what is missing, and what compares with the paper."""
+def describe_state(results: Results, datasets: Sequence[str]) -> list[Block]:
+    """What a reader must know first: what is missing from the results, and which of `datasets` compare with the
+    paper's."""
     blocks: list[Block] = []
     if missing := missing_note(results):
         blocks.append(f"**Not complete**: {missing}")
-        names = list_missing(results)
+        names = name_missing(results)
         blocks += [Details("What is not in yet", [Bullets(names)])] if len(names) > FEW_NAMES else []
-    others = [each for each in map(results.on, results.datasets) if each[0].edition is None]
+    others = [each for each in map(results.on, datasets) if each[0].edition is None]
     if rehearsals := [name_with_size(each) for each in others if not each[0].is_own]:
         text = (
             f"**This is a rehearsal** on {'; '.join(rehearsals)}. The paper's numbers are of ImageNet: signs compare, "
@@ -143,14 +144,14 @@ def missing_note(results: Results) -> str:
 
     Many are counted and not named.
     """
-    count, names = len(results.missing), list_missing(results)
+    count, names = len(results.missing), name_missing(results)
     if not count:
         return ""
     text = f"{count} of {results.listed} nets and ensembles {'is' if count == 1 else 'are'} not in yet"
     return f"{text}: {'; '.join(names)}." if len(names) <= FEW_NAMES else f"{text}."
 
 
-def list_missing(results: Results) -> list[str]:
+def name_missing(results: Results) -> list[str]:
     """ "cnn seeds 3, 4 on cifar10", for each net or ensemble."""
     groups: dict[tuple[str, str, bool], list[int]] = {}
     for each in results.missing:

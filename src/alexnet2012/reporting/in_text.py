@@ -62,7 +62,7 @@ def describe_numbers(results: Results) -> Page:
             )
             blocks += describe_measured(["net", "logged"], logged)
         blocks += [describe_few_steps(results, experiments), describe_origin(experiments)]
-    return make_page("Numbers in the text", results, blocks)
+    return make_page("Numbers in the text", results, blocks, results.datasets)
 
 
 def describe_measured(headers: list[str], numbers: list[Number]) -> list[Block]:
@@ -141,13 +141,12 @@ def describe_claims(results: Results, ledgers: list[Ledger]) -> Page:
             for row in ledger.measured
         ]
         blocks += [Table(LEDGER_HEADERS, rows), *explain_ledger(results, ledger)]
-    return make_page("Claims", results, blocks)
+    return make_page("Claims", results, blocks, results.datasets)
 
 
 def introduce_ledger(results: Results, ledger: Ledger) -> list[Block]:
     """What stands before a ledger's table of claims: how many have which verdict."""
-    counts = {colour: sum(row.colour == colour for row in ledger.claims) for colour in SIGNS}
-    tally = ", ".join(f"{SIGNS[colour]} {count} {colour}" for colour, count in counts.items() if count)
+    tally = ", ".join(f"{SIGNS[colour]} {count} {colour}" for colour, count in ledger.tally.items())
     return [
         *exploratory_note(results),
         f"{len({row.id for row in ledger.claims})} claims in {len(ledger.claims)} rows: {tally}.",

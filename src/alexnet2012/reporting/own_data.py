@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alexnet2012.config.plan import BASE
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.files import SCHEMA, read_json, write_json
@@ -65,7 +66,7 @@ def write_class_errors(folder: Path, results: Results) -> None:
 def list_own(results: Results) -> Iterator[tuple[TrainedNet, PackedDataset]]:
     """The first net of the paper's, or else of all, on each dataset of one's own that is there."""
     for name in results.datasets:
-        first = results.find(name, "cnn") or results.on(name)[0]
+        first = results.find(name, BASE) or results.on(name)[0]
         net, split = first.nets[0], first.splits[-1]
         if not first.is_own or not net.training or not probabilities_of(net, split).is_file():
             continue

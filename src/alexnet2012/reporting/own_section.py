@@ -1,6 +1,5 @@
 """The report's first section for one's own images: accuracy, errors by class, confusions, and the worst images."""
 
-import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,10 @@ import numpy as np
 from PIL import Image
 
 from alexnet2012.data.packed import open_packed
-from alexnet2012.evaluation.statistics import estimate_error
+from alexnet2012.evaluation.statistics import estimate_share
 from alexnet2012.reporting.format import error_cell, percent
 from alexnet2012.reporting.own_data import ClassErrors, WrongImage, read_class_errors
+from alexnet2012.reporting.page_parts import embed
 from alexnet2012.reporting.results import Results, is_reference
 
 LARGEST_MATRIX = 20  # classes; of more the most frequent confusions are listed
@@ -81,7 +81,7 @@ def make_own_sections(folder: Path, results: Results) -> list[OwnSection]:
 def make_own_section(found: ClassErrors, data_folder: Path | None) -> OwnSection:
     table, names = found.table, found.classes
     images, right = table.sum(axis=1), table.diagonal()
-    error = estimate_error([np.arange(images.sum()) >= right.sum()])
+    error = estimate_share(int(images.sum() - right.sum()), int(images.sum()))
     order = np.argsort(-(images - right) / np.maximum(images, 1), kind="stable").tolist()
     return OwnSection(
         dataset=found.dataset,
@@ -99,7 +99,7 @@ def make_own_section(found: ClassErrors, data_folder: Path | None) -> OwnSection
 
 
 def describe_class(name: str, images: int, wrong: int) -> ClassRow:
-    return ClassRow(name, images, wrong, error_cell(estimate_error([np.arange(images) < wrong])))
+    return ClassRow(name, images, wrong, error_cell(estimate_share(wrong, images)))
 
 
 def list_confusions(table: np.ndarray, names: list[str]) -> list[Confusion]:
@@ -120,10 +120,10 @@ def show_images(found: ClassErrors, data_folder: Path | None) -> list[ShownImage
     if data_folder is not None and (data_folder / found.dataset / "manifest.json").is_file():
         images = open_packed(data_folder / found.dataset).split(found.split).images
         sources = [encode_picture(images[each.row]) for each in found.worst]
-    return [show_image(found, each, source) for each, source in zip(found.worst, sources, strict=True)]
+    return [make_shown_image(found, each, source) for each, source in zip(found.worst, sources, strict=True)]
 
 
-def show_image(found: ClassErrors, each: WrongImage, source: str) -> ShownImage:
+def make_shown_image(found: ClassErrors, each: WrongImage, source: str) -> ShownImage:
     names = found.classes
     name = each.path or f"image {each.row} of {found.split}"
     return ShownImage(name, names[each.label], names[each.answer], percent(each.probability), source)
@@ -134,4 +134,4 @@ def encode_picture(pixels: np.ndarray) -> str:
     image, file = Image.fromarray(np.asarray(pixels)), io.BytesIO()
     image.thumbnail((PICTURE_PX, PICTURE_PX))
     image.save(file, "JPEG", quality=88)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return embed("image/jpeg", file.getvalue())

@@ -1,6 +1,5 @@
 """report.html: everything that a results folder says, on one page that stands alone."""
 
-import base64
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from alexnet2012.claims.ledger import SIGNS, Ledger, make_ledgers
+from alexnet2012.config.plan import BASE
 from alexnet2012.files import write_text
 from alexnet2012.reporting.benchmark_results import read_published
 from alexnet2012.reporting.benchmarks import describe_benchmarks
@@ -32,7 +32,7 @@ from alexnet2012.reporting.format import (
 from alexnet2012.reporting.in_text import explain_ledger, exploratory_note
 from alexnet2012.reporting.origin import list_origin
 from alexnet2012.reporting.own_section import OwnSection, make_own_sections
-from alexnet2012.reporting.page_parts import Figure, RunBrowser, list_runs, read_figures, read_store
+from alexnet2012.reporting.page_parts import Figure, RunBrowser, embed, list_runs, read_figures, read_store
 from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, load_results
 from alexnet2012.reporting.tables import make_tables
 
@@ -113,9 +113,9 @@ def render_page(
         .render(
             name=results.name,
             signs=SIGNS,
-            favicon=f"data:image/svg+xml;base64,{base64.b64encode(FAVICON).decode()}",
+            favicon=embed("image/svg+xml", FAVICON),
             datasets=[summarise_dataset(results, each) for each in results.datasets],
-            notes=describe_state(results),
+            notes=describe_state(results, results.datasets),
             sections=[make_section(results, ledger) for ledger in ledgers],
             tables={name: (TABLE_TITLES[name], page.blocks) for name, page in tables.items() if page.blocks != [UNFED]},
             figures=figures,
@@ -149,14 +149,14 @@ def make_section(results: Results, ledger: Ledger) -> LedgerSection:
         title=name_dataset(results.on(ledger.dataset)[0]),
         ledger=ledger,
         counts=(len({row.id for row in rows}), len({row.id for row in ledger.claims})),
-        error=describe_error(results.find(ledger.dataset, "cnn")),
+        error=describe_cnn(results.find(ledger.dataset, BASE)),
         findings=[(colour, ids) for colour, ids in named if ids],
         before=exploratory_note(results),
         after=explain_ledger(results, ledger),
     )
 
 
-def describe_error(net: ExperimentResults | None) -> str:
+def describe_cnn(net: ExperimentResults | None) -> str:
     """A sentence with the error of the paper's net; empty where it was not trained."""
     if net is None:
         return ""

@@ -100,8 +100,13 @@ def read_figure(folder: Path, file: str, title: str, caption: str, alt: str | No
     with picture(path) as image:
         scale = CSS_DPI / image.info.get("dpi", (CSS_DPI, CSS_DPI))[0]
         width, height = (round(side * scale) for side in image.size)
-    source = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    source = embed("image/png", path.read_bytes())
     return Figure(f"figure-{path.stem}", title, caption, alt or title, source, width, height)
+
+
+def embed(media_type: str, content: bytes) -> str:
+    """A data URI, by which a page holds a picture itself."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from alexnet2012 import paper
+from alexnet2012.config.plan import BASE
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.files import read_json
-from alexnet2012.reporting.trained_nets import TrainedNet, check_record, count_learned, read_net
+from alexnet2012.reporting.trained_nets import TrainedNet, check_record, count_learned, read_trained_net
 
 REFERENCES = "reference"  # the folder of results/ that holds what was committed
 OWN = "imagefolder"  # the kind of datasets that are neither the paper's nor this project's
@@ -100,6 +101,11 @@ class ExperimentResults:
         return self.kind == OWN
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether it is none of the nets, but one of table 1's other systems."""
+        return self.nets[0].training.get("recipe") == "baseline"
+
+    @property
     def seeds(self) -> list[int]:
         return [net.seed for net in self.nets if net.seed is not None]
 
@@ -158,6 +164,11 @@ class Results:
     def find(self, dataset: str, key: str) -> ExperimentResults | None:
         """The experiment of a variant or ensemble; None where there is none."""
         return next((each for each in self.on(dataset) if each.key == key), None)
+
+    def find_base(self, dataset: str) -> ExperimentResults | None:
+        """The paper's net, or the first other net where it was not trained; None where no net was."""
+        trained = [each for each in self.on(dataset) if each.seeds and not each.is_baseline]
+        return next((each for each in trained if each.key == BASE), trained[0] if trained else None)
 
     def recipes(self, experiment: ExperimentResults) -> set[str | None]:
         """The recipes of its nets, or of an ensemble's members; None for a member that no experiment trains."""
@@ -220,7 +231,7 @@ def load_results(folder: Path, data_folder: Path, partial: bool = False) -> Resu
                 missing[predictions] = describe_missing(entry, index, run_folder)
                 continue
             training = {} if run_folder is None else read_training(run_folder / "record.json")
-            nets.append(read_net(training, predictions, data_folder, splits, run_folder))
+            nets.append(read_trained_net(training, predictions, data_folder, splits, run_folder))
         departures = tuple(entry.get("departures", ()))
         found = ExperimentResults(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets), departures)
         if nets:

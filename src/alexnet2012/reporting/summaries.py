@@ -9,12 +9,10 @@ from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.files import read_json
 from alexnet2012.reporting.format import count_seeds, error_cell, estimate, name_dataset
-from alexnet2012.reporting.results import ExperimentResults, Results, load_results
+from alexnet2012.reporting.results import ExperimentResults, load_results
 from alexnet2012.tracking.browser import comparison_address
 from alexnet2012.tracking.contents import NOTE_TAG, Content, Summaries, describe_record, written_ms
 from alexnet2012.tracking.store import TrackingIds, warn
-
-BASE = "cnn"  # the paper's net
 
 
 def summarise_variants(folder: Path) -> Summaries:
@@ -30,7 +28,7 @@ def summarise_variants(folder: Path) -> Summaries:
         sentences: list[str] = []
         metrics: dict[str, float] = {}
         for each in claims:
-            experiment = find_base(results, each["dataset"])
+            experiment = results.find_base(each["dataset"])
             colours = Counter(row["colour"] for row in each["claims"] if row["colour"] != "not measured")
             found = {f"claims/{colour}": float(count) for colour, count in colours.items()}
             if experiment is not None:
@@ -42,12 +40,6 @@ def summarise_variants(folder: Path) -> Summaries:
     except (RecordError, FileNotFoundError, KeyError) as error:
         warn(f"the summaries of {folder} are left out: {error}")
         return Summaries()
-
-
-def find_base(results: Results, dataset: str) -> ExperimentResults | None:
-    """The paper's net, or the first variant where it was not trained; None where no net was."""
-    trained = [each for each in results.on(dataset) if each.seeds]
-    return next((each for each in trained if each.key == BASE), trained[0] if trained else None)
 
 
 def compose_variant(experiment: ExperimentResults, ids: TrackingIds) -> Content:

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from alexnet2012 import paper
 from alexnet2012.claims.ledger import make_ledgers, to_data
-from alexnet2012.evaluation.statistics import estimate_error
+from alexnet2012.evaluation.statistics import estimate_share
 from alexnet2012.files import write_json, write_text
 from alexnet2012.reporting.format import (
     ABSENT,
@@ -81,11 +79,11 @@ def make_tables(results: Results) -> dict[str, Page]:
 def describe_table(results: Results, key: str) -> Page:
     """Table 1 or 2 in the paper's shape, once for each dataset that feeds it."""
     blocks: list[Block] = []
-    for dataset in results.datasets:
+    datasets = [dataset for dataset in results.datasets if results.feeding(key, dataset)]
+    for dataset in datasets:
         experiments = {experiment.key: experiment for experiment in results.feeding(key, dataset)}
-        if experiments:
-            blocks += describe_dataset_part(results, LAYOUTS[key], experiments)
-    return make_page(LAYOUTS[key].title, results, blocks)
+        blocks += describe_dataset_part(results, LAYOUTS[key], experiments)
+    return make_page(LAYOUTS[key].title, results, blocks, datasets)
 
 
 def describe_dataset_part(
@@ -106,7 +104,7 @@ def describe_dataset_part(
     if calibration := calibration_of(results, layout, first):
         blocks.append(describe_calibration(calibration))
     blocks += [quote_logged(rows), chance_note(first), describe_few_steps(results, experiments.values())]
-    spread = {row.label: describe_spread(found, layout.split) for row, found in rows.items() if found is not None}
+    spread = {row.label: describe_range(found, layout.split) for row, found in rows.items() if found is not None}
     by_seed = "; ".join(f"{name} {words}" for name, words in spread.items() if words)
     return [*blocks, describe_origin(experiments.values(), **{"top-1 by seed": by_seed})]
 
@@ -212,7 +210,7 @@ def val_steered(experiment: ExperimentResults) -> bool:
 def calibration_cell(record: dict[str, Any], k: int) -> str:
     """The error of a calibrating net, one crop, with its interval over images."""
     images = record["images"]
-    return error_cell(estimate_error([np.arange(images) < round(record["errors"][f"top{k}"] * images)]))
+    return error_cell(estimate_share(round(record["errors"][f"top{k}"] * images), images))
 
 
 def difference(
@@ -244,7 +242,7 @@ def seeds_cell(results: Results, experiment: ExperimentResults | None) -> str:
     return f"{text}{numbered}{f'; {learned}' if learned and len(seeds) == 1 else ''}"
 
 
-def describe_spread(experiment: ExperimentResults, split: str) -> str:
+def describe_range(experiment: ExperimentResults, split: str) -> str:
     """The smallest and the largest top-1 error; empty for a single net."""
     if len(experiment.nets) < 2 or split not in experiment.splits:
         return ""

@@ -11,7 +11,7 @@ from rich.text import Text
 from tabulate import tabulate
 
 from alexnet2012 import paper
-from alexnet2012.claims.ledger import SIGNS, make_ledgers
+from alexnet2012.claims.ledger import make_ledgers
 from alexnet2012.files import PUBLISHED
 from alexnet2012.reporting.format import (
     Block,
@@ -50,7 +50,7 @@ def summarise_results(folder: Path, results: Results) -> list[str]:
     if any(first.edition is None and not first.is_own for first in firsts):
         state.append("a rehearsal: signs compare with the paper's, sizes do not")
     heading = f"{results.name}: {'; '.join(filter(None, state)) or 'what came out'}"
-    lines = [*wrap(heading, FILE_WIDTH), *list_errors(results), *count_verdicts(results)]
+    lines = [*wrap(heading, FILE_WIDTH), *tabulate_nets(results), *list_tallies(results)]
     if results.missing:
         lines.append(f"progress: alexnet2012 status {folder}")
     if (report := folder / "report.html").exists():
@@ -67,7 +67,7 @@ def summarise_results(folder: Path, results: Results) -> list[str]:
     return lines[:SUMMARY_LINES]
 
 
-def list_errors(results: Results) -> list[str]:
+def tabulate_nets(results: Results) -> list[str]:
     """A table of the errors of one CNN and of five; beside the paper's where not all images are one's own."""
     rows = []
     for dataset in results.datasets:
@@ -81,15 +81,11 @@ def list_errors(results: Results) -> list[str]:
     return tabulate(rows[: 2 * SHOWN_DATASETS], headers, "plain").splitlines() if rows else []
 
 
-def count_verdicts(results: Results) -> list[str]:
+def list_tallies(results: Results) -> list[str]:
     """How many claims have which verdict, a line for each dataset on which one was measured."""
-    lines = []
-    for ledger in make_ledgers(results):
-        counts = {colour: sum(row.colour == colour for row in ledger.claims) for colour in SIGNS}
-        tally = ", ".join(f"{count} {colour}" for colour, count in counts.items() if count)
-        if ledger.measured:
-            lines.append(f"claims on {ledger.dataset}: {tally}")
-    return lines[:SHOWN_DATASETS]
+    measured = [ledger for ledger in make_ledgers(results) if ledger.measured]
+    words = (", ".join(f"{count} {colour}" for colour, count in ledger.tally.items()) for ledger in measured)
+    return [f"claims on {each.dataset}: {tally}" for each, tally in zip(measured, words, strict=True)][:SHOWN_DATASETS]
 
 
 def print_pages(results: Results, names: Iterable[str], console: Console, unfolded: bool) -> None:

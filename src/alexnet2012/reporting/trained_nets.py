@@ -141,7 +141,7 @@ def load_npz(path: Path, names: tuple[str, ...], remedy: str) -> dict[str, np.nd
     return found
 
 
-def read_net(
+def read_trained_net(
     training: dict[str, Any], folder: Path, data_folder: Path, splits: tuple[str, ...], run_folder: Path | None = None
 ) -> TrainedNet:
     predictions = {}

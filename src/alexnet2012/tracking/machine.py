@@ -2,7 +2,9 @@
 
 import os
 import subprocess
-from pathlib import Path
+from contextlib import suppress
+
+import psutil
 
 ANSWER_S = 2.0  # limit for nvidia-smi, which runs once per epoch and must not delay a training
 GPU_METRICS = {
@@ -12,40 +14,20 @@ GPU_METRICS = {
 }
 
 
-class Machine:
-    """Measures CPU use since the last `measure`, memory in use and, with CUDA, the leased GPUs."""
+def measure_use() -> dict[str, float]:
+    """{"system/cpu_utilization_percentage": 97.5, ...}: CPU use since the last call, memory, and the leased GPUs.
 
-    def __init__(self) -> None:
-        self.busy_s, self.idle_s = 0.0, 0.0
-
-    def measure(self) -> dict[str, float]:
-        """{"system/cpu_utilization_percentage": 97.5, ...}; values that cannot be read are left out."""
-        found: dict[str, float] = {}
-        for read in (self.read_cpu, read_memory, read_gpus):
-            try:
-                found |= read()
-            except (OSError, ValueError, IndexError, KeyError, subprocess.SubprocessError):
-                continue
-        return {f"system/{name}": value for name, value in found.items()}
-
-    def read_cpu(self) -> dict[str, float]:
-        # user, nice, system, idle, iowait, ... of all cores
-        ticks = [float(each) for each in Path("/proc/stat").read_text(encoding="utf-8").splitlines()[0].split()[1:9]]
-        idle = ticks[3] + ticks[4]
-        busy = sum(ticks) - idle
-        since_busy, since_idle = busy - self.busy_s, idle - self.idle_s
-        self.busy_s, self.idle_s = busy, idle
-        return {"cpu_utilization_percentage": round(100 * since_busy / max(since_busy + since_idle, 1), 1)}
-
-
-def read_memory() -> dict[str, float]:
-    lines = (line.split() for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines())
-    bytes_of = {words[0].rstrip(":"): 1024 * float(words[1]) for words in lines}
-    used, total = bytes_of["MemTotal"] - bytes_of["MemAvailable"], bytes_of["MemTotal"]
-    return {
-        "system_memory_usage_megabytes": round(used / 1e6, 1),
-        "system_memory_usage_percentage": round(100 * used / total, 1),
+    GPUs that cannot be asked are left out.
+    """
+    memory = psutil.virtual_memory()
+    found = {
+        "cpu_utilization_percentage": psutil.cpu_percent(),
+        "system_memory_usage_megabytes": round(memory.used / 1e6, 1),
+        "system_memory_usage_percentage": memory.percent,
     }
+    with suppress(OSError, ValueError, subprocess.SubprocessError):
+        found |= read_gpus()
+    return {f"system/{name}": value for name, value in found.items()}
 
 
 def read_gpus() -> dict[str, float]:

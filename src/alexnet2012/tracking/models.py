@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from alexnet2012.files import read_json
+from alexnet2012.files import NET_FILES, WEIGHTS, read_json
 from alexnet2012.tracking.store import Store
 
 MODEL_TAG = "alexnet2012.model"  # tag of a run: the id of its model and the digest of the weights
-WEIGHTS = "model.safetensors"
-NET_FILES = (WEIGHTS, "config.yaml", "record.json", "inputs.npz")
 MAX_WEIGHTS = 50 * 2**20  # bytes; for larger nets the store gets only the path of the folder
 CODE = """\
 from mlflow.models import set_model
 
-from alexnet2012.served import ServedNet
+from alexnet2012.evaluation.served import ServedNet
 
 set_model(ServedNet())
 """

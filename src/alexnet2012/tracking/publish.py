@@ -26,7 +26,7 @@ from alexnet2012.tracking.contents import (
     name_metric,
     read_note,
 )
-from alexnet2012.tracking.machine import Machine
+from alexnet2012.tracking.machine import measure_use
 from alexnet2012.tracking.models import MODEL_TAG, keep_model
 from alexnet2012.tracking.store import PARENT_TAG, Store, TrackingIds, insert, outage, tolerated, warn
 
@@ -49,15 +49,14 @@ class LiveRun:
         self.folder, self.ids, self.on = folder, ids, on
         self.run_id: str | None = None
         self.store: Store | None = None
-        self.machine = Machine()
 
     def update(self, history: Sequence[Row]) -> None:
         """Send the settings, and the epochs of `history` that the store lacks; the last with the machine's use."""
         self._send(lambda: compose_training(self.folder, self.ids, self._with_use(history)))
 
-    def _with_use(self, history: Sequence[Row]) -> Sequence[Row]:
-        use = self.machine.measure()
-        return [*history[:-1], {**history[-1], **use}] if history else []
+    @staticmethod
+    def _with_use(history: Sequence[Row]) -> Sequence[Row]:
+        return [*history[:-1], {**history[-1], **measure_use()}] if history else []
 
     def finish(self) -> None:
         """Publish the result once its record is written; its model is left to `publish`, after the training."""
@@ -127,19 +126,30 @@ def send(store: Store, content: Content) -> str:
 
     Idempotent. Params cannot be changed in MLflow, and metrics of an epoch that the store has are kept.
     """
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Param, RunTag
 
-    client, ended_ms, tags = store.client, content.ended_ms, {PARENT_TAG: store.parent_id, **content.tags}
+    client, tags = store.client, {PARENT_TAG: store.parent_id, **content.tags}
     run = store.find_or_create_run(content.key, content.name, tags, content.began_ms)
-    run_id, status, known = str(run.info.run_id), run.info.status, run.data
-    if ended_ms is None and status != "RUNNING":
+    run_id, known = str(run.info.run_id), run.data
+    if content.ended_ms is None and run.info.status != "RUNNING":
         client.update_run(run_id, status="RUNNING")
     params = [Param(key, value) for key, value in content.params.items() if key not in known.params]
     changed = [RunTag(key, value) for key, value in content.tags.items() if known.tags.get(key) != value]
     for first in range(0, max(len(params), len(changed)), MAX_BATCH):
         part = slice(first, first + MAX_BATCH)
         client.log_batch(run_id, params=params[part], tags=changed[part])
-    there = client.get_metric_history(run_id, EVERY_EPOCH) if EVERY_EPOCH in known.metrics else []
+    send_epochs(store, run_id, EVERY_EPOCH in known.metrics, content)
+    if content.ended_ms is not None:
+        send_result(store, run, content, content.ended_ms)
+    upload(store, run_id, known.tags, content.files)
+    return run_id
+
+
+def send_epochs(store: Store, run_id: str, has_some: bool, content: Content) -> None:
+    """Send the metrics of the epochs that the store lacks; `has_some`: whether it has any."""
+    from mlflow.entities import Metric
+
+    there = store.client.get_metric_history(run_id, EVERY_EPOCH) if has_some else []
     steps, when, epochs = {metric.step for metric in there}, float(content.began_ms), []
     for row in content.history:
         # The timestamp depends only on the history, so that the store drops a metric that is sent twice.
@@ -148,27 +158,31 @@ def send(store: Store, content: Content) -> str:
             values = finite({name_metric(key): value for key, value in row.items() if key != "epoch"})
             epochs.append([Metric(key, value, int(when), int(row["epoch"])) for key, value in values.items()])
     for first in range(0, len(epochs), EPOCHS_PER_CALL):
-        client.log_batch(run_id, sum(epochs[first : first + EPOCHS_PER_CALL], []))
-    if ended_ms is not None:
-        if content.data and not run.inputs.dataset_inputs:
-            inputs = list_inputs(content.data)
-            insert(lambda: client.log_inputs(run_id, inputs))
-        tags = known.tags | content.tags
-        model_id = keep_model(store, run_id, content.name, tags, content.net) if content.net else None
-        results = {key: value for key, value in finite(content.results).items() if known.metrics.get(key) != value}
-        if model_id and not known.tags.get(MODEL_TAG, "").startswith(model_id):
-            results = finite(content.results)  # the store drops what the run has, and the model has none yet
-        client.log_batch(
-            run_id,
-            [
-                Metric(key, value, ended_ms, 0, model_id, *name_split(content.data, key), run_id)
-                for key, value in results.items()
-            ],
-        )
-        if status != "FINISHED":
-            client.set_terminated(run_id, "FINISHED", ended_ms)
-    upload(store, run_id, known.tags, content.files)
-    return run_id
+        store.client.log_batch(run_id, sum(epochs[first : first + EPOCHS_PER_CALL], []))
+
+
+def send_result(store: Store, run: Any, content: Content, ended_ms: int) -> None:
+    """Send what a finished run has found: its datasets, its model and its errors; and end the run."""
+    from mlflow.entities import Metric
+
+    client, known, run_id = store.client, run.data, str(run.info.run_id)
+    if content.data and not run.inputs.dataset_inputs:
+        inputs = list_inputs(content.data)
+        insert(lambda: client.log_inputs(run_id, inputs))
+    tags = known.tags | content.tags
+    model_id = keep_model(store, run_id, content.name, tags, content.net) if content.net else None
+    results = {key: value for key, value in finite(content.results).items() if known.metrics.get(key) != value}
+    if model_id and not known.tags.get(MODEL_TAG, "").startswith(model_id):
+        results = finite(content.results)  # the store drops what the run has, and the model has none yet
+    client.log_batch(
+        run_id,
+        [
+            Metric(key, value, ended_ms, 0, model_id, *name_split(content.data, key), run_id)
+            for key, value in results.items()
+        ],
+    )
+    if run.info.status != "FINISHED":
+        client.set_terminated(run_id, "FINISHED", ended_ms)
 
 
 def name_split(data: Mapping[str, Any] | None, metric: str) -> tuple[str | None, str | None]:

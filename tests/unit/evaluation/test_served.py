@@ -22,9 +22,9 @@ from ports import free_port
 
 import alexnet2012
 from alexnet2012.errors import DataError
+from alexnet2012.evaluation.served import read_image
 from alexnet2012.evaluation.trained import write_inputs
 from alexnet2012.files import read_json, write_json
-from alexnet2012.served import read_image
 from alexnet2012.tracking import models
 from alexnet2012.tracking.publish import publish
 from alexnet2012.tracking.store import TrackingIds, begin_tracking, embedded_uri

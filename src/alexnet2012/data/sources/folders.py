@@ -74,6 +74,11 @@ def scan_image_folder(dataset: DatasetConfig) -> Source:
     )
 
 
+def find_images(folder: Path) -> list[Path]:
+    """The images below `folder`, in the order of their paths; recognised as those of a dataset."""
+    return sorted(Path(entry.path) for entry in _walk(folder) if _is_image(entry))
+
+
 def list_tree(folder: Path, root: Path, is_image: Callable[[os.DirEntry[str]], object] | None = None) -> Listing:
     """The image files below `root`, in the order of folders and names; recognised by name if not by `is_image`.
 

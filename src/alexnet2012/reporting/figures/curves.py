@@ -18,20 +18,18 @@ from alexnet2012.reporting.figures.style import (
     new_figure,
     subtitle,
 )
-from alexnet2012.reporting.results import ExperimentResults, Results
+from alexnet2012.reporting.results import Results
 
-BASE = "cnn"
 COLOURS = {"train_top1_error": BLUE, "val_top1_error": ORANGE}
 LABELS = {"train_top1_error": "training images", "val_top1_error": "val"}
 
 
 def draw_curves(results: Results, dataset: str) -> Drawing | None:
     """Training loss and both errors of the base net, a thin line for each seed and a bold one for their mean; where
-    cnn was not trained, of the first net that was. None where no run keeps its history."""
-    experiment = find_base(results, dataset)
-    if experiment is None:
+    cnn was not trained, of the first net that was. None where that keeps no history."""
+    experiment = results.find_base(dataset)
+    if experiment is None or not (histories := experiment.histories()):
         return None
-    histories = experiment.histories()
     figure = new_figure(WIDTH, 3.6)
     figure.suptitle(f"{experiment.key} on {subtitle(results, experiment)}")
     losses, errors = figure.subplots(1, 2)
@@ -58,11 +56,6 @@ def draw_curves(results: Results, dataset: str) -> Drawing | None:
         f"{describe_scope(results, experiment)}.",
         f"Training loss, training error and validation error of {experiment.key} by epoch: {last}.",
     )
-
-
-def find_base(results: Results, dataset: str) -> ExperimentResults | None:
-    trained = [each for each in results.on(dataset) if each.histories()]
-    return next((each for each in trained if each.key == BASE), trained[0] if trained else None)
 
 
 def stack_seeds(histories: list[pd.DataFrame], column: str) -> np.ndarray:

@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from alexnet2012.config.plan import BASE
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.evaluation.statistics import Estimate
-from alexnet2012.reporting.figures.curves import BASE
 from alexnet2012.reporting.figures.style import BLUE, DARK, ORANGE, PERCENT_TICKS, WIDTH, Drawing, new_figure
 from alexnet2012.reporting.format import CROP_WORDS, count_seeds, estimate, in_brackets
 from alexnet2012.reporting.results import ExperimentResults, Results, learned_of
@@ -28,8 +28,7 @@ def draw_errors(results: Results, dataset: str) -> Drawing:
     axes = figure.subplots()
     limit = ROOM * find_largest(found)
     for place, (experiment, errors) in enumerate(found):
-        whole = experiment.nets[0].training.get("recipe") == "baseline"  # of the image, not crops
-        for crops in CROPS[:1] if whole else CROPS:
+        for crops in CROPS[:1] if experiment.is_baseline else CROPS:  # baselines see the whole image
             draw_error(axes, place, experiment, errors[crops], split, crops, limit)
     axes.set_yticks(range(len(found)), [name_nets(results, experiment) for experiment, _ in found])
     axes.set(

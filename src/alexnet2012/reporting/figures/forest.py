@@ -53,7 +53,7 @@ def draw_forest(results: Results, dataset: str) -> Drawing:
         "The paper's claims",
         "Each claim's estimate with its 95 % interval, and what the paper states where that is a number of its unit. "
         f"Open markers: few seeds, a verdict on these nets alone. {describe_rest(rows)} {results.exploratory}".strip(),
-        f"Forest plot of {len(shown)} claims on {dataset}: {count_verdicts(shown)}.",
+        f"Forest plot of {len(shown)} claims on {dataset}: {describe_verdicts(shown)}.",
     )
 
 
@@ -135,7 +135,7 @@ def list_looks(rows: list[LedgerRow]) -> list[Line2D]:
     return handles
 
 
-def count_verdicts(rows: list[LedgerRow]) -> str:
+def describe_verdicts(rows: list[LedgerRow]) -> str:
     """ "2 supported (C03, C04), 1 indicative (C18)"."""
     found = {kind: [row.id for row in rows if row.colour == kind] for kind in SIGNS}
     return ", ".join(f"{len(ids)} {kind} ({', '.join(ids)})" for kind, ids in found.items() if ids) or "none"

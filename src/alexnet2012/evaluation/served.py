@@ -11,8 +11,8 @@ import pandas as pd
 from mlflow.pyfunc.model import PythonModel
 from PIL import Image
 
-import alexnet2012
 from alexnet2012.errors import DataError
+from alexnet2012.evaluation.loaded import LoadedNet
 
 INPUT = "image"
 
@@ -23,7 +23,7 @@ class ServedNet(PythonModel):
     def load_context(self, context: Any) -> None:
         """Load the net; raises RecordError if its folder no longer exists."""
         weights = context.artifacts.get("model.safetensors")
-        self.net = alexnet2012.load(Path(weights).parent if weights else Path(context.model_config["folder"]))
+        self.net = LoadedNet(Path(weights).parent if weights else Path(context.model_config["folder"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """A row for each image with columns `class`, its `probability`, and the `probabilities` of all classes.
