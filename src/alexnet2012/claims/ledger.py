@@ -82,8 +82,8 @@ def settle_claim(claim: Claim, results: Results, dataset: str) -> Outcome:
     """The ledger's entry: a claim about a dataset of the paper is measured on the whole of it, and on no other."""
     edition = edition_of(results, dataset)
     if isinstance(claim.needs, Edition) and claim.needs != edition:
-        other = "of other images" if results.on(dataset)[0].is_own else "a rehearsal"
-        return NotMeasured(f"needs {claim.needs}; {dataset} is {edition or other}")
+        lack = f"{claim.needs}; {dataset} is {edition}" if edition else f"all of {claim.needs} and the paper's net"
+        return NotMeasured(f"needs {lack}")
     return measure_number(claim, results, dataset)
 
 

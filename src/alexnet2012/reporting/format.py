@@ -122,11 +122,9 @@ def describe_state(results: Results, datasets: Sequence[str]) -> list[Block]:
         names = name_missing(results)
         blocks += [Details("What is not in yet", [Bullets(names)])] if len(names) > FEW_NAMES else []
     others = [each for each in map(results.on, datasets) if each[0].edition is None]
-    if rehearsals := [name_with_size(each) for each in others if not each[0].is_own]:
-        text = (
-            f"**This is a rehearsal** on {'; '.join(rehearsals)}. The paper's numbers are of ImageNet: signs compare, "
-        )
-        blocks.append(f"{text}sizes do not.")
+    if public := [name_with_size(each) for each in others if not each[0].is_own]:
+        text = f"**Not the paper's data, but** {'; '.join(public)}. The paper's numbers are of ImageNet: "
+        blocks.append(f"{text}signs compare, sizes do not.")
     if own := [name_with_size(each) for each in others if each[0].is_own]:
         blocks.append(f"These are results on {'; '.join(own)}. The paper's numbers are of ImageNet and do not compare.")
     return blocks

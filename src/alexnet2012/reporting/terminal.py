@@ -48,7 +48,7 @@ def summarise_results(folder: Path, results: Results) -> list[str]:
     firsts = [results.on(dataset)[0] for dataset in results.datasets]
     state = [missing_note(results).partition(":")[0].rstrip(".")]
     if any(first.edition is None and not first.is_own for first in firsts):
-        state.append("a rehearsal: signs compare with the paper's, sizes do not")
+        state.append("not the paper's data: signs compare, sizes do not")
     heading = f"{results.name}: {'; '.join(filter(None, state)) or 'what came out'}"
     lines = [*wrap(heading, FILE_WIDTH), *tabulate_nets(results), *list_tallies(results)]
     if results.missing:

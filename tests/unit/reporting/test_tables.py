@@ -135,11 +135,11 @@ def test_a_difference_stands_only_where_data_and_recipe_are_the_papers(fake, kin
     assert read_rows(render_table2(results))["1 CNN"].get(DIFFERENCE) == table2
 
 
-def test_ones_own_images_are_no_rehearsal(fake):
+def test_ones_own_images_have_their_own_words(fake):
     results = fake.add("cnn", THREE, ALL).load()
     for render in (render_table1, render_table2, render_in_text, render_ledger):
         text = render(results)
-        assert text.count("do not compare") == 1 and "rehearsal" not in text
+        assert text.count("do not compare") == 1 and "Not the paper's data" not in text
 
 
 @pytest.mark.parametrize(
@@ -150,12 +150,12 @@ def test_ones_own_images_are_no_rehearsal(fake):
         (100, None),
     ],
 )
-def test_off_the_papers_data_every_table_says_that_it_is_a_rehearsal(fake, classes, chance):
+def test_off_the_papers_data_every_table_says_so(fake, classes, chance):
     fake.classes, fake.kind = classes, "cifar10"
     results = fake.add("cnn", THREE, ALL).load()
     for render in (render_table1, render_table2, render_in_text, render_ledger):
         text = render(results)
-        assert text.count("**This is a rehearsal** on photos") == 1
+        assert text.count("**Not the paper's data, but** photos") == 1
         assert f"{classes} classes, 1,120 training images" in text
         if render is not render_ledger:
             assert (chance in text) if chance else ("chance level" not in text)
@@ -241,7 +241,7 @@ def test_the_text_of_an_edition_whose_labels_are_withheld_says_so(editions):
     assert gain["measured, top-1"].startswith("10.00 [")  # 40 - 30
     cnn = read_rows(imagenet2012, 1)["cnn"]
     assert [cell for name, cell in cnn.items() if name.startswith("test")] == ["labels withheld"] * 2
-    assert text[0].count("rehearsal") == 1 and "imagenet2012" not in text[0]
+    assert text[0].count("Not the paper's data") == 1 and "imagenet2012" not in text[0]
     assert any(part.startswith("pilot2012 (10 of 1000 classes") for part in text)
 
 
@@ -258,7 +258,8 @@ def test_a_scaled_net_on_a_whole_edition_compares_with_nothing(fake):
     fake.add("cnn", {0: {("test", "ten_crop"): (5, 1)}}, ALL)
     table = render_table1(fake.load())
     assert DIFFERENCE not in read_grid(table)[0]
-    assert "rehearsal" in table and "- settings that are not the paper's: net.conv1; training.schedule" in table
+    assert "Not the paper's data" in table
+    assert "- settings that are not the paper's: net.conv1; training.schedule" in table
 
 
 def test_a_calibration_of_other_data_is_refused(editions):
