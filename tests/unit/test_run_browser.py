@@ -42,10 +42,16 @@ def checkout(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def printed(checkout) -> Iterator[str]:
-    """The address that `alexnet2012 ui` prints in the checkout, once its server answers."""
-    port = free_port()
-    command = [sys.executable, "-m", "alexnet2012", "ui", "--port", str(port)]
+    """The address that `alexnet2012 ui --open` prints in the checkout, once its server answers.
+
+    The web browser that it opens is a script, which writes to opened.txt what it is given.
+    """
+    port, browser = free_port(), checkout / "browser.sh"
+    command = [sys.executable, "-m", "alexnet2012", "ui", "--port", str(port), "--open"]
+    browser.write_text(f'#!/bin/sh\necho "$1" > {checkout}/opened.txt\n', encoding="utf-8")
+    browser.chmod(0o755)
     environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    environment["BROWSER"] = str(browser)
     log = checkout / "ui.log"
     with log.open("w", encoding="utf-8") as output:
         server = subprocess.Popen(command, cwd=checkout, env=environment, stdout=output, stderr=subprocess.STDOUT)
@@ -70,6 +76,13 @@ def test_the_printed_address_shows_the_runs(printed, tmp_path):
     assert {"alexnet2012", "Runs", "tiny", "cnn-seed0"} <= texts
     assert {"dataset", "variant", "seed", "cifar10"} <= texts  # columns, and a value of one
     assert LANGUAGE_MODELS not in texts
+
+
+def test_the_browser_is_opened_at_the_printed_address(printed, checkout):
+    opened, deadline = checkout / "opened.txt", time.monotonic() + START_S
+    while not opened.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert opened.read_text(encoding="utf-8").strip() == printed
 
 
 def test_without_the_workflow_type_no_run_would_be_seen(printed, tmp_path):

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -544,6 +545,24 @@ def test_serving_prints_where_the_runs_are(results, ids, called, capsys):
     serve(port=port, results=results)
     runs = f"http://127.0.0.1:{port}/#/experiments/{ids.experiment_id}/runs?workflowType=machine_learning"
     assert printed_address(capsys) == f"{runs}&viewStateShareKey=alexnet2012" and called
+
+
+def test_serving_takes_the_next_port_where_the_first_is_taken(results, called, capsys, monkeypatch):
+    free = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr("alexnet2012.tracking.browser.PORTS_TRIED", [taken.getsockname()[1], free])
+        serve(results=results)
+    assert f"http://127.0.0.1:{free}/" in capsys.readouterr().out
+    assert called["c"][called["c"].index("--port") + 1] == str(free)
+
+
+def test_a_machine_without_a_web_browser_says_so_and_serves(results, called, capsys, monkeypatch):
+    def none_found():
+        raise webbrowser.Error
+
+    monkeypatch.setattr(webbrowser, "get", none_found)
+    serve(free_port(), results, open_page=True)
+    assert "no web browser" in capsys.readouterr().out and called
 
 
 def test_serving_a_store_without_the_experiment_prints_the_list_of_experiments(results, called, capsys, monkeypatch):

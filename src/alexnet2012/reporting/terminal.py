@@ -60,7 +60,7 @@ def summarise_results(folder: Path, results: Results) -> list[str]:
     if published.exists() and (told := published.read_text(encoding="utf-8")) != PUBLISHED:
         lines.append(f"curves: {told.strip()}; run snakemake -R publish_tables when it can be")
     else:
-        lines.append("curves: make ui, then http://127.0.0.1:5000")
+        lines.append("curves: make ui (or alexnet2012 ui --open)")
     weights = sorted(folder.glob("runs/*/cnn-????????/seed*/model.safetensors"))
     if weights:
         lines.append(f"try it: alexnet2012 classify IMAGE --net {weights[0].parent}")

@@ -2,7 +2,10 @@
 
 import os
 import socket
+import subprocess
 import sys
+import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -30,31 +33,73 @@ cli()
 """
 
 
-def serve(host: str = "127.0.0.1", port: int = 5000, results: Path = Path("results")) -> None:
+# Opens the address once the server behind it answers; a process of its own, since this one becomes the server.
+OPENER = """\
+import signal, sys, time, urllib.request, webbrowser
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+for attempt in range(300):
+    try:
+        urllib.request.urlopen(sys.argv[1].partition("/#")[0] + "/health", timeout=5).close()
+        webbrowser.open(sys.argv[1])
+        break
+    except OSError:
+        time.sleep(0.2)
+"""
+PORTS_TRIED = range(5000, 5010)
+
+
+def serve(port: int | None = None, results: Path = Path("results"), open_page: bool = False) -> None:
     """Print the address of the runs, and replace this process by MLflow's web server (unless MLFLOW_TRACKING_URI names
     one).
 
-    Raises ConfigError if there is no store to show or the port is taken.
+    `port`: the first free one from 5000 on if None. `open_page`: whether to open the address in a web browser. Raises
+    ConfigError if there is no store to show or the port is taken.
     """
-    uri = tracking_uri(results)
+    uri, host = tracking_uri(results), "127.0.0.1"
     if uri.startswith("http"):
-        print(f"open {page_address(uri, find_experiment(uri))} (the server that MLFLOW_TRACKING_URI names)")
+        address = page_address(uri, find_experiment(uri))
+        print(f"open {address} (the server that MLFLOW_TRACKING_URI names)", flush=True)
+        if open_page:
+            open_in_browser(address)
         return
     if uri == embedded_uri(results) and not database(results).exists():
         raise ConfigError(f"{database(results)} does not exist yet; run the workflow first, its first step makes it")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ConfigError(
-                f"{host}:{port} cannot be listened on ({error.strerror}); choose another one, e.g. --port {port + 1}"
-            ) from error
+    asked, port = port, find_port(host, [port] if port else PORTS_TRIED)
+    if not asked and port != PORTS_TRIED[0]:
+        print(f"port {PORTS_TRIED[0]}, to which the links in reports lead, is taken by another program")
     command = [sys.executable, "-c", MLFLOW, "server", "--host", host, "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", uri, "--artifacts-destination", str(results.resolve() / "mlartifacts")]
     address = page_address(f"http://{host}:{port}", find_experiment(uri))
     print(f"open {address} (Ctrl-C stops the server; the runs are in {without_password(uri)})", flush=True)
+    if open_page:
+        open_in_browser(address)
     os.execve(command[0], command, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **ENVIRONMENT, **os.environ})
+
+
+def find_port(host: str, ports: Sequence[int]) -> int:
+    """The first of `ports` that can be listened on; raises ConfigError if none can."""
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+                return port
+            except OSError as error:
+                refused = error.strerror
+    tried = str(ports[0]) if len(ports) == 1 else f"{ports[0]} to {ports[-1]}"
+    raise ConfigError(
+        f"{host}:{tried} cannot be listened on ({refused}); choose another one, e.g. --port {ports[-1] + 1}"
+    )
+
+
+def open_in_browser(address: str) -> None:
+    """Have the user's web browser open `address` as soon as its server answers, or say that there is none."""
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        print("no web browser was found on this machine; open the address above in yours", flush=True)
+        return
+    subprocess.Popen([sys.executable, "-c", OPENER, address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def find_experiment(uri: str) -> str | None:

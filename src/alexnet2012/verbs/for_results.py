@@ -147,10 +147,11 @@ def run_compare(options: Namespace) -> int:
 
 @verb(
     "open the MLflow run browser on 127.0.0.1",
-    argument("--port", type=port_number, default=5000),
-    example="--port 5001",
+    argument("--port", type=port_number, help="the first free one from 5000 on if not given"),
+    argument("--open", action="store_true", help="open the list of runs in a web browser"),
+    example="--open",
 )
 def run_ui(options: Namespace) -> None:
     from alexnet2012.tracking.browser import serve
 
-    serve(port=options.port)
+    serve(options.port, open_page=options.open)
