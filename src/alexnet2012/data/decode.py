@@ -49,7 +49,11 @@ GZIP_MAGIC = b"\x1f\x8b"
 EXIF_ORIENTATION = 0x0112
 TIFF_BITS, TIFF_PHOTOMETRIC = 258, 262
 JPEG_END = b"\xff\xd9"
-HOLE = bytes(4096)  # a block that was never written to disk; no photograph's JPEG has so many zeros in a row
+# The scan of a baseline JPEG that has no other, up to the end mark.
+ONLY_SCAN = re.compile(rb"\xff\xc0.*?\xff\xda(?:[^\xff]++|\xff+[\0\xd0-\xd7])*+(?=\xff+\xd9)", re.DOTALL)
+HOLE = bytes(4096)  # a block that was never written to disk; no compressed photograph has so many zeros in a row
+JPEGS = ("JPEG", "MPO")  # MPO: several JPEGs in one file, as telephones write them
+COMPRESSED = (*JPEGS, "PNG", "WEBP", "GIF")
 BROKEN_METADATA = "broken metadata ignored"
 MODES = {"L": "greyscale", "1": "black and white", "P": "palette", "RGBA": "alpha ignored", "LA": "alpha ignored"}
 
@@ -175,7 +179,7 @@ def _scale_to_bytes(image: Image.Image) -> np.ndarray:
 def _list_oddities(image: Image.Image, name: str, size_px: int) -> list[str]:
     notes = [] if image.mode == "RGB" else [MODES.get(image.mode, image.mode)]
     promised = IMAGE_FORMATS.get(PurePosixPath(name).suffix.lower(), "JPEG")  # ImageNet's own names have no suffix
-    if image.format != promised:
+    if image.format not in (promised, "MPO" if promised == "JPEG" else ""):
         notes.append(f"{image.format} named as {promised}")
     if image.getexif().get(EXIF_ORIENTATION, 1) != 1:
         notes.append("EXIF orientation ignored")
@@ -187,11 +191,31 @@ def _list_oddities(image: Image.Image, name: str, size_px: int) -> list[str]:
 
 
 def _list_damages(image: Image.Image, content: bytes) -> list[str]:
-    """Signs of damage that a JPEG decoder does not report but fills with grey."""
-    if image.format != "JPEG":
-        return []
-    damages = [] if JPEG_END in content else ["without its end mark"]
-    return damages + (["a hole of zeros, perhaps damaged"] if HOLE in content else [])
+    """Signs of damage that a decoder does not report, but fills with grey or with other pixels."""
+    damages = ["a hole of zeros, perhaps damaged"] if image.format in COMPRESSED and HOLE in content else []
+    if image.format in JPEGS:
+        damages += [] if JPEG_END in content else ["without its end mark"]
+        damages += ["ends early, filled with grey"] if _ends_early(image, content) else []
+    return damages
+
+
+def _ends_early(image: Image.Image, content: bytes) -> bool:
+    """Whether the end mark of a baseline JPEG comes before its last row; of others it cannot be told.
+
+    A decoder fills what is missing with one colour. Only where the last block has one colour is the file decoded again,
+    with its end mark replaced: then the decoder waits for more, and fails, unless it has all rows.
+    """
+    last = image.crop((image.width - 8, image.height - 8, image.width, image.height))
+    content = strip_metadata(content) if last.getcolors(1) else b""  # which may hold a small JPEG
+    if not (scan := ONLY_SCAN.search(content)):
+        return False
+    again = Image.open(io.BytesIO(content[: scan.end()] + bytes(16)), formats=READ_FORMATS)
+    again.draft(None, (1, 1))  # an eighth of its size
+    try:
+        again.load()
+    except OSError:
+        return True
+    return False
 
 
 def _reason(error: Exception) -> str:

@@ -137,6 +137,42 @@ def test_a_jpeg_with_a_hole_or_without_its_end_is_read_and_noted():
     assert decode(content, "x.jpg", 16).notes == ""
 
 
+SMOOTH = photograph(24, 20).resize((320, 280), Image.Resampling.BICUBIC)
+BORDERED = SMOOTH.copy()
+BORDERED.paste("white", (0, 200, 320, 280))
+# Each with the notes on a sound one: of many telephones, with a small JPEG inside, and with a plain border.
+JPEGS = {
+    "plain": (save(SMOOTH, "JPEG"), ""),
+    "telephone": (save(SMOOTH, "MPO", save_all=True, append_images=[SMOOTH]), "first of several frames"),
+    "thumbnail": (save(BORDERED, "JPEG", exif=b"Exif\0\0" + save(photograph(), "JPEG")), ""),
+    "border": (save(BORDERED, "JPEG"), ""),
+    "greyscale": (save(BORDERED.convert("L"), "JPEG"), "greyscale"),
+    "restarts": (save(SMOOTH, "JPEG", restart_marker_rows=1), ""),
+    "full chroma": (save(BORDERED, "JPEG", subsampling=0), ""),
+}
+
+
+@pytest.mark.parametrize("kind", JPEGS)
+def test_an_end_mark_before_the_last_row_of_a_jpeg_is_noted(kind):
+    content, usual = JPEGS[kind]
+    assert decode(content, "x.jpg", 16).notes == usual
+    middle = len(save(photograph(), "JPEG")) * (kind == "thumbnail") + 4000
+    for early in (content[:middle] + b"\xff\xd9" + content[middle + 2 :], content[:middle] + b"\xff\xd9"):
+        assert decode(early, "x.jpg", 16).notes == "; ".join(filter(None, (usual, "ends early, filled with grey")))
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "MPO"])
+def test_a_hole_of_zeros_in_a_compressed_image_is_noted_or_refused(form):
+    content = save(photograph(200, 200).convert("P" if form == "GIF" else "RGB"), form)
+    assert "hole" not in decode(content, "x", 16).notes
+    try:
+        assert (
+            "a hole of zeros, perhaps damaged" in decode(content[:9000] + bytes(5000) + content[14000:], "x", 16).notes
+        )
+    except ImageError as refused:
+        assert str(refused)
+
+
 def claimed_png(width: int, height: int) -> bytes:
     """A PNG that claims to be `width` x `height` in a few bytes."""
 
