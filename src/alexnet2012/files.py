@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 WEIGHTS = "model.safetensors"
 INPUTS = "inputs.npz"  # mean image and class names: what a trained net needs of its dataset
+NET_FIGURES = ("confusion_matrix.png", "kernels.png")  # drawn with the model card of a net
 NET_FILES = (WEIGHTS, "config.yaml", "record.json", INPUTS)  # by which a net is used, wherever its folder lies
 PUBLISHED = "sent\n"  # what published.txt says when the tracking store has the tables
 

@@ -14,6 +14,7 @@ from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.evaluation.statistics import estimate_error
 from alexnet2012.evaluation.trained import write_inputs
 from alexnet2012.files import read_json, write_json, write_text
+from alexnet2012.reporting.figures.of_one_net import draw_net
 from alexnet2012.reporting.format import CROP_WORDS, Table, error_cell, percent, write_block
 from alexnet2012.reporting.origin import list_origin
 from alexnet2012.reporting.results import ExperimentResults, load_results, relocate
@@ -23,8 +24,9 @@ CARD = "model_card.md"
 
 
 def write_model_cards(folder: Path, data_folder: Path) -> tuple[Path, list[Path]]:
-    """Write model_card.md and inputs.npz beside the weights of every finished net that `folder`/experiments.json lists,
-    and last model_cards.json with the places of the cards; its path, and the folders of nets that are not finished.
+    """Write model_card.md, inputs.npz and figures beside the weights of every finished net that
+    `folder`/experiments.json lists, and last model_cards.json with the places of the cards; its path, and the folders
+    of nets that are not finished.
 
     Raises RecordError when a record may stand in no table, or a net was trained on other data than are there now.
     """
@@ -49,6 +51,7 @@ def write_model_cards(folder: Path, data_folder: Path) -> tuple[Path, list[Path]
         write_inputs(run_folder, dataset)
         experiment = experiments.get(run_folder) or unevaluated(run_folder, record, data_folder)
         write_text(run_folder / CARD, render_card(run_folder, experiment))
+        draw_net(experiment.nets[0], dataset)
     output = folder / "model_cards.json"
     write_json(output, [str(run_folder / CARD) for run_folder in trained])
     return output, [each for each in nets if each not in trained]

@@ -15,13 +15,13 @@ import pandas as pd
 
 from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.errors import RecordError
-from alexnet2012.files import read_json, write_json
+from alexnet2012.files import NET_FIGURES, read_json, write_json
 from alexnet2012.provenance import PACKAGE, NoCheckout, ask_git, read_checkout
 from alexnet2012.tracking.store import TrackingIds, without_password
 
 NOTE_TAG = "mlflow.note.content"
 MAX_PARAM, MAX_NOTE = 6000, 8000  # MLflow's limits in characters
-FILES = ("config.yaml", "history.parquet", "record.json", "model_card.md")
+FILES = ("config.yaml", "history.parquet", "record.json", "model_card.md", *NET_FIGURES)
 SPLITS = ("train", "val", "test")
 Row = Mapping[Any, Any]  # a row of history.parquet
 

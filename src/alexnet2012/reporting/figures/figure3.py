@@ -59,11 +59,13 @@ def draw_figure3(results: Results, dataset: str) -> Drawing | None:
 
 
 def read_kernels(net: TrainedNet) -> list[np.ndarray] | None:
-    """Float32 (n, 3, size, size) of each tower; None where the run keeps no weights."""
+    """Float32 (n, 3, size, size) of each tower; None where the run keeps no weights of conv1 and conv2."""
     path = net.run_file("model.safetensors")
     if path is None:
         return None
     with safe_open(path, framework="numpy") as weights:
+        if not {"conv1.weight", "conv2.weight"} <= set(weights.keys()):
+            return None
         kernels = weights.get_tensor("conv1.weight")
         # Figure 2: conv2 sees the maps of its own tower alone, so that its depth tells the number of towers.
         depth = weights.get_slice("conv2.weight").get_shape()[1]

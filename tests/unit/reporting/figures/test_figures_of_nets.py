@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from figure_inputs import draw_kernels, write_analysis, write_weights
 from matplotlib.colors import to_hex
+from own_pictures import WRONG, add_own_pictures
 
+from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import RecordError
-from alexnet2012.reporting.figures import figure3, figure4
+from alexnet2012.reporting.figures import figure3, figure4, of_one_net
 from alexnet2012.reporting.figures.style import BLUE, ORANGE
 
 
@@ -107,3 +109,27 @@ def test_damaged_examples_name_their_file(cnn):
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(RecordError, match="examples.npz cannot be read"):
         figure4.draw_figure4(cnn.load(), "photos")
+
+
+@pytest.mark.parametrize(("classes", "drawn"), [(20, True), (21, False)])
+def test_a_net_has_its_confusion_matrix_where_it_has_not_too_many_classes(fake, classes, drawn, monkeypatch):
+    names = [f"class {k}" for k in range(classes)]
+    monkeypatch.setattr(of_one_net, "MOST_CLASSES", 20)
+    add_own_pictures(fake, names)
+    write_weights(fake, 0, draw_kernels(), towers=2)
+    dataset = open_packed(fake.data / "photos")
+    net = fake.load().find("photos", "cnn").nets[0]
+    of_one_net.draw_net(net, dataset)
+    files = {path.name for path in net.run_folder.glob("*.png")}
+    assert files == {"kernels.png"} | ({"confusion_matrix.png"} if drawn else set())
+
+
+def test_the_cells_of_a_confusion_matrix_are_the_images_of_a_class(fake):
+    add_own_pictures(fake)
+    dataset = open_packed(fake.data / "photos")
+    axes = of_one_net.draw_confusions(fake.load().find("photos", "cnn").nets[0], dataset).axes[0]
+    cells = {text.get_position(): int(text.get_text()) for text in axes.texts}
+    labels = dataset.split("test").labels
+    for label, images in enumerate(np.bincount(labels, minlength=20)):
+        assert sum(count for (_, row), count in cells.items() if row == label) == images
+    assert sum(count for (answer, row), count in cells.items() if answer == row) == len(labels) - WRONG
