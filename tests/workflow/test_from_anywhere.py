@@ -77,3 +77,11 @@ def test_from_an_installed_wheel(elsewhere, archive, tmp_path):
     jobs = plan(elsewhere, packages, *RUN, "claims", "--configfile", "config/tiny-imagenet.yaml", commit=None)
     assert jobs["train_net"] > 50
     assert not list(elsewhere.rglob("Snakefile"))
+
+
+def test_a_part_of_the_work_after_all_outputs_were_deleted_succeeds(fresh):
+    (fresh.root / "results/tiny/tables").mkdir(parents=True)  # as --delete-all-output leaves it
+
+    fresh.run("--until", "list_experiments")
+
+    assert (fresh.root / "results/tiny/experiments.json").exists()
