@@ -56,7 +56,8 @@ def shown():
 RESULTS = f"results/{PLAN.config.name}"
 TRACKING = f"{RESULTS}/tracking.json"
 EXPERIMENTS = f"{RESULTS}/experiments.json"
-TABLES = [f"{RESULTS}/tables/{name}.md" for name in ("table1", "table2", "in_text", "claims")]
+TITLES = {"table1": "Table 1", "table2": "Table 2", "in_text": "Numbers in the text", "claims": "Claims"}
+TABLES = [f"{RESULTS}/tables/{name}.md" for name in TITLES]
 CLAIMS = f"{RESULTS}/tables/claims.json"
 ERRORS = f"{RESULTS}/tables/results.csv"
 FIGURES = f"{RESULTS}/figures/figures.json"
