@@ -6,7 +6,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ACTIVATE := source $(VENV)/bin/activate
 
-.PHONY: reproduce test bench ui lint lock reference
+.PHONY: reproduce test bench ui lint lock schemas reference
 
 reproduce: $(READY)
 	$(ACTIVATE) && snakemake --cores 8 --resources gpu=2
@@ -28,6 +28,10 @@ lint: $(READY)
 # Pins the currently installed versions, e.g. after an upgrade.
 lock: $(READY)
 	$(VENV)/bin/python envs/lock.py
+
+# Writes the schemas by which editors complete the keys of config/*.yaml, after a change of settings.
+schemas: $(READY)
+	$(VENV)/bin/python -m alexnet2012.config.json_schema workflow/schemas
 
 # Prepares the results of a run, finished or not, for committing: `make reference NAME=cifar10` copies them to
 # results/reference/cifar10, without weights and probabilities, and renders tables, figures and report there.

@@ -1,5 +1,6 @@
-"""Stamps the commit into wheels and source distributions; everything else is in pyproject.toml."""
+"""Puts the workflow into wheels, and the commit into wheels and source distributions."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -7,7 +8,9 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
-SOURCE = Path(__file__).resolve().parent / "src"
+ROOT = Path(__file__).resolve().parent
+SOURCE = ROOT / "src"
+WORKFLOW = ("Snakefile", "workflow/**/*", "config/*", "profiles/**/*", "envs/alexnet2012.*")
 
 
 def stamp(built: Path) -> None:
@@ -17,11 +20,21 @@ def stamp(built: Path) -> None:
     write_stamp(SOURCE / "alexnet2012", built)
 
 
+def copy_workflow(built: Path) -> None:
+    """Copy the workflow to where alexnet2012.project looks for it."""
+    for source in (each for pattern in WORKFLOW for each in ROOT.glob(pattern) if each.is_file()):
+        target = built / "project" / source.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+
+
 class StampedBuild(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:  # an editable install runs the checkout itself
-            stamp(Path(self.build_lib, "alexnet2012"))
+            built = Path(self.build_lib, "alexnet2012")
+            copy_workflow(built)
+            stamp(built)
 
 
 class StampedSource(sdist):

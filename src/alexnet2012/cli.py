@@ -77,6 +77,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(f"{error.filename} cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
         parser.error(f"a file of arguments is not text in UTF-8 ({error.reason} at byte {error.start})")
+    if expanded[:1] == ["run"] and expanded[1:] not in (["-h"], ["--help"]):
+        expanded.insert(1, "--")  # what follows is Snakemake's
     options = parser.parse_args(expanded)
     options.arguments = expanded
     return options

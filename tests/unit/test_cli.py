@@ -106,6 +106,37 @@ def test_every_verb_has_an_example_that_it_takes(capsys, monkeypatch, each):
     assert cli.parse(example[1:]).run == each.run
 
 
+def test_run_gives_its_words_to_snakemake_and_finds_the_projects_configurations(monkeypatch, tmp_path):
+    called = []
+    monkeypatch.setattr(os, "execv", lambda program, command: called.append(command[1:]))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").touch()
+    start = ["-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    cifar10 = str(ROOT / "config/cifar10.yaml")
+
+    cli.main(["run", "-n", "claims", "--cores", "3", "--config", "name=", "--configfile", "config/cifar10.yaml"])
+    cli.main(["run", "--configfile=config/cifar10.yaml", "--configfiles", "own.yaml"])
+    cli.main(["run", "--workflow-profile", "profiles/slurm"])
+
+    words = ["-n", "claims", "--cores", "3", "--config", "name=", "--configfile", cifar10]
+    assert called == [
+        [*start, "--cores", "all", *words],
+        [*start, "--cores", "all", f"--configfile={cifar10}", "--configfiles", "own.yaml"],
+        [*start, "--workflow-profile", str(ROOT / "profiles/slurm")],
+    ]
+    assert (Path(os.environ["PATH"].split(os.pathsep)[0]) / "alexnet2012").exists()
+
+
+def test_a_file_of_the_working_directory_comes_before_the_projects(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["describe", "cnn", "--classes", "10", "--configfile", "config/config.yaml"]) == 0
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text("experiments: 1\n", encoding="utf-8")
+    assert cli.main(["describe", "cnn", "--configfile", "config/config.yaml"]) == 1
+    assert capsys.readouterr().err.startswith("error: config/config.yaml: ")
+
+
 @pytest.mark.parametrize(("commit", "words"), [("0" * 40, f"commit {'0' * 40}\n"), (None, "commit unknown\n")])
 def test_the_version_is_printed_with_the_commit(capsys, monkeypatch, commit, words):
     def read_commit():

@@ -12,12 +12,12 @@ from alexnet2012 import cli
 from alexnet2012.config.plan import TARGETS, make_plan
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *(ROOT / "docs").glob("*.md")])
 TEXTS = [page.read_text(encoding="utf-8") for page in PAGES]
 NAMES = [page.name for page in PAGES]
 CITING = [path for folder in ("src", "config", "workflow", "profiles") for path in (ROOT / folder).rglob("*")]
 TARGETS_OF_MAKE = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-WORKFLOW = [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]
+WORKFLOW = [ROOT / "workflow" / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]
 RULES = re.findall(r"^rule (\w+):", "".join(path.read_text(encoding="utf-8") for path in WORKFLOW), re.MULTILINE)
 
 

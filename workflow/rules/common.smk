@@ -14,6 +14,7 @@ from alexnet2012.config.validate import read_nested, read_yaml
 from alexnet2012.cpu import KEEP_LARGE_BUFFERS, count_usable_cores
 from alexnet2012.errors import AlexNet2012Error
 from alexnet2012.fingerprint import fingerprint
+from alexnet2012.project import find_project_file
 from alexnet2012.provenance import read_commit
 
 DATA = Path("data")
@@ -26,7 +27,7 @@ try:
     for path in workflow.configfiles:
         read_yaml(Path(path))  # refuses duplicate keys, which Snakemake's reader accepts
     read_commit()  # fails early if the commit is unknown, since results must record it
-    PLAN = make_plan(config, SOURCE, Path("config/variants.yaml"), TARGETS)
+    PLAN = make_plan(config, SOURCE, find_project_file(Path("config/variants.yaml")), TARGETS)
     preflight.refuse_places_of_packed(PLAN.config, SOURCE, DATA)
     preflight.refuse_missing_folders(PLAN.narrow(), SOURCE, DATA)
 except AlexNet2012Error as error:
@@ -55,7 +56,8 @@ def shown():
 RESULTS = f"results/{PLAN.config.name}"
 TRACKING = f"{RESULTS}/tracking.json"
 EXPERIMENTS = f"{RESULTS}/experiments.json"
-TABLES = [f"{RESULTS}/tables/{name}.md" for name in ("table1", "table2", "in_text", "claims")]
+TITLES = {"table1": "Table 1", "table2": "Table 2", "in_text": "Numbers in the text", "claims": "Claims"}
+TABLES = [f"{RESULTS}/tables/{name}.md" for name in TITLES]
 CLAIMS = f"{RESULTS}/tables/claims.json"
 ERRORS = f"{RESULTS}/tables/results.csv"
 FIGURES = f"{RESULTS}/figures/figures.json"

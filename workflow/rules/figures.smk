@@ -27,6 +27,7 @@ rule draw_figures:
                 figure,
                 caption=f"../report/figures/{Path(figure).stem.partition('-')[0]}.rst",
                 category="Figures",
+                labels={"figure": Path(figure).stem},
             )
             for figure in SURE_FIGURES
         ],

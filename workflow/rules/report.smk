@@ -9,7 +9,7 @@ rule render_report:
         figures=FIGURES,
         tracking=ancient(TRACKING),
     output:
-        report(REPORT, caption="../report/report.rst", category="Report"),
+        report(REPORT, caption="../report/report.rst", category="Report", labels={"page": "Report"}),
     log:
         f"{RESULTS}/logs/render_report.log",
     conda:

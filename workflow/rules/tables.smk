@@ -30,7 +30,15 @@ rule render_tables:
     output:
         CLAIMS,
         ERRORS,
-        [report(table, caption=f"../report/{Path(table).stem}.rst", category="Tables") for table in TABLES],
+        [
+            report(
+                table,
+                caption=f"../report/{Path(table).stem}.rst",
+                category="Tables",
+                labels={"table": TITLES[Path(table).stem]},
+            )
+            for table in TABLES
+        ],
     log:
         f"{RESULTS}/logs/render_tables.log",
     conda:

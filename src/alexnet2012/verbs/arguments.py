@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alexnet2012.project import find_project_file
+
 Run = Callable[[argparse.Namespace], int | None]
 Argument = tuple[tuple[str, ...], dict[str, Any]]  # what argparse's `add_argument` is called with
 
@@ -54,6 +56,11 @@ def path(name: str, help: str | None = None, **settings: Any) -> Argument:
     return (name,), {"type": Path, "help": help, **settings}
 
 
+def project_file(text: str) -> Path:
+    """A file of the working directory or, if it has none of that name, of the project."""
+    return find_project_file(Path(text))
+
+
 def positive(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -93,7 +100,8 @@ NAME, OUTPUT = argument("name"), path("output")
 JSON = argument("--json", action="store_true", help="print JSON")
 DATA = path("--data", "folder of the packed datasets", default=Path("data"))
 TRACKING = path("--tracking", "what `track` wrote", required=True)
-VARIANTS = path("--variants", default=Path("config/variants.yaml"))
+CONFIG = "config/config.yaml"  # the default configuration
+VARIANTS = argument("--variants", type=project_file, default="config/variants.yaml")
 SPLIT = argument("--split", choices=("val", "test"), required=True)
 GRANTED = "the GPUs that Snakemake grants, of which it leases what it needs; 0 is the CPU"
 GPUS = argument("--gpus", type=number_of_gpus, metavar="N", help=GRANTED)

@@ -3,7 +3,6 @@
 import json
 from argparse import Namespace
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from alexnet2012.config.datasets import DatasetConfig
@@ -13,6 +12,7 @@ from alexnet2012.errors import ConfigError
 from alexnet2012.files import in_bytes
 from alexnet2012.model.geometry import describe
 from alexnet2012.verbs.arguments import (
+    CONFIG,
     DATA,
     JSON,
     NAME,
@@ -20,17 +20,17 @@ from alexnet2012.verbs.arguments import (
     VARIANTS,
     Argument,
     argument,
-    path,
     positive,
     positive_list,
     positive_rate,
+    project_file,
     verb,
 )
 
 LAYER = "{:<7}{:<6}{:>7}{:>7}{:>15}{:>13}{:>16}{:>8}"  # a line of the layer table
 
 CLASSES = argument("--classes", type=positive, default=1000)
-SIZES = path("--configfile", "take the sizes from this configuration instead of the paper's")
+SIZES = argument("--configfile", type=project_file, help="take the sizes from this configuration, not the paper's")
 
 BUSY_CORES = 0.5  # the load of the last minute from which a note is due
 
@@ -61,7 +61,7 @@ RATE = "of a training on one of those cards; this machine is not measured then"
 
 @verb(
     "print what a configuration will run, its disk and an estimate of its time",
-    path("--configfile", default=Path("config/config.yaml")),
+    argument("--configfile", type=project_file, default=CONFIG),
     argument("--gpus", type=positive_list, default=(), metavar="1,2,8", help=CARDS),
     add_target("claims"),
     add_target("full"),

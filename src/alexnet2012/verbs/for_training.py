@@ -1,7 +1,10 @@
-"""The verbs that train nets (`train`) and baselines (`train-baseline`), and that tell how far they are (`status`)."""
+"""The verbs that run the workflow, train nets and baselines, and tell how far they are."""
 
 import argparse
 import json
+import os
+import sys
+import sysconfig
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +14,8 @@ from typing import TYPE_CHECKING
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.errors import ConfigError
 from alexnet2012.fingerprint import fingerprint
-from alexnet2012.verbs.arguments import DATA, GPUS, JSON, TRACKING, VARIANTS, argument, path, verb
+from alexnet2012.project import PROJECT
+from alexnet2012.verbs.arguments import CONFIG, DATA, GPUS, JSON, TRACKING, VARIANTS, argument, path, project_file, verb
 from alexnet2012.verbs.jobs import lease_for, read_settings
 
 if TYPE_CHECKING:
@@ -24,6 +28,30 @@ START = path("--start", "folder of the run that it takes layers from, if it does
 LAUNCHER = argument("--launcher", type=int, help=argparse.SUPPRESS)
 
 COLUMNS = 100  # at most, of a note that `status` prints
+ELSEWHERE = {"--profile", "--workflow-profile", "--executor"}  # options by which jobs do not run on all cores of here
+
+
+@verb(
+    "run the workflow in this folder as `snakemake` does in a clone, with the same targets and options; on all cores "
+    "without --cores, and with the project's own config/ and profiles/ if there are none here",
+    argument("words", nargs="*", metavar="ARGUMENT", help="targets and options of snakemake"),
+    example="claims --cores 8 --configfile config/cifar10.yaml",
+)
+def run_run(options: argparse.Namespace) -> None:
+    """Replace this process by Snakemake; cli.parse takes nothing after `run` for an option of its own."""
+    words = [locate(word) for word in options.words]
+    cores = [] if ELSEWHERE & {word.partition("=")[0] for word in words} else ["--cores", "all"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), *cores, *words]
+    # Jobs call `alexnet2012`, which is not on the path if the environment is not activated.
+    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
+    os.execv(command[0], command)
+
+
+def locate(word: str) -> str:
+    """A word of a command; a file of the project by its path: config/cifar10.yaml, --configfile=config/cifar10.yaml."""
+    option, equals, value = word.rpartition("=")
+    found = project_file(value)
+    return word if found == Path(value) else f"{option}{equals}{found}"
 
 
 @verb(
@@ -90,7 +118,7 @@ def run_train_baseline(options: argparse.Namespace) -> None:
 @verb(
     "print how far each net of a configuration is, while it is trained here or elsewhere",
     path("folder", "results of a configuration, e.g. results/cifar10", nargs="?"),
-    path("--configfile", "the configuration, config/config.yaml if neither is given"),
+    argument("--configfile", type=project_file, help=f"the configuration, {CONFIG} if neither is given"),
     JSON,
     VARIANTS,
     example="results/cifar10",
@@ -103,7 +131,7 @@ def run_status(options: argparse.Namespace) -> None:
     if options.folder is not None:
         found = list_statuses(options.folder)
     else:
-        found = list_planned(options.configfile or Path("config/config.yaml"), options.variants)
+        found = list_planned(options.configfile or project_file(CONFIG), options.variants)
     if options.json:
         print(json.dumps([asdict(each) for each in found], indent=2))
         return

@@ -2,6 +2,7 @@
 
 import copy
 import re
+import shutil
 
 import pytest
 from workflow_copy import TINY
@@ -24,6 +25,18 @@ def changed(**sections) -> dict:
 
 def test_right_after_a_run_nothing_is_to_be_done(finished):
     assert finished.plan() == {}
+
+
+def test_results_copied_into_a_new_clone_are_complete(twin):
+    """Without the old clone's metadata, Snakemake compares the files' times; --touch mends lost ones."""
+    shutil.rmtree(twin.root / ".snakemake")
+    assert twin.plan() == {}
+    copied = [path for name in ("data", "results") for path in (twin.root / name).rglob("*") if path.is_file()]
+    for path in sorted(copied, reverse=True):
+        path.touch()
+    assert twin.plan() != {}
+    twin.run("--touch")
+    assert twin.plan() == {}
 
 
 def test_what_decides_no_result_reruns_nothing(twin):
