@@ -65,8 +65,9 @@ def lease_gpus(
     count = settle(needed, granted, len(cards), too_few)
     if 0 < count < needed:
         say(f"{count} GPU instead of {needed}, as runtime.too_few_devices allows")
-    # Not in TMPDIR, which may differ from job to job, nor in a home that several machines share.
-    folder = os.environ.get(FOLDER_VARIABLE, f"/tmp/alexnet2012-leases-{os.getuid()}")
+    # Not in TMPDIR, which may differ from job to job, nor in a home that several machines share; open_folder refuses
+    # a folder of another user.
+    folder = os.environ.get(FOLDER_VARIABLE, f"/tmp/alexnet2012-leases-{os.getuid()}")  # noqa: S108
     with ExitStack() as stack:
         if granted == 0:
             say("no GPU was granted: running on the CPU")

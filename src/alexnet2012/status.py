@@ -131,7 +131,7 @@ def describe_counters(about: NetStatus, counters: dict[str, Any]) -> NetStatus:
     return replace(about, left_s=max(0.0, left))
 
 
-class CounterUnpickler(pickle.Unpickler):
+class CounterUnpickler(pickle.Unpickler):  # noqa: S301 (see find_class)
     """Reads only the numbers of a checkpoint, safely and without torch: tensors become None."""
 
     def find_class(self, module: str, name: str) -> Any:

@@ -72,7 +72,7 @@ def dump_departures(value: Any) -> Any:
 def read_yaml(path: Path) -> Any:
     """The parsed file; raises ConfigError if it is missing or not valid YAML, with the line."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)
+        return yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

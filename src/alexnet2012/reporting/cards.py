@@ -67,7 +67,7 @@ def unevaluated(run_folder: Path, record: dict[str, Any], data_folder: Path) -> 
 def render_card(run_folder: Path, experiment: ExperimentResults) -> str:
     """The card of the experiment's one net in markdown, with the front matter of model hubs."""
     (net,) = experiment.nets
-    environment = Environment(
+    environment = Environment(  # noqa: S701 (markdown)
         loader=PackageLoader("alexnet2012.reporting", "."), undefined=StrictUndefined, trim_blocks=True
     )
     return environment.get_template("model_card.md.jinja").render(
