@@ -4,19 +4,13 @@ import pytest
 import yaml
 from minimal import CLAIM, ENSEMBLE, LINE, MINIMAL, ROOT, STAR, VARIANTS, committed, complaint, plan
 
-from alexnet2012.config.nets import NetConfig
-from alexnet2012.config.plan import TARGETS, describe_target, make_plan
+from alexnet2012.config.plan import TARGETS, make_plan
 from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.config.schema import TrainingConfig
 
 
 def planned(found) -> list[tuple[str, int]]:
     return [(run.variant, run.seed) for run in found.runs]
-
-
-def test_a_plan_may_be_made_before_the_folder_is_there():
-    datasets = {"photos": {"kind": "imagefolder", "folder": "nowhere"}}
-    assert planned(plan(datasets=datasets, experiments=[LINE | {"dataset": "photos"}], net={})) == [("cnn", 0)]
 
 
 def test_the_rehearsal_plans_seven_trainings_and_one_average_and_lists_every_folder():
@@ -50,14 +44,6 @@ def test_the_papers_own_configuration_departs_in_nothing():
     listed = committed("ilsvrc.yaml").list_experiments()["experiments"]
     assert len(listed) == 4 and all(each["departures"] == [] for each in listed)
     assert plan().runs[0].training == TrainingConfig()
-
-
-def test_what_a_variant_changes_is_no_departure_but_the_base_is():
-    net, training = MINIMAL["net"] | {"dropout": 0.0}, {"batch_size": 64, "torch_threads": 2}
-    made = plan(net=net, training=training, experiments=[LINE | {"variant": "one-gpu"}])
-    (listed,) = made.list_experiments()["experiments"]
-    of_net = ["net.crop_px", "net.conv1", "net.dropout"]
-    assert listed["departures"] == ["datasets.size_px", *of_net, "training.batch_size"]
 
 
 @pytest.mark.parametrize(("variant", "runtime"), [("cnn-two-devices", {}), ("cnn", {"placement": "two-devices"})])
@@ -105,12 +91,6 @@ def test_two_lines_of_one_variant_train_each_seed_once_and_two_of_an_ensemble_av
     assert len(found.ensembles) == 1
     listed = found.list_experiments()["experiments"]
     assert len(listed) == 4 and [each["seeds"] for each in listed[:2]] == [[0, 1], [1, 2, 3, 4]]
-
-
-def test_describing_without_a_configuration_gives_the_papers_net():
-    assert describe_target("cnn", VARIANTS, None) == NetConfig()
-    assert describe_target("one-gpu", VARIANTS, None).towers == 1
-    assert describe_target("cnn", VARIANTS, ROOT / "config/config.yaml").fc_neurons == 384
 
 
 def test_experiments_for_claims_belong_to_the_plan_only_when_they_are_asked_for():
@@ -200,15 +180,6 @@ def test_each_seed_is_pretrained_first_on_the_other_dataset():
     assert made.runs == (made.trainings[2], made.trainings[3])  # only these are evaluated
 
 
-def test_another_length_or_dataset_of_the_pretraining_makes_another_run():
-    longer = {**STAR, "pretraining": {"schedule": {"kind": "fixed", "epochs": [5, 2, 1]}}}
-    first, _, tuned, _ = plan(experiments=[longer], **SMALL).trainings
-    assert first.training.schedule.epochs == [5, 2, 1] and tuned.training.schedule.epochs == [3, 1]
-    others = {**MINIMAL["datasets"], "other": {"kind": "imagefolder", "folder": "x", "size_px": 32}}
-    lines = [longer, *(STAR | {"pretrained_on": name} for name in others)]
-    assert len({plan(experiments=[line], datasets=others, **SMALL).runs[0].hash8 for line in lines}) == 4
-
-
 def test_nets_of_the_source_have_their_recipe_below_their_own_settings():
     lines = [LINE | {"variant": name, "epochs": 20} for name in ("net145", "net148")]
     net145, net148 = plan(experiments=lines, **SMALL).runs
@@ -278,8 +249,3 @@ def test_keys_of_a_subset_combine_chains_are_followed_and_rotations_know_the_cla
         "left_out": {"classes": 20, "left_out": {"classes": 40}},
     }
     assert found["turned"].source == found["ours"]
-
-
-@pytest.mark.parametrize(("size", "stored"), [({}, 64), ({"size_px": 32}, 32)])
-def test_tiny_imagenet_is_stored_at_its_own_size_unless_another_is_written(size, stored):
-    assert classes_of(ours={"kind": "tiny_imagenet", **size})["ours"].size_px == stored
