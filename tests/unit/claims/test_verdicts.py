@@ -157,16 +157,3 @@ def test_c26_asks_whether_the_difference_is_small(low, high, colour):
 @pytest.mark.parametrize(("p_holm", "colour"), [(0.01, "supported"), (0.2, "inconclusive")])
 def test_a_test_that_looks_one_way_never_contradicts(p_holm, colour):
     assert judge(CLAIMS["C21"], Measurement(text="means", p=0.01, scope=SCOPE), adjusted(p_holm)).colour == colour
-
-
-@pytest.mark.parametrize(
-    ("sign", "scope", "colour"),
-    [
-        ("supported", SCOPE, "supported"),
-        ("supported", FEW, "indicative"),
-        ("contradicted", FEW, "indicative"),
-        ("inconclusive", FEW, "inconclusive"),
-    ],
-)
-def test_a_sign_without_a_test_stands_by_its_rule(sign, scope, colour):
-    assert judge(CLAIMS["C11"], Measurement(text="6x", sign=sign, scope=scope), None).colour == colour

@@ -173,19 +173,6 @@ def test_a_mistake_is_told_by_its_file_and_key_with_the_nearest_name(changes, wo
     assert message.startswith(("some.yaml: ", f"{VARIANTS}: "))
 
 
-@pytest.mark.parametrize(
-    ("variant", "changes", "key"),
-    [
-        ("cnn", {"net": MINIMAL["net"] | {"fc_neurons": 33}}, "net.fc_neurons, 33"),
-        ("one-gpu", {}, "net.towers"),
-        ("cifar-13pct", {}, "net.towers"),
-        ("cnn", {"training": {"recipe": "fast", "compile": True}}, "training.compile"),
-    ],
-)
-def test_a_net_that_cannot_be_two_towers_is_refused(variant, changes, key):
-    assert key in complaint(**lined(variant=variant), runtime={"placement": "two-devices"}, **changes)
-
-
 @pytest.mark.parametrize("values", [None, ["a"], "text"])
 def test_a_file_without_settings_is_refused(values):
     with pytest.raises(ConfigError, match="^some.yaml: "):
@@ -234,13 +221,6 @@ def layered(*layers: dict) -> dict:
 def test_a_mistake_in_a_delta_is_the_variants(write_variants, delta, place):
     variants = write_variants({"cnn": delta})
     assert f"{variants}: variants.cnn: {place}" in complaint(variants)
-
-
-@pytest.mark.parametrize("base", [{"net": {"lrn": {"k": "two"}}}, {"training": {"precision": "bf16"}}])
-def test_a_mistake_in_the_base_is_the_configurations(write_variants, base):
-    variants = write_variants({"cnn": {"net": {"lrn": {"n": 3}}}})
-    (section,) = base
-    assert complaint(variants, **base).startswith(f"some.yaml: {section}")
 
 
 @pytest.mark.parametrize(
