@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from fake_results import change
@@ -8,10 +6,8 @@ from alexnet2012 import paper
 from alexnet2012.claims.ledger import measure_number, settle_claim, try_measure
 from alexnet2012.claims.measurement import Measurement, NotMeasured, describe_outcome
 from alexnet2012.claims.measures_errors import measure_ensemble
-from alexnet2012.config.nets import ConvConfig, NetConfig
 from alexnet2012.evaluation.linear_model import pool_spread
 from alexnet2012.evaluation.statistics import estimate_contrast
-from alexnet2012.model.geometry import list_layers
 from alexnet2012.reporting.results import load_results
 
 CLAIMS = {claim.id: claim for claim in reversed(paper.CLAIMS)}  # of C05 the first reading
@@ -62,49 +58,6 @@ def test_c04_takes_every_seed_of_both_nets(fake):
     assert (outcome.shared.spread.freedom, outcome.shared.spread.groups) == (6, 2)
     assert outcome.conditions == "photos; test, ten crops, one-gpu minus cnn; 4 epochs; seeds 7-9 against 0-4"
     assert (outcome.scope.sample, outcome.scope.few) == ("3 against 5 seeds", False)
-
-
-def test_two_seeds_of_one_net_say_nothing_of_the_method(fake):
-    """Of 20: 12 and 14, mean 13, against a mean of 9 over five seeds."""
-    fake.add("cnn", {seed: wrong((9, 0)) for seed in range(5)}, TABLES)
-    fake.add("one-gpu", {0: wrong((12, 0)), 1: wrong((14, 0))}, TABLES)
-    outcome = settled(fake, "C04")
-    assert outcome.top1.value == pytest.approx(0.20)
-    assert (outcome.scope.sample, outcome.scope.few, outcome.shared) == ("2 against 5 seeds", True, None)
-    assert outcome.top1.standard_error is None
-
-
-def test_c04_is_negative_where_the_one_gpu_net_is_better(fake):
-    fake.add("cnn", {0: wrong((8, 2))}, TABLES).add("one-gpu", {0: wrong((6, 2))}, TABLES)
-    assert values(settled(fake, "C04")) == (-0.10, 0.0)
-
-
-def test_the_order_of_seeds_is_of_no_consequence(fake):
-    each = {seed: wrong((4 + 2 * seed, seed)) for seed in range(3)}
-    fake.add("cnn", each, TABLES).add("one-gpu", dict(reversed(each.items())), TABLES)
-    outcome = settled(fake, "C04")
-    assert (outcome.top1.value, outcome.top1.p) == (0.0, 1.0)
-    assert outcome.conditions.endswith("; seeds 0-2")
-
-
-@pytest.mark.parametrize(
-    ("variants", "reason"),
-    [
-        (("cnn",), "no experiment of one-gpu; `snakemake claims` runs it"),
-        (("one-gpu",), "no experiment of cnn; add it to the configuration's experiments"),
-    ],
-)
-def test_c04_needs_both_nets(fake, variants, reason):
-    for variant in variants:
-        fake.add(variant, {0: wrong((8, 2))}, TABLES)
-    assert settled(fake, "C04") == NotMeasured(reason)
-
-
-def test_c04_needs_no_shared_seed(fake):
-    fake.add("cnn", {0: wrong((8, 2))}, TABLES).add("one-gpu", {1: wrong((12, 3))}, TABLES)
-    outcome = settled(fake, "C04")
-    assert values(outcome) == (0.20, 0.05)
-    assert outcome.conditions.endswith("; seeds 1 against 0")
 
 
 def test_c05_has_a_row_for_each_reading_of_alpha(fake):
@@ -214,13 +167,6 @@ def test_c13_and_c14_are_measured_on_the_whole_of_ilsvrc_2012(fake):
         assert settled(fake, claim) == missing
 
 
-def test_pretrained_nets_settle_c15_and_c16_on_the_whole_of_ilsvrc_2012(fake):
-    fake.kind, fake.splits = "ilsvrc2012", ("val",)
-    fake.add("1-cnn-star", {0: VAL, 1: VAL}, TABLES).average("7-cnns-star", {("val", "ten_crop"): (3, 1)}, ("table2",))
-    assert values(settled(fake, "C15")) == (0.40, 0.10)
-    assert settled(fake, "C16").conditions.startswith("photos; val, ten crops; average of 5")
-
-
 def test_c17_is_the_sixth_layers_error_on_half_of_fall_2009(fake):
     fake.kind = "fall2009"
     fake.add("cnn-sixth-layer", {0: wrong((14, 8))}, TABLES)
@@ -230,16 +176,6 @@ def test_c17_is_the_sixth_layers_error_on_half_of_fall_2009(fake):
     fake.add("cnn-sixth-layer", {0: wrong((14, 8))}, TABLES, dataset="others")
     results = fake.load()
     assert measure_number(CLAIMS["C17"], results, "others") == NotMeasured("needs ImageNet Fall 2009")
-
-
-def test_where_test_labels_are_withheld_gains_are_those_on_val(fake):
-    """Of 10 on val: centre minus ten crops is 6 - 4 and 3 - 1; one-gpu minus cnn 7 - 4 and 2 - 1."""
-    fake.kind, fake.splits = "ilsvrc2012", ("val",)
-    fake.add("cnn", {0: VAL}, TABLES).add("one-gpu", {0: {("val", "ten_crop"): (7, 2)}}, TABLES)
-    c03, c04 = settled(fake, "C03"), settled(fake, "C04")
-    assert (values(c03), values(c04)) == ((0.20, 0.20), (0.30, 0.10))
-    assert c03.conditions == "photos; val, centre minus ten crops; 4 epochs; seed 0"
-    assert c04.conditions == "photos; val, ten crops, one-gpu minus cnn; 4 epochs; seed 0"
 
 
 @pytest.mark.parametrize("claim", ["C02", "C26"])
@@ -260,15 +196,6 @@ def test_another_net_on_a_whole_edition_does_not_settle_its_claims(fake):
     fake.kind, fake.departures = "ilsvrc2010", ("net.fc_neurons",)
     fake.add("cnn", {0: wrong((8, 2))}, TABLES)
     assert settled(fake, "C01") == NotMeasured("needs all of ILSVRC-2010 and the paper's net")
-
-
-@pytest.mark.parametrize("claim", ["C13", "C14"])
-def test_table_2s_claims_need_their_nets(fake, claim):
-    fake.kind, fake.splits = "ilsvrc2012", ("val",)
-    fake.add("one-gpu", {0: VAL}, TABLES)
-    key = {"C13": "cnn", "C14": "5-cnns"}[claim]
-    reason = f"no experiment of {key}; add it to the configuration's experiments"
-    assert settled(fake, claim) == NotMeasured(reason)
 
 
 @pytest.mark.parametrize(("claim", "key"), [("C05", "no-lrn"), ("C06", "pool-2x2"), ("C07", "no-colour")])
@@ -320,26 +247,6 @@ def test_c10_of_two_nets_that_do_better_counts_the_smaller_p(fake):
     assert "no-conv4's; p is 4 times the smallest p of a negative difference, no-conv5's" in outcome.conditions
 
 
-def test_c10_says_what_else_the_removal_of_conv5_changes(fake):
-    removals(fake, {layer: (9, 10, 11) for layer in (2, 3, 4, 5)})
-    for seed in range(3):
-        change(fake.folder / f"runs/photos/no-conv5-00000000/seed{seed}/record.json", parameters=1100)
-    words = settled(fake, "C10").conditions
-    assert "10 % more parameters (30 % in the paper's size)" in words  # 79,396,968 over 60,965,224 is 1.302
-
-
-def test_the_net_without_conv4_is_the_one_without_conv5_that_keeps_the_input_of_fc6():
-    """So that C10 needs no further variant: layer for layer the same, at the paper's sizes and at smaller ones."""
-    small = {"crop_px": 28, "conv1": ConvConfig(kernels=16, kernel_px=5), "fc_neurons": 64}
-    for settings in ({}, small):
-        without_conv4 = NetConfig(**settings, removed=["conv4"])
-        without_conv5 = NetConfig(**settings, removed=["conv5"], conv4=without_conv4.conv5)
-        tables = [
-            [replace(layer, name="") for layer in list_layers(each, 40)] for each in (without_conv4, without_conv5)
-        ]
-        assert tables[0] == tables[1]
-
-
 @pytest.mark.parametrize("claim", ["C03", "C04", "C13", "C14"])
 def test_an_under_trained_net_is_named_and_not_measured(fake, claim):
     fake.kind, fake.splits = "ilsvrc2012", ("val",)
@@ -350,14 +257,3 @@ def test_an_under_trained_net_is_named_and_not_measured(fake, claim):
         "cnn seed 3 lowered its learning rate 1 of 3 times within 4 epochs; give its schedule more epochs",
         short="under-trained",
     )
-
-
-@pytest.mark.parametrize("claim", ["C03", "C04"])
-def test_without_the_cnn_nothing_is_measured(fake, claim):
-    fake.add("one-gpu", {0: wrong((8, 2))}, TABLES)
-    assert settled(fake, claim) == NotMeasured("no experiment of cnn; add it to the configuration's experiments")
-
-
-def test_unlike_lengths_are_named(fake):
-    fake.add("cnn", {0: wrong((8, 2))}, TABLES).add("cnn", {1: wrong((8, 2))}, TABLES, training={"epochs": 7})
-    assert "4 to 7 epochs; seeds 0, 1" in settled(fake, "C03").conditions

@@ -2,7 +2,7 @@ import pytest
 
 from alexnet2012 import paper
 from alexnet2012.claims.ledger import settle_claim
-from alexnet2012.claims.measurement import NotMeasured, describe_outcome
+from alexnet2012.claims.measurement import describe_outcome
 from alexnet2012.claims.verdicts import Adjusted, judge
 from alexnet2012.errors import RecordError
 
@@ -45,17 +45,6 @@ def test_c21_takes_the_largest_p_of_all_runs(fake):
     assert judge(CLAIMS["C21"], outcome, Adjusted("seeds", 2, 0.03, 0.06)).colour == "inconclusive"
 
 
-def test_c21_of_one_analysed_seed_is_indicative(fake):
-    add(fake, {0: towers(0.5, 0.1, 0.001)}, untouched=4)
-    verdict = judge(CLAIMS["C21"], settled(fake, "C21"), Adjusted("images", 1, 0.001, 0.001))
-    assert verdict.text == "indicative: sign supported on photos, the paper's net, 4 epochs, 1 seed"
-
-
-def test_one_tower_cannot_specialise(fake):
-    add(fake, {0: {"chroma": None}})
-    assert settled(fake, "C21") == NotMeasured("cnn has one tower here, and one cannot specialise; give net.towers: 2")
-
-
 def test_c22_of_three_seeds_covers_seeds_and_queries(fake):
     """Of 2 x 5: 6 - 3, 7 - 3, 8 - 3: 30, 40 and 50 points."""
     add(fake, {0: hits([3, 3], [1, 2]), 1: hits([4, 3], [2, 1]), 2: hits([4, 4], [3, 0])})
@@ -76,12 +65,6 @@ def test_c22_of_one_seed_is_a_bootstrap_over_its_queries(fake):
     assert outcome.top1.value == pytest.approx(0.40)
     assert outcome.top1.method == "bootstrap over 4 queries, t test over them: these nets, not the method"
     assert outcome.scope.few
-
-
-@pytest.mark.parametrize("claim", ["C21", "C22"])
-def test_a_net_without_an_analysis_says_what_makes_it(fake, claim):
-    add(fake, {}, untouched=1)
-    assert settled(fake, claim) == NotMeasured("no analysis of cnn; run snakemake")
 
 
 def test_an_analysis_of_other_weights_is_refused(fake):

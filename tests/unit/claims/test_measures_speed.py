@@ -5,7 +5,6 @@ import pytest
 
 from alexnet2012 import paper
 from alexnet2012.claims.ledger import settle_claim
-from alexnet2012.claims.measurement import NotMeasured
 from alexnet2012.claims.verdicts import judge
 
 GPU = {"device": "cuda", "processes": 1}
@@ -46,19 +45,7 @@ def test_one_pair_is_indicative_at_most(fake, speed, sign):
     assert judge(C20, outcome, None).colour == "indicative"
 
 
-@pytest.mark.parametrize("where", ["one-gpu", "cnn-two-devices"])
-def test_two_cpu_processes_say_nothing_of_gpus(fake, where):
-    for key, processes in (("one-gpu", 1), ("cnn-two-devices", 2)):
-        add(fake, key, {0: [100]}, {"device": "cpu" if key == where else "cuda", "processes": processes})
-    reason = "needs GPUs; on CPUs 100 images/s as two processes, 100 of one-gpu"
-    assert settled(fake) == NotMeasured(reason)
-
-
 def test_a_fallback_to_one_gpu_is_not_the_claim(fake):
     add(fake, "one-gpu", {0: [100]}, GPU)
     add(fake, "cnn-two-devices", {0: [100]}, GPU)
     assert settled(fake).reason == "cnn-two-devices was trained on one GPU; run it with --resources gpu=2"
-
-
-def test_it_needs_the_variants_that_it_compares():
-    assert C20.variants == ("one-gpu", "cnn-two-devices")

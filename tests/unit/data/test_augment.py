@@ -13,7 +13,6 @@ from alexnet2012.data.augment import (
     draw_views,
     make_batch,
     stream,
-    torch_generator,
 )
 from alexnet2012.data.packed import PackedDataset
 
@@ -79,12 +78,6 @@ def test_positions_cover_33_by_33_uniformly():
         assert (np.square(counts - MANY / 33) / (MANY / 33)).sum() < 62.5
     assert len(set(zip(views.top.tolist(), views.left.tolist(), strict=True))) == 33 * 33
     assert abs(np.corrcoef(views.top, views.left)[0, 1]) < 4 / np.sqrt(MANY)
-
-
-@pytest.mark.parametrize(("size_px", "crop_px", "positions"), [(32, 28, 5), (8, 8, 1), (9, 8, 2)])
-def test_positions_of_other_sizes(size_px, crop_px, positions):
-    views = draw_views(0, 0, dataset(size_px), 500, crop_px, AugmentationConfig())
-    assert set(views.top.tolist()) == set(views.left.tolist()) == set(range(positions))
 
 
 def test_half_of_the_images_are_reflected_wherever_their_crop():
@@ -197,25 +190,6 @@ def test_a_central_mean_is_subtracted_after_the_reflection_wherever_the_crop(top
     np.testing.assert_allclose(batch[0].permute(1, 2, 0).numpy(), expected, rtol=1e-5, atol=1e-4)
 
 
-def test_the_planes_are_red_green_blue():
-    images = np.zeros((1, 9, 9, 3), dtype=np.uint8)
-    images[..., 0], images[..., 1], images[..., 2] = 10, 20, 30
-    views = Views(np.zeros(1, int), np.zeros(1, int), np.zeros(1, bool), np.array([[1, 2, 3]], dtype=np.float32))
-    batch = make_batch(images, np.zeros((9, 9, 3), np.float32), np.array([0]), views, 4)
-    assert batch[0, :, 0, 0].tolist() == [11.0, 22.0, 33.0]
-    assert (batch == batch[:, :, :1, :1]).all()
-
-
-def test_an_image_looks_the_same_in_every_batch():
-    images, mean_image = draw_pixels(6, 32)
-    views = draw_views(0, 0, dataset(32), 6, 28, AugmentationConfig())
-    given = images.copy(), mean_image.copy()
-    whole = make_batch(images, mean_image, np.arange(6), views, 28)
-    parts = [make_batch(images, mean_image, rows, views, 28) for rows in np.split(np.arange(6), [1, 5])]
-    assert torch.equal(torch.cat(parts), whole)
-    assert np.array_equal(images, given[0]) and np.array_equal(mean_image, given[1])
-
-
 @pytest.mark.parametrize("probability", [0.5, 0.25])
 def test_dropout_masks_keep_the_rest(probability):
     masks = draw_dropout_masks(0, 0, 128, 512, probability)
@@ -250,12 +224,3 @@ def test_streams_of_other_names_are_independent():
     assert np.abs(correlations).max() < 5 / np.sqrt(4000)
     assert correlations.std() == pytest.approx(1 / np.sqrt(4000), rel=0.1)
     assert np.array_equal(stream(2, "weights", 2).standard_normal(4000), draws[-1])
-
-
-def test_torch_generators_follow_the_seed_and_the_purpose():
-    def draw(seed: int, purpose: str) -> torch.Tensor:
-        return torch.randn(100, generator=torch_generator(seed, purpose))
-
-    assert torch.equal(draw(0, "weights"), draw(0, "weights"))
-    assert not (draw(0, "weights") == draw(1, "weights")).any()
-    assert not (draw(0, "weights") == draw(0, "other")).any()

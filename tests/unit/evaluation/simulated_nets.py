@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from alexnet2012.evaluation.linear_model import Spread, pool_spread
 
-LEDGERS = 1500
+LEDGERS = 1000
 IMAGES = 250
 DIFFICULTY, OF_THE_VARIANT, OF_THE_SEED = 1.0, 0.5, 0.1
 OF_IMAGES = math.sqrt(1 + DIFFICULTY**2 + OF_THE_VARIANT**2)  # with the noise

@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -209,26 +208,6 @@ def test_the_command_line_writes_a_record_when_the_errors_are_known(tmp_path, ed
     }
 
 
-def test_the_command_line_writes_nothing_when_they_are_not(edition, weights, refused):
-    np.save(edition.folder / "val" / "labels.npy", np.array([7, 3, 4, 500]))
-    printed = refused("--weights", weights)
-    assert "errs on 75.000 / 50.000 % (top-1 / top-5), but is known to err on 43.478 / 20.934 %" in printed
-    assert "a difference of +31.522 / +29.066 points" in printed
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"part": "subset of 1000 classes, 5 images each"}, "is a part of its edition (subset of 1000 classes, 5"),
-        ({"kind": "ilsvrc2010"}, "is of kind ilsvrc2010 with 1000 classes at 256 px"),
-        ({"kind": "imagefolder"}, "is of kind imagefolder"),
-    ],
-)
-def test_data_on_which_nothing_is_known_are_refused(edition, weights, refused, changes, message):
-    write_manifest(replace(edition, **changes))
-    assert message in refused("--weights", weights)
-
-
 def test_missing_weights_are_never_fetched_unasked_and_a_fetch_that_fails_says_why(
     tmp_path, edition, monkeypatch, refused
 ):
@@ -241,26 +220,3 @@ def test_missing_weights_are_never_fetched_unasked_and_a_fetch_that_fails_says_w
     assert "with --download once" in printed and "no route" not in printed
     assert "none.pth" in refused("--weights", tmp_path / "none.pth")
     assert "could not be fetched (no route to host); give a file with --weights" in refused("--download")
-
-
-def test_weights_are_fetched_once_when_asked_to(tmp_path, edition, weights, monkeypatch):
-    asked = []
-
-    def fetch(url, path, hash_prefix):
-        asked.append((url, hash_prefix))
-        Path(path).hardlink_to(weights)
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
-    monkeypatch.setattr(calibrating, "TOLERANCE", 1.0)
-    assert run(tmp_path, "--download") == run(tmp_path, "--download") == 0
-    assert asked == [("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", "7be5be79")]
-
-
-@pytest.mark.parametrize("content", [b"", b"no weights", {"fc8.weight": torch.zeros(2)}])
-def test_what_are_no_weights_of_this_net_is_refused(tmp_path, edition, refused, content):
-    path = tmp_path / "weights.pth"
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    else:
-        torch.save(content, path)
-    assert "weights.pth does not hold the weights of torchvision's AlexNet" in refused("--weights", path)

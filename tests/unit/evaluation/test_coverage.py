@@ -1,6 +1,6 @@
 """Each interval that a table prints, in its declared use, on simulated nets: between 93 and 97 % cover.
 
-The standard error of a coverage is 0.6 points with LEDGERS, 0.7 with the fewer of the bootstraps.
+The standard error of a coverage is 0.7 points with LEDGERS, 0.9 with the fewer of the bootstraps.
 """
 
 import math
@@ -42,10 +42,10 @@ from alexnet2012.evaluation.statistics import (
 WORSE_BY = 0.1
 TRUTH = error_of_the_method(WORSE_BY) - error_of_the_method(0.0)
 LEARNT = -0.5  # a net's clumsiness with its training images, beside that with others
-BOOTSTRAPS = 1000  # ledgers
+BOOTSTRAPS = 600  # ledgers
 
-of_seeds = pytest.mark.parametrize("seeds", [3, 5, 10])
-of_two_groups = pytest.mark.parametrize(("seeds", "base_seeds"), [(5, 10), (5, 5), (3, 3)])
+of_seeds = pytest.mark.parametrize("seeds", [3, 10])
+of_two_groups = pytest.mark.parametrize(("seeds", "base_seeds"), [(5, 10), (3, 3)])
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def is_sound(coverage: float) -> bool:
     return 0.93 <= coverage <= 0.97
 
 
-@pytest.mark.parametrize(("seeds", "of_the_seed"), [(3, OF_THE_SEED), (3, 0.3), (5, OF_THE_SEED), (10, OF_THE_SEED)])
+@pytest.mark.parametrize(("seeds", "of_the_seed"), [(3, OF_THE_SEED), (3, 0.3), (10, OF_THE_SEED)])
 def test_a_mean_error_for_other_seeds_and_images(draw, seeds, of_the_seed):
     """At 0.3 the seeds' part is 80 % of the variance, which is the hardest with three."""
     nets = draw_wrong(draw, draw_difficulty(draw), draw_clumsiness(draw, 0.2, seeds, of_the_seed))
@@ -146,7 +146,7 @@ def test_the_error_of_one_or_two_nets_over_images(draw, seeds, few_resamples):
     assert is_sound(covered([estimate_error(each) for each in wrong], error_of_nets(nets).mean(axis=1)))
 
 
-@pytest.mark.parametrize(("seeds", "base_seeds"), [(1, 1), (2, 2), (1, 5)])
+@pytest.mark.parametrize(("seeds", "base_seeds"), [(2, 2), (1, 5)])
 def test_a_contrast_of_few_nets_over_images_covers_theirs_and_not_the_methods(draw, seeds, base_seeds, few_resamples):
     difficulty = draw_difficulty(draw, ledgers=BOOTSTRAPS)
     nets = [draw_clumsiness(draw, *each, ledgers=BOOTSTRAPS) for each in ((WORSE_BY, seeds), (0.0, base_seeds))]
@@ -156,8 +156,8 @@ def test_a_contrast_of_few_nets_over_images_covers_theirs_and_not_the_methods(dr
     assert covered(found, TRUTH) < 0.92
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
-def test_a_contrast_of_few_nets_gaps_over_both_samples(draw, seeds, few_resamples):
+def test_a_contrast_of_two_nets_gaps_over_both_samples(draw, few_resamples):
+    seeds = 2
     difficulty = [draw_difficulty(draw, images, ledgers=BOOTSTRAPS) for images in (150, 200)]
     variants, gaps = [], []
     for mean, learnt in ((WORSE_BY, LEARNT - 0.3), (0.0, LEARNT)):
@@ -189,8 +189,7 @@ def test_variants_at_the_margin_are_equivalent_in_five_of_a_hundred():
     assert np.mean([equivalence_p(each, margin) < 0.05 for each in contrasts(0.0, 5, 10)]) > 0.8
 
 
-@pytest.mark.parametrize("level", [0.05, 0.05 / 16])
-@pytest.mark.parametrize(("seeds", "base_seeds"), [(5, 10), (3, 3)])
+@pytest.mark.parametrize(("seeds", "base_seeds", "level"), [(5, 10, 0.05 / 16), (3, 3, 0.05)])
 def test_the_detectable_difference_is_found_four_times_in_five(seeds, base_seeds, level):
     """Of a design whose standard error is known: the estimates' deviation, which is known to 2 points of power."""
     none = contrasts(0.0, seeds, base_seeds)

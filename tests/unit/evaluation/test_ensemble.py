@@ -59,12 +59,3 @@ def test_members_whose_probabilities_were_not_kept_are_refused(tmp_path):
     with pytest.raises(RecordError, match="at least one member"):
         average([], tmp_path / "average.npy")
     assert not (tmp_path / "average.npy").exists()
-
-
-def test_no_partial_file_is_left_and_an_older_average_is_replaced(tmp_path):
-    members = save(tmp_path, [[0.5, 0.5]], [[0.0, 1.0]])
-    (tmp_path / "out").mkdir()
-    for inputs, expected in ((members[:1], [[0.5, 0.5]]), (members, [[0.25, 0.75]])):
-        average(inputs, tmp_path / "out" / "ensemble.npy")
-        assert [path.name for path in (tmp_path / "out").iterdir()] == ["ensemble.npy"]
-        assert np.load(tmp_path / "out" / "ensemble.npy").tolist() == expected

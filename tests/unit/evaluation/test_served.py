@@ -25,7 +25,6 @@ from alexnet2012.errors import DataError
 from alexnet2012.evaluation.served import read_image
 from alexnet2012.evaluation.trained import write_inputs
 from alexnet2012.files import read_json, write_json
-from alexnet2012.tracking import models
 from alexnet2012.tracking.publish import publish
 from alexnet2012.tracking.store import TrackingIds, begin_tracking, embedded_uri
 
@@ -110,20 +109,6 @@ def test_it_takes_files_in_base64_and_arrays_and_says_what_the_net_says(ids, cli
     for row in found.to_dict("records"):
         assert row["class"] == expected.idxmax() and row["probability"] == pytest.approx(expected.max())
         assert row["probabilities"] == pytest.approx(expected.to_dict())
-
-
-def test_other_weights_take_the_models_place_and_large_ones_are_not_copied(ids, client, folder, monkeypatch):
-    (before,), record = models_of(client, ids), read_json(folder / "record.json")
-    write_json(folder / "record.json", record | {"weights_sha256": "f" * 64})
-    monkeypatch.setattr(models, "MAX_WEIGHTS", 0)
-    assert publish(ids, [])
-    (model,) = models_of(client, ids)
-    assert model.model_id != before.model_id
-    kept = {file.path for file in client.list_logged_model_artifacts(model.model_id)}
-    assert "net.py" in kept and "artifacts" not in kept
-    write_json(folder / "record.json", record)
-    assert publish(ids, [])
-    assert load_model(client, ids, monkeypatch).predict(pd.DataFrame({"image": [PIXELS]}))["probability"][0] > 0
 
 
 @pytest.mark.parametrize("given", ["no base64!", "AAAA", np.zeros((4, 4)), np.full((4, 4, 3), 300)])

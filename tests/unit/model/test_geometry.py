@@ -1,5 +1,3 @@
-import math
-
 import pytest
 from small_nets import ONE_GPU, PAPER, scaled_net, tiny_net
 
@@ -83,17 +81,3 @@ def test_pools_round_as_told(rounding, sizes, parameters):
 def test_sizes_that_cannot_be_built_name_their_place(changes, place):
     with pytest.raises(ConfigError, match=f"^{place}: "):
         list_layers(tiny_net(**changes), 10)
-
-
-def test_the_largest_kernel_that_fits_is_built():
-    net = tiny_net(conv2=ConvConfig(kernels=12, kernel_px=9, pad=1), pool=PoolConfig(size=1, stride=1))
-    outputs = {layer.name: layer.output for layer in list_layers(net, 10)}
-    assert outputs["conv2"] == [12, 8, 8]  # no pooling: 14 + 2 - 9 + 1
-
-
-def test_every_size_that_is_built_covers_its_input():
-    for crop in range(48, 96):  # below 48, conv1's outputs are too few for three pools
-        conv1 = list_layers(tiny_net(crop_px=crop), 10)[0]
-        reached = (conv1.output[1] - 1) * 4 + 7
-        assert crop <= reached == crop + conv1.overhang_px < crop + 4
-        assert conv1.output[1] == 1 + math.ceil((crop - 7) / 4)

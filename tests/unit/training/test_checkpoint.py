@@ -11,7 +11,6 @@ from alexnet2012.errors import Interrupted, TrainingError
 from alexnet2012.training.checkpoint import (
     State,
     StopRequest,
-    discard,
     list_checkpoints,
     load_latest,
     lock,
@@ -141,12 +140,6 @@ def test_without_a_readable_checkpoint_training_begins_anew_and_the_damaged_one_
     assert len(list(interrupted.glob("superseded-*/checkpoint-*.pt"))) == 1
 
 
-def test_an_empty_folder_holds_nothing_to_resume(tmp_path):
-    with lock(tmp_path):
-        assert resume(tmp_path, IDENTITY, accepted=()) is None
-    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
-
-
 def test_a_state_of_the_same_identity_is_resumed_without_a_word(interrupted, capsys):
     assert resume(interrupted, IDENTITY, accepted=()).step == 9
     assert capsys.readouterr().out == ""
@@ -180,12 +173,6 @@ def test_accept_code_resumes_a_state_of_that_code_which_remembers_the_first(inte
         assert resume(interrupted, identity, accepted).identity["began_with_code"] == IDENTITY["code"]
 
 
-def test_discard_removes_checkpoints_alone(interrupted):
-    (interrupted / "run.json").write_text("{}", encoding="utf-8")
-    discard(interrupted)
-    assert [path.name for path in interrupted.iterdir()] == ["run.json"]
-
-
 def test_the_second_of_two_processes_is_refused_until_kill_9_ends_the_first(tmp_path, held):
     with pytest.raises(TrainingError, match=f"{tmp_path} .*{held.pid}"), lock(tmp_path):
         raise AssertionError("both hold the lock")
@@ -193,13 +180,6 @@ def test_the_second_of_two_processes_is_refused_until_kill_9_ends_the_first(tmp_
     assert held.wait(timeout=30) == -signal.SIGKILL
     with lock(tmp_path):
         assert (tmp_path / "lock").read_text(encoding="utf-8") == f"{os.getpid()}\n"
-
-
-def test_the_lock_is_free_after_an_error(tmp_path):
-    with pytest.raises(KeyError), lock(tmp_path):
-        raise KeyError
-    with lock(tmp_path):
-        pass
 
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -225,16 +205,6 @@ def test_within_an_evaluation_the_first_signal_raises_at_once(number):
             os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)
         assert stop.received == number
-
-
-@pytest.mark.parametrize("at_once", [True, False])
-def test_a_signal_that_waits_is_raised_where_an_evaluation_begins_or_ends(at_once):
-    with StopRequest() as stop:
-        stop.immediately(True)
-        stop.immediately(False)
-        os.kill(os.getpid(), signal.SIGTERM)
-        with pytest.raises(Interrupted):
-            stop.immediately(at_once)
 
 
 @BOTH

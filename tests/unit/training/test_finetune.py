@@ -1,7 +1,5 @@
 """Trainings that begin with the layers of another net: pre-trained on more classes, then fine-tuned (§6)."""
 
-import json
-
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -67,16 +65,6 @@ def test_each_layer_learns_at_its_own_rate(pretrained, tuned):
     assert 0 < moved["conv6.weight"] < moved["fc8.weight"]
 
 
-def test_the_record_says_what_it_started_from(pretrained, tuned):
-    record, earlier = (
-        json.loads((folder / "record.json").read_text(encoding="utf-8")) for folder in (tuned, pretrained)
-    )
-    found = record["starts_from"]
-    assert found["weights_sha256"] == earlier["weights_sha256"] and found["dataset"] == earlier["dataset"]
-    assert (found["variant"], found["seed"], found["classes"], found["layers"]) == ("sixth", 1, 3, KEPT)
-    assert "starts_from" not in earlier
-
-
 def test_killed_at_any_moment_it_ends_with_the_same_bits(pretrained, tune, tuned, monkeypatch):
     folder = tune("killed", runtime={"checkpoint_every_s": 1e-9})
     for moment in ((1, 1), (2, 7)):
@@ -86,18 +74,6 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(pretrained, tune, tuned
     train_here(folder, start_folder=pretrained)
     assert weights_digest(folder) == weights_digest(tuned)
     assert read_history(folder).equals(read_history(tuned))
-
-
-def test_another_pretraining_makes_another_run(root, start):
-    tuned = make_run(root, **SIXTH, **start)
-    first = tuned.starts_from
-    others = [
-        first.model_copy(update={"layers": KEPT[:-1]}),
-        first.model_copy(update={"run": first.run.model_copy(update={"seed": 2})}),
-        first.model_copy(update={"run": make_run(root, **SIXTH, training={"learning_rate": 0.3})}),
-    ]
-    runs = [tuned.model_copy(update={"starts_from": each}) for each in (None, first, *others)]
-    assert len({run.hash8 for run in runs}) == 5
 
 
 def test_a_folder_that_holds_another_training_is_refused(tune, alone):

@@ -1,5 +1,3 @@
-from contextlib import contextmanager
-
 import pytest
 import torch
 from tiny_training import make_run, pack
@@ -66,45 +64,3 @@ def test_an_error_in_the_making_is_raised_where_the_batch_is_used(batches_of, mo
     monkeypatch.setattr(loader, "crop_bytes", fail)
     with pytest.raises(OSError, match="the disk is gone"):
         list(batches_of(True))
-
-
-def test_leaving_early_ends_the_makers(batches_of, monkeypatch):
-    made = []
-    real = BatchLoader.make_on_host
-
-    def make_on_host(self, rows, *rest):
-        made.append(rows)
-        return real(self, rows, *rest)
-
-    monkeypatch.setattr(BatchLoader, "make_on_host", make_on_host)
-    batches = batches_of(True, training={"batch_size": 2})
-    next(batches)
-    batches.close()
-    assert len(made) <= loader.AHEAD + 1
-
-
-def test_a_gpu_gets_its_copies_on_a_stream_of_their_own(packed, monkeypatch):
-    """With a fake of torch.cuda's streams: kernels wait for the copies, and hold their memory."""
-    said = []
-
-    class FakeStream:
-        def __init__(self, name):
-            self.name = name
-
-        def wait_stream(self, other):
-            said.append(f"{self.name} wait for {other.name}")
-
-    @contextmanager
-    def entered(stream):
-        said.append(f"into {stream.name}")
-        yield
-        said.append(f"out of {stream.name}")
-
-    monkeypatch.setattr(torch.cuda, "stream", entered)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: FakeStream("kernels"))
-    monkeypatch.setattr(torch.Tensor, "record_stream", lambda each, stream: said.append(f"held for {stream.name}"))
-    source = BatchLoader(make_run(packed[0]), packed[1], torch.device("cpu"))
-    source.copies = FakeStream("copies")
-    copied = source.copy({"crops": torch.ones(2), "labels": torch.zeros(3)})
-    assert said == ["into copies", "out of copies", "kernels wait for copies", *["held for kernels"] * 2]
-    assert {name: each.tolist() for name, each in copied.items()} == {"crops": [1, 1], "labels": [0, 0, 0]}

@@ -64,31 +64,6 @@ def test_an_epoch_has_a_line_every_thirty_seconds_and_one_at_its_end(log, second
     assert log.lines()[-1].startswith("cnn seed 0 epoch 1/3  lr 0.01  loss 2.5000")
 
 
-def test_a_line_has_step_loss_speed_since_the_last_line_and_the_time_left(log):
-    log.train(1, 0.25, last=121)
-    log.train(1, 0.5, first=122, last=181, loss=None)  # not known yet
-    first, second = log.lines()
-    # 879 steps of 0.25 s; and two epochs of 250 s.
-    assert first == (
-        "cnn seed 0 epoch 1/3  step 121/1,000  loss 4.0000  512 images/s  "
-        "left: 0:03:40 of the epoch, 0:12:00 of 3 epochs"
-    )
-    assert second.startswith("cnn seed 0 epoch 1/3  step 181/1,000  256 images/s")
-
-
-def test_measuring_counts_as_time_left_once_it_is_known(log):
-    log.train(1, 0.25)
-    log.close(1, 60)
-    before = len(log.lines())
-    log.train(2, 0.25)
-    lines = log.lines()[before:]
-    # From one report to the next line 30 s: measuring delays none and slows none.
-    assert read_steps(lines) == [120, 240, 360, 480, 600, 720, 840, 960]
-    # 880 steps of 0.25 s and 60 s; then an epoch of 250 + 60 s.
-    assert "512 images/s  left: 0:04:40 of the epoch, 0:09:50 of 3 epochs" in lines[0]
-    assert lines[-1].endswith("about 0:01:00")
-
-
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_terminal_has_the_bar_and_a_log_the_lines(terminal):
     log = Log(terminal)
