@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from itertools import count
 
 import pandas as pd
 import pytest
@@ -24,6 +25,7 @@ from tiny_training import (
     write_run,
 )
 
+from alexnet2012 import costs
 from alexnet2012.cli import main, parse
 from alexnet2012.config.schema import read_run
 from alexnet2012.errors import DataError, TrainingError
@@ -242,6 +244,15 @@ def test_a_finished_run_forced_again_trains_anew_to_the_same_bits(root, alone, c
         assert "epoch 1/7" in capsys.readouterr().out
     assert len(list((folder / "state").glob("superseded-*"))) == 1
     assert_finished_as(folder, alone)
+
+
+def test_the_record_has_the_energy_of_all_attempts_where_it_is_counted(alone, interrupt, monkeypatch):
+    readings = count(1)
+    monkeypatch.setitem(costs.KINDS, "cpu_kwh", lambda: {"package": (next(readings) * costs.JOULES_A_KWH, 1e12)})
+    folder = interrupt("energy")
+    train_here(folder)
+    assert read_record(folder)["energy"] == {"cpu_kwh": 2.0}  # one kWh between two readings, one in each attempt
+    assert weights_digest(folder) == weights_digest(alone)
 
 
 def test_death_before_the_record_is_written_costs_no_step(root, alone, monkeypatch, capsys):
