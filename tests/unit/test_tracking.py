@@ -193,10 +193,11 @@ def test_a_net_that_was_trained_to_an_error_shows_how_long_that_took(ids, folder
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     for epochs, seconds in ((1.5, 90.0), (None, None)):
         target = {"train_error": 0.25, "epochs": epochs, "seconds": seconds}
-        write_json(folder / "record.json", record | {"target": target})
+        write_json(folder / "record.json", record | {"target": target, "energy": {"cpu_kwh": 0.5}})
         results = compose_net(folder, ids).results
         assert results.get("training/epochs_to_target") == epochs
         assert results.get("training/seconds_to_target") == seconds
+        assert results["training/cpu_kwh"] == 0.5
 
 
 def test_a_setting_that_a_run_has_already_keeps_its_value(ids, client, folder):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from alexnet2012 import paper
 from alexnet2012.config.plan import BASE
+from alexnet2012.costs import KINDS
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.files import read_json
@@ -34,6 +35,10 @@ ERRORS = [
     "seconds",
     "epochs",
     "learned",
+    "target_error",
+    "epochs_to_target",
+    "seconds_to_target",
+    *KINDS,
 ]
 
 
@@ -294,7 +299,7 @@ def tabulate_errors(results: Results) -> pd.DataFrame:
     """A row for each net or average, split and crops; errors are fractions of the split's `n` images.
 
     `digest` is that of the dataset. Commit, hardware and `seconds` are the training's, of an average its evaluation's;
-    an average has no seed, epochs or `learned`.
+    an average has no seed, epochs or `learned`. The last columns are those of TrainedNet.costs.
     """
     rows = []
     for experiment in (each for dataset in results.datasets for each in results.on(dataset)):
@@ -305,6 +310,6 @@ def tabulate_errors(results: Results) -> pd.DataFrame:
             rows.append(
                 [experiment.dataset, experiment.key, net.seed, split, crops, errors["top1"], errors["top5"]]
                 + [found["images"], made_by["commit"], experiment.digest, made_by["hardware"]]
-                + [record.get("wall_time_s"), record.get("epochs"), net.learned]
+                + [record.get("wall_time_s"), record.get("epochs"), net.learned, *net.costs]
             )
     return pd.DataFrame(rows, columns=ERRORS).astype({"seed": "Int64", "epochs": "Int64"})

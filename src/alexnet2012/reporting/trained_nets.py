@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alexnet2012.config.validate import read_yaml
+from alexnet2012.costs import KINDS, time_to_target
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS, has_learned
 from alexnet2012.files import read_json
@@ -90,6 +91,15 @@ class TrainedNet:
         """A row per epoch (epoch, train_loss, ...); None where the run keeps none."""
         path = self.run_file("history.parquet")
         return None if path is None else pd.read_parquet(path)
+
+    @cached_property
+    def costs(self) -> list[float | None]:
+        """The target, epochs and seconds to it (see time_to_target), and kWh by KINDS; None where that is not known."""
+        target = {} if self.history is None else time_to_target(self.training, self.history.to_dict("records"))
+        energy = self.training.get("energy", {})
+        return [target.get(each) for each in ("train_error", "epochs", "seconds")] + [
+            energy.get(each) for each in KINDS
+        ]
 
     def analysis(self) -> dict[str, Any] | None:
         """What was analysed of its kernels and features (C21, C22); None where that was not done.

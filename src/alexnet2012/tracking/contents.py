@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from alexnet2012.config.schema import RunConfig, read_run
+from alexnet2012.costs import time_to_target
 from alexnet2012.errors import RecordError
 from alexnet2012.files import NET_FIGURES, read_json, write_json
 from alexnet2012.provenance import PACKAGE, NoCheckout, ask_git, read_checkout
@@ -120,9 +121,10 @@ def compose_net(folder: Path, ids: TrackingIds) -> Content:
     place = os.path.relpath(folder.resolve(), runs)
     predicted = list_predictions(runs.parent / "predictions" / place)
     results = read_errors(predicted)
-    if (target := record.get("target") or {}).get("epochs"):
+    if (target := time_to_target(record, training.history))["epochs"]:
         results |= {f"training/{each}_to_target": target[each] for each in ("epochs", "seconds")}
         params["training.target_error"] = str(target["train_error"])
+    results |= {f"training/{each}": used for each, used in record.get("energy", {}).items()}
     ended_ms = written_ms(folder / "record.json", *predicted)
     log = runs.parent / "logs" / training.tags["mlflow.source.name"].split()[1] / f"{place}.log"
     files = {name: folder / name for name in FILES} | {f"log/{log.name}": log}

@@ -13,6 +13,7 @@ from torch import Tensor
 from alexnet2012 import provenance
 from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.config.schema import RunConfig
+from alexnet2012.costs import EnergyMeter, epochs_to_target
 from alexnet2012.evaluation.metrics import Chance, has_learned, is_chance_loss, measure_chance
 from alexnet2012.files import SCHEMA, file_digest, replacing, write_arrays, write_json
 from alexnet2012.tracking.publish import LiveRun
@@ -24,7 +25,7 @@ class Recorder:
     """The observer (training.train.Observer) of the training in `folder`; `live` sends metrics to the run browser.
 
     Writes model.safetensors, history.parquet, answers.npz and record.json at the end. Use it as a context manager
-    around the training, so that the terminal is restored.
+    around the training, so that the terminal is restored and the energy of an interrupted training is kept.
     """
 
     def __init__(self, folder: Path, live: LiveRun) -> None:
@@ -54,12 +55,15 @@ class Recorder:
         title = f"{run.variant} seed {run.seed}"
         progress = EpochProgress(title, settings.schedule.max_epochs, settings.batch_size)
         self.progress = self.terminal.enter_context(progress)
+        self.energy = EnergyMeter(self.folder / "state" / "energy.json", resumed=state.step > 0)
+        self.terminal.callback(self.energy.read)
 
     def step(self, training: Training) -> None:
         """Show the progress after an update."""
         state, known = training.state, training.state.batch - len(training.pending)
         loss = state.loss_sum / known if known else None
         self.progress.step(state.epoch + 1, state.batch, training.steps_per_epoch, loss)
+        self.energy.step()
 
     def epoch(self, training: Training) -> None:
         """Print and log the last row of the history."""
@@ -78,6 +82,7 @@ class Recorder:
         with replacing(folder / "history.parquet") as path:
             pd.DataFrame(training.state.history).to_parquet(path, index=False)
         write_arrays(folder / "answers.npz", training.list_wrong())
+        self.energy.read()
         record = {
             "schema": SCHEMA,
             "kind": "training",
@@ -92,6 +97,7 @@ class Recorder:
             "classes": len(dataset.classes),
             "parameters": sum(each.numel() for each in weights.values()),
             **summarise(training),
+            **({"energy": self.energy.kwh} if self.energy.kwh else {}),
             "weights_sha256": file_digest(folder / "model.safetensors"),
             "identity": training.state.identity,
             "provenance": self.made_by,
@@ -131,18 +137,6 @@ def measure_target(training: Training, target: float) -> dict[str, Any]:
     if epochs is not None:
         seconds = epochs * float(np.median([training.images_per_epoch / row["images_per_second"] for row in history]))
     return {"train_error": target, "epochs": epochs, "seconds": seconds}
-
-
-def epochs_to_target(errors: list[float], target: float) -> float | None:
-    """The number of epochs until the error was at most `target`, interpolated linearly between epochs; None if never.
-
-    `errors`: those after epochs 1, 2, ...; 1.0 if the first is low enough, since there is none before to interpolate.
-    """
-    for index, error in enumerate(errors):
-        if error <= target:
-            before = errors[index - 1] if index else error
-            return index + 1 - ((target - error) / (before - error) if before > error else 0.0)
-    return None
 
 
 def warn_at_chance(run: RunConfig, history: list[dict[str, Any]], chance: Chance) -> None:

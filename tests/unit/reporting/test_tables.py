@@ -1,4 +1,5 @@
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from page import read_page
 
 from alexnet2012 import paper
 from alexnet2012.claims.ledger import make_ledgers
+from alexnet2012.costs import KINDS
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.statistics import estimate_error
 from alexnet2012.reporting.format import Bullets, Details, Page, Table, to_markdown
@@ -293,11 +295,13 @@ def test_all_four_tables_the_ledger_as_data_and_the_errors_are_written(fake):
 
 def test_the_errors_are_a_row_for_each_net_split_and_crops(fake):
     """cnn stands on two lines of the configuration with one seed of both; an average has no training."""
-    fake.add("cnn", THREE, ALL).add("cnn", {0: THREE[0]}, ALL, training={"diverged": True})
+    costs = {"target": {"train_error": 0.25, "epochs": 1.5, "seconds": 20.0}, "energy": {"cpu_kwh": 0.125}}
+    fake.add("cnn", THREE, ALL, training=costs).add("cnn", {0: THREE[0]}, ALL, training={"diverged": True})
+    fake.train("cnn", {2: (3, 2)})
     fake.average("5-cnns", {("test", "centre"): (6, 2)}, ALL)
     found = pd.read_csv(render_tables(fake.folder, fake.data)[-1])
     columns = "dataset variant seed split crops top1_error top5_error n commit digest hardware seconds epochs learned"
-    assert list(found) == columns.split()
+    assert list(found) == [*columns.split(), "target_error", "epochs_to_target", "seconds_to_target", *KINDS]
     assert len(found) == (3 + 1) * 2 * 2
     rows = found.set_index(["variant", "seed", "split", "crops"])
     net = fake.load().find("photos", "cnn").nets[2]
@@ -306,6 +310,8 @@ def test_the_errors_are_a_row_for_each_net_split_and_crops(fake):
     assert [one.top1_error, one.top5_error, one.n] == [*errors, 20]
     assert (one.commit, one.hardware) == (PROVENANCE["commit"], PROVENANCE["hardware"])
     assert (one.digest, one.seconds, one.epochs, one.learned) == (fake.load().experiments[0].digest, 60.0, 4, True)
+    assert (one.target_error, one.epochs_to_target, one.seconds_to_target, one.cpu_kwh) == (0.25, 1.5, 20.0, 0.125)
+    assert math.isnan(one.gpu_kwh)
     assert list(found[(found.variant == "cnn") & (found.seed == 0)].learned.unique()) == [False]
     average = found[found.variant == "5-cnns"].set_index(["split", "crops"])
     assert average.loc["test", "centre"].top1_error == 6 / 20

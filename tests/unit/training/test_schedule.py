@@ -4,7 +4,7 @@ import pytest
 
 from alexnet2012.config.schedules import AnySchedule, FixedSchedule, PlateauSchedule, TargetSchedule
 from alexnet2012.config.schema import TrainingConfig
-from alexnet2012.training.record import epochs_to_target
+from alexnet2012.costs import epochs_to_target
 from alexnet2012.training.schedule import Scheduler, learning_rate, steering_error
 
 FLAT = [0.5] * 100

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from itertools import count
 from types import SimpleNamespace
 
 import pandas as pd
@@ -26,6 +27,7 @@ from tiny_training import (
     write_run,
 )
 
+from alexnet2012 import costs
 from alexnet2012.cli import main, parse
 from alexnet2012.config.schema import read_run
 from alexnet2012.errors import TrainingError
@@ -233,6 +235,15 @@ def test_a_net_that_stays_at_chance_is_told_once_while_it_trains_and_again_at_it
     (warning,) = [line for line in output.splitlines() if line.startswith("warning: cnn seed 1")]
     assert "did not learn" in warning and "1.0986" in warning
     assert read_record(folder)["learned"] is False
+
+
+def test_the_record_has_the_energy_of_all_attempts_where_it_is_counted(alone, interrupt, monkeypatch):
+    readings = count(1)
+    monkeypatch.setitem(costs.KINDS, "cpu_kwh", lambda: {"package": (next(readings) * costs.JOULES_A_KWH, 1e12)})
+    folder = interrupt("energy")
+    train_here(folder)
+    assert read_record(folder)["energy"] == {"cpu_kwh": 2.0}  # one kWh between two readings, one in each attempt
+    assert weights_digest(folder) == weights_digest(alone)
 
 
 def test_death_before_the_record_is_written_costs_no_step(root, alone, monkeypatch, capsys):
