@@ -8,7 +8,6 @@ from tiny_training import COMMIT, stay_offline
 
 from alexnet2012.baselines import encoding, linear
 from alexnet2012.baselines.run import load_models, predict_baseline, train_baseline
-from alexnet2012.cli import main
 from alexnet2012.config.schema import read_run
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import DataError, RecordError
@@ -109,12 +108,6 @@ def test_two_classifiers_are_averaged(root, learnt):
     np.testing.assert_allclose(shares, np.mean(each, axis=0), atol=2e-3)  # codes are stored in halves of a float
 
 
-def test_another_seed_makes_other_bits(write_baseline, learnt):
-    other = write_baseline("other", seed=2)
-    learn(other)
-    assert file_digest(other / "model.safetensors") != file_digest(learnt / "model.safetensors")
-
-
 @pytest.mark.parametrize(
     ("place", "calls", "done_again"),
     [
@@ -170,12 +163,6 @@ def test_codes_and_state_of_other_settings_are_not_used(write_baseline, monkeypa
     np.testing.assert_array_equal(judge(folder)[1], judge(other)[1])
 
 
-def test_quantised_codes_lose_little(write_baseline):
-    folder = write_baseline("quantised", stored="quantised")
-    learn(folder)
-    assert judge(folder)[0]["errors"]["ten_crop"]["top1"] < 0.25
-
-
 def test_other_weights_or_withheld_labels_are_refused(root, sparse):
     labels = root / "data" / "pictures" / "val" / "labels.npy"
     known = labels.read_bytes()
@@ -189,16 +176,3 @@ def test_other_weights_or_withheld_labels_are_refused(root, sparse):
     with pytest.raises(RecordError, match=str(path)):
         judge(sparse)
     path.write_bytes(weights)
-
-
-@pytest.mark.parametrize(
-    "verb", [["train", "--tracking", "t"], ["predict", "out", "--split", "val"], ["train-baseline", "--tracking", "t"]]
-)
-def test_verbs_of_nets_and_of_baselines_are_not_mixed(root, alone, learnt, capsys, verb):
-    name, *options = verb
-    folder = alone if name == "train-baseline" else learnt
-    assert main([name, str(folder), *options, "--data", str(root / "data")]) == 1
-    holds, verbs = (
-        ("net", "train, predict") if name == "train-baseline" else ("baseline", "train-baseline and predict-baseline")
-    )
-    assert f"{folder} holds a {holds}; that is for the verbs {verbs}" in capsys.readouterr().err

@@ -56,12 +56,6 @@ def test_gradients_of_an_edge_point_across_it():
     assert set(np.flatnonzero(found > 0.1) % 9) == {0}  # horizontal gradients alone
 
 
-def test_pixels_have_no_mean_and_one_deviation():
-    found = describe_patches(IMAGE, config("pixels", (6, 2)))
-    np.testing.assert_allclose(found.mean(axis=1), 0, atol=1e-5)
-    np.testing.assert_allclose(found.std(axis=1), 1, atol=0.01)
-
-
 def test_patches_are_placed_in_parts_of_the_side_enlarged_or_not():
     grids = [(8, 4), (16, 8)]
     plain = place(32, config("colour", *grids))

@@ -42,11 +42,6 @@ def test_hyperplanes_are_of_the_vectors_as_they_are(tmp_path):
     )
 
 
-def test_scaled_vectors_have_a_length_of_about_one():
-    mean, deviation = measure_scale(VECTORS)
-    assert np.linalg.norm((VECTORS - mean) / deviation, axis=1).mean() == pytest.approx(0.9, abs=0.1)
-
-
 def test_threads_and_kills_change_nothing(tmp_path):
     class Died(BaseException):
         pass

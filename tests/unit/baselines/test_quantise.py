@@ -28,9 +28,3 @@ def test_few_vectors_are_kept_as_they_are():
     few = VECTORS[:40, :12]
     quantiser = Quantiser.learn(few, seed=0)
     np.testing.assert_array_equal(quantiser.decode(quantiser.encode(few)), few)
-
-
-@pytest.mark.parametrize(("seed", "same"), [(0, True), (5, False)])
-def test_the_seed_decides_the_centroids(quantiser, seed, same):
-    first = Quantiser.learn(VECTORS[:, :8], seed).centroids
-    assert np.array_equal(first[0], quantiser.centroids[0]) == same

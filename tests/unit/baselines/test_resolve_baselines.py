@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alexnet2012.config.plan import describe_target, make_plan
+from alexnet2012.config.plan import make_plan
 from alexnet2012.errors import ConfigError
 
 VARIANTS = Path(__file__).parents[3] / "config" / "variants.yaml"
@@ -66,13 +66,6 @@ def test_patches_that_are_larger_than_the_image_are_refused():
     assert "models[0]: patches of 96 pixels do not fit images of 64" in complaint(datasets=photos)
 
 
-@pytest.mark.parametrize("changes", [{"epochs": 20}, {"pretrained_on": "photos"}, {"length": "published"}])
-def test_what_only_a_training_has_is_refused(changes):
-    (key,) = changes
-    message = complaint(line=LINE | changes)
-    assert message.startswith("some.yaml: experiments[0]: ") and key in message
-
-
 @pytest.mark.parametrize(
     ("section", "value"), [("training", {"momentum": 0.5}), ("runtime", {"device": "cpu"}), ("recipe", "code2012")]
 )
@@ -82,8 +75,3 @@ def test_a_baselines_entry_has_no_settings_of_a_training(tmp_path, section, valu
     path = tmp_path / "variants.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     assert f"{path}: variants.sift-fv: {section}" in complaint(path)
-
-
-def test_it_has_no_layers_to_describe():
-    with pytest.raises(ConfigError, match="sift-fv"):
-        describe_target("sift-fv", VARIANTS, None)

@@ -6,7 +6,6 @@ from golden import check_golden
 from tiny_training import DEAD_STORE
 
 from alexnet2012 import cli
-from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json
 from alexnet2012.reporting import benchmarks
 from alexnet2012.reporting.benchmark_results import (
@@ -72,12 +71,6 @@ def raw(tmp_path):
     return write_raw(tmp_path / "raw.json", STEP, ENSEMBLE)
 
 
-def test_what_was_written_is_read_as_it_was(raw):
-    found = read_benchmarks(raw)
-    assert found.subjects == [STEP, ENSEMBLE]
-    assert found.provenance == PROVENANCE
-
-
 def test_the_verb_writes_table_and_samples_and_leaves_the_values_to_be_published(raw, tmp_path, capsys, monkeypatch):
     folder = tmp_path / "results" / "some"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", DEAD_STORE)
@@ -103,25 +96,6 @@ def test_the_page_is_the_one_that_was_looked_at(raw):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(12345.6, "12,346 s"), (3.2, "3.2 s"), (0.0123456, "12.35 ms"), (0.0005, "500 µs"), (8.305e-6, "8.305 µs")],
-)
-def test_durations_have_the_unit_that_suits(seconds, words):
-    assert benchmarks.duration(seconds) == words
-
-
-def test_rates_of_images_are_written_out():
-    fast = ContenderResult("fast", "job", 1, [0.1], [1732.1])
-    assert benchmarks.pace(fast, "images") == "17,321 images/s"
-    assert benchmarks.pace(fast, "calls") == "57.73 µs"
-
-
-def test_toy_sizes_are_named(tmp_path):
-    raw = write_raw(tmp_path / "raw.json", Benchmark("toy", "calls", [], STEP.comparisons, toy=True))
-    assert "**Toy sizes**" in render(raw)
-
-
-@pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, "cannot be read: No such file or directory"),
@@ -142,23 +116,3 @@ def test_a_file_without_results_is_an_error(tmp_path, capsys, content, message):
     printed = capsys.readouterr().err
     assert printed.startswith(f"error: {raw}") and message in printed
     assert not (tmp_path / "some").exists()
-
-
-def test_benchmarks_that_do_not_say_what_made_them_are_refused(tmp_path):
-    raw = write_raw(tmp_path / "raw.json", STEP)
-    raw.write_text(raw.read_text(encoding="utf-8").replace('"hardware"', '"other"'))
-    with pytest.raises(RecordError, match="do not say what made them"):
-        benchmarks.publish_benchmarks(raw, tmp_path / "some", None)
-    assert not (tmp_path / "some").exists()
-
-
-def test_values_have_names_that_mlflow_takes(raw):
-    assert benchmarks.list_values(read_benchmarks(raw)) == {
-        "training step/our net job times as fast torch s parts plain": 2.5,
-        "training step/our net job times the seconds loader plain": 5.0,
-        "training step/floor fraction": 0.825,
-        "ensemble/average job bytes anonymous memory": 2.0**29,
-        "ensemble/average job share whole": 0.092,
-        "ensemble/average job images/s the goal": 15432.1,
-        "ensemble/floor fraction": 0.18,
-    }

@@ -30,7 +30,13 @@ def test_its_tables_are_worked_out_again_from_what_is_committed(tmp_path, monkey
     }
 
 
-@pytest.mark.parametrize("name", sorted(path.parent.name for path in REFERENCES.glob("*/report.html")))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("cifar10", "tiny-imagenet") else ())
+        for name in sorted(path.parent.name for path in REFERENCES.glob("*/report.html"))
+    ],
+)
 def test_its_report_is_rendered_again_from_what_is_committed(tmp_path, monkeypatch, name):
     shutil.copytree(REFERENCES / name, tmp_path / "results" / "reference" / name)
     monkeypatch.chdir(tmp_path)

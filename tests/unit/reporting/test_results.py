@@ -3,7 +3,6 @@ import pytest
 from fake_results import COUNTS, PROVENANCE, change, describe
 
 from alexnet2012.errors import RecordError
-from alexnet2012.reporting.results import load_results
 
 TABLES = ("table1",)
 RUN = "runs/photos/cnn-00000000/seed0/record.json"
@@ -50,10 +49,6 @@ def test_a_record_that_lacks_something_is_refused(cnn, path, changes, words):
     assert refusal(cnn) == f"{cnn.folder / path} does not say {words}, and a table takes no such record; make it again"
 
 
-def test_seed_0_is_a_seed(cnn):
-    assert cnn.load().experiments[0].seeds == [0]
-
-
 def test_an_average_that_does_not_say_its_members_is_refused(fake):
     fake.average("5-cnns", {}, ("table2",))
     path = fake.folder / "predictions/photos/5-cnns-00000000/average/val.json"
@@ -75,10 +70,6 @@ def test_predictions_of_other_weights_are_refused(cnn):
 def test_a_missing_record_is_refused_with_what_makes_it(cnn, path):
     (cnn.folder / path).unlink()
     assert refusal(cnn) == f"{cnn.folder / path} cannot be read: No such file or directory; run snakemake to make it"
-
-
-def test_a_folder_that_is_no_configurations_is_refused(fake):
-    assert refusal(fake).startswith(f"{fake.folder}/experiments.json cannot be read: No such file or directory")
 
 
 def test_ranks_that_contradict_their_record_are_refused(cnn):
@@ -104,61 +95,6 @@ def test_ranks_that_cannot_be_read_are_named(cnn, content):
     (net,) = cnn.load().experiments[0].nets
     with pytest.raises(RecordError, match=f"{path} cannot be read .*; run snakemake to make it anew"):
         net.wrong("test", "centre", 1)
-
-
-def test_ranks_without_the_crops_asked_for_are_named(cnn):
-    path = cnn.folder / "predictions/photos/cnn-00000000/seed0/test-ranks.npz"
-    np.savez(path, ten_crop=np.zeros(20, dtype=np.uint16))
-    (net,) = cnn.load().experiments[0].nets
-    with pytest.raises(RecordError, match="test-ranks.npz holds no centre; run snakemake to make it anew"):
-        net.wrong("test", "centre", 1)
-
-
-def test_where_test_is_withheld_val_alone_is_read(fake):
-    fake.kind, fake.splits = "ilsvrc2012", ("val",)
-    fake.add("cnn", {0: WRONG}, TABLES).average("5-cnns", {}, TABLES)
-    cnn, five = fake.load().experiments
-    for experiment in (cnn, five):
-        assert (experiment.splits, experiment.counts, experiment.classes) == (("val",), COUNTS, 10)
-        assert list(experiment.nets[0].predictions) == ["val"]
-    assert (cnn.nets[0].wrong("val", "ten_crop", 1).sum(), five.seeds, len(five.members)) == (5, [], 5)
-
-
-def test_results_older_than_parts_and_splits_are_of_whole_datasets_with_both(fake):
-    fake.kind = "ilsvrc2010"
-    fake.add("cnn", {0: WRONG}, TABLES)
-    for path in (RUN, VAL, TEST):
-        change(fake.folder / path, dataset={"name": "photos", "digest": "photos0123", "counts": COUNTS})
-    for entry in fake.entries:
-        del entry["splits"]
-    change(fake.folder / "experiments.json", experiments=fake.entries)
-    (cnn,) = fake.load().experiments
-    assert (cnn.splits, cnn.part, cnn.edition) == (("val", "test"), "", "ILSVRC-2010")
-
-
-@pytest.mark.parametrize(
-    ("kind", "part", "edition"),
-    [
-        ("ilsvrc2010", "", "ILSVRC-2010"),
-        ("ilsvrc2012", "", "ILSVRC-2012"),
-        ("fall2009", "", "ImageNet Fall 2009"),
-        ("fall2011", "", None),
-        ("imagefolder", "", None),
-        ("ilsvrc2010", "100 of 1000 classes", None),
-    ],
-)
-def test_a_dataset_is_the_papers_when_it_is_so_as_a_whole(fake, kind, part, edition):
-    fake.kind, fake.part = kind, part
-    (cnn,) = load_results(fake.add("cnn", {0: WRONG}, TABLES).folder, fake.data).experiments
-    assert (cnn.edition, cnn.part) == (edition, part)
-
-
-def test_the_recipes_of_an_ensemble_are_its_members(fake):
-    fake.add("cnn", {0: {}, 1: {}, 2: {}}, TABLES).add("cnn", {3: {}}, TABLES, training={"recipe": "code2012"})
-    fake.average("5-cnns", {}, TABLES)
-    results = fake.load()
-    assert results.recipes(results.find("photos", "cnn")) == {"paper", "code2012"}
-    assert results.recipes(results.find("photos", "5-cnns")) == {"paper", "code2012", None}  # seed 4 is not trained
 
 
 def test_seeds_of_several_lines_are_put_together_and_no_net_counts_twice(fake):

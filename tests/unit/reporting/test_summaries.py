@@ -1,7 +1,9 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from fake_results import FakeResults
 
 from alexnet2012.reporting.summaries import summarise_variants
 from alexnet2012.reporting.tables import render_tables
@@ -11,8 +13,10 @@ from alexnet2012.tracking.store import TrackingIds
 IDS = TrackingIds("sqlite:///x", "7", None, "some")
 
 
-@pytest.fixture
-def folder(fake) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Results with their tables; not to be changed."""
+    fake = FakeResults(tmp_path_factory.mktemp("summaries"))
     wrong = {seed: {("test", "ten_crop"): (5 + seed, 1)} for seed in range(3)}
     fake.add("cnn", wrong, ("table1",)).add("tanh", {0: {("test", "ten_crop"): (8, 2)}}, ("claims",))
     render_tables(fake.folder, fake.data)
@@ -45,7 +49,8 @@ def test_a_variant_has_mean_interval_and_a_link_to_the_curves_of_its_seeds(folde
     assert cnn.tags[NOTE_TAG].endswith("&compareRunsMode=CHART)")
 
 
-def test_results_that_fit_in_no_table_are_told_and_hold_up_nothing(folder, capsys):
+def test_results_that_fit_in_no_table_are_told_and_hold_up_nothing(folder, tmp_path, capsys):
+    folder = shutil.copytree(folder, tmp_path / "some")
     (folder / "tables/claims.json").write_text("{", encoding="utf-8")
     assert summarise_variants(folder).variants == ()
     assert "left out" in capsys.readouterr().err

@@ -3,12 +3,9 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from fake_results import FakeResults, change
-from figure_inputs import add_everything, run_folder, write_history
-from PIL import Image
+from fake_results import FakeResults
+from figure_inputs import add_everything
 
-from alexnet2012.cli import main
-from alexnet2012.errors import RecordError
 from alexnet2012.reporting.figures.all import DRAWN_BY, draw_figures
 from alexnet2012.reporting.figures.names import NEEDED, list_files
 from alexnet2012.reporting.page_parts import read_figures
@@ -44,43 +41,11 @@ def test_the_report_reads_every_figure_with_what_came_out_first(drawn):
     assert all(any(letter.isdigit() for letter in each.alt) and each.alt != each.title for each in found)
 
 
-def test_pictures_have_at_least_150_dots_an_inch_and_no_version_inside(drawn):
-    for name in FILES:
-        with Image.open(drawn.folder / "figures" / name) as image:
-            assert round(image.info["dpi"][0]) >= 150
-            assert "Software" not in image.info
-
-
 def test_the_same_results_give_the_same_bytes_whatever_the_users_settings(drawn):
     before = {name: (drawn.folder / "figures" / name).read_bytes() for name in FILES}
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "savefig.dpi": 50}):
         draw_figures(drawn.folder, drawn.data)
     assert {name: (drawn.folder / "figures" / name).read_bytes() for name in FILES} == before
-
-
-def test_what_old_results_lack_is_left_out(fake):
-    fake.add("cnn", {0: {}}, ("table1",))
-    write_history(fake, "cnn", 0, [0.8, 0.6])
-    assert [path.stem for path in draw_figures(fake.folder, fake.data)] == ["claims", "errors", "curves"]
-
-
-def test_several_datasets_have_their_own_files_and_the_verb_prints_them(fake, capsys):
-    for dataset in ("photos", "more"):
-        fake.add("cnn", {0: {}}, ("table1",), dataset)
-        write_history(fake, "cnn", 0, [0.8, 0.6], dataset=dataset)
-    assert main(["figures", str(fake.folder), "--data", str(fake.data)]) == 0
-    names = [f"{name}-{dataset}.png" for dataset in ("photos", "more") for name in ("claims", "errors", "curves")]
-    assert capsys.readouterr().out.splitlines() == [str(fake.folder / "figures" / name) for name in names]
-    assert [
-        each["file"] for each in json.loads((fake.folder / "figures/figures.json").read_text(encoding="utf-8"))
-    ] == names
-
-
-def test_a_record_without_its_commit_stands_in_no_figure(fake):
-    fake.add("cnn", {0: {}}, ("table1",))
-    change(run_folder(fake, "cnn", 0) / "record.json", provenance={})
-    with pytest.raises(RecordError, match="does not say its commit"):
-        draw_figures(fake.folder, fake.data)
 
 
 def test_every_figure_that_is_planned_is_drawn_by_something():

@@ -1,7 +1,6 @@
 """Figures of errors: their lines and markers are the recorded numbers."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from fake_results import change
 from figure_inputs import add_pair, run_folder, write_crops, write_history
@@ -37,19 +36,6 @@ def test_figure_1_has_a_line_for_each_seed_and_the_ledgers_ratio(fake):
     assert [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [25]
 
 
-def test_figure_1_of_a_tanh_that_never_got_there_says_at_least(fake):
-    fake.kind = "cifar10"
-    add_pair(fake, tanh_epochs=None, seeds=(0,))
-    title = figure1.draw_figure1(fake.load(), "photos").figure.axes[0].get_title()
-    assert "at least 3.33x" in title.replace("\n", " ")
-
-
-def test_figure_1_needs_both_nets(fake):
-    fake.add("four-layer-relu", {0: {}}, ("in_text",))
-    write_history(fake, "four-layer-relu", 0, [0.5, 0.2])
-    assert figure1.draw_figure1(fake.load(), "photos") is None
-
-
 def test_curves_show_the_loss_both_errors_their_means_and_the_drops(fake):
     fake.add("no-lrn", {0: {}}, ("in_text",)).add("cnn", {0: {}, 1: {}}, ("table1",))
     write_history(fake, "no-lrn", 0, [0.9, 0.9])
@@ -67,24 +53,6 @@ def test_curves_show_the_loss_both_errors_their_means_and_the_drops(fake):
     assert "45.0 % on training images and 55.0 % on val" in drawing.caption
 
 
-def test_curves_of_a_plan_without_cnn_are_of_the_first_net_that_was_trained(fake):
-    for key in ("a", "b"):
-        fake.add(key, {0: {}}, ("in_text",))
-        write_history(fake, key, 0, [0.6, 0.5])
-    assert "Net: a on" in curves.draw_curves(fake.load(), "photos").caption
-
-
-def test_a_history_is_read_once(fake, monkeypatch):
-    fake.add("cnn", {0: {}}, ("table1",))
-    write_history(fake, "cnn", 0, [0.6, 0.5])
-    read, found = [], pd.read_parquet
-    monkeypatch.setattr(pd, "read_parquet", lambda path: read.append(path) or found(path))
-    results = fake.load()
-    for _ in range(2):
-        curves.draw_curves(results, "photos")
-    assert len(read) == 1
-
-
 def test_crops_show_each_seed_and_the_mean(fake):
     fake.add("cnn", {0: {}, 1: {}}, ("table1",))
     write_crops(fake, 0, [0.5 - 0.01 * k for k in range(10)])
@@ -95,20 +63,6 @@ def test_crops_show_each_seed_and_the_mean(fake):
     assert list(axes.lines[0].get_xdata()) == list(range(1, 11))
     assert axes.get_title() == "cnn on photos, 4 epochs, 2 seeds: 9.00 points lower with 10 crops than with one"
     assert axes.lines[2].get_linewidth() > axes.lines[0].get_linewidth()
-
-
-def test_crops_are_left_out_where_one_prediction_lacks_them(fake):
-    fake.add("cnn", {0: {}, 1: {}}, ("table1",))
-    write_crops(fake, 0, [0.5] * 10)
-    assert error_by_crops.draw_crops(fake.load(), "photos") is None
-
-
-def test_crops_are_vals_where_test_is_withheld(fake):
-    fake.splits = ("val",)
-    fake.add("cnn", {0: {}}, ("table2",))
-    assert error_by_crops.draw_crops(fake.load(), "photos") is None
-    change(fake.folder / "predictions/photos/cnn-00000000/seed0/val.json", errors_by_crops=[0.5] * 10)
-    assert error_by_crops.draw_crops(fake.load(), "photos").figure.axes[0].get_ylabel() == "top-1 error on val (%)"
 
 
 def test_variants_are_sorted_by_error_and_one_at_chance_is_an_arrow_at_the_edge(fake):
@@ -131,13 +85,6 @@ def test_variants_are_sorted_by_error_and_one_at_chance_is_an_arrow_at_the_edge(
     fake.add("sift-fv", {0: {}}, ("table1",), training={"recipe": "baseline"})
     (axes,) = errors_by_variant.draw_errors(fake.load(), "photos").figure.axes
     assert [list(line.get_xdata()) for line in axes.lines].count([0]) == 1  # a baseline has one marker
-
-
-def test_errors_of_nets_that_all_stayed_at_chance_have_no_arrow(fake):
-    fake.add("cnn", {0: {("test", "ten_crop"): (18, 18), ("test", "centre"): (17, 17)}}, ("in_text",))
-    change(run_folder(fake, "cnn", 0) / "record.json", final={"train_loss": 1.0, "val_top1_error": 0.9})
-    (axes,) = errors_by_variant.draw_errors(fake.load(), "photos").figure.axes
-    assert not axes.texts
 
 
 def test_differences_have_a_panel_for_each_claim_and_bands_of_the_seeds(fake):
@@ -164,10 +111,3 @@ def test_differences_have_a_panel_for_each_claim_and_bands_of_the_seeds(fake):
     heights = band.get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (pytest.approx(-10), pytest.approx(10))
     assert "no-lrn − cnn (val error) +20.0" in drawing.alt
-
-
-def test_differences_need_a_claims_base_net(fake):
-    for key in ("no-lrn", "four-layer-tanh"):
-        fake.add(key, {0: {}}, ("in_text",))
-        write_history(fake, key, 0, [0.5, 0.2])
-    assert differences.draw_differences(fake.load(), "photos") is None

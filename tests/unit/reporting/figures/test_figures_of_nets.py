@@ -7,7 +7,6 @@ from matplotlib.colors import to_hex
 from own_pictures import WRONG, add_own_pictures
 
 from alexnet2012.data.packed import open_packed
-from alexnet2012.errors import RecordError
 from alexnet2012.reporting.figures import figure3, figure4, of_one_net
 from alexnet2012.reporting.figures.style import BLUE, ORANGE
 
@@ -15,11 +14,6 @@ from alexnet2012.reporting.figures.style import BLUE, ORANGE
 @pytest.fixture
 def cnn(fake):
     return fake.add("cnn", {0: {}, 1: {}}, ("table1",))
-
-
-def axes_of(figure, title: str):
-    (found,) = [axes for axes in figure.axes if title in axes.get_title()]
-    return found
 
 
 def test_a_kernel_spans_its_own_range_around_mid_grey():
@@ -49,30 +43,6 @@ def test_figure_3_keeps_the_towers_apart(cnn):
     assert "4 kernels of conv1, 3x3 pixels, of seed 0 (tower 1 above, tower 2 below)" in drawing.caption
 
 
-def test_figure_3_shows_the_chroma_of_every_seed(cnn):
-    for seed in (0, 1):
-        write_weights(cnn, seed, draw_kernels(), towers=2)
-        write_analysis(cnn, seed)
-    figure = figure3.draw_figure3(cnn.load(), "photos").figure
-    assert axes_of(figure, "tower 2").get_title() == "tower 2, seed 0: mean chroma energy 0.70"
-    chroma = figure.axes[-1]
-    dots = [each.get_offsets()[:, 1].tolist() for each in chroma.collections[::2]]
-    assert dots == [[0.1, 0.3], [0.6, 0.8]] * 2
-    assert [label.get_text() for label in chroma.get_xticklabels()] == ["0\np < .001", "1\np < .001"]
-
-
-def test_figure_3_of_one_tower_has_one_panel(cnn):
-    write_weights(cnn, 0, draw_kernels(), towers=1)
-    cnn.analyse("cnn", 0, {"chroma": None, "neighbours": None})
-    drawing = figure3.draw_figure3(cnn.load(), "photos")
-    assert [axes.get_title() for axes in drawing.figure.axes] == ["seed 0"]
-    assert "one tower" in drawing.caption
-
-
-def test_figure_3_needs_weights(cnn):
-    assert figure3.draw_figure3(cnn.load(), "photos") is None
-
-
 def test_figure_4_shows_the_truth_in_its_own_colour(cnn):
     write_analysis(cnn, 1)
     drawing = figure4.draw_figure4(cnn.load(), "photos")
@@ -97,18 +67,6 @@ def test_figure_4_frames_neighbours_of_other_classes(cnn):
     framed = [[axes.spines["left"].get_visible() for axes in part.axes] for part in (features, pixels)]
     assert framed[0] == [name_section == 4 for name_section in range(30)]
     assert all(framed[1])
-
-
-def test_figure_4_needs_an_analysis(cnn):
-    assert figure4.draw_figure4(cnn.load(), "photos") is None
-
-
-def test_damaged_examples_name_their_file(cnn):
-    write_analysis(cnn, 0)
-    path = cnn.folder / "analyses/photos/cnn-00000000/seed0/examples.npz"
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(RecordError, match="examples.npz cannot be read"):
-        figure4.draw_figure4(cnn.load(), "photos")
 
 
 @pytest.mark.parametrize(("classes", "drawn"), [(20, True), (21, False)])

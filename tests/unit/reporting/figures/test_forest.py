@@ -5,7 +5,7 @@ from matplotlib.colors import to_hex
 
 from alexnet2012.claims.ledger import Brief, LedgerRow, Numbers
 from alexnet2012.reporting.figures import forest
-from alexnet2012.reporting.figures.style import GREEN, GREY, ORANGE, in_style
+from alexnet2012.reporting.figures.style import in_style
 
 
 def make_row(id: str, estimate: float | None, unit: str, verdict: str, colour: str, paper=None) -> LedgerRow:
@@ -63,45 +63,6 @@ def test_each_kind_of_number_has_a_scale_of_its_own(drawing):
     assert lines == [[0], [0], [1], []]
 
 
-def test_markers_look_as_the_verdict_says(drawing):
-    points, *_, error = drawing.figure.axes
-    assert [(colour.upper(), face.upper()) for _, colour, face in markers(points)] == [
-        (GREEN, GREEN),
-        (ORANGE, "#FFFFFF"),
-        (GREY, GREY),
-    ]
-    assert [colour.upper() for _, colour, _ in markers(error)] == [ORANGE]
-    (legend,) = drawing.figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == [
-        "supported",
-        "inconclusive",
-        "contradicted, few seeds",
-        "the paper's value",
-    ]
-
-
-def test_a_row_says_its_claim_its_verdict_and_its_numbers(drawing):
-    points = drawing.figure.axes[0]
-    assert [label.get_text() for label in points.get_yticklabels()] == [
-        "C03 claim C03",
-        "C05 claim C05",
-        "C06 claim C06",
-    ]
-    assert [text.get_text() for text in points.texts][:4] == [
-        "sign supported",
-        "2.5 [1.5, 3.5]; paper 1.5",
-        "indicative: sign contradicted",
-        "−2.0 [−3.0, −1.0]",
-    ]
-
-
 def test_what_has_no_row_is_named_and_the_alternative_text_counts(drawing):
     assert "without an estimate: C21 inconclusive. Not measured here: C23." in drawing.caption
     assert drawing.alt.endswith("3 supported (C03, C11, C22), 1 inconclusive (C06), 2 indicative (C05, C13).")
-
-
-def test_a_ledger_without_an_estimate_is_drawn_too(fake):
-    fake.add("one-gpu", {0: {}}, ("in_text",))
-    drawing = forest.draw_forest(fake.load(), "photos")
-    assert not drawing.figure.axes
-    assert "No claim" in drawing.figure.texts[-1].get_text()

@@ -1,5 +1,6 @@
 """Names of classes in figures: literal, distinct, and never boxes without a word."""
 
+import io
 import json
 import warnings
 
@@ -9,8 +10,7 @@ from figure_inputs import UNKIND, add_everything
 from matplotlib import font_manager
 from matplotlib.text import Text
 
-from alexnet2012.reporting.figures import figure4, lettering
-from alexnet2012.reporting.figures.all import draw_figures
+from alexnet2012.reporting.figures import figure4
 from alexnet2012.reporting.figures.lettering import letter, list_letters, shorten
 from alexnet2012.reporting.figures.style import in_style
 
@@ -37,19 +37,6 @@ def test_names_are_cut_only_where_they_stay_distinct(names, shown):
     assert shorten(names, 12) == shown
 
 
-def test_unkind_names_stay_distinct_and_on_one_line():
-    shown = letter(UNKIND, 17).names
-    assert len(set(shown)) == len(UNKIND)
-    assert not any(len(name.splitlines()) > 1 or name != name.strip() for name in shown)
-    assert {"$x_1^{2}$", "a\\b", "<b>bold</b>", "line\\nbreak", "␣leading", "trailing␣", "_under"} <= set(shown)
-
-
-def test_letters_that_no_font_has_are_spelled_and_named(monkeypatch):
-    monkeypatch.setattr(lettering, "list_letters", lambda path: set("cat"))
-    found = letter(["猫", "cat"], 17)
-    assert (found.names, found.fonts, found.missing) == (["\\u732b", "cat"], ["DejaVu Sans"], "猫")
-
-
 def test_an_installed_font_is_taken_for_letters_that_the_own_one_lacks():
     installed = {each.name: each.fname for each in font_manager.fontManager.ttflist}
     own, other = (list_letters(installed[name]) for name in ("DejaVu Sans", "DejaVu Serif"))
@@ -59,7 +46,7 @@ def test_an_installed_font_is_taken_for_letters_that_the_own_one_lacks():
     assert found.fonts[0] == "DejaVu Sans" and lacking in list_letters(installed[found.fonts[1]])
 
 
-def test_every_figure_is_drawn_with_unkind_names(fake):
+def test_figure_4_is_drawn_with_unkind_names(fake):
     add_everything(fake)
     path = fake.folder / "analyses/photos/cnn-00000000/seed0/examples.npz"
     with np.load(path) as arrays:
@@ -70,6 +57,7 @@ def test_every_figure_is_drawn_with_unkind_names(fake):
     (fake.data / "photos/manifest.json").write_text(json.dumps({"classes": UNKIND}), encoding="utf-8")
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a glyph that is missing
-        assert len(draw_figures(fake.folder, fake.data)) == 8
-    drawn = {text.get_text() for text in figure4.draw_figure4(fake.load(), "photos").figure.findobj(Text)}
+        figure = figure4.draw_figure4(fake.load(), "photos").figure
+        figure.savefig(io.BytesIO())
+    drawn = {text.get_text() for text in figure.findobj(Text)}
     assert set(letter(UNKIND, figure4.LONGEST_NAME).names) <= drawn
