@@ -1,3 +1,4 @@
+import json
 import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
@@ -82,10 +83,10 @@ def installed(name: str) -> Version | None:
         return None
 
 
-def test_the_citation_names_the_version():
-    path = ROOT / "CITATION.cff"
-    if not path.exists():
-        pytest.skip("there is no CITATION.cff")
-    assert (
-        str(yaml.safe_load(path.read_text(encoding="utf-8"))["version"]) == PROJECT["version"] == version("alexnet2012")
-    )
+def test_one_version_is_named_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    zenodo = json.loads((ROOT / ".zenodo.json").read_text(encoding="utf-8"))
+    assert {citation["version"], zenodo["version"], version("alexnet2012")} == {PROJECT["version"]}
+    newest = re.search(r"^## (\S+) \((.*)\)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest.groups() == (PROJECT["version"], str(citation["date-released"]))
+    assert (zenodo["title"], zenodo["license"]) == (citation["title"], citation["license"])

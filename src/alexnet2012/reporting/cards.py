@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from alexnet2012.config.datasets import KINDS_IN_ARCHIVES
 from alexnet2012.config.schema import read_run
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import RecordError
@@ -70,8 +71,10 @@ def render_card(run_folder: Path, experiment: ExperimentResults) -> str:
     environment = Environment(  # noqa: S701 (markdown)
         loader=PackageLoader("alexnet2012.reporting", "."), undefined=StrictUndefined, trim_blocks=True
     )
+    run = read_run(run_folder / "config.yaml")
     return environment.get_template("model_card.md.jinja").render(
-        run=read_run(run_folder / "config.yaml"),
+        run=run,
+        of_imagenet=(run.dataset.source or run.dataset).kind in KINDS_IN_ARCHIVES,
         record=net.training,
         learned=net.learned,
         errors=write_block(Table(["split", "crops", "top-1 error", "top-5 error", "images"], list_errors(net))),
