@@ -56,7 +56,7 @@ def list_statuses(results: Path) -> list[NetStatus]:
     try:  # older plans list only experiments
         listed = plan.get("trainings") or [run for each in plan["experiments"] for run in each.get("runs", ())]
         return [read_status(results, results.joinpath(*Path(run).parts[-4:])) for run in dict.fromkeys(listed)]
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise RecordError(f"{path} lists no experiments; run snakemake to make it anew") from None
 
 

@@ -12,8 +12,8 @@ from alexnet2012.config.plan import BASE
 from alexnet2012.costs import KINDS
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS
-from alexnet2012.files import read_json
-from alexnet2012.reporting.trained_nets import TrainedNet, check_record, count_learned, read_trained_net
+from alexnet2012.reporting.records import CalibrationRecord, ListedExperiments, TrainingRecord, read_record
+from alexnet2012.reporting.trained_nets import TrainedNet, count_learned, read_trained_net
 
 REFERENCES = "reference"  # the folder of results/ that holds what was committed
 OWN = "imagefolder"  # the kind of datasets that are neither the paper's nor this project's
@@ -221,9 +221,8 @@ def load_results(folder: Path, data_folder: Path, partial: bool = False) -> Resu
     it may be committed while a long run goes on. Elsewhere a missing record is an error, as Snakemake makes all of
     them before the tables, and it writes into no reference.
     """
-    plan, partial = read_json(folder / "experiments.json"), partial or is_reference(folder)
-    if not isinstance(plan, dict) or not {"name", "experiments"} <= plan.keys():
-        raise RecordError(f"{folder / 'experiments.json'} lists no experiments; run snakemake to make it anew")
+    plan = read_record(folder / "experiments.json", ListedExperiments)
+    partial = partial or is_reference(folder)
     experiments, listed, missing = [], set(), {}
     for entry in plan["experiments"]:
         nets, splits = [], tuple(entry.get("splits", ("val", "test")))  # plans older than the key had both
@@ -235,7 +234,7 @@ def load_results(folder: Path, data_folder: Path, partial: bool = False) -> Resu
             if partial and not is_in(run_folder, predictions, splits):
                 missing[predictions] = describe_missing(entry, index, run_folder)
                 continue
-            training = {} if run_folder is None else read_training(run_folder / "record.json")
+            training = {} if run_folder is None else read_record(run_folder / "record.json", TrainingRecord)
             nets.append(read_trained_net(training, predictions, data_folder, splits, run_folder))
         departures = tuple(entry.get("departures", ()))
         found = ExperimentResults(key, entry["dataset"], entry["kind"], splits, tables, tuple(nets), departures)
@@ -267,14 +266,6 @@ def is_in(run_folder: Path | None, predictions: Path, splits: tuple[str, ...]) -
     return all(path.exists() for path in ([] if run_folder is None else [run_folder / "record.json"]) + records)
 
 
-def read_training(path: Path) -> dict[str, Any]:
-    """The record of a training; raises RecordError when it may stand in no table."""
-    record: dict[str, Any] = read_json(path)
-    needed = [("seed", "its seed"), ("dataset.digest", "the digest of its data")]
-    check_record(path, record, [*needed, ("weights_sha256", "the digest of its weights")])
-    return record
-
-
 def describe_missing(entry: dict[str, Any], index: int, run_folder: Path | None) -> Missing:
     if run_folder is None:
         return Missing(entry["dataset"], entry["ensemble"], None, False)
@@ -285,9 +276,7 @@ def load_calibrations(folder: Path, results: Results) -> dict[str, dict[str, Any
     """The records of calibrated datasets; raises RecordError for one made on other data than the experiments were."""
     calibrations = {}
     for path in sorted(folder.glob("*.json")):
-        record = read_json(path)
-        needed = [("dataset.name", "its dataset"), ("dataset.digest", "the digest of its data")]
-        check_record(path, record, [*needed, ("images", "its number of images")])
+        record = read_record(path, CalibrationRecord)
         name, digest = record["dataset"]["name"], record["dataset"]["digest"]
         if any(experiment.digest != digest for experiment in results.on(name)):
             raise RecordError(f"{path} was made on other data than {name} holds now; remove it, or calibrate again")

@@ -15,6 +15,7 @@ from alexnet2012.costs import KINDS, time_to_target
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS, has_learned
 from alexnet2012.files import read_json
+from alexnet2012.reporting.records import AverageRecord, EvaluationRecord, read_record
 
 # The two errors are of two evaluations: on another machine an image in a thousand may stand on the edge.
 LARGEST_DIFFERENCE = 0.001
@@ -157,21 +158,8 @@ def read_trained_net(
     predictions = {}
     for split in splits:
         path = folder / f"{split}.json"
-        record = read_json(path)
-        own = [("seed", "its seed"), ("weights_sha256", "the digest of its weights")]
-        own = own if training else [("members", "its members")]
-        check_record(
-            path,
-            record,
-            [
-                *own,
-                ("dataset.digest", "the digest of its data"),
-                ("images", "its number of images"),
-                ("errors", "its errors"),
-                (f"dataset.counts.{split}", f"how many images {split} has"),
-            ],
-        )
-        expected = record["dataset"]["counts"][split]
+        record = read_record(path, EvaluationRecord if training else AverageRecord)
+        expected = record["dataset"]["counts"].get(split)
         if record["images"] != expected:
             raise RecordError(
                 f"{path}: {record['images']} images were evaluated, {split} has {expected}; predict it again"
@@ -183,13 +171,3 @@ def read_trained_net(
             )
         predictions[split] = record
     return TrainedNet(training.get("seed"), training, predictions, folder, data_folder, run_folder)
-
-
-def check_record(path: Path, record: dict[str, Any], needed: list[tuple[str, str]]) -> None:
-    """Raises RecordError when the record lacks its commit or one of the `needed` dotted keys."""
-    for dotted, words in [("provenance.commit", "its commit"), *needed]:
-        value: Any = record
-        for key in dotted.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        if value in (None, "", {}, []):
-            raise RecordError(f"{path} does not say {words}, and a table takes no such record; make it again")

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from fake_results import COUNTS, PROVENANCE, change, describe
@@ -31,29 +33,48 @@ def test_the_wrong_answers_are_those_of_the_stored_probabilities(cnn):
 
 
 @pytest.mark.parametrize(
-    ("path", "changes", "words"),
+    ("path", "changes", "key"),
     [
-        (RUN, {"provenance": PROVENANCE | {"commit": ""}}, "its commit"),
-        (RUN, {"provenance": None}, "its commit"),
-        (RUN, {"seed": None}, "its seed"),
-        (RUN, {"dataset": describe("photos") | {"digest": None}}, "the digest of its data"),
-        (TEST, {"provenance": {key: value for key, value in PROVENANCE.items() if key != "commit"}}, "its commit"),
-        (TEST, {"seed": None}, "its seed"),
-        (TEST, {"dataset": {"name": "photos", "counts": COUNTS}}, "the digest of its data"),
-        (VAL, {"images": None}, "its number of images"),
-        (VAL, {"dataset": describe("photos") | {"counts": {"test": 20}}}, "how many images val has"),
+        (RUN, {"provenance": PROVENANCE | {"commit": ""}}, "provenance.commit is"),
+        (RUN, {"provenance": None}, '"provenance" is missing'),
+        (RUN, {"seed": None}, '"seed" is missing'),
+        (RUN, {"seed": "0"}, "seed is '0'"),
+        (RUN, {"final": {"train_loss": 1.0}}, 'final: "val_top1_error" is missing'),
+        (RUN, {"chance": {"val_error": [0.9], "train_loss": 2.3}}, "chance.val_error is [0.9]"),
+        (RUN, {"dataset": describe("photos") | {"digest": None}}, "dataset.digest is empty"),
+        (
+            TEST,
+            {"provenance": {key: value for key, value in PROVENANCE.items() if key != "commit"}},
+            '"commit" is missing',
+        ),
+        (TEST, {"seed": None}, '"seed" is missing'),
+        (TEST, {"dataset": {"name": "photos", "counts": COUNTS}}, 'dataset: "digest" is missing'),
+        (TEST, {"errors": {"centre": {"top1": 0.5, "top5": 0.1}}}, 'errors: "ten_crop" is missing'),
+        (VAL, {"images": None}, '"images" is missing'),
+        (VAL, {"dataset": describe("photos") | {"counts": {"test": 20}}}, "val has None"),
     ],
 )
-def test_a_record_that_lacks_something_is_refused(cnn, path, changes, words):
+def test_a_record_that_lacks_something_is_refused(cnn, path, changes, key):
     change(cnn.folder / path, **changes)
-    assert refusal(cnn) == f"{cnn.folder / path} does not say {words}, and a table takes no such record; make it again"
+    assert refusal(cnn).startswith(f"{cnn.folder / path}: ") and key in refusal(cnn)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"runs": 3.5}, {"runs": []}, {"predictions": [[]]}, {"variant": None}, {"splits": 1}, {"tables": [{}]}]
+)
+def test_a_list_of_experiments_that_is_none_is_refused(cnn, changes):
+    path = cnn.folder / "experiments.json"
+    listed = json.loads(path.read_text(encoding="utf-8"))
+    for experiments in ([listed["experiments"][0] | changes], ["cnn"]):
+        change(path, experiments=experiments)
+        assert refusal(cnn).startswith(f"{path}: experiments[0]")
 
 
 def test_an_average_that_does_not_say_its_members_is_refused(fake):
     fake.average("5-cnns", {}, ("table2",))
     path = fake.folder / "predictions/photos/5-cnns-00000000/average/val.json"
     change(path, members={})
-    assert refusal(fake).startswith(f"{path} does not say its members")
+    assert refusal(fake).startswith(f"{path}: members is {{}}")
 
 
 def test_too_few_images_are_refused(cnn):

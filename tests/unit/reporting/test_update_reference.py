@@ -131,7 +131,7 @@ def test_results_with_fewer_records_are_refused_and_nothing_changes(finished, re
 
 def test_a_record_that_no_table_takes_is_refused_before_anything_is_copied(finished):
     change(finished.folder / RUN.format(0) / "record.json", provenance={})
-    with pytest.raises(RecordError, match="does not say its commit"):
+    with pytest.raises(RecordError, match='provenance: "commit" is missing'):
         update_reference(finished.folder, finished.data)
     assert not (finished.root / "results/reference").exists()
 

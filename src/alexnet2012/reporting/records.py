@@ -1,0 +1,149 @@
+"""Records as tables, figures and the run browser read them: the keys that they need, each with its type.
+
+A record may have more keys. Those that were added later have a default here, since older records lack them.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from alexnet2012.config.validate import describe_error
+from alexnet2012.errors import RecordError
+from alexnet2012.files import read_json
+
+Text = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class MadeBy(Record):
+    commit: Text
+    hardware: Text
+
+
+class Images(Record):
+    """A packed dataset; `counts`: images by split."""
+
+    name: Text
+    digest: Text
+    counts: dict[str, Count]
+
+
+class TopErrors(Record):
+    top1: Share
+    top5: Share
+
+
+class ErrorsByCrops(Record):
+    centre: TopErrors
+    ten_crop: TopErrors
+
+
+class LastEpoch(Record):
+    train_loss: float
+    val_top1_error: Share
+
+
+class ChanceLevel(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    train_loss: float
+    val_error: Share
+
+
+class TrainingRecord(Record):
+    """runs/.../record.json; baselines have no epochs, and so no `final`."""
+
+    variant: Text
+    seed: Count
+    weights_sha256: Text
+    provenance: MadeBy
+    dataset: Images
+    epochs: Count | None = None
+    wall_time_s: float | None = None
+    final: LastEpoch | None = None
+    chance: ChanceLevel | None = None
+
+
+class EvaluationRecord(Record):
+    """predictions/.../<split>.json, of a net."""
+
+    seed: Count
+    weights_sha256: Text
+    provenance: MadeBy
+    dataset: Images
+    images: Count
+    errors: ErrorsByCrops
+
+
+class AverageRecord(Record):
+    """predictions/.../<split>.json, of an ensemble."""
+
+    members: dict[str, str] = Field(min_length=1)
+    provenance: MadeBy
+    dataset: Images
+    images: Count
+    errors: ErrorsByCrops
+
+
+class CalibrationRecord(Record):
+    """calibration/<dataset>.json"""
+
+    provenance: MadeBy
+    dataset: Images
+    images: Count
+    errors: TopErrors
+
+
+class ListedExperiment(Record):
+    """One line of a configuration; `runs` of nets and `predictions` are folders, one for each seed."""
+
+    dataset: Text
+    kind: Text
+    tables: list[str]
+    predictions: list[str]
+    variant: Text | None = None
+    ensemble: Text | None = None
+    runs: list[str] | None = None
+    seeds: list[Count] = []
+    splits: list[str] = ["val", "test"]
+    departures: list[str] = []
+    length: str = "here"
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Self:
+        if (self.variant is None) == (self.ensemble is None) or (self.variant is None) != (self.runs is None):
+            raise ValueError("expected a variant with runs, or an ensemble without")
+        if self.runs is not None and not len(self.runs) == len(self.seeds) == len(self.predictions):
+            raise ValueError("expected as many runs and predictions as seeds")
+        return self
+
+
+class ListedKey(Record):
+    dataset: Text
+    key: Text
+
+
+class ListedExperiments(Record):
+    """experiments.json"""
+
+    name: Text
+    experiments: list[ListedExperiment]
+    in_full: list[ListedKey] = []
+    trainings: list[str] = []
+    exploratory: str = ""
+
+
+def read_record(path: Path, model: type[Record]) -> dict[str, Any]:
+    """The record as it is; raises RecordError, with the first key that is missing or of another type."""
+    values: dict[str, Any] = read_json(path)
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        wrong = describe_error(model, error.errors()[0])
+        raise RecordError(f"{path}: {wrong}. No table takes such a record: make it again") from None
+    return values
