@@ -119,5 +119,6 @@ def time_to_target(record: Mapping[str, Any], history: Sequence[Mapping[Any, Any
         return dict(record["target"])
     errors = [row.get("train_top1_error", math.nan) for row in history]
     epochs = epochs_to_target(errors, STATED_ERROR)
-    seconds = epochs and epochs * record["train_images"] / median(row["images_per_second"] for row in history)
+    speed = median(row.get("images_per_second", math.nan) for row in history) if history else math.nan
+    seconds = epochs and epochs * record["train_images"] / speed
     return {"train_error": STATED_ERROR, "epochs": epochs, "seconds": seconds}

@@ -4,8 +4,10 @@ A record may have more keys. Those that were added later have a default here, si
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
+import pandas as pd
+from pyarrow import ArrowException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from alexnet2012.config.validate import describe_error
@@ -26,12 +28,18 @@ class MadeBy(Record):
     hardware: Text
 
 
+class SplitCounts(Record):
+    """Numbers of images; a dataset need not have a test split."""
+
+    val: Count
+
+
 class Images(Record):
-    """A packed dataset; `counts`: images by split."""
+    """A packed dataset."""
 
     name: Text
     digest: Text
-    counts: dict[str, Count]
+    counts: SplitCounts
 
 
 class TopErrors(Record):
@@ -49,6 +57,14 @@ class LastEpoch(Record):
     val_top1_error: Share
 
 
+class TargetCosts(Record):
+    """See costs.time_to_target."""
+
+    train_error: Share
+    epochs: float | None
+    seconds: float | None
+
+
 class ChanceLevel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     train_loss: float
@@ -64,9 +80,14 @@ class TrainingRecord(Record):
     provenance: MadeBy
     dataset: Images
     epochs: Count | None = None
+    learning_rate: float | None = None
+    train_images: Count | None = None
     wall_time_s: float | None = None
+    diverged: bool = False
     final: LastEpoch | None = None
-    chance: ChanceLevel | None = None
+    chance: ChanceLevel = ChanceLevel(train_loss=0.0, val_error=1.0)  # never None
+    target: TargetCosts | None = None
+    energy: dict[str, float] = {}
 
 
 class EvaluationRecord(Record):
@@ -110,7 +131,7 @@ class ListedExperiment(Record):
     ensemble: Text | None = None
     runs: list[str] | None = None
     seeds: list[Count] = []
-    splits: list[str] = ["val", "test"]
+    splits: list[Literal["val", "test"]] = ["val", "test"]
     departures: list[str] = []
     length: str = "here"
 
@@ -136,6 +157,17 @@ class ListedExperiments(Record):
     in_full: list[ListedKey] = []
     trainings: list[str] = []
     exploratory: str = ""
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    """A training's history.parquet, a row per epoch; raises RecordError if it cannot be read or is none."""
+    try:
+        history = pd.read_parquet(path)
+    except (OSError, ValueError, ArrowException) as error:
+        raise RecordError(f"{path} cannot be read ({error}); train this net anew") from None
+    if missing := {"epoch", "train_loss"} - {*history.columns}:
+        raise RecordError(f"{path} has no column {sorted(missing)[0]}; train this net anew")
+    return history
 
 
 def read_record(path: Path, model: type[Record]) -> dict[str, Any]:

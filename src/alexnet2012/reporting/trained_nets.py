@@ -15,7 +15,7 @@ from alexnet2012.costs import KINDS, time_to_target
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS, has_learned
 from alexnet2012.files import read_json
-from alexnet2012.reporting.records import AverageRecord, EvaluationRecord, read_record
+from alexnet2012.reporting.records import AverageRecord, EvaluationRecord, read_history, read_record
 
 # The two errors are of two evaluations: on another machine an image in a thousand may stand on the edge.
 LARGEST_DIFFERENCE = 0.001
@@ -89,9 +89,9 @@ class TrainedNet:
 
     @cached_property
     def history(self) -> pd.DataFrame | None:
-        """A row per epoch (epoch, train_loss, ...); None where the run keeps none."""
+        """A row per epoch (epoch, train_loss, ...); None where the run keeps none. Raises RecordError."""
         path = self.run_file("history.parquet")
-        return None if path is None else pd.read_parquet(path)
+        return None if path is None else read_history(path)
 
     @cached_property
     def costs(self) -> list[float | None]:

@@ -51,7 +51,7 @@ def test_the_wrong_answers_are_those_of_the_stored_probabilities(cnn):
         (TEST, {"dataset": {"name": "photos", "counts": COUNTS}}, 'dataset: "digest" is missing'),
         (TEST, {"errors": {"centre": {"top1": 0.5, "top5": 0.1}}}, 'errors: "ten_crop" is missing'),
         (VAL, {"images": None}, '"images" is missing'),
-        (VAL, {"dataset": describe("photos") | {"counts": {"test": 20}}}, "val has None"),
+        (VAL, {"dataset": describe("photos") | {"counts": {"test": 20}}}, 'dataset.counts: "val" is missing'),
     ],
 )
 def test_a_record_that_lacks_something_is_refused(cnn, path, changes, key):
