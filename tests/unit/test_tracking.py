@@ -92,7 +92,7 @@ def test_two_processes_initialise_a_fresh_store_at_once_and_in_silence(tmp_path)
     processes = [
         subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8") for c in commands
     ]
-    assert [process.communicate(timeout=60)[0] for process in processes] == ["", ""]
+    assert [process.communicate(timeout=180)[0] for process in processes] == ["", ""]
     one, two = (TrackingIds.load(tmp_path / name) for name in ("one", "two"))
     assert one.experiment_id == two.experiment_id is not None
     assert one.parent_run_id != two.parent_run_id
@@ -212,7 +212,7 @@ def test_a_setting_that_a_run_has_already_keeps_its_value(ids, client, folder):
 
 
 def test_long_trainings_and_many_settings_are_published(ids, client, folder, monkeypatch):
-    monkeypatch.setattr(publishing, "EPOCHS_PER_CALL", 2)
+    monkeypatch.setattr(publishing, "MAX_METRICS", 9)
     monkeypatch.setattr(publishing, "MAX_BATCH", 10)
     finish_net(folder, make_history(5))
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def join_tables(paths: list[Path], limit: int) -> str:
 
 def compose_training(folder: Path, ids: TrackingIds, history: Sequence[Row]) -> Content:
     """The content of a net or baseline during its training in `folder`; `history`: its epochs so far."""
-    run, note = read_run(folder / "config.yaml"), read_note(folder)
+    run, note = read_settings(folder), read_note(folder)
     tags = {
         "kind": "baseline" if run.is_baseline else "net",
         "configuration": ids.name,
@@ -129,7 +130,7 @@ def compose_net(folder: Path, ids: TrackingIds) -> Content:
     log = runs.parent / "logs" / training.tags["mlflow.source.name"].split()[1] / f"{place}.log"
     files = {name: folder / name for name in FILES} | {f"log/{log.name}": log}
     files = {name: path for name, path in files.items() if path.exists()}
-    is_served = record["kind"] == "training" and not read_run(folder / "config.yaml").is_trial
+    is_served = record["kind"] == "training" and not read_settings(folder).is_trial
     net = folder if is_served else None
     data = record["dataset"]
     return replace(
@@ -158,6 +159,17 @@ def compose_benchmarks(path: Path, ids: TrackingIds) -> Content:
     tags = {"kind": "benchmarks", "configuration": ids.name}
     tags |= {f"benchmarks.{key}": str(value) for key, value in found["provenance"].items()}
     return Content(f"benchmarks:{ids.name}", "benchmarks", when, when, tags, results=found["values"])
+
+
+def read_settings(folder: Path) -> RunConfig:
+    """The settings of the run in `folder`."""
+    path = folder / "config.yaml"
+    return parse_settings(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)  # parsing takes longer than sending an epoch
+def parse_settings(path: Path, changed_ns: int) -> RunConfig:
+    return read_run(path)
 
 
 def read_note(folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ BENCHMARKS = "benchmarks/metrics.json"
 FILES_TAG = "alexnet2012.files"  # digests of the uploaded files
 MAX_BATCH = 100  # MLflow's limits of params and of tags per call
 MAX_DIGEST = 36  # MLflow's limit of characters
-EPOCHS_PER_CALL = 40  # an epoch has at most 25 metrics
+MAX_METRICS = 800  # MLflow's limit is 1000 per call, with params and tags
 NO_SUMMARIES = Summaries()
 EVERY_EPOCH = "training/seconds"  # a metric that every epoch has
 
@@ -126,27 +127,40 @@ def send(store: Store, content: Content) -> str:
 
     Idempotent. Params cannot be changed in MLflow, and metrics of an epoch that the store has are kept.
     """
-    from mlflow.entities import Param, RunTag
-
     client, tags = store.client, {PARENT_TAG: store.parent_id, **content.tags}
     run = store.find_or_create_run(content.key, content.name, tags, content.began_ms)
     run_id, known = str(run.info.run_id), run.data
     if content.ended_ms is None and run.info.status != "RUNNING":
         client.update_run(run_id, status="RUNNING")
-    params = [Param(key, value) for key, value in content.params.items() if key not in known.params]
-    changed = [RunTag(key, value) for key, value in content.tags.items() if known.tags.get(key) != value]
-    for first in range(0, max(len(params), len(changed)), MAX_BATCH):
-        part = slice(first, first + MAX_BATCH)
-        client.log_batch(run_id, params=params[part], tags=changed[part])
-    send_epochs(store, run_id, EVERY_EPOCH in known.metrics, content)
+    params = {key: value for key, value in content.params.items() if key not in known.params}
+    changed = {key: value for key, value in content.tags.items() if known.tags.get(key) != value}
+    metrics = list_epochs(store, run_id, EVERY_EPOCH in known.metrics, content)
     if content.ended_ms is not None:
-        send_result(store, run, content, content.ended_ms)
+        metrics.append(list_results(store, run, content, content.ended_ms))
+    log(client, run_id, params, changed, metrics)
+    if content.ended_ms is not None and run.info.status != "FINISHED":
+        client.set_terminated(run_id, "FINISHED", content.ended_ms)
     upload(store, run_id, known.tags, content.files)
     return run_id
 
 
-def send_epochs(store: Store, run_id: str, has_some: bool, content: Content) -> None:
-    """Send the metrics of the epochs that the store lacks; `has_some`: whether it has any."""
+def log(client: Any, run_id: str, params: Mapping[str, str], tags: Mapping[str, str], metrics: list[list[Any]]) -> None:
+    """Log all in as few calls as MLflow's limits allow; metrics that stand in one list, in one call."""
+    from mlflow.entities import Param, RunTag
+
+    calls: list[list[Any]] = [[]]
+    for together in metrics:
+        if len(calls[-1]) + len(together) > MAX_METRICS:
+            calls.append([])
+        calls[-1] += together
+    params_left, tags_left = list(starmap(Param, params.items())), list(starmap(RunTag, tags.items()))
+    while params_left or tags_left or any(calls):
+        client.log_batch(run_id, calls.pop(0) if calls else (), params_left[:MAX_BATCH], tags_left[:MAX_BATCH])
+        params_left, tags_left = params_left[MAX_BATCH:], tags_left[MAX_BATCH:]
+
+
+def list_epochs(store: Store, run_id: str, has_some: bool, content: Content) -> list[list[Any]]:
+    """The metrics of each epoch that the store lacks; `has_some`: whether it has any."""
     from mlflow.entities import Metric
 
     there = store.client.get_metric_history(run_id, EVERY_EPOCH) if has_some else []
@@ -157,12 +171,11 @@ def send_epochs(store: Store, run_id: str, has_some: bool, content: Content) -> 
         if row["epoch"] not in steps:
             values = finite({name_metric(key): value for key, value in row.items() if key != "epoch"})
             epochs.append([Metric(key, value, int(when), int(row["epoch"])) for key, value in values.items()])
-    for first in range(0, len(epochs), EPOCHS_PER_CALL):
-        store.client.log_batch(run_id, sum(epochs[first : first + EPOCHS_PER_CALL], []))
+    return epochs
 
 
-def send_result(store: Store, run: Any, content: Content, ended_ms: int) -> None:
-    """Send what a finished run has found: its datasets, its model and its errors; and end the run."""
+def list_results(store: Store, run: Any, content: Content, ended_ms: int) -> list[Any]:
+    """The metrics of a finished run that the store lacks; its datasets and its model are logged before."""
     from mlflow.entities import Metric
 
     client, known, run_id = store.client, run.data, str(run.info.run_id)
@@ -174,15 +187,10 @@ def send_result(store: Store, run: Any, content: Content, ended_ms: int) -> None
     results = {key: value for key, value in finite(content.results).items() if known.metrics.get(key) != value}
     if model_id and not known.tags.get(MODEL_TAG, "").startswith(model_id):
         results = finite(content.results)  # the store drops what the run has, and the model has none yet
-    client.log_batch(
-        run_id,
-        [
-            Metric(key, value, ended_ms, 0, model_id, *name_split(content.data, key), run_id)
-            for key, value in results.items()
-        ],
-    )
-    if run.info.status != "FINISHED":
-        client.set_terminated(run_id, "FINISHED", ended_ms)
+    return [
+        Metric(key, value, ended_ms, 0, model_id, *name_split(content.data, key), run_id)
+        for key, value in results.items()
+    ]
 
 
 def name_split(data: Mapping[str, Any] | None, metric: str) -> tuple[str | None, str | None]:
