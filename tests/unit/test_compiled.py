@@ -35,14 +35,6 @@ def test_every_row_is_done_once(threads, rows, multiple):
     assert all(first % multiple == 0 for first, _ in parts)
 
 
-def test_a_part_that_fails_is_heard_of(threads):
-    def fail(first, last):
-        raise ValueError(f"rows {first} to {last}")
-
-    with pytest.raises(ValueError, match="rows"):
-        run_split(fail, 10)
-
-
 def test_a_compiled_loop_does_what_its_python_does():
     values = np.arange(5.0)
     compiled(double)(1, 4, values)

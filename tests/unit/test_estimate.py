@@ -1,13 +1,7 @@
 """`alexnet2012 plan`: what it counts, its disk, and its arithmetic at given speeds."""
 
-import copy
 import json
-import subprocess
-import sys
-from collections import namedtuple
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +11,10 @@ from PIL import Image
 
 from alexnet2012 import cli, estimate
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.config.schedules import warn_of_few_steps
 from alexnet2012.data.prepare import prepare
-from alexnet2012.errors import PlanError
 from alexnet2012.estimate import AFTERWARDS, USUAL_START_S, Machine, add_up, describe_work
 from alexnet2012.preflight import settings_file
 from alexnet2012.survey import DECODED_S, FITTED_S, LEARNING_STEPS, PATCH_S, Work, survey
-from alexnet2012.verbs.for_planning import in_round_time
 
 ROOT = Path(__file__).parents[2]
 VARIANTS = ROOT / "config" / "variants.yaml"
@@ -163,70 +154,7 @@ def test_the_disk_of_both_editions():
     assert (one["needed_bytes"], one["folders"]) == (disk["data_needed_bytes"] + results, ["data", "results/paper"])
 
 
-def test_a_disk_that_is_too_small_does_not_fit(monkeypatch):
-    usage = namedtuple("usage", "total used free")
-    for free in (10**11, 10**12):
-        monkeypatch.setattr("shutil.disk_usage", lambda folder, free=free: usage(10**13, 0, free))
-        assert describe(ILSVRC)["disk"]["fits"] == (free == 10**12)
-
-
-def test_a_preparation_that_was_begun_needs_less_disk():
-    before = describe(ILSVRC)["disk"]["data_needed_bytes"]
-    finish(Path("data/.ilsvrc2012.partial/train"), "images.npy")
-    Path("data/.ilsvrc2012.partial/train/images.npy").write_bytes(b"x" * 2**20)
-    assert before - describe(ILSVRC)["disk"]["data_needed_bytes"] == 2**20
-
-
-def test_jpeg_storage_takes_a_fifth():
-    """196,608 / 5 = 39,321.6 bytes, 16 of places in the file, and a label of 8."""
-    values = copy.deepcopy(ILSVRC)
-    values["datasets"]["ilsvrc2010"]["storage"] = "jpeg"
-    assert [each["image_bytes"] for each in describe(values)["datasets"]] == [39_338, 196_608]
-
-
-def test_missing_images_are_said_and_no_error():
-    values = describe(TINY)
-    assert values["datasets"][0]["images"] == {"train": 0, "val": 0, "test": 0}
-    assert "the folder pictures does not exist" in values["missing"][0]
-    assert values["trainings"][0]["few_steps"] == ""  # the images are not known
-
-
-@pytest.mark.parametrize(("fraction", "held_out"), [(0.01, 7), (0.05, 7), (0.2, 21)])
-def test_minival_is_held_out_class_by_class(pictures, fraction, held_out):
-    minival = {"schedule_split": "minival", "minival_fraction": fraction}  # of 14 images, and one at least
-    values = describe(TINY | {"training": TINY["training"] | minival})
-    assert values["trainings"][0]["steps_per_epoch"] == (98 - held_out) // 8
-
-
-def test_too_few_steps_are_warned_of(pictures):
-    """98 training images in one step an epoch, of which nobody was told."""
-    few = {"batch_size": 96, "schedule": {"kind": "plateau", "max_epochs": 90}}
-    enough = {"batch_size": 8, "schedule": {"kind": "fixed", "epochs": [90, 30]}}
-    said = [describe(TINY | {"training": each})["trainings"][0]["few_steps"] for each in (few, enough)]
-    assert said == [warn_of_few_steps(1, 90), ""]
-
-
 # What is done already.
-
-
-def test_what_is_packed_is_counted_by_its_manifest_unless_it_was_packed_otherwise():
-    section = TINY["datasets"]["pictures"]
-    for k in range(3):
-        Path(f"pictures/class{k}").mkdir(parents=True)
-        for number in range(10):
-            pixels = np.full((16, 16, 3), 10 * number + k, np.uint8)
-            Image.fromarray(pixels).save(f"pictures/class{k}/{number}.png")
-    prepare("pictures", DatasetConfig(**section))
-    finish(Path("pictures/class3"), *(f"{number}.png" for number in range(10)))  # since it was packed
-    (dataset,), disk = (describe(TINY)[key] for key in ("datasets", "disk"))
-    assert (dataset["packed"], dataset["images"]["train"], dataset["classes"]) == (True, 21, 3)
-    assert (disk["packed_bytes"], disk["data_needed_bytes"]) == ({"pictures": 30 * (16 * 16 * 3 + 8)}, 0)
-    assert time_of(plan(TINY))["job_s_by_kind"]["prepare"] == 0
-    finish(Path("data/configs"), "pictures.json")
-    settings_file("pictures", Path("data")).write_text(json.dumps(section | {"size_px": 32}), encoding="utf-8")
-    (dataset,), disk = (describe(TINY)[key] for key in ("datasets", "disk"))
-    assert (dataset["packed"], dataset["packed_otherwise"], dataset["classes"]) == (False, True, 4)
-    assert disk["data_needed_bytes"] > 0
 
 
 def test_finished_jobs_and_kept_steps_are_left_out(pictures):
@@ -293,17 +221,6 @@ def test_a_pretrained_net_comes_after_its_pretraining(pictures):
     assert time["critical_path_s"] == pytest.approx(sum(time["job_s_by_kind"][kind] for kind in chain))
 
 
-def test_a_net_to_start_from_and_the_same_variant_to_be_evaluated_are_two(pictures):
-    start = {"variant": "cnn", "layers": ["conv1"], "training": {"learning_rate": "x0.1", "schedule": {"epochs": [4]}}}
-    tuned = {"dataset": "pictures", "variant": "tuned", "seeds": [0], "pretrained_on": "pictures", "tables": TABLES}
-    values = {**TINY, "variants": {"tuned": {"section": "6", "starts_from": start}}}
-    described = describe({**values, "experiments": [*TINY["experiments"], tuned]})
-    trainings = {(each["variant"], tuple(each["seeds"]), each["epochs"]) for each in described["trainings"]}
-    assert trainings == {("cnn", (0,), 4), ("cnn", (0, 1), 3), ("tuned", (0,), 3)}
-    evaluated = [(each["variant"], each["split"], each["nets"]) for each in described["evaluations"]]
-    assert sorted(evaluated) == [("cnn", "test", 2), ("cnn", "val", 2), ("tuned", "test", 1), ("tuned", "val", 1)]
-
-
 def test_a_baseline_is_learnt_and_judged_by_all_cores():
     """42 training images to learn from and to code, 6 + 12 to judge; 2 x 2 SIFT and 3 x 3 colour patches in each; ten
     passes of three classes."""
@@ -321,23 +238,6 @@ def test_a_baseline_is_learnt_and_judged_by_all_cores():
     assert time_of(plan(BASELINE_ALONE))["job_s_by_kind"]["baselines"] == pytest.approx(START_S + 12 * encode_s / 2)
 
 
-def test_more_cards_and_their_given_speed(pictures, measured, monkeypatch):
-    work = plan(TINY)
-    monkeypatch.setitem(RATE, "device", "some GPU")
-    here, one, many = estimate.estimate_time(work, MACHINE, (1, 64))["schedules"]
-    assert [each["where"] for each in (here, one, many)] == ["this machine", "1 card", "64 cards"]
-    assert [each["cores"] for each in (here, one, many)] == [2, 2 + 1, 2 + 64]
-    assert [each["simultaneous_trainings"] for each in (here, one, many)] == [2, 1, 2]
-    assert one["makespan_s"] > many["makespan_s"] == many["critical_path_s"]
-    # 100 images/s of 16 x 16 x 3 bytes in each training.
-    assert [each["read_bytes_per_s"] for each in (here, one, many)] == [2 * 76_800, 76_800, 2 * 76_800]
-    here, given = estimate.estimate_time(work, MACHINE, (1,), images_per_second=1000.0)["schedules"]
-    assert [each["images_per_s_per_training"] for each in (here, given)] == [None, 1000]
-    # Ten times as fast in training and in evaluation.
-    train = 2 * (USUAL_START_S + (36 * 8 / IMAGES_PER_S + 3 * 64 / CROPS_PER_S) / 10)
-    assert given["job_s_by_kind"]["train"] == pytest.approx(train)
-
-
 def test_with_a_given_speed_nothing_is_measured(pictures, monkeypatch, capsys):
     monkeypatch.setattr(estimate, "measure", None)
     keys = time_of(plan(TINY)).keys()
@@ -353,48 +253,6 @@ def test_with_a_given_speed_nothing_is_measured(pictures, monkeypatch, capsys):
     text = capsys.readouterr().out
     assert f"this machine, {here['cores']} cores: not measured" in text
     assert "1 card" in text and "3,000 images/s, as given" in text
-
-
-def test_a_card_is_not_taken_to_be_as_fast_as_the_cpu(pictures, measured, capsys):
-    here, card = estimate.estimate_time(plan(TINY), MACHINE, (1,))["schedules"]
-    assert here["makespan_s"] > 0
-    assert (card["makespan_s"], card["images_per_s_per_training"]) == (None, None)
-    assert call_plan(TINY, "--gpus", "1") == 0
-    (line,) = [each for each in capsys.readouterr().out.splitlines() if "1 card" in each]
-    assert "--images-per-second" in line
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (181_508_090, "2,101 days"),
-        (2.4 * 86_400, "2 days"),
-        (1.9 * 86_400, "46 hours"),
-        (2.2 * 3600, "2 hours"),
-        (1.7 * 3600, "102 minutes"),
-        (61, "1 minute"),
-        (0.4, "1 minute"),
-    ],
-)
-def test_a_time_is_as_exact_as_an_estimate(seconds, words):
-    assert in_round_time(seconds) == words
-
-
-def test_the_paper_on_fewer_cores_than_a_training_wants(measured):
-    work = survey(ROOT / "config/ilsvrc.yaml", VARIANTS, Path("data"))
-    schedules = estimate.estimate_time(work, MACHINE, (1, 2, 8), 1500.0)["schedules"]
-    # Four threads on two cores: Snakemake gives a job what there is.
-    assert [each["simultaneous_trainings"] for each in schedules] == [1, 1, 2, 7]
-    assert [each["cores"] for each in schedules] == [2, 2 + 4, 2 + 8, 2 + 32]
-
-
-def test_imagenet_at_64_pixels_is_planned_without_its_files(measured):
-    work = survey(ROOT / "config/imagenet64.yaml", VARIANTS, Path("data"))
-    assert "data/archives/imagenet64" in work.missing[0]
-    seconds = estimate.estimate_time(work, MACHINE, (1,), 3000.0)["schedules"][1]["job_s_by_kind"]
-    assert 6 * 30 * 1_231_104 / 3000 < seconds["train"] < 86_400
-    # A ten-thousandth of a second of one core for each image, which is not decoded.
-    assert seconds["prepare"] == pytest.approx(USUAL_START_S + 133.1167)
 
 
 # Measuring.
@@ -425,11 +283,6 @@ def test_each_distinct_net_is_measured_once_and_those_after_the_budget_are_scale
     assert rates[0]["origin"] == "measured" != rates[1]["origin"]
 
 
-def test_a_measuring_process_that_is_ended_is_an_error():
-    with pytest.raises(PlanError), estimate.measuring(1):
-        raise BrokenProcessPool
-
-
 def test_nets_are_timed_by_the_real_code(pictures, capfd, monkeypatch):
     monkeypatch.setattr(estimate, "SILENCE_S", 0.1)
     start_s, rates = estimate.measure(plan(TINY), MACHINE)
@@ -450,60 +303,49 @@ def test_baselines_alone_are_planned(capsys):
     assert (values["measured"]["rates"], len(values["measured"]["baselines"])) == ([], 1)
 
 
-# What is printed.
+def test_what_is_packed_is_counted_by_its_manifest_unless_it_was_packed_otherwise():
+    section = TINY["datasets"]["pictures"]
+    for k in range(3):
+        Path(f"pictures/class{k}").mkdir(parents=True)
+        for number in range(10):
+            pixels = np.full((16, 16, 3), 10 * number + k, np.uint8)
+            Image.fromarray(pixels).save(f"pictures/class{k}/{number}.png")
+    prepare("pictures", DatasetConfig(**section))
+    finish(Path("pictures/class3"), *(f"{number}.png" for number in range(10)))  # since it was packed
+    (dataset,), disk = (describe(TINY)[key] for key in ("datasets", "disk"))
+    assert (dataset["packed"], dataset["images"]["train"], dataset["classes"]) == (True, 21, 3)
+    assert (disk["packed_bytes"], disk["data_needed_bytes"]) == ({"pictures": 30 * (16 * 16 * 3 + 8)}, 0)
+    assert time_of(plan(TINY))["job_s_by_kind"]["prepare"] == 0
+    finish(Path("data/configs"), "pictures.json")
+    settings_file("pictures", Path("data")).write_text(json.dumps(section | {"size_px": 32}), encoding="utf-8")
+    (dataset,), disk = (describe(TINY)[key] for key in ("datasets", "disk"))
+    assert (dataset["packed"], dataset["packed_otherwise"], dataset["classes"]) == (False, True, 4)
+    assert disk["data_needed_bytes"] > 0
 
 
-def test_the_json_has_the_same_keys_always_with_their_units(pictures, measured):
-    experiments = [*TINY["experiments"], *BASELINE_ALONE["experiments"]]
-    work = plan(TINY | {"baselines": {"sift-fv": SIFT}, "experiments": experiments})
-    values = describe_work(work, MACHINE, Path("data")) | estimate.estimate_time(work, MACHINE, (1,))
-    assert values["machine"] == {**asdict(MACHINE), "simultaneous_trainings": 2}
-    keys = {section: set(each[0] if isinstance(each, list) and each else each) for section, each in values.items()}
-    expected = {
-        "datasets": "name kind images classes origin exact at_most packed packed_otherwise evaluated_splits storage "
-        "image_bytes",
-        "trainings": "dataset variant seeds seeds_done epochs epochs_at_most images_per_epoch steps_per_epoch "
-        "steps_each few_steps steps_left images_in_all parameters",
-        "evaluations": "dataset variant split nets nets_done images crops",
-        "baselines": "dataset variant seed models dimensions passes codes_bytes done encode_s descriptor_s",
-        "totals": "trainings trainings_done training_steps training_steps_left training_images evaluations "
-        "evaluations_done averages averages_done baselines baselines_done tables_done",
-        "disk": "packed_bytes predictions_bytes weights_bytes checkpoints_bytes data_needed_bytes results_needed_bytes "
-        "file_systems fits",
-        "memory": "memory_bytes packed_bytes packed_fits",
-        "measured": "took_s busy_cores_before rates overheads preparations_s baselines",
-        "schedules": "where cores cards makespan_s lower_bound_s critical_path_s work_s job_s_by_kind "
-        "images_per_s_origin simultaneous_trainings images_per_s_per_training read_bytes_per_image "
-        "read_bytes_per_s_per_training read_bytes_per_s",
-    }
-    for section, words in expected.items():
-        assert keys[section] == set(words.split())
-    assert keys.keys() == {*expected, "name", "machine", "missing", "averages"}
-    kinds = {"prepare", "baselines", "tables", "train", "predict", "analyse", "average"}
-    assert values["schedules"][0]["job_s_by_kind"].keys() == kinds
-    assert values["measured"]["rates"][0].keys() == RATE.keys()
+def test_a_net_to_start_from_and_the_same_variant_to_be_evaluated_are_two(pictures):
+    start = {"variant": "cnn", "layers": ["conv1"], "training": {"learning_rate": "x0.1", "schedule": {"epochs": [4]}}}
+    tuned = {"dataset": "pictures", "variant": "tuned", "seeds": [0], "pretrained_on": "pictures", "tables": TABLES}
+    values = {**TINY, "variants": {"tuned": {"section": "6", "starts_from": start}}}
+    described = describe({**values, "experiments": [*TINY["experiments"], tuned]})
+    trainings = {(each["variant"], tuple(each["seeds"]), each["epochs"]) for each in described["trainings"]}
+    assert trainings == {("cnn", (0,), 4), ("cnn", (0, 1), 3), ("tuned", (0,), 3)}
+    evaluated = [(each["variant"], each["split"], each["nets"]) for each in described["evaluations"]]
+    assert sorted(evaluated) == [("cnn", "test", 2), ("cnn", "val", 2), ("tuned", "test", 1), ("tuned", "val", 1)]
 
 
-def test_the_text_says_the_numbers_of_the_json(measured, capsys, monkeypatch):
-    monkeypatch.setattr("os.getloadavg", lambda: (1.7, 0.0, 0.0))
-    assert call_plan(ILSVRC, "--gpus", "8") == 0
-    text = capsys.readouterr().out
-    for number in ("1,261,406 train", "at most 90 epochs", "900,810 steps", "60,965,224", "287.3 GB", "8 cards", "1.7"):
-        assert number in text
-
-
-def test_json_keeps_the_work_and_the_disk_when_measuring_fails(capsys, monkeypatch):
-    def fail(*arguments):
-        raise PlanError("it stopped")
-
-    monkeypatch.setattr(estimate, "measure", fail)
-    assert call_plan(ILSVRC, "--json") == 1
-    said = capsys.readouterr()
-    assert json.loads(said.out)["disk"]["packed_bytes"].keys() == {"ilsvrc2010", "ilsvrc2012"}
-    assert said.err == "error: it stopped\n"
-
-
-def test_a_survey_does_without_torch():
-    program = "import sys; from alexnet2012 import estimate; print('torch' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
-    assert found.stdout == "False\n"
+def test_more_cards_and_their_given_speed(pictures, measured, monkeypatch):
+    work = plan(TINY)
+    monkeypatch.setitem(RATE, "device", "some GPU")
+    here, one, many = estimate.estimate_time(work, MACHINE, (1, 64))["schedules"]
+    assert [each["where"] for each in (here, one, many)] == ["this machine", "1 card", "64 cards"]
+    assert [each["cores"] for each in (here, one, many)] == [2, 2 + 1, 2 + 64]
+    assert [each["simultaneous_trainings"] for each in (here, one, many)] == [2, 1, 2]
+    assert one["makespan_s"] > many["makespan_s"] == many["critical_path_s"]
+    # 100 images/s of 16 x 16 x 3 bytes in each training.
+    assert [each["read_bytes_per_s"] for each in (here, one, many)] == [2 * 76_800, 76_800, 2 * 76_800]
+    here, given = estimate.estimate_time(work, MACHINE, (1,), images_per_second=1000.0)["schedules"]
+    assert [each["images_per_s_per_training"] for each in (here, given)] == [None, 1000]
+    # Ten times as fast in training and in evaluation.
+    train = 2 * (USUAL_START_S + (36 * 8 / IMAGES_PER_S + 3 * 64 / CROPS_PER_S) / 10)
+    assert given["job_s_by_kind"]["train"] == pytest.approx(train)

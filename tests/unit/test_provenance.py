@@ -226,17 +226,6 @@ def test_the_environment_may_name_the_commit(checkout, monkeypatch):
     assert read_commit(package_in(checkout)) == (GIVEN, False)
 
 
-def test_a_repository_without_commits_has_no_commit(unpacked):
-    git(unpacked, "init", "-q")
-    git(unpacked, "add", ".")
-    refusal(package_in(unpacked))
-
-
-def test_without_git_the_message_says_so(checkout, monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    assert "git is not installed" in refusal(package_in(checkout))
-
-
 def test_the_digest_of_the_source_shows_an_altered_copy(unpacked):
     package = package_in(unpacked)
     errors = package / "errors.py"

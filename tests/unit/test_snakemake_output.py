@@ -110,15 +110,6 @@ def test_a_record_that_cannot_be_told_of_does_not_end_the_output(handler, capsys
     assert "KeyError" in capsys.readouterr().err
 
 
-def test_verbose_says_what_snakemake_says(handler):
-    made = handler(verbose=True)
-    for text, event in (("Building DAG of jobs...", None), ("Provided cores: 8", LogEvent.RESOURCES_INFO)):
-        record = logging.LogRecord("snakemake", logging.INFO, "", 0, text, None, None)
-        record.event = event
-        made.emit(record)
-    assert made.console.file.getvalue() == "Building DAG of jobs...\nProvided cores: 8\n"
-
-
 def test_the_time_left_is_what_jobs_of_each_rule_took(handler, monkeypatch):
     made = handler()
     monkeypatch.setattr(time, "monotonic", lambda: made.began + 120.0)

@@ -1,5 +1,3 @@
-import os
-
 import pytest
 from contest import Contender, Contest, ContestError, in_both, make_environment
 
@@ -64,20 +62,3 @@ def test_a_contender_that_cannot_begin_is_named_with_its_words(make, arguments, 
         pass
     assert str(raised.value).startswith(f"broken (job), {make}, ended with ")
     assert said in str(raised.value)
-
-
-def test_a_contender_that_fails_in_a_round_ends_the_contest_and_all_processes(tmp_path):
-    writer = trivial("a", "make_writer", file=str(tmp_path / "order"), name="a")
-    contest = Contest([writer, trivial("failing", "make_failing", after=3)])
-    with pytest.raises(ContestError, match="the contender's own words"), contest:
-        contest.round()
-        contest.round()
-    for worker in contest.workers:
-        assert worker.process.poll() is not None
-        with pytest.raises(ProcessLookupError):
-            os.kill(worker.process.pid, 0)
-
-
-def test_two_contenders_of_one_label_are_refused():
-    with pytest.raises(ValueError, match=r"a \(job\)"):
-        Contest([Contender("a", "m:f"), Contender("a", "m:g")])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_results import change
@@ -6,8 +8,10 @@ from alexnet2012 import paper
 from alexnet2012.claims.ledger import measure_number, settle_claim, try_measure
 from alexnet2012.claims.measurement import Measurement, NotMeasured, describe_outcome
 from alexnet2012.claims.measures_errors import measure_ensemble
+from alexnet2012.config.nets import ConvConfig, NetConfig
 from alexnet2012.evaluation.linear_model import pool_spread
 from alexnet2012.evaluation.statistics import estimate_contrast
+from alexnet2012.model.geometry import list_layers
 from alexnet2012.reporting.results import load_results
 
 CLAIMS = {claim.id: claim for claim in reversed(paper.CLAIMS)}  # of C05 the first reading
@@ -58,6 +62,23 @@ def test_c04_takes_every_seed_of_both_nets(fake):
     assert (outcome.shared.spread.freedom, outcome.shared.spread.groups) == (6, 2)
     assert outcome.conditions == "photos; test, ten crops, one-gpu minus cnn; 4 epochs; seeds 7-9 against 0-4"
     assert (outcome.scope.sample, outcome.scope.few) == ("3 against 5 seeds", False)
+
+
+def test_two_seeds_of_one_net_say_nothing_of_the_method(fake):
+    """Of 20: 12 and 14, mean 13, against a mean of 9 over five seeds."""
+    fake.add("cnn", {seed: wrong((9, 0)) for seed in range(5)}, TABLES)
+    fake.add("one-gpu", {0: wrong((12, 0)), 1: wrong((14, 0))}, TABLES)
+    outcome = settled(fake, "C04")
+    assert outcome.top1.value == pytest.approx(0.20)
+    assert (outcome.scope.sample, outcome.scope.few, outcome.shared) == ("2 against 5 seeds", True, None)
+    assert outcome.top1.standard_error is None
+
+
+def test_c04_needs_no_shared_seed(fake):
+    fake.add("cnn", {0: wrong((8, 2))}, TABLES).add("one-gpu", {1: wrong((12, 3))}, TABLES)
+    outcome = settled(fake, "C04")
+    assert values(outcome) == (0.20, 0.05)
+    assert outcome.conditions.endswith("; seeds 1 against 0")
 
 
 def test_c05_has_a_row_for_each_reading_of_alpha(fake):
@@ -178,6 +199,16 @@ def test_c17_is_the_sixth_layers_error_on_half_of_fall_2009(fake):
     assert measure_number(CLAIMS["C17"], results, "others") == NotMeasured("needs ImageNet Fall 2009")
 
 
+def test_where_test_labels_are_withheld_gains_are_those_on_val(fake):
+    """Of 10 on val: centre minus ten crops is 6 - 4 and 3 - 1; one-gpu minus cnn 7 - 4 and 2 - 1."""
+    fake.kind, fake.splits = "ilsvrc2012", ("val",)
+    fake.add("cnn", {0: VAL}, TABLES).add("one-gpu", {0: {("val", "ten_crop"): (7, 2)}}, TABLES)
+    c03, c04 = settled(fake, "C03"), settled(fake, "C04")
+    assert (values(c03), values(c04)) == ((0.20, 0.20), (0.30, 0.10))
+    assert c03.conditions == "photos; val, centre minus ten crops; 4 epochs; seed 0"
+    assert c04.conditions == "photos; val, ten crops, one-gpu minus cnn; 4 epochs; seed 0"
+
+
 @pytest.mark.parametrize("claim", ["C02", "C26"])
 def test_a_number_that_needs_test_says_that_its_labels_are_withheld(fake, claim):
     fake.kind, fake.splits = "ilsvrc2012", ("val",)
@@ -245,6 +276,18 @@ def test_c10_of_two_nets_that_do_better_counts_the_smaller_p(fake):
     outcome = removals(fake, {2: (12, 13, 14), 3: (13, 14, 15), 4: (14, 5, 2), 5: (7, 7, 8)})
     assert outcome.top1.value == pytest.approx(-0.05)
     assert "no-conv4's; p is 4 times the smallest p of a negative difference, no-conv5's" in outcome.conditions
+
+
+def test_the_net_without_conv4_is_the_one_without_conv5_that_keeps_the_input_of_fc6():
+    """So that C10 needs no further variant: layer for layer the same, at the paper's sizes and at smaller ones."""
+    small = {"crop_px": 28, "conv1": ConvConfig(kernels=16, kernel_px=5), "fc_neurons": 64}
+    for settings in ({}, small):
+        without_conv4 = NetConfig(**settings, removed=["conv4"])
+        without_conv5 = NetConfig(**settings, removed=["conv5"], conv4=without_conv4.conv5)
+        tables = [
+            [replace(layer, name="") for layer in list_layers(each, 40)] for each in (without_conv4, without_conv5)
+        ]
+        assert tables[0] == tables[1]
 
 
 @pytest.mark.parametrize("claim", ["C03", "C04", "C13", "C14"])

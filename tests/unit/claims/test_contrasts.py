@@ -1,10 +1,13 @@
 """Synthetic ledgers of known effects, over 2,000 images: which nets share a spread, what the ledger says of them."""
 
+import json
+
+import numpy as np
 import pytest
 import yaml
 from fake_results import FakeResults, change, render_ledger
 
-from alexnet2012.claims.contrasts import contrast_errors, describe_spread
+from alexnet2012.claims.contrasts import contrast_errors, describe_spread, setup_of
 from alexnet2012.claims.ledger import make_ledgers
 
 IMAGES = 2000
@@ -60,6 +63,15 @@ def test_effects_of_every_kind_are_told_apart(photos):
     assert "seeds 0-4 against 0-9" in found["C04"].conditions and "seeds 0 against 0-9" in found["C06"].conditions
 
 
+def test_an_effect_below_the_spread_of_seeds_stays_open(photos):
+    """Seeds differ by 2 points, no-colour by 0.5."""
+    wide = np.array([-40, 40, 0, -30, 30])
+    add(photos, "cnn", *(800 + wide))
+    add(photos, "no-colour", *(810 + wide))
+    row = rows(photos)["C07"]
+    assert row.colour == "inconclusive" and "found four times in five" in row.note
+
+
 def test_all_variants_share_one_spread(photos):
     """Residuals 2, 1 and 1 (twice 10 images): 6 x 100 over 2,000 and 4 + 2 + 2 degrees of freedom."""
     for key, counts in {"cnn": (780, 790, 800, 810, 820), "no-lrn": (800, 810, 820), "tanh": (400, 410, 420)}.items():
@@ -98,6 +110,16 @@ def test_other_kinds_of_nets_and_other_batches_are_left_out(photos, sections):
     assert contrast(photos, "no-lrn").shared.spread.groups == 2
 
 
+def test_averages_and_other_datasets_are_left_out(photos):
+    for key in ("cnn", "no-lrn"):
+        add(photos, key, 780, 800, 820)
+    photos.average("5-cnns", {("test", "ten_crop"): (700, 0)}, ("table2",))
+    photos.add("cnn", {0: {}, 1: {}, 2: {}}, ("in_text",), dataset="others")
+    assert contrast(photos, "no-lrn").shared.spread.groups == 2
+    (average,) = photos.load().find("photos", "5-cnns").nets
+    assert setup_of(average) is None
+
+
 def test_unequal_spreads_are_not_pooled(photos):
     """no-crops varies 50 times as much as the others: Bartlett's test tells, and Welch's is used, as the foot says."""
     for key in ("cnn", "no-lrn", "no-colour"):
@@ -119,3 +141,13 @@ def test_seeds_of_one_variant_that_were_trained_otherwise_are_no_part_of_the_spr
     change(photos.folder / "runs/photos/no-colour-00000000/seed3/record.json", schedule="another")
     assert contrast(photos, "no-lrn").shared.spread.freedom == 3 + 3 + 2
     assert contrast(photos, "no-colour").shared is None
+
+
+def test_an_exploratory_ledger_says_so_at_its_head(photos):
+    add(photos, "cnn", 800)
+    assert "exploratory" not in render_ledger(photos.load())
+    path = photos.folder / "experiments.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"exploratory": "Rules came after data."}))
+    results = photos.load()
+    text = render_ledger(results)
+    assert text.index("exploratory") < text.index("Rules came after data.") < text.index("**C03**")

@@ -4,7 +4,7 @@ import pytest
 
 from alexnet2012 import paper
 from alexnet2012.claims.measurement import Arithmetic, Measurement, NotMeasured, Scope
-from alexnet2012.claims.verdicts import adjust, margin_of, run_tests
+from alexnet2012.claims.verdicts import adjust, levels, margin_of, run_tests
 from alexnet2012.evaluation.statistics import Estimate, detectable_difference, equivalence_p
 
 CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
@@ -33,6 +33,11 @@ def test_holm_steps_down_over_the_claims_that_are_tested():
     ]
     assert adjust([0.6, 0.7]) == [1.0, 1.0]
     assert adjust([None, None]) == [None, None]
+
+
+def test_each_p_is_compared_with_the_level_of_its_step():
+    assert levels([0.3, 0.01, 0.2]) == [0.05, pytest.approx(0.05 / 3), 0.025]
+    assert levels([]) == []
 
 
 def test_seeds_and_images_are_families_of_their_own():
@@ -65,6 +70,12 @@ def test_half_the_papers_effect_or_one_point_counts_as_none(claim, margin):
     (found,) = run(**{claim: over_seeds(0.5)}).values()
     assert margin_of(CLAIMS[claim]) == pytest.approx(margin)
     assert found.p_equivalence == pytest.approx(equivalence_p(over_seeds(0.5).top1, margin))
+
+
+def test_neither_a_ratio_nor_a_test_over_images_has_an_equivalence_test():
+    found = run(C11=over_seeds(0.5, unit="x"), C04=over_images(0.5), C21=Measurement(text="", p=0.2, scope=SEEDS))
+    assert [each.p_equivalence for each in found.values()] == [None] * 3
+    assert found["C11"].detectable is not None and found["C04"].detectable is None
 
 
 def test_equivalence_is_adjusted_over_those_tests_of_the_family():

@@ -3,6 +3,7 @@ import re
 
 import numpy as np
 import pytest
+import yaml
 from fake_results import change
 
 from alexnet2012 import paper
@@ -87,6 +88,11 @@ def test_c11_where_tanh_never_came_to_25_percent_is_a_bound(cifar):
     assert outcome.tested_p is None
 
 
+def test_a_bound_below_1_contradicts_nothing(cifar):
+    add_both(cifar, [50.0, 50.0, 50.0], [None, None, 40.0])
+    assert settled(cifar, "C11").sign == "inconclusive"
+
+
 def test_c11_where_relu_never_came_to_25_percent_is_a_bound_from_above(cifar):
     """20 over more than 60 are at most 1/3, and 24 over 48 is 0.5."""
     add_both(cifar, [None, 48.0, 60.0], [20.0, 24.0, 24.0])
@@ -97,6 +103,16 @@ def test_c11_where_relu_never_came_to_25_percent_is_a_bound_from_above(cifar):
     assert verdict.text.startswith("indicative: sign contradicted on cifar10")
 
 
+def test_an_upper_bound_above_1_supports_nothing(cifar):
+    add_both(cifar, [None, None], [120.0, 120.0])
+    assert settled(cifar, "C11").sign == "inconclusive"
+
+
+def test_c11_without_either_time_has_no_ratio(cifar):
+    add_both(cifar, [4.0, None], [None, 24.0])
+    assert settled(cifar, "C11").reason.startswith("neither ReLU nor tanh reached 25 % training error with every seed")
+
+
 def test_c11_of_a_net_that_diverged_says_so(cifar):
     add_both(cifar, [4.0], [20.0])
     path = cifar.folder / "runs/cifar10/four-layer-tanh-00000000/seed0/record.json"
@@ -104,6 +120,32 @@ def test_c11_of_a_net_that_diverged_says_so(cifar):
     assert settled(cifar, "C11").reason == (
         "four-layer-tanh seed 0 diverged at learning rate 0.003; leave that rate out of its search"
     )
+
+
+@pytest.mark.parametrize(("chosen", "edge"), [(0.002, ""), (0.004, ", the edge of what was tried")])
+def test_c11_says_what_its_rates_were_chosen_from(cifar, chosen, edge):
+    add_both(cifar, [4.0], [20.0])
+    search = [{"learning_rate": rate, "target_epochs": 20.0} for rate in (0.002, 0.004, 0.001)]
+    path = cifar.folder / "runs/cifar10/four-layer-tanh-00000000/seed0/record.json"
+    change(path, learning_rate=chosen, search=search)
+    assert f"at learning rate {chosen:g} (best of 0.001, 0.002, 0.004{edge})" in settled(cifar, "C11").beside
+
+
+@pytest.mark.parametrize(("reached", "said"), [(None, True), (20.0, False)])
+def test_c11_tells_of_a_search_that_ended_before_the_target(cifar, reached, said):
+    add_both(cifar, [4.0], [20.0])
+    run = cifar.folder / "runs/cifar10/four-layer-tanh-00000000/seed0"
+    change(run / "record.json", search=[{"learning_rate": 0.003, "target_epochs": reached}])
+    training = {"learning_rate_search": {"epochs": 3}}
+    (run / "config.yaml").write_text(yaml.safe_dump({"training": training}), encoding="utf-8")
+    words = "the learning rate of four-layer-tanh was chosen by the training error after 3 epochs, before the target"
+    assert (words in settled(cifar, "C11").conditions) is said
+
+
+def test_c11_needs_a_target(cifar):
+    for key in ("four-layer-relu", "four-layer-tanh"):
+        cifar.add(key, {0: {}}, ("in_text",), dataset="cifar10")
+    assert settled(cifar, "C11").reason.endswith("was trained to no target; give its schedule kind: target")
 
 
 def add_lrn_nets(fake, *keys: str) -> None:
@@ -130,3 +172,9 @@ def test_c12_is_the_pair_that_differs_in_the_normalisation_alone(cifar):
     # Its size is judged at the author's own length of training alone.
     change(cifar.folder / "experiments.json", experiments=[each | {"length": "published"} for each in cifar.entries])
     assert judge(CLAIMS["C12"], settled(cifar, "C12"), test).text == f"sign supported, size agrees {words}"
+
+
+def test_a_part_of_cifar_10_says_nothing_of_sizes(cifar):
+    cifar.part = "5 of 10 classes"
+    add_lrn_nets(cifar, "cifar-13pct", "cifar-13pct-lrn")
+    assert not settled(cifar, "C12").scope.sized

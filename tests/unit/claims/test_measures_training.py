@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,7 +8,8 @@ from fake_results import change
 
 from alexnet2012 import paper
 from alexnet2012.claims.ledger import settle_claim
-from alexnet2012.claims.measures_training import epochs_at_first_rate, epochs_to_loss
+from alexnet2012.claims.measures_training import epochs_at_first_rate, epochs_to_loss, epochs_to_one_loss
+from alexnet2012.errors import RecordError
 
 CLAIMS = {claim.id: claim for claim in paper.CLAIMS}
 # Of 20 training and 10 val images; the base net's gaps are 50 - 20, 40 - 15 and 60 - 25 %: 30, 25 and 35 points.
@@ -58,6 +61,14 @@ def test_c08_tells_how_many_times_as_long_the_net_with_dropout_takes(fake):
     assert settled(fake, "C08").beside.endswith(" cnn takes 3.0 epochs, no-dropout 1.5: 2.00x [2.00, 2.00]")
 
 
+def test_c08_is_a_geometric_mean_over_the_seeds_that_both_have(fake):
+    """Ratios 3 / 1.5 = 2 and 3 / 3 = 1; two seeds have no interval, and cnn's third no partner."""
+    add(fake, "cnn", BASE, (3.0, 2.0, 1.0, 0.5), RATES)
+    add(fake, "no-dropout", {0: (4, 5)}, (1.5, 0.5, 0.5, 0.1), RATES)
+    add(fake, "no-dropout", {1: (4, 5)}, (3.0, 2.0, 1.0, 0.5), RATES)
+    assert settled(fake, "C08").beside.endswith(f": {math.sqrt(2):.2f}x")
+
+
 @pytest.mark.parametrize(
     ("losses", "loss", "epochs"), [((1.0,), 1.0, 1.0), ((2.0, 1.0), 1.5, 1.5), ((2.0, 3.0, 1.0), 2.0, 1.0)]
 )
@@ -68,6 +79,15 @@ def test_epochs_to_a_loss_lie_on_lines_between_epoch_ends(losses, loss, epochs):
 @pytest.mark.parametrize(("rates", "epochs"), [((0.1, 0.1, 0.01), 2), ((0.1, 0.1), 2), ((0.1, 0.01, 0.001), 1)])
 def test_the_first_rate_lasts_until_it_first_falls(rates, epochs):
     assert epochs_at_first_rate(pd.DataFrame({"learning_rate": rates})) == epochs
+
+
+def test_the_slower_net_sets_the_loss_whichever_it_is():
+    slow, fast = (
+        pd.DataFrame({"train_loss_evaluation_mode": losses, "learning_rate": RATES})
+        for losses in ((3.0, 2.0, 1.0, 0.5), (2.0, 0.5, 0.4, 0.1))
+    )
+    assert epochs_to_one_loss(slow, fast) == (3.0, pytest.approx(1 + 1 / 1.5))
+    assert epochs_to_one_loss(fast, slow) == (pytest.approx(1 + 1 / 1.5), 3.0)
 
 
 def test_c19_is_the_training_error(fake):
@@ -92,3 +112,23 @@ def test_c19_takes_the_decay_that_compares_with_the_papers(fake):
     assert outcome.top1.value == pytest.approx(0.05)
     assert "no-weight-decay minus strong-decay" in outcome.conditions
     assert outcome.conditions.endswith(": no-weight-decay 0, strong-decay 1, the paper's 11.5")
+
+
+def test_c06_tells_of_overfitting_where_answers_were_kept(fake):
+    fake.add("cnn", {0: {}}, ("in_text",)).add("pool-2x2", {0: {}}, ("in_text",))
+    assert settled(fake, "C06").beside == ""
+    fake.train("cnn", {0: (4, 5)})
+    fake.train("pool-2x2", {0: (3, 5)})
+    assert "pool-2x2 minus cnn: 5.00 [" in settled(fake, "C06").beside
+
+
+def test_answers_that_contradict_their_record_are_refused(fake):
+    add(fake, "cnn", {0: (4, 5)})
+    add(fake, "no-crops", {0: (4, 5)})
+    run = fake.folder / "runs/photos/cnn-00000000/seed0"
+    change(run / "record.json", final={"train_loss": 1.0, "train_top1_error": 0.2, "val_top1_error": 0.4})
+    with pytest.raises(RecordError) as caught:
+        settled(fake, "C09")
+    assert str(caught.value) == (
+        f"{run / 'answers.npz'}: val has an error of 0.5000, record.json beside it says 0.4000; train this net anew"
+    )

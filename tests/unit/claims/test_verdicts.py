@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from alexnet2012 import paper
-from alexnet2012.claims.measurement import Measurement, Scope
+from alexnet2012.claims.measurement import Arithmetic, Measurement, NotMeasured, Scope
 from alexnet2012.claims.verdicts import Adjusted, Verdict, judge
 from alexnet2012.evaluation.statistics import Estimate
 
@@ -157,3 +157,27 @@ def test_c26_asks_whether_the_difference_is_small(low, high, colour):
 @pytest.mark.parametrize(("p_holm", "colour"), [(0.01, "supported"), (0.2, "inconclusive")])
 def test_a_test_that_looks_one_way_never_contradicts(p_holm, colour):
     assert judge(CLAIMS["C21"], Measurement(text="means", p=0.01, scope=SCOPE), adjusted(p_holm)).colour == colour
+
+
+@pytest.mark.parametrize(
+    ("sign", "scope", "colour"),
+    [
+        ("supported", SCOPE, "supported"),
+        ("supported", FEW, "indicative"),
+        ("contradicted", FEW, "indicative"),
+        ("inconclusive", FEW, "inconclusive"),
+    ],
+)
+def test_a_sign_without_a_test_stands_by_its_rule(sign, scope, colour):
+    assert judge(CLAIMS["C11"], Measurement(text="6x", sign=sign, scope=scope), None).colour == colour
+
+
+def test_what_was_not_measured_says_so():
+    assert kind(judge(CLAIMS["C05"], NotMeasured("why"), None)) == ("not measured", "not measured")
+    short = NotMeasured("cnn seed 0 ...", "under-trained")
+    assert kind(judge(CLAIMS["C05"], short, None)) == ("not measured: under-trained", "not measured")
+
+
+def test_arithmetic_holds_everywhere():
+    outcome = Arithmetic("", "", "contradicted")
+    assert kind(judge(CLAIMS["C25"], outcome, None)) == ("contradicted", "contradicted")

@@ -1,5 +1,6 @@
 """The hash of a run hears what decides its weights, and no setting that is as it was introduced."""
 
+import json
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,11 +10,11 @@ from minimal import ROOT, committed
 from pydantic import Field, create_model
 
 from alexnet2012.config import validate
-from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.config.nets import LRNConfig, NetConfig
+from alexnet2012.config.datasets import CIFAR10_DIGEST, DatasetConfig, SubsetConfig
+from alexnet2012.config.nets import LayeredNetConfig, LRNConfig, NetConfig
 from alexnet2012.config.schedules import FixedSchedule, PlateauSchedule
 from alexnet2012.config.schema import RunConfig, TrainingConfig
-from alexnet2012.config.validate import Section, list_introduced
+from alexnet2012.config.validate import Section, dump_departures, list_introduced
 
 FOLDER = {"kind": "imagefolder", "folder": "x"}
 KNOWN = {"kind": "ilsvrc2012", "folder": "x", "digest": "aa"}
@@ -34,6 +35,13 @@ def hash_with(**changes: Any) -> str:
 
 
 HASH = hash_with()
+
+
+def test_a_hash_is_eight_hex_digits_and_part_of_the_folder():
+    run = RunConfig.model_validate(VALUES)
+    assert len(run.hash8) == 8 and int(run.hash8, 16) >= 0
+    assert str(run.folder) == f"results/some/runs/pictures/cnn-{run.hash8}/seed0"
+    assert str(run.predictions) == f"results/some/predictions/pictures/cnn-{run.hash8}/seed0"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +100,18 @@ def test_a_known_digest_hides_no_setting_that_selects_or_splits(settings):
     assert other.identity == {"digest": "aa", "size_px": 256, "split_seed": 2012} | settings
 
 
+def test_cifar10s_digest_is_known_beforehand_and_a_folders_where_it_is_given():
+    datasets = ({"kind": "cifar10", "size_px": 32}, FOLDER, FOLDER | {"digest": "ab"})
+    assert [DatasetConfig(**each).known_digest for each in datasets] == [CIFAR10_DIGEST, None, "ab"]
+
+
+def test_rotations_of_another_subset_are_other_images():
+    known = DatasetConfig(**FOLDER, digest="aa")
+    part = known.model_copy(update={"subset": SubsetConfig(classes=2)})
+    whole, fewer = (DatasetConfig(kind="rotations", of="some", source=each) for each in (known, part))
+    assert whole.identity != fewer.identity
+
+
 def later(model: type[Section], **fields: Any) -> type[Section]:
     """`model` with other defaults, (type, default) by name."""
     return create_model(f"Later{model.__name__}", __base__=model, **fields)
@@ -138,6 +158,13 @@ def test_a_changed_default_changes_the_hash_of_those_who_take_it_and_of_nobody_e
     assert later_hash(section, model, **as_before) == HASH
 
 
+def test_a_changed_default_changes_what_is_packed(changed_defaults):
+    before, after = (model(**FOLDER) for model in (DatasetConfig, LATER_DATASET))
+    assert before.packing == {"kind": "imagefolder"}
+    assert after.packing == before.packing | {"val_fraction": 0.2}
+    assert after.identity == before.identity | {"val_fraction": 0.2}
+
+
 def test_an_added_setting_changes_only_the_hashes_of_those_who_use_it():
     added = later(NetConfig, stochastic_depth=(float, 0.0), second_lrn=(LRNConfig | None, LRNConfig(n=3)))
     assert later_hash("net", added) == HASH
@@ -163,6 +190,17 @@ def test_every_setting_with_a_default_has_the_one_that_it_was_introduced_with():
     lines = yaml.safe_load((Path(__file__).parent / "introduced.yaml").read_text(encoding="utf-8"))
     found = {model.__name__: list_introduced(model) for model in hashed_sections()}
     assert {name: defaults for name, defaults in found.items() if defaults} == lines
+
+
+def test_departures_are_plain_data_of_what_differs():
+    given = {"conv1": {"kernels": 96, "kernel_px": 11, "stride": 2}, "lrn": {"n": 3}, "map_norm": {}}
+    assert dump_departures(NetConfig.model_validate(given)) == given
+    last = {"type": "fc", "name": "fc10", "init_std": 0.1}
+    layers = [{"type": "conv", "name": "conv1", "init_std": 0.1, "kernels": 8, "kernel_px": 3, "pad": 0}, last]
+    departures = dump_departures(LayeredNetConfig(crop_px=24, layers=layers, lrn={"n": 5}))
+    del layers[0]["pad"]
+    assert departures == {"crop_px": 24, "layers": layers, "lrn": {}}
+    assert json.loads(json.dumps(departures)) == departures
 
 
 # Whoever changes one of these trains every such net anew, and loses the committed results' folders.

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from minimal import CLAIM, ENSEMBLE, LINE, MINIMAL, ROOT, STAR, VARIANTS, committed, plan
+from minimal import CLAIM, ENSEMBLE, LINE, MINIMAL, ROOT, STAR, VARIANTS, committed, complaint, plan
 
 from alexnet2012.config.plan import TARGETS, make_plan
 from alexnet2012.config.schedules import warn_of_few_steps
@@ -44,6 +44,14 @@ def test_the_papers_own_configuration_departs_in_nothing():
     listed = committed("ilsvrc.yaml").list_experiments()["experiments"]
     assert len(listed) == 4 and all(each["departures"] == [] for each in listed)
     assert plan().runs[0].training == TrainingConfig()
+
+
+def test_what_a_variant_changes_is_no_departure_but_the_base_is():
+    net, training = MINIMAL["net"] | {"dropout": 0.0}, {"batch_size": 64, "torch_threads": 2}
+    made = plan(net=net, training=training, experiments=[LINE | {"variant": "one-gpu"}])
+    (listed,) = made.list_experiments()["experiments"]
+    of_net = ["net.crop_px", "net.conv1", "net.dropout"]
+    assert listed["departures"] == ["datasets.size_px", *of_net, "training.batch_size"]
 
 
 @pytest.mark.parametrize(("variant", "runtime"), [("cnn-two-devices", {}), ("cnn", {"placement": "two-devices"})])
@@ -110,6 +118,17 @@ def test_experiments_for_claims_belong_to_the_plan_only_when_they_are_asked_for(
     assert everything.keep(lambda line: True).runs == everything.runs
 
 
+def test_a_published_length_lays_its_training_over_the_variants():
+    line = CLAIM | {"variants": ["cifar-13pct"], "seeds": [0]}
+    here, published = (
+        plan(claims=[line | {"length": length}], targets=["claims"]).runs[1] for length in ("here", "published")
+    )
+    assert (here.training.schedule.epochs, published.training.schedule.epochs) == ([20, 5, 3], [140, 10, 10])
+    assert published.training.learning_rate == here.training.learning_rate == 0.001
+    assert published.hash8 != here.hash8
+    assert "cifar-13pct seed 0 on cifar10" in complaint(claims=[line, line | {"length": "published"}])
+
+
 def test_all_seeds_of_a_variant_share_the_search_of_the_first():
     made = plan(claims=[CLAIM | {"variants": ["four-layer-relu"], "seeds": [2, 1]}], targets=["claims"])
     runs = [run for run in made.runs if run.variant == "four-layer-relu"]
@@ -169,6 +188,34 @@ def test_each_seed_is_pretrained_first_on_the_other_dataset():
     assert made.runs == (made.trainings[2], made.trainings[3])  # only these are evaluated
 
 
+def test_another_length_or_dataset_of_the_pretraining_makes_another_run():
+    longer = {**STAR, "pretraining": {"schedule": {"kind": "fixed", "epochs": [5, 2, 1]}}}
+    first, _, tuned, _ = plan(experiments=[longer], **SMALL).trainings
+    assert first.training.schedule.epochs == [5, 2, 1] and tuned.training.schedule.epochs == [3, 1]
+    others = {**MINIMAL["datasets"], "other": {"kind": "imagefolder", "folder": "x", "size_px": 32}}
+    lines = [longer, *(STAR | {"pretrained_on": name} for name in others)]
+    assert len({plan(experiments=[line], datasets=others, **SMALL).runs[0].hash8 for line in lines}) == 4
+
+
+def test_nets_of_the_source_have_their_recipe_below_their_own_settings():
+    lines = [LINE | {"variant": name, "epochs": 20} for name in ("net145", "net148")]
+    net145, net148 = plan(experiments=lines, **SMALL).runs
+    assert {run.training.recipe for run in (net145, net148)} == {"code2012"}
+    assert (net145.net.lrn.alpha, net145.net.mean_crop, net145.net.conv1.kernels) == (2e-5, "central", 16)
+    assert net145.net.layer_init_std["conv4"] == 0.03 and net145.net.map_norm is not None
+    assert (net148.net.lrn, net148.net.map_norm, net148.net.mean_crop) == (None, None, "central")
+    assert net145.training.augmentation.chunk == 32 and not net145.training.decay_biases
+
+
+def test_full_and_claims_are_planned_for_their_targets_alone():
+    values = {"full": [STAR], "claims": [CLAIM | {"variants": ["no-lrn"], "seeds": [0]}], **SMALL}
+    plans = {targets: plan(targets=targets, **values) for targets in ((), ("full",), ("claims",))}
+    names = {targets: [run.variant for run in each.runs] for targets, each in plans.items()}
+    assert names == {(): ["cnn"], ("full",): ["cnn", "1-cnn-star", "1-cnn-star"], ("claims",): ["cnn", "no-lrn"]}
+    assert plans[()].list_experiments()["in_full"] == [{"dataset": "cifar10", "key": "1-cnn-star"}]
+    assert plans["full",].list_experiments()["in_full"] == []
+
+
 @pytest.mark.parametrize(
     ("steps_per_epoch", "epochs", "numbers"),
     [
@@ -219,3 +266,8 @@ def test_keys_of_a_subset_combine_chains_are_followed_and_rotations_know_the_cla
         "left_out": {"classes": 20, "left_out": {"classes": 40}},
     }
     assert found["turned"].source == found["ours"]
+
+
+@pytest.mark.parametrize(("size", "stored"), [({}, 64), ({"size_px": 32}, 32)])
+def test_tiny_imagenet_is_stored_at_its_own_size_unless_another_is_written(size, stored):
+    assert classes_of(ours={"kind": "tiny_imagenet", **size})["ours"].size_px == stored

@@ -303,3 +303,16 @@ def test_a_stored_run_reads_back_as_it_was_also_from_before_nets_had_kinds(tmp_p
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     with pytest.raises(ConfigError, match=f'{path}: net: "pol" .*"pool"'):
         read_run(path)
+
+
+@pytest.mark.parametrize(
+    ("variant", "changes", "key"),
+    [
+        ("cnn", {"net": MINIMAL["net"] | {"fc_neurons": 33}}, "net.fc_neurons, 33"),
+        ("one-gpu", {}, "net.towers"),
+        ("cifar-13pct", {}, "net.towers"),
+        ("cnn", {"training": {"recipe": "fast", "compile": True}}, "training.compile"),
+    ],
+)
+def test_a_net_that_cannot_be_two_towers_is_refused(variant, changes, key):
+    assert key in complaint(**lined(variant=variant), runtime={"placement": "two-devices"}, **changes)

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from minimal import LINE, VARIANTS, plan
+from minimal import CLAIM, LINE, MINIMAL, VARIANTS, plan
 
 from alexnet2012 import paper
 from alexnet2012.config.experiments import load_variants
@@ -58,6 +58,13 @@ def test_a_variant_changes_the_base_and_nothing_else(write_variants):
     assert len({run.hash8 for run in runs}) == 3
 
 
+@pytest.mark.parametrize(("net", "kernels"), [({}, 384), ({"conv5": {"kernels": 32}}, 48)])
+def test_a_relative_size_means_the_same_at_every_scale(write_variants, net, kernels):
+    variants = write_variants({"wide": {"net": {"conv5": {"kernels": "x1.5"}, "fc_neurons": "x2"}}})
+    (run,) = plan(variants, net=MINIMAL["net"] | net, experiments=[LINE | {"variant": "wide"}]).runs
+    assert (run.net.conv5.kernels, run.net.fc_neurons) == (kernels, 8192)
+
+
 def test_a_configuration_may_hold_variants_and_ensembles_of_its_own():
     pair = {"section": "6", "members": [{"variant": "wide", "seeds": [0, 1]}]}
     lines = [
@@ -81,6 +88,12 @@ def test_a_variant_is_laid_over_its_recipe_and_recipe_paper_is_the_defaults():
     assert named.training == plain.training and named.net == plain.net
     assert (changed.training.recipe, changed.training.decay_biases) == ("code2012", False)
     assert (changed.training.augmentation.chunk, changed.net.mean_crop) == (8, "moving")
+
+
+def test_the_nets_of_layers_are_the_same_whatever_the_base_net_is():
+    run = plan(targets=["claims"], claims=[CLAIM | {"variants": ["four-layer-tanh"]}]).runs[1]
+    assert (run.net.kind, run.net.crop_px, run.net.activation, run.net.dropout) == ("layers", 32, "tanh", 0.0)
+    assert [layer.type for layer in run.net.layers].count("conv") == 3
 
 
 def test_each_variant_names_the_claims_that_need_it():

@@ -14,6 +14,7 @@ from fake_downsampled import (
     EXPECTED,
     SIDE,
     WNIDS,
+    Batch,
     draw_batches,
     find,
     relabelled,
@@ -24,7 +25,7 @@ from fake_downsampled import (
 )
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.sources import downsampled_imagenet
+from alexnet2012.data.sources import downsampled_batches, downsampled_imagenet
 from alexnet2012.data.sources.find import check_source
 from alexnet2012.data.sources.small_layouts import TRAIN, VAL
 from alexnet2012.errors import DataError
@@ -77,6 +78,10 @@ def claim_more_images(path: Path) -> None:
             archive.writestr(name, content.replace(b"(9, 3072)", b"(8, 3072)") if name == "data.npy" else content)
 
 
+def values_without(key: str) -> dict:
+    return {name: value for name, value in VALUES.items() if name != key}
+
+
 def pickled(values: object) -> Callable[[Path], None]:
     return lambda folder: write_pickle(folder / PICKLE, values)
 
@@ -84,12 +89,19 @@ def pickled(values: object) -> Callable[[Path], None]:
 # By what names tell alone: the change, and what the one sentence has.
 MISPLACED = {
     "no folder": (shutil.rmtree, ""),
+    "nothing in it": (lambda folder: [path.unlink() for path in folder.iterdir()], "train_data_batch_1"),
     "a training batch missing": (lambda folder: (folder / TRAIN[3]).unlink(), "train_data_batch_4"),
+    "val_data missing": (lambda folder: (folder / VAL).unlink(), "val_data"),
+    "a folder in place of a batch": (
+        lambda folder: ((folder / TRAIN[3]).unlink(), (folder / TRAIN[3]).mkdir()),
+        "train_data_batch_4",
+    ),
     "a pickle and its npz": (lambda folder: write_npz(folder, {TRAIN[4]: BATCHES[TRAIN[4]]}), "train_data_batch_5.npz"),
     "one batch in two folders": (
         lambda folder: ((folder / "again").mkdir(), shutil.copy(folder / TRAIN[5], folder / "again")),
         "again/train_data_batch_6",
     ),
+    "an eleventh training batch": (lambda folder: shutil.copy(folder / VAL, folder / "train_data_batch_11"), "_11"),
     "a batch numbered from 0": (lambda folder: shutil.copy(folder / VAL, folder / "train_data_batch_0"), "_0"),
     "an archive that is not unpacked": (
         lambda folder: (folder / VAL).rename(folder / "Imagenet32_val.zip"),
@@ -100,19 +112,41 @@ MISPLACED = {
 # By what the files hold; they are pickles, or npz where the change is of NPZ.
 DAMAGED = {
     "a pickle cut short": (lambda folder: cut(folder / PICKLE, 0.6), PICKLE),
+    "an empty pickle": (lambda folder: cut(folder / PICKLE, 0), PICKLE),
     "an npz cut short": (lambda folder: cut(folder / NPZ, 0.9), NPZ),
+    "an empty npz": (lambda folder: cut(folder / NPZ, 0), NPZ),
     "an npz with another byte": (lambda folder: flip_a_byte(folder / NPZ), NPZ),
+    "a pickle as npz": (lambda folder: write_pickle(folder / NPZ, VALUES), NPZ),
     "an npz of fewer images than it holds": (lambda folder: claim_more_images(folder / NPZ), NPZ),
+    "labels as objects": (
+        lambda folder: np.savez(folder / NPZ, data=VALUES["data"], labels=np.array([*range(9)], object)),
+        NPZ,
+    ),
+    "columns before rows": (
+        lambda folder: np.savez(folder / NPZ, data=np.asfortranarray(VALUES["data"]), labels=THIRD.labels),
+        NPZ,
+    ),
+    "an npz without data": (lambda folder: np.savez(folder / NPZ, images=THIRD.images, labels=THIRD.labels), "`data`"),
+    "a page of HTML": (lambda folder: (folder / PICKLE).write_text("<html>log in first</html>"), PICKLE),
+    "a list": (pickled([1, 2]), "list"),
+    "no data": (pickled(values_without("data")), "`data`"),
+    "no labels": (pickled(values_without("labels")), "`labels`"),
     "pixels as floats": (pickled(VALUES | {"data": VALUES["data"] / np.float32(255)}), "float32"),
+    "images of three axes": (pickled(VALUES | {"data": THIRD.images}), r"\(9, 32, 32, 3\)"),
     "images of 16 pixels": (pickled(draw_batches(side=16)[PICKLE].values), r"\(9, 768\)"),
+    "a number for data": (pickled(VALUES | {"data": 7}), "`data`"),
     "one batch of 64 pixels": (pickled(draw_batches(side=64)[PICKLE].values), "64 pixels"),
     "labels from 0": (pickled(relabelled(THIRD, 4, 0).values), "image 4 is 0"),
+    "a label too large": (pickled(relabelled(THIRD, 8, 6).values), "image 8 is 6"),
     "a label too few": (pickled(VALUES | {"labels": VALUES["labels"][1:]}), r"\(8,\)"),
+    "labels as floats": (pickled(VALUES | {"labels": THIRD.labels / 1.0}), "float64"),
+    "labels as words": (pickled(VALUES | {"labels": ["fox"] * 9}), "labels"),
     "more bytes than there can be": (
         lambda folder: (folder / PICKLE).write_bytes(b"\x80\x04\x8e" + (2**62).to_bytes(8, "little")),
         "memory",
     ),
     "another batch again": (pickled(BATCHES[TRAIN[7]].values), TRAIN[7]),
+    "val again as training": (pickled(BATCHES[VAL].values), VAL),
     "training and val swapped": (
         lambda folder: write_pickles(folder, {PICKLE: BATCHES[VAL], VAL: THIRD}),
         f"{VAL} .*{PICKLE}",
@@ -122,6 +156,7 @@ DAMAGED = {
         lambda folder: write_pickles(folder, {VAL: relabelled(BATCHES[VAL], 0, 1 + BATCHES[VAL].labels[0] % 5)}),
         "class-000",
     ),
+    "a class of train with too few": (pickled(replace(THIRD, labels=np.full(9, 1)).values), "class-0001 has at least"),
 }
 
 
@@ -148,6 +183,14 @@ def test_what_a_file_holds_is_told_with_its_name(fault, tmp_path):
         assert PICKLE in str(raised.value)
 
 
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+@pytest.mark.parametrize("form", [PICKLE, NPZ])
+def test_a_file_cut_anywhere_is_told(form, share, tmp_path):
+    (write_npz if form == NPZ else write_pickles)(tmp_path, BATCHES)
+    cut(tmp_path / form, share)
+    assert f"{tmp_path / form} cannot be read" in refusal(tmp_path)
+
+
 def test_nothing_that_a_pickle_asks_for_is_run(tmp_path):
     write_pickles(tmp_path, BATCHES)
     for values in (VALUES | {"labels": RunsCode(tmp_path / "mark")}, RunsCode(tmp_path / "mark")):
@@ -156,6 +199,19 @@ def test_nothing_that_a_pickle_asks_for_is_run(tmp_path):
     assert not (tmp_path / "mark").exists()
     pickle.loads((tmp_path / PICKLE).read_bytes())
     assert (tmp_path / "mark").exists()  # pickle.load does
+
+
+def test_all_of_another_size_say_which_to_write(tmp_path):
+    write_pickles(tmp_path, draw_batches(side=64))
+    assert "write size_px: 64" in refusal(tmp_path)
+
+
+def test_a_batch_that_is_damaged_between_check_and_packing_is_told(tmp_path):
+    write_npz(tmp_path, BATCHES)
+    images = find(tmp_path).splits["train"].read()
+    flip_a_byte(tmp_path / NPZ)
+    with pytest.raises(DataError, match=NPZ):
+        list(images)
 
 
 def test_incomplete_releases_need_val_and_one_training_batch(tmp_path):
@@ -169,12 +225,20 @@ def test_incomplete_releases_need_val_and_one_training_batch(tmp_path):
     assert len(check_source(some)) == 10
 
 
+def test_a_class_with_too_few_images_to_draw_val_from_is_named(tmp_path):
+    write_pickles(tmp_path, {TRAIN[2]: THIRD, VAL: BATCHES[VAL]})
+    assert "class-0001 has only" in refusal(tmp_path, complete=False)
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
+        (WNIDS[:4], "4 WordNet ids for 4 numbers"),
         ((*WNIDS[:4], WNIDS[0]), "4 WordNet ids for 5 numbers"),
         ((*WNIDS, "n00000006"), "line 6"),
         (("fox", *WNIDS[1:]), "line 1"),
+        (("n0211978", *WNIDS[1:]), "line 1"),
+        (("n02119789 3", *WNIDS[1:]), "line 3"),
     ],
 )
 def test_a_map_of_classes_that_is_not_whole_is_refused(lines, words, tmp_path):
@@ -182,3 +246,14 @@ def test_a_map_of_classes_that_is_not_whole_is_refused(lines, words, tmp_path):
     write_class_map(tmp_path / "map_clsloc.txt", lines)
     message = refusal(tmp_path)
     assert "map_clsloc.txt" in message and words in message
+
+
+def test_batches_of_any_protocol_that_holds_plain_arrays_are_read(tmp_path):
+    write_pickles(tmp_path, BATCHES)
+    digests = set()
+    for protocol in (3, 4):
+        (tmp_path / PICKLE).write_bytes(pickle.dumps(VALUES, protocol))
+        digests.add(downsampled_batches.read_batch(tmp_path / PICKLE).digest)
+    (tmp_path / PICKLE).write_bytes(pickle.dumps(Batch(THIRD.labels, THIRD.images).values | {"mean": None}, 3))
+    digests.add(downsampled_batches.read_batch(tmp_path / PICKLE).digest)
+    assert len(digests) == 1

@@ -1,4 +1,5 @@
 import hashlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from fake_downsampled import (
     CLASSES,
     EXPECTED,
     SIDE,
+    TEST,
     WNIDS,
     Batch,
     draw_batches,
@@ -16,11 +18,16 @@ from fake_downsampled import (
 )
 
 from alexnet2012.config.datasets import DatasetConfig
-from alexnet2012.data.listing import Source
+from alexnet2012.config.experiments import Config
+from alexnet2012.data import storage
+from alexnet2012.data.listing import Listing, Source
 from alexnet2012.data.packed import open_packed
-from alexnet2012.data.prepare import prepare
+from alexnet2012.data.prepare import check, prepare
 from alexnet2012.data.sources import downsampled_imagenet
+from alexnet2012.data.sources.downsampled_batches import read_batch_images
 from alexnet2012.data.sources.small_layouts import TRAIN, VAL
+from alexnet2012.errors import DataError
+from alexnet2012.preflight import list_archived
 
 DRAWN = 3  # of each class of train, for val
 
@@ -80,6 +87,12 @@ def test_classes_are_sorted_where_their_names_are_known_and_numbered_where_not(t
         assert named.splits[split].names.equals(unnamed.splits[split].names)
 
 
+def test_the_seed_decides_which_images_are_drawn(tmp_path, batches):
+    write_pickles(tmp_path, batches)
+    first, again, other = (find(tmp_path, split_seed=seed).splits["val"].names.to_pylist() for seed in (1, 1, 2))
+    assert first == again != other
+
+
 def test_pickles_and_npz_are_packed_alike_with_the_pixels_in_their_places(tmp_path, batches):
     write_pickles(tmp_path / "pickles", batches)
     write_npz(tmp_path / "compressed", batches)
@@ -97,6 +110,24 @@ def test_pickles_and_npz_are_packed_alike_with_the_pixels_in_their_places(tmp_pa
     np.testing.assert_array_equal(train.sum(axis=0), both.sum(axis=0))
 
 
+def test_images_of_64_pixels(tmp_path):
+    batches = draw_batches(side=64)
+    write_npz(tmp_path, batches)
+    images = list(find(tmp_path, size_px=64).splits["test"].read())
+    np.testing.assert_array_equal(images, batches[VAL].images)
+
+
+def test_a_subset_takes_classes_and_images_of_each(tmp_path, batches):
+    write_npz(tmp_path, batches)
+    write_class_map(tmp_path / "map_clsloc.txt")
+    whole, part = find(tmp_path), find(tmp_path, subset={"classes": 2, "per_class": 3})
+    assert len(part.classes) == 2 and "2 of 5 classes" in part.part
+    for split in ("train", "val", "test"):
+        taken = rows_of(part, split)
+        assert [row for row in rows_of(whole, split) if row in taken] == taken and len(taken) == 6
+        assert {row[1] for row in taken} == set(part.classes)
+
+
 def test_what_is_there_of_an_incomplete_release_is_taken(tmp_path, batches):
     there = (*TRAIN[1:4], TRAIN[6], TRAIN[9])
     write_npz(tmp_path, {name: batches[name] for name in (*there, VAL)})
@@ -104,3 +135,69 @@ def test_what_is_there_of_an_incomplete_release_is_taken(tmp_path, batches):
     taken = [name.partition("/")[0] for name in source.splits["train"].names.to_pylist()]
     assert set(taken) == set(there) and taken == sorted(taken, key=TRAIN.index)
     assert "incomplete: 48 of 93 train, 20 of 20 val images" in source.part
+
+
+def test_a_class_without_training_images_is_left_out_of_an_incomplete_release(tmp_path, batches):
+    few = {}
+    for name in TRAIN:
+        rows = batches[name].labels != 2
+        few[name] = Batch(batches[name].labels[rows], batches[name].images[rows], batches[name].mean)
+    write_pickles(tmp_path, batches | few)
+    write_class_map(tmp_path / "map_clsloc.txt")
+    source = find(tmp_path, complete=False)
+    assert source.classes == tuple(sorted(set(WNIDS) - {WNIDS[1]}))
+    assert rows_of(source, "test") == [row for row in expected_rows(batches, VAL) if row[1] != WNIDS[1]]
+
+
+def test_the_check_before_the_first_job_says_what_there_is(tmp_path, batches, capsys):
+    write_npz(tmp_path, batches)
+    dataset = DatasetConfig(kind="downsampled_imagenet", folder=str(tmp_path), size_px=SIDE)
+    line = {"dataset": "some", "variant": "cnn", "seeds": [0], "tables": ["table1"]}
+    config = Config(name="x", datasets={"some": dataset}, experiments=[line])
+    assert list_archived(config, tmp_path / "data", ["some"]) == ["some"]
+    check("some", dataset, tmp_path / "data")
+    assert "some: 78 train, 15 val, 20 test images in 5 classes" in capsys.readouterr().out
+
+
+def test_an_npz_is_read_a_few_images_at_a_time(tmp_path):
+    images, path = 4000, tmp_path / "train_data_batch_1.npz"
+    np.savez_compressed(path, data=np.zeros((images, 3072), np.uint8), labels=np.ones(images, np.int64))
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in read_batch_images(path)) == images
+        assert tracemalloc.get_traced_memory()[1] < images * 3072 / 4  # pieces of 256 images; twice while one is cut
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_same_release_elsewhere_is_packed_once_and_other_draws_of_it_again():
+    def identity(**settings):
+        return DatasetConfig(kind="downsampled_imagenet", **{"folder": "there", "size_px": 64, **settings}).identity
+
+    assert identity() == identity(folder="elsewhere") == {"kind": "downsampled_imagenet", "size_px": 64}
+    others = [identity(size_px=32), identity(split_seed=1), identity(subset={"classes": 9}), identity(complete=False)]
+    assert all(other != identity() for other in others)
+
+
+def test_a_full_disk_is_told_before_anything_is_packed_without_a_storage_that_it_has_not(
+    tmp_path, batches, monkeypatch
+):
+    write_npz(tmp_path, batches)
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda _: storage.shutil._ntuple_diskusage(10, 9, 1))
+    dataset = DatasetConfig(kind="downsampled_imagenet", folder=str(tmp_path), size_px=SIDE)
+    with pytest.raises(DataError, match="1 free|0.0 kB free") as raised:
+        prepare("small", dataset, tmp_path / "data")
+    assert "jpeg" not in str(raised.value)
+
+
+def test_arrays_taken_twice_are_the_rows_of_the_first(batches):
+    images = batches[VAL].images
+    rows = np.arange(CLASSES * TEST)
+    labels = batches[VAL].labels
+    whole = Listing.of([str(k) for k in rows], offset=rows, label=labels, container="pixels", images=images)
+    part = whole.take(np.array([1, 4, 7, 19])).take(np.array([1, 3]))
+    assert part.names.to_pylist() == ["4", "19"] and part.labels.tolist() == batches[VAL].labels[[4, 19]].tolist()
+    np.testing.assert_array_equal(list(part.read()), images[[4, 19]])
+    assert list(whole.take(np.array([], np.int64)).read()) == []
+    with pytest.raises(AssertionError):
+        whole.take(np.array([4, 1])).read()

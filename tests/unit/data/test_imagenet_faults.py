@@ -34,6 +34,7 @@ from fake_imagenet import (
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Problem
+from alexnet2012.data.sources import ilsvrc2010
 from alexnet2012.data.sources.find import check_source
 from alexnet2012.errors import DataError
 
@@ -82,6 +83,19 @@ def with_truth(row: int, *lines: str) -> Change:
     return change
 
 
+def with_tar(name: str, members: dict[str, bytes]) -> Change:
+    return lambda folder, edition: write_tar(folder / name, members)
+
+
+def make_folder(name: str) -> Change:
+    return lambda folder, edition: (folder / name).mkdir()
+
+
+def of_another_year(folder: Path, edition: Edition) -> None:
+    write_devkit(folder, replace(edition, year=2010))
+    (folder / "ILSVRC2010_devkit-1.0.tar.gz").rename(folder / DEVKIT)
+
+
 def add_inner(wnid: str) -> Change:
     inner = {f"{wnid}.tar": tar_bytes({f"{wnid}_1.JPEG": b"1"})}
     return lambda folder, edition: write_tar(folder / TRAIN, inner_tars(edition) | inner)
@@ -102,6 +116,11 @@ def swap_folders(root: str) -> Change:
         (folder / "LOC_train_solution.csv").unlink(missing_ok=True)
 
     return change
+
+
+def add_training_image(name: str) -> Change:
+    """In the folder of the first class."""
+    return lambda folder, edition: (folder / fill_in(f"train/FIRST/{name}", edition)).write_bytes(b"1")
 
 
 def add_wrong_wnid(layout: str) -> Change:
@@ -156,6 +175,11 @@ def fill_in(text: str, edition: Edition) -> str:
     return text
 
 
+def add_to_mapping(folder: Path, edition: Edition) -> None:
+    with (folder / "LOC_synset_mapping.txt").open("a", encoding="utf-8") as file:
+        file.write("tench, Tinca tinca\n")
+
+
 def renumber_labels(folder: Path, edition: Edition) -> None:
     """The first two classes have each other's numbers."""
     shutil.rmtree(folder)
@@ -168,7 +192,12 @@ def shift_labels(folder: Path, edition: Edition) -> None:
     pq.write_table(table.set_column(1, "label", pa.array(np.roll(table["label"].to_numpy(), 1))), folder / SHARD)
 
 
+def other_columns(folder: Path, edition: Edition) -> None:
+    pq.write_table(pa.table({"jpg": [b""], "cls": [0]}), folder / SHARD)
+
+
 SHARD = "data/train-00000-of-00003.parquet"
+VAL_SHARD = "validation-00000-of-00003.parquet"
 # By layout and by what is wrong: the change, and the message, in which FIRST and SECOND are the first two classes,
 # RIGHT the class of the seventh validation image, WRONG another.
 FAULTS: dict[str, dict[str, tuple[Change, str]]] = {
@@ -176,8 +205,12 @@ FAULTS: dict[str, dict[str, tuple[Change, str]]] = {
         "val compressed": (compress(VAL), rf"{VAL} is compressed with gzip; .* Gunzip it"),
         "no devkit": (remove(DEVKIT), f"{DEVKIT} is missing: the classes and the validation labels"),
         "a devkit cut short": (cut(DEVKIT), f"{DEVKIT} cannot be read: .* damaged or cut short"),
+        "a devkit of another year": (of_another_year, "lacks data/ILSVRC2012_validation_ground_truth.txt"),
         "an id of no class": (with_truth(4, "13"), "_validation_ground_truth.txt, line 5: '13' is not the id of a"),
+        "an empty line": (with_truth(4, ""), "line 5: '' .* 1 to 12"),
         "a line too few": (with_truth(35), "has 35 lines, but .*img_val.tar holds image number 36"),
+        "a line too many": (with_truth(36, "1"), "has 37 lines; 36 were expected"),
+        "no val image": (with_tar(VAL, {"readme.txt": b"1"}), "no val image that could be taken|val: 0 of 36"),
         "a tar of no class": (add_inner("n09999999"), "n09999999.tar, 1 images, is of no class of the edition"),
         "swapped classes": (swap_inner, rf"12 training images .*{TRAIN}!FIRST.tar/SECOND_\d+.JPEG is of {SWAPPED}"),
         "a wrong added id": (add_wrong_wnid("tars"), WRONG_ADDED),
@@ -187,10 +220,16 @@ FAULTS: dict[str, dict[str, tuple[Change, str]]] = {
             swap_folders("train"),
             rf"12 training images .*train/FIRST/SECOND_\d+.JPEG is of {SWAPPED}",
         ),
+        "a wrong added id": (add_wrong_wnid("folder"), WRONG_ADDED),
+        "a wrong added id in train": (
+            add_training_image("FIRST_99999_SECOND.JPEG"),
+            f"1 training images .*FIRST_99999_SECOND.JPEG is of {SWAPPED}",
+        ),
         "a val image in two folders": (
             in_two_folders,
             rf"1 images .*labels.* val/n\d+/{VAL_STEM}.JPEG and val/n",
         ),
+        "a folder of no id": (make_folder("train/tench"), "folders are not named nXXXXXXXX as classes are: tench"),
         "labels other than the devkit's": (shift_against_devkit("folder"), OTHER_THAN_DEVKIT),
     },
     "kaggle": {
@@ -198,22 +237,42 @@ FAULTS: dict[str, dict[str, tuple[Change, str]]] = {
             swap_folders(f"{KAGGLE}/train"),
             rf"12 training images .*{KAGGLE}/train/FIRST/SECOND_\d+.JPEG is of {SWAPPED}",
         ),
+        "a wrong added id": (add_wrong_wnid("kaggle"), WRONG_ADDED),
         "a train table of other classes": (with_train_row("STEM", "SECOND"), "STEM is SECOND there and lies in FIRST/"),
+        "a train table with a row more": (
+            with_train_row("n1_2", "FIRST"),
+            "1 images of LOC_train_solution.csv are missing: n1_2",
+        ),
         "a val table of an unknown class": (
             with_val_row("ILSVRC2012_val_00000002", "n99999999"),
             "LOC_val_solution.csv, line 3: 'n99999999 10 .* does not begin with a class",
         ),
+        "a val table with number nought": (
+            with_val_row("ILSVRC2012_val_00000000", "FIRST"),
+            "LOC_val_solution.csv, line 38: 'ILSVRC2012_val_00000000' is not the name",
+        ),
+        "a mapping of words": (add_to_mapping, "LOC_synset_mapping.txt, line 13: 'tench,' is no WordNet id"),
         "labels other than the devkit's": (shift_against_devkit("kaggle"), OTHER_THAN_DEVKIT),
     },
     "parquet": {
         "labels in another order": (renumber_labels, "SECOND has label 0 and FIRST label 1"),
         "labels shifted against names": (shift_labels, "the label column was expected to number the sorted WordNet"),
+        "a wrong added id": (add_wrong_wnid("parquet"), WRONG_ADDED),
+        "labels other than the devkit's": (shift_against_devkit("parquet"), OTHER_THAN_DEVKIT),
         "a shard cut short": (cut(SHARD, 0.9), rf"{SHARD} \([\d,]+ bytes\) cannot be read as parquet"),
+        "other columns": (other_columns, r"has the columns jpg \(binary\), cls \(int64\); image"),
         "a shard less": (remove(SHARD), "train-.*-of-00003.parquet: 1 of 3 shards are missing: 0"),
-        "two sets": (copy(SHARD, "data/train-0-of-3.parquet"), "shards of two sets, such as train-0.* and train-.*;"),
+        "shards in two folders": (
+            copy(f"data/{VAL_SHARD}", VAL_SHARD),
+            r"validation-\*.parquet lie in .* as well as in its data/; remove one",
+        ),
+        **{
+            f"two sets, {other}": (copy(SHARD, f"data/{other}"), "shards of two sets, such as train-0.* and train-.*;")
+            for other in ("train-00000-of-00004.parquet", "train-0-of-3.parquet", "train-all.parquet")
+        },
     },
 }
-LACKING = {"a tar of no class", "a shard less"}
+LACKING = {"a line too many", "a tar of no class", "a folder of no id", "a train table with a row more", "a shard less"}
 
 
 @pytest.mark.parametrize(("layout", "fault"), [(layout, fault) for layout in FAULTS for fault in FAULTS[layout]])
@@ -280,6 +339,7 @@ PROBLEMS: dict[str, tuple[str, Change, list[tuple[str, str]]]] = {
         odd_files,
         [("train/FIRST/broken.JPEG", NO_FILE), ("train/FIRST/\\xff.JPEG", UNNAMED)],
     ),
+    "a name that tells no class": ("folder", add_training_image("cat.JPEG"), [("train/FIRST/cat.JPEG", UNNAMED)]),
     "images beside the inner tars, names of several lines": (
         "tars",
         odd_members,
@@ -299,6 +359,22 @@ def test_an_image_that_cannot_be_taken_is_a_problem_and_the_others_are_read(oddi
     source = find(tmp_path)
     assert source.problems == tuple(Problem(*(fill_in(text, edition) for text in pair)) for pair in expected)
     assert [read_rows(source, split) for split in ("train", "val")] == [edition.rows("train"), edition.rows("val")]
+
+
+def test_an_image_of_number_nought_is_not_expected(tmp_path, edition):
+    LAYOUTS_2012["folder"](tmp_path, edition)
+    (tmp_path / "val" / edition.wnids[0] / "ILSVRC2012_val_00000000.JPEG").write_bytes(b"1")
+    with pytest.raises(DataError, match="val: not expected: ILSVRC2012_val_00000000"):
+        find(tmp_path)
+
+
+def test_a_val_image_that_kaggles_table_lacks_is_a_problem(tmp_path, edition):
+    LAYOUTS_2012["kaggle"](tmp_path, edition)
+    wnid_of = dict(zip(edition.numbered("val"), edition.val_wnids, strict=True))
+    write_solution(tmp_path / "LOC_val_solution.csv", dict(list(wnid_of.items())[1:]))
+    source = find(tmp_path, complete=False)
+    path = f"{KAGGLE}/val/ILSVRC2012_val_00000001.JPEG"
+    assert source.problems == (Problem(path, "LOC_val_solution.csv has no label for it"),)
 
 
 def test_inner_tars_that_cannot_be_read_are_told(tmp_path, edition):
@@ -352,6 +428,26 @@ def test_what_an_edition_lacks_is_listed_and_accepted_for_trials(layout, tmp_pat
         assert read_rows(source, split) == [(name, label - (label > 1), photo) for name, label, photo in kept]
     if layout == "tars":
         assert source.official_ids == (edition.ids[0], *edition.ids[2:])
+
+
+def test_2010_trusts_the_devkits_counts_more_than_the_total(tmp_path, edition_2010, monkeypatch, capsys):
+    write_ilsvrc2010_tars(tmp_path, edition_2010)
+    expected = edition_2010.expected
+    monkeypatch.setattr(ilsvrc2010, "ILSVRC2010", replace(expected, counts=expected.counts | {"train": 80}))
+    assert find(tmp_path, "ilsvrc2010").part == ""
+    assert "train: 72 of 80 images; every class has as many as the devkit says" in capsys.readouterr().out
+    monkeypatch.setattr(ilsvrc2010, "ILSVRC2010", replace(expected, per_class={"val": 3, "test": 5}))
+    with pytest.raises(DataError, match=f"test, 12 classes: {edition_2010.wnids[0]} lacks 1 of 5; "):
+        find(tmp_path, "ilsvrc2010")
+
+
+def test_2010_refuses_a_training_image_of_another_class(tmp_path, edition_2010):
+    write_ilsvrc2010_tars(tmp_path, edition_2010)
+    first, second = edition_2010.wnids[:2]
+    inner = inner_tars(edition_2010) | {f"{first}.tar": tar_bytes({f"{second}_1.JPEG": b"1"})}
+    write_tar(tmp_path / "ILSVRC2010_images_train.tar", inner)
+    with pytest.raises(DataError, match=f"1 training images .* is of {second} by its name, but listed under"):
+        find(tmp_path, "ilsvrc2010")
 
 
 def test_odd_members_of_the_patches_are_problems(tmp_path, edition_2010):

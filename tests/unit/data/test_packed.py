@@ -59,6 +59,13 @@ def test_files_that_differ_from_the_manifest_are_named(folder, file, content, me
         open_packed(folder)
 
 
+def test_a_truncated_array_is_refused_without_reading_it(folder):
+    images = folder / "train" / "images.npy"
+    images.write_bytes(images.read_bytes()[:-1])
+    with pytest.raises(DataError, match="train/images.npy cannot be opened"):
+        open_packed(folder)
+
+
 def test_one_changed_byte_is_found_in_its_shard(folder):
     verify_digests(folder)
     with (folder / "train" / "images.npy").open("r+b") as file:

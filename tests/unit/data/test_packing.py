@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -193,12 +194,36 @@ def test_work_of_other_code_is_begun_anew(tmp_path, pictures, monkeypatch):
     assert len(decoded) == 100
 
 
-def test_a_record_that_a_power_cut_left_torn_does_not_count(tmp_path, pictures, monkeypatch):
+@pytest.mark.parametrize("content", [b"", b"ARROW1\0\0"])
+def test_a_record_that_a_power_cut_left_torn_does_not_count(tmp_path, pictures, content, monkeypatch):
     interrupt(35, folder_config(pictures), tmp_path / "data", monkeypatch)
-    list_records(tmp_path / "data")[1].write_bytes(b"ARROW1\0\0")
+    list_records(tmp_path / "data")[1].write_bytes(content)
     decoded = count_decoded(monkeypatch)
     assert digest_of(prepare("set", folder_config(pictures), tmp_path / "data"))
     assert len(decoded) == 80
+
+
+@pytest.mark.parametrize(
+    ("before", "settings"),
+    [({}, {"size_px": 16}), ({}, {"storage": "jpeg"}), ({"storage": "jpeg"}, {"storage": "jpeg", "jpeg_quality": 20})],
+)
+def test_work_of_other_settings_is_begun_anew(tmp_path, pictures, before, settings, monkeypatch):
+    interrupt(95, folder_config(pictures, **before), tmp_path / "data", monkeypatch)
+    decoded = count_decoded(monkeypatch)
+    manifest = prepare("set", folder_config(pictures, **settings), tmp_path / "data")
+    assert len(decoded) == 100 and open_packed(manifest.parent).size_px == settings.get("size_px", 8)
+    assert digest_of(manifest) == digest_of(prepare("set", folder_config(pictures, **settings), tmp_path / "other"))
+    assert list_sizes(manifest.parent) == list_sizes(tmp_path / "other" / "set")
+
+
+def test_only_one_process_prepares_a_dataset(tmp_path, pictures):
+    from alexnet2012.files import locked
+
+    with (
+        locked(tmp_path / "data" / ".set.lock"),
+        pytest.raises(DataError, match=f"is being prepared by process {os.getpid()}"),
+    ):
+        prepare("set", folder_config(pictures), tmp_path / "data")
 
 
 def test_processes_pack_the_same_bytes_as_one(tmp_path, pictures, monkeypatch):
@@ -228,6 +253,18 @@ def test_jpeg_storage_keeps_each_image_as_a_jpeg_and_reads_like_an_array(tmp_pat
     rows = np.array([5, 60, 5])
     batches = [make_batch(each, dataset.mean_image, rows, views, 6) for each in (images, images[:])]
     assert (batches[0] == batches[1]).all() and batches[0].shape == (3, 3, 6, 6)
+
+
+def test_a_damaged_jpeg_store_is_found(tmp_path, pictures):
+    folder = prepare("jpeg", folder_config(pictures, storage="jpeg"), tmp_path).parent
+    file = folder / "val" / "images.bin"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    with pytest.raises(DataError, match=f"images.bin has {len(whole) - 1:,} bytes, but offsets.npy"):
+        open_packed(folder)
+    file.write_bytes(bytes([*whole[:-9], whole[-9] ^ 1, *whole[-8:]]))
+    with pytest.raises(DataError, match="The images of .*val are damaged in shard 0"):
+        verify_digests(folder)
 
 
 @pytest.mark.parametrize("kind", ["raw", "jpeg"])
@@ -292,6 +329,15 @@ def test_a_kill_in_the_last_minutes_costs_few_images(tmp_path, pictures, moment,
     assert digest_of(resumed) == digest_of(other) and list_sizes(resumed.parent) == list_sizes(other.parent)
 
 
+def test_a_kill_between_the_two_renamings_leaves_the_old_dataset(tmp_path, pictures, monkeypatch):
+    prepare("set", folder_config(pictures), tmp_path / "data")
+    (tmp_path / "data" / "set").rename(tmp_path / "data" / ".set.old")
+    monkeypatch.setattr("alexnet2012.data.prepare.find_source", stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepare("set", folder_config(pictures), tmp_path / "data")
+    assert digest_of(tmp_path / "data" / "set" / "manifest.json")
+
+
 @pytest.mark.parametrize(("kind", "content"), [("raw", None), ("raw", b"\x93NUMPY\x01\x00"), ("jpeg", b"")])
 def test_records_without_their_images_do_not_count(tmp_path, pictures, kind, content, monkeypatch):
     config = folder_config(pictures, storage=kind)
@@ -302,6 +348,22 @@ def test_records_without_their_images_do_not_count(tmp_path, pictures, kind, con
     assert digest_of(prepare("set", config, tmp_path / "data")) and len(decoded) == 100
 
 
+@pytest.mark.parametrize("kind", ["raw", "jpeg"])
+def test_what_could_not_be_read_is_tried_again(tmp_path, pictures, kind):
+    """Though its file looks the same: a disk may have been away."""
+    picture = pictures / "b" / "020.png"
+    good, state = picture.read_bytes(), picture.stat()
+    picture.write_bytes(bytes(len(good)))
+    os.utime(picture, ns=(0, state.st_mtime_ns))
+    config = folder_config(pictures, storage=kind)
+    with pytest.raises(DataError, match="1 images cannot be read"):
+        prepare("set", config, tmp_path / "data")
+    picture.write_bytes(good)
+    os.utime(picture, ns=(0, state.st_mtime_ns))
+    manifest = prepare("set", config, tmp_path / "data")
+    assert digest_of(manifest) == digest_of(prepare("set", config, tmp_path / "other"))
+
+
 def test_a_source_that_goes_away_makes_no_image_unreadable(tmp_path, pictures, monkeypatch):
     with monkeypatch.context() as patch:
         count_decoded(patch, 25, lambda: pictures.rename(tmp_path / "unmounted"))
@@ -310,6 +372,15 @@ def test_a_source_that_goes_away_makes_no_image_unreadable(tmp_path, pictures, m
     (tmp_path / "unmounted").rename(pictures)
     decoded = count_decoded(monkeypatch)
     assert digest_of(prepare("set", folder_config(pictures), tmp_path / "data")) and len(decoded) == 80
+
+
+def test_an_image_that_is_too_large_for_the_memory_stops_the_run(tmp_path, pictures, monkeypatch):
+    def fit_square(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("alexnet2012.data.decode.fit_square", fit_square)
+    with pytest.raises(DataError, match="memory.*shards are kept"):
+        prepare("set", folder_config(pictures), tmp_path / "data")
 
 
 def test_a_disk_that_fills_up_is_named_and_what_was_packed_kept(tmp_path, pictures, monkeypatch):
@@ -323,12 +394,26 @@ def test_a_disk_that_fills_up_is_named_and_what_was_packed_kept(tmp_path, pictur
     assert digest_of(prepare("set", folder_config(pictures), tmp_path / "data"))
 
 
+def test_a_digest_that_is_corrected_packs_nothing_again(tmp_path, pictures, monkeypatch):
+    with pytest.raises(DataError, match="have digest [0-9a-f]{64}") as raised:
+        prepare("set", folder_config(pictures, digest="0" * 64), tmp_path / "data")
+    measured = re.search("have digest ([0-9a-f]{64})", str(raised.value)).group(1)
+    decoded = count_decoded(monkeypatch)
+    assert digest_of(prepare("set", folder_config(pictures, digest=measured), tmp_path / "data")) == measured
+    assert decoded == []
+
+
+def test_a_process_that_is_killed_is_told(monkeypatch):
+    with pytest.raises(DataError, match="was killed.*memory"):
+        list(packing.in_parallel(os._exit, [1, 1, 1], 2))
+
+
 def write_shard(path: Path, contents: list[bytes], row_group: int) -> None:
     images = pa.array([{"bytes": content, "path": f"{k}.JPEG"} for k, content in enumerate(contents)])
     pq.write_table(pa.table({"image": images, "label": pa.array(range(len(contents)))}), path, row_group_size=row_group)
 
 
-@pytest.mark.parametrize("row_group", [1, 7, 100])
+@pytest.mark.parametrize("row_group", [1, 3, 7, 100])
 def test_parquet_rows_come_in_order_whatever_the_row_groups(tmp_path, row_group):
     contents = [[f"{file}-{row}".encode() for row in range(25)] for file in range(2)]
     for file, own in enumerate(contents):
@@ -346,3 +431,13 @@ def test_parquet_rows_come_in_order_whatever_the_row_groups(tmp_path, row_group)
     shards = [cut_shard(listing, order[first : first + 7]) for first in range(0, len(order), 7)]
     read = [content for shard in shards for content in read_images(shard, tmp_path)]
     assert read == [contents[file][row] for file, row in wanted]
+
+
+def test_a_file_that_went_away_or_ends_early_fails_its_images_alone(tmp_path):
+    write_pictures(tmp_path / "a", 3)
+    size = (tmp_path / "a" / "000.png").stat().st_size
+    files = [b"a/000.png", b"gone.png", b"a/002.png"]
+    listing = Listing.of(["0", "1", "2"], files, file=np.arange(3), size=[size, 10, 10**6])
+    first, gone, short = read_images(cut_shard(listing, np.arange(3)), tmp_path)
+    assert first == (tmp_path / "a" / "000.png").read_bytes()
+    assert isinstance(gone, FileNotFoundError) and "ends" in str(short)

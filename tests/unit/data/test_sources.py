@@ -1,3 +1,4 @@
+import gzip
 import os
 import pickle
 import tarfile
@@ -6,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_images import write_npm, write_official, write_pictures
+from PIL import Image
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.data.listing import Problem
@@ -124,6 +126,13 @@ def test_class_folders_are_split_class_by_class(tmp_path):
     assert all(split.names.to_pylist() == sorted(split.names.to_pylist()) for split in source.splits.values())
 
 
+def test_the_split_is_decided_by_the_seed(tmp_path):
+    write_pictures(tmp_path / "a", 30)
+    first, again = (scan_image_folder(folder_config(tmp_path)).splits["val"].names.to_pylist() for _ in range(2))
+    assert first == again
+    assert first != scan_image_folder(folder_config(tmp_path, split_seed=1)).splits["val"].names.to_pylist()
+
+
 def test_given_splits_are_kept_and_only_missing_ones_drawn(tmp_path):
     for class_name in ("a", "b"):
         write_pictures(tmp_path / "train" / class_name, 10)
@@ -133,6 +142,16 @@ def test_given_splits_are_kept_and_only_missing_ones_drawn(tmp_path):
     assert source.splits["test"].names.to_pylist()[:3] == ["test/a/000.png", "test/a/001.png", "test/a/002.png"]
     assert all(name.startswith("train/") for name in source.splits["val"].names.to_pylist())
     assert "val drawn from train, test as given" in source.description
+
+
+def test_suffixes_in_any_case_are_images_and_other_files_are_named(tmp_path, capsys):
+    for name in ("a.JPG", "b.JpEg", "c.webp", "d.TIF", "e.bmp", "f.ppm", "g.tiff", "h.png", "notes.txt", ".hidden.jpg"):
+        (tmp_path / "class").mkdir(exist_ok=True)
+        (tmp_path / "class" / name).touch()
+    source = scan_image_folder(folder_config(tmp_path))
+    assert sum(len(split.names) for split in source.splits.values()) == 8
+    assert "8 images listed in 0 s; 1 other files ignored, such as class/notes.txt" in capsys.readouterr().out
+    assert source.ignored == {".txt": 1} and source.part.endswith("; 1 files ignored")
 
 
 def test_images_below_a_class_folder_are_refused_and_loose_ones_are_told(tmp_path, capsys):
@@ -183,9 +202,14 @@ def test_folders_that_cannot_be_split_are_refused(tmp_path, counts, message):
 @pytest.mark.parametrize(
     ("name", "mend"),
     [
+        ("valid", "name it val/"),
         ("validation", "name it val/"),
+        ("Val", "name it val/"),
+        ("dev-set", "name it val/"),
+        ("testing", "name it test/"),
         ("TEST", "name it test/"),
         ("train2", "move it out of"),  # train/ is there
+        ("extra", "move it out of"),
         ("a", "move it out of"),  # a class beside the split, where somebody forgot to move it
     ],
 )
@@ -196,7 +220,8 @@ def test_images_beside_train_that_would_not_be_read_are_refused(tmp_path, name, 
         scan_image_folder(folder_config(tmp_path))
 
 
-@pytest.mark.parametrize(("name", "target"), [("train", None), ("val", "nowhere")])
+@pytest.mark.parametrize("name", ["train", "val", "test"])
+@pytest.mark.parametrize("target", [None, "nowhere"])
 def test_a_split_that_is_a_dead_link_or_a_file_is_refused(tmp_path, name, target):
     write_pictures(tmp_path / ("a" if name == "train" else "train/a"), 10)
     (tmp_path / name).symlink_to(target) if target else (tmp_path / name).write_text("../pictures")
@@ -214,9 +239,48 @@ def test_an_archive_of_a_split_is_refused_unless_the_split_is_there(tmp_path):
     assert len(scan_image_folder(folder_config(tmp_path)).splits["val"]) == 2
 
 
+def test_splits_under_other_names_alone_are_named(tmp_path):
+    for name in ("Training", "Validation"):
+        write_pictures(tmp_path / name / "a", 5)
+    with pytest.raises(DataError, match=r"Training/ is not read: name it train/[^\n]*\n  - Validation/ .* val/"):
+        scan_image_folder(folder_config(tmp_path))
+
+
+def test_folders_without_images_beside_train_are_no_splits(tmp_path):
+    write_pictures(tmp_path / "train" / "a", 10)
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "a.xml").touch()
+    assert len(scan_image_folder(folder_config(tmp_path)).splits["train"]) == 7
+
+
+def test_classes_called_like_splits_are_read_as_classes(tmp_path, capsys):
+    for name in ("bus", "train", "test"):
+        write_pictures(tmp_path / name, 5)
+    assert scan_image_folder(folder_config(tmp_path)).classes == ("bus", "test", "train")
+    assert "train holds no class folders, so that train is read as a class" in capsys.readouterr().out
+
+
+def test_splits_without_class_folders_are_no_classes(tmp_path):
+    for name in ("train", "test"):
+        write_pictures(tmp_path / name, 5)
+    with pytest.raises(DataError, match="train holds no class folders"):
+        scan_image_folder(folder_config(tmp_path))
+
+
+def test_a_drawn_split_is_named_in_tables(tmp_path):
+    write_pictures(tmp_path / "train" / "a", 10)
+    seed = folder_config(tmp_path).split_seed
+    assert scan_image_folder(folder_config(tmp_path)).part == f"val and test drawn from train, seed {seed}"
+    write_pictures(tmp_path / "test" / "a", 2)
+    assert scan_image_folder(folder_config(tmp_path)).part == f"val drawn from train, seed {seed}"
+    write_pictures(tmp_path / "val" / "a", 2)
+    assert scan_image_folder(folder_config(tmp_path)).part == ""
+
+
 @pytest.mark.parametrize(
     "links",
     [
+        {"a/all": "..", "b/all": ".."},
         {"a/self": "."},
         {"a/down": "../b", "b/up": "../a"},  # each is sound by itself
         {"a/deep/top": "../../.."},  # beyond the folder of images
@@ -230,6 +294,37 @@ def test_folders_that_hold_themselves_through_links_are_refused(tmp_path, links)
         (tmp_path / "pictures" / link).symlink_to(target)
     with pytest.raises(DataError, match=r"is .*pictures.* again, through a link"):
         scan_image_folder(folder_config(tmp_path / "pictures"))
+
+
+def test_links_to_folders_elsewhere_are_followed(tmp_path):
+    write_pictures(tmp_path / "elsewhere", 5)
+    write_pictures(tmp_path / "pictures" / "a", 5)
+    (tmp_path / "pictures" / "b").symlink_to("../elsewhere")
+    (tmp_path / "other").symlink_to("pictures")
+    source = scan_image_folder(folder_config(tmp_path / "other"))
+    assert source.classes == ("a", "b") and len(source.splits["train"]) == 6
+
+
+@pytest.mark.parametrize(("link", "what"), [("val", "splits"), ("train/c", "classes")])
+def test_one_folder_under_two_names_is_refused(tmp_path, link, what):
+    for name in ("a", "b"):
+        write_pictures(tmp_path / "train" / name, 5)
+    (tmp_path / link).symlink_to(tmp_path / {"val": "train", "train/c": "train/a"}[link])
+    with pytest.raises(DataError, match=f"The {what} .* are one folder"):
+        scan_image_folder(folder_config(tmp_path))
+
+
+def test_images_under_other_names_are_recognised_by_their_first_bytes(tmp_path):
+    write_pictures(tmp_path / "a", 4)
+    picture = Image.open(tmp_path / "a" / "000.png")
+    for name, form in (
+        *(("b.gif", "GIF"), ("c.pgm", "PPM"), ("d.jfif", "JPEG"), ("e.jpe", "JPEG"), ("f", "PNG"), ("g.dat", "BMP")),
+        *(("h.jpg?w=200", "JPEG"), ("i.jpg_large", "WEBP")),
+    ):
+        picture.save(tmp_path / "a" / name, form)
+    (tmp_path / "a" / "j.png.gz").write_bytes(gzip.compress((tmp_path / "a" / "f").read_bytes()))
+    source = scan_image_folder(folder_config(tmp_path))
+    assert sum(map(len, source.splits.values())) == 13 and not source.ignored
 
 
 def test_what_is_left_out_is_counted_by_kind(tmp_path):
@@ -249,9 +344,35 @@ def test_what_is_left_out_is_counted_by_kind(tmp_path):
     assert source.part.endswith("; 9 files ignored") and len(source.splits["val"]) == 2
 
 
+def test_a_class_without_images_tells_what_it_holds(tmp_path):
+    write_pictures(tmp_path / "a", 5)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "1.heic").touch()
+    with pytest.raises(DataError, match=r"these classes have no image .*: b\..*Ignored files: 1 .heic\."):
+        scan_image_folder(folder_config(tmp_path))
+
+
+def test_folders_and_files_of_systems_are_no_classes(tmp_path):
+    for name in ("a", "b", "@eaDir", "__MACOSX", "lost+found", "#snapshot"):
+        write_pictures(tmp_path / name, 5)
+    (tmp_path / "$RECYCLE.BIN").mkdir()
+    (tmp_path / "a" / "Thumbs.db").touch()
+    write_pictures(tmp_path / "a" / "@eaDir", 5)  # thumbnails of a NAS
+    source = scan_image_folder(folder_config(tmp_path))
+    assert source.classes == ("a", "b") and not source.ignored
+    assert sum(map(len, source.splits.values())) == 10
+
+
 def test_accents_in_two_spellings_are_refused_as_one_class(tmp_path):
     """As macOS and Linux write them: the pictures of one class, fetched on two machines."""
     for name in ("caf\u00e9", "cafe\u0301"):
         write_pictures(tmp_path / "two" / name, 5)
     with pytest.raises(DataError, match="the same letters in two spellings"):
         scan_image_folder(folder_config(tmp_path / "two"))
+
+
+def test_a_class_spelt_otherwise_in_another_split_is_the_same_class(tmp_path):
+    write_pictures(tmp_path / "train" / "caf\u00e9", 10)
+    write_pictures(tmp_path / "val" / "cafe\u0301", 2)
+    source = scan_image_folder(folder_config(tmp_path))
+    assert source.classes == ("caf\u00e9",) and len(source.splits["val"]) == 2

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from fake_imagenet import LAYOUTS_2012, find, read_rows, write_ilsvrc2012_tars
+from fake_images import write_pictures
 
 from alexnet2012.errors import DataError
 
@@ -36,3 +37,14 @@ def test_a_subset_of_classes_alone_keeps_every_image_and_the_ids(tmp_path, editi
     assert source.official_ids == tuple(edition.ids[edition.wnids.index(wnid)] for wnid in source.classes)
     with pytest.raises(DataError, match=r"subset.classes is 13, but ILSVRC-2012 from .* has 12 classes; ask for fewer"):
         find(tmp_path, subset={"classes": 13})
+
+
+def test_an_image_folder_has_subsets_too(tmp_path):
+    for name in ("a", "b", "c"):
+        write_pictures(tmp_path / name, 10)
+    source = find(tmp_path, "imagefolder", subset={"classes": 2, "per_class": 3})
+    counts = {name: np.bincount(split.labels).tolist() for name, split in source.splits.items()}
+    assert counts == {"train": [3, 3], "val": [1, 1], "test": [2, 2]}
+    drawn, subset = source.part.split("; ")
+    assert drawn.startswith("val and test drawn from train")
+    assert subset == "subset: 2 of 3 classes, at most 3 images of each per split, seed 2012"

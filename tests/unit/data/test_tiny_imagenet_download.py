@@ -85,6 +85,21 @@ def test_what_was_broken_off_is_gone_on_with(hangs, server, tmp_path):
     assert len(server.asked) == 2
 
 
+def test_a_file_that_came_whole_before_a_kill_is_only_checked(server, tmp_path):
+    (tmp_path / ".partial-set.zip").mkdir()
+    (tmp_path / ".partial-set.zip" / "set.zip").write_bytes(CONTENT)
+    assert fetch(server.way(), tmp_path).read_bytes() == CONTENT
+    assert server.asked == [10_240]
+
+
+def test_a_server_without_ranges_sends_it_anew(server, tmp_path):
+    server.cut_at = 3000
+    with pytest.raises(DataError, match="3,000"):
+        fetch(server.way(), tmp_path)
+    server.cut_at, server.knows_ranges = None, False
+    assert fetch(server.way(), tmp_path).read_bytes() == CONTENT
+
+
 def test_another_file_is_refused_and_not_kept(server, tmp_path):
     server.content = b"<html>moved</html>"
     with pytest.raises(DataError, match=r"set.zip came with md5 [0-9a-f]{32}, not "):

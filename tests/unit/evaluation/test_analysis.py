@@ -6,7 +6,9 @@ import torch
 from fake_dataset import NET, write_dataset, write_manifest, write_run
 from torch import nn
 
+from alexnet2012.config.nets import LayeredNetConfig
 from alexnet2012.data.packed import open_packed
+from alexnet2012.errors import ConfigError, RecordError
 from alexnet2012.evaluation import analysis
 from alexnet2012.evaluation.analysis import (
     analyse,
@@ -14,10 +16,13 @@ from alexnet2012.evaluation.analysis import (
     compare_towers,
     feature_blocks,
     nearest,
+    pixel_blocks,
 )
 from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.files import SCHEMA, file_digest
 from alexnet2012.model.layered import initialise, make_net
+
+LAYERED = LayeredNetConfig(crop_px=12, layers=[{"type": "fc", "name": "fc1", "init_std": 0.01}])
 
 pytestmark = pytest.mark.usefixtures("commit")
 
@@ -79,6 +84,27 @@ def test_the_record_and_the_examples_of_a_net(tmp_path, commit):
     assert np.array_equal(examples["test_top5"][:, 0], centre[rows].argmax(axis=1))
 
 
+def test_one_tower_has_no_chroma_to_compare(tmp_path):
+    folder, _ = prepare(tmp_path, NET.model_copy(update={"towers": 1}))
+    analyse(folder, tmp_path / "out", tmp_path / "data")
+    assert json.loads((tmp_path / "out" / "analysis.json").read_text(encoding="utf-8"))["chroma"] is None
+
+
+def test_a_net_of_layers_is_refused(tmp_path):
+    folder, _ = prepare(tmp_path, LAYERED)
+    with pytest.raises(ConfigError, match="a net of kind layers; only the paper's net has towers and fc7"):
+        analyse(folder, tmp_path / "out", tmp_path / "data")
+
+
+def test_weights_that_are_not_the_records_are_refused(tmp_path):
+    folder, _ = prepare(tmp_path)
+    with (folder / "model.safetensors").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(RecordError, match="train this run again"):
+        analyse(folder, tmp_path / "out", tmp_path / "data")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("block", [1, 3, 7, 50])
 def test_the_nearest_of_blocks_are_the_nearest_of_all(block):
     random = np.random.default_rng(1)
@@ -86,6 +112,23 @@ def test_the_nearest_of_blocks_are_the_nearest_of_all(block):
     found = nearest(queries, (gallery[start : start + block] for start in range(0, 50, block)), 4)
     distances = np.square(queries[:, None].astype(np.float64) - gallery).sum(axis=2)
     assert np.array_equal(found, np.argsort(distances, axis=1)[:, :4])
+
+
+def test_a_gallery_smaller_than_k_is_returned_whole():
+    queries = np.zeros((2, 1), dtype=np.float32)
+    gallery = np.array([[3.0], [1.0], [2.0]], dtype=np.float32)
+    assert nearest(queries, iter([gallery]), 5).tolist() == [[1, 2, 0]] * 2
+
+
+def test_of_equally_near_images_the_earlier_one_comes_first():
+    gallery = np.ones((4, 2), dtype=np.float32)
+    assert nearest(np.zeros((1, 2), dtype=np.float32), iter([gallery[:2], gallery[2:]]), 3).tolist() == [[0, 1, 2]]
+
+
+def test_pixels_are_the_packed_images_in_the_order_asked_for():
+    images = np.arange(5 * 12, dtype=np.uint8).reshape(5, 2, 2, 3)
+    (block,) = pixel_blocks(images, np.array([3, 1]))
+    assert block.dtype == np.float32 and block[:, 0].tolist() == [36, 12]
 
 
 def test_features_are_what_fc8_sees(tmp_path, monkeypatch):
@@ -134,3 +177,15 @@ def test_a_grey_and_a_coloured_tower_differ():
     assert found.difference == pytest.approx(found.means[1] - found.means[0])
     # Of the 70 ways to choose four of eight, this one and its mirror image are the extreme ones.
     assert found.p == pytest.approx(2 / 70)
+
+
+def test_towers_of_the_same_kernels_do_not_differ():
+    half = [kernel(1, 1, 1), kernel(1, -1, 0), kernel(3, 0, 0)]
+    found = compare_towers(np.stack(half + half))
+    assert found.difference == pytest.approx(0) and found.p == 1.0
+
+
+def test_many_kernels_are_permuted_at_random_but_reproducibly():
+    kernels = np.random.default_rng(0).normal(size=(96, 3, 3, 3))
+    first, second = compare_towers(kernels), compare_towers(kernels)
+    assert first == second and 0.05 < first.p <= 1

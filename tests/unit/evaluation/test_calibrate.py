@@ -208,6 +208,19 @@ def test_the_command_line_writes_a_record_when_the_errors_are_known(tmp_path, ed
     }
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"part": "subset of 1000 classes, 5 images each"}, "is a part of its edition (subset of 1000 classes, 5"),
+        ({"kind": "ilsvrc2010"}, "is of kind ilsvrc2010 with 1000 classes at 256 px"),
+        ({"kind": "imagefolder"}, "is of kind imagefolder"),
+    ],
+)
+def test_data_on_which_nothing_is_known_are_refused(edition, weights, refused, changes, message):
+    write_manifest(replace(edition, **changes))
+    assert message in refused("--weights", weights)
+
+
 def test_missing_weights_are_never_fetched_unasked_and_a_fetch_that_fails_says_why(
     tmp_path, edition, monkeypatch, refused
 ):

@@ -4,26 +4,32 @@ import json
 import re
 import shutil
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fake_dataset import write_dataset, write_run
 from PIL import Image
 
 import alexnet2012
 from alexnet2012.cli import main
+from alexnet2012.config.plan import describe_target
 from alexnet2012.config.schema import read_run
 from alexnet2012.data.packed import open_packed
-from alexnet2012.errors import RecordError
+from alexnet2012.errors import AlexNet2012Error, ConfigError, DataError, RecordError
 from alexnet2012.evaluation.analysis import feature_blocks
 from alexnet2012.evaluation.ensemble import average
 from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.evaluation.trained import load_net, write_inputs
 from alexnet2012.files import file_digest, read_json, write_json
+from alexnet2012.model.geometry import list_layers
 from alexnet2012.reporting.cards import render_card, unevaluated
 
 pytestmark = pytest.mark.usefixtures("offline")
+ROOT = Path(__file__).parents[3]
+VARIANTS = ROOT / "config" / "variants.yaml"
 NEEDED = ("model.safetensors", "config.yaml", "record.json", "inputs.npz")
 
 
@@ -126,6 +132,45 @@ def reweigh(folder, change) -> None:
     write_json(folder / "record.json", record | {"weights_sha256": file_digest(path)})
 
 
+def test_nets_of_other_classes_make_no_ensemble(stored, tmp_path):
+    other = shutil.copytree(stored, tmp_path / "other")
+    with np.load(stored / "inputs.npz") as arrays:
+        np.savez(other / "inputs.npz", mean_image=arrays["mean_image"], classes=np.array(["a", "b", "c"]))
+    for folders in ([stored, other], []):
+        with pytest.raises(RecordError):
+            alexnet2012.load(folders)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (np.zeros((8, 8, 3)), r"float64 \(8, 8, 3\)"),
+        (np.zeros((8, 8), np.uint8), r"uint8 \(8, 8\)"),
+        (Image.new("F", (8, 8)), "mode"),
+        ([], "no images"),
+        (torch.zeros(1, 3, 12, 12), "a Tensor is no image"),
+        ([7], "a int is no image"),
+    ],
+)
+def test_what_is_no_image_is_refused(net, given, words):
+    for use in (net.preprocess, net.predict):
+        with pytest.raises(DataError, match=words):
+            use(given)
+
+
+def test_every_image_that_cannot_be_read_is_named(net, tmp_path):
+    (tmp_path / "text.jpg").write_text("no image", encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError) as refused:
+        net.predict([tmp_path / "text.jpg", tmp_path / "none.png", np.zeros(3)])
+    lines = str(refused.value).splitlines()
+    assert lines[0] == "3 of 3 images cannot be read:"
+    assert lines[1].endswith("text.jpg: it is no image of a known format")
+    assert lines[2].endswith("none.png: No such file or directory") and lines[3].startswith("  - 2: an array")
+    with pytest.raises(DataError, match="holds no images"):
+        net.predict(tmp_path / "empty")
+
+
 def test_the_command_prints_a_table_or_json(files, stored, capsys):
     assert main(["classify", str(files[0].parent), "--net", str(stored)]) == 0
     header, _, *lines = capsys.readouterr().out.splitlines()
@@ -158,6 +203,25 @@ def test_a_folder_that_lacks_something_says_what(stored, tmp_path, name):
         alexnet2012.load(folder)
 
 
+def test_the_command_says_what_is_in_the_place_of_a_net(stored, files, capsys):
+    assert main(["classify", str(files[0]), "--net", str(stored.parent)]) == 1
+    assert f"do you mean {stored}?" in capsys.readouterr().err
+
+
+def test_other_places_are_refused_with_what_is_there(stored, tmp_path):
+    (tmp_path / "average").mkdir()
+    np.save(tmp_path / "average" / "test-ten_crop.npy", np.zeros((1, 2)))
+    places = {
+        tmp_path / "none": "does not exist",
+        stored / "config.yaml": "is a file",
+        tmp_path / "average": "predictions",
+        stored.parent: f"do you mean {stored}",
+    }
+    for place, words in places.items():
+        with pytest.raises(RecordError, match=words):
+            alexnet2012.load(place)
+
+
 @pytest.mark.parametrize("change", [lambda old: old[:-1] + bytes([old[-1] ^ 1]), lambda old: old[:100]])
 def test_other_weights_than_those_of_the_record_are_refused(stored, tmp_path, change):
     folder = shutil.copytree(stored, tmp_path / "net")
@@ -165,3 +229,61 @@ def test_other_weights_than_those_of_the_record_are_refused(stored, tmp_path, ch
     weights.write_bytes(change(weights.read_bytes()))
     with pytest.raises(RecordError, match="is not what record.json beside it describes"):
         alexnet2012.load(folder)
+
+
+def test_a_baseline_is_no_net(stored, tmp_path):
+    folder = shutil.copytree(stored, tmp_path / "net")
+    (baseline,) = (ROOT / "results/reference/cifar10/runs/cifar10").glob("sift-fv-*/seed0")
+    shutil.copy(baseline / "config.yaml", folder)
+    with pytest.raises(ConfigError, match="baseline"):
+        alexnet2012.load(folder)
+
+
+def test_files_that_do_not_belong_together_are_refused(stored, tmp_path):
+    """The record is that of the weights, but the weights are no net's, or another net's."""
+    folder = shutil.copytree(stored, tmp_path / "net")
+    reweigh(folder, lambda name, weight: weight[:2].clone())
+    with pytest.raises(RecordError, match="of the net of 3 classes"):
+        alexnet2012.load(folder)
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    write_json(folder / "record.json", record | {"weights_sha256": file_digest(folder / "model.safetensors")})
+    with pytest.raises(RecordError, match="does not hold the weights"):
+        alexnet2012.load(folder)
+    shutil.copy(stored / "model.safetensors", folder)
+    np.savez(folder / "inputs.npz", mean_image=np.zeros((8, 8, 3), np.float32), classes=np.array(["a", "b", "c"]))
+    with pytest.raises(AlexNet2012Error):
+        alexnet2012.load(folder)
+
+
+def test_features_of_a_net_that_is_a_list_of_layers(tmp_path):
+    layers = describe_target("four-layer-relu", VARIANTS, None)
+    dataset = write_dataset(tmp_path / "data", {"train": 4}, size_px=32, classes=10)
+    write_run(tmp_path / "net", dataset, layers)
+    write_inputs(tmp_path / "net", dataset)
+    net = alexnet2012.load(tmp_path / "net")
+    inputs = net.preprocess(dataset.split("train").images)
+    found = net.features(inputs)
+    assert {name: list(each.shape[1:]) for name, each in found.items()} == {
+        layer.name: layer.output for layer in list_layers(layers, 10)
+    }
+    convolved = torch.nn.functional.conv2d(inputs, net.model.conv1.weight, net.model.conv1.bias, padding=2)
+    assert torch.equal(convolved, found["conv1"]) and convolved.min() < 0
+    assert torch.equal(list(found.values())[-1], net(inputs))
+
+
+def test_a_finished_net_can_be_used_while_another_trains(root, alone, tmp_path, capsys):
+    folders = [tmp_path / f"runs/pictures/cnn-0123abcd/seed{seed}" for seed in (0, 1)]
+    folders[0].mkdir(parents=True)
+    shutil.copytree(alone, folders[1], ignore=shutil.ignore_patterns("inputs.npz"))
+    runs = [f"results/some/{folder.relative_to(tmp_path)}" for folder in folders]
+    experiment = {"variant": "cnn", "dataset": "pictures", "kind": "imagefolder", "tables": [], "seeds": [0, 1]}
+    experiment |= {"runs": runs, "predictions": [run.replace("/runs/", "/predictions/") for run in runs]}
+    write_json(tmp_path / "experiments.json", {"name": "some", "experiments": [experiment], "trainings": runs})
+
+    assert main(["cards", str(tmp_path), "--data", str(root / "data")]) == 0
+
+    cards = tmp_path / "model_cards.json"
+    assert capsys.readouterr().out.splitlines() == [str(cards), f"skipped, not finished: {folders[0]}"]
+    assert read_json(cards) == [str(folders[1] / "model_card.md")]
+    assert alexnet2012.load(folders[1]).classes and not list(folders[0].iterdir())

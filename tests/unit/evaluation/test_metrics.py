@@ -48,6 +48,14 @@ def test_errors_worked_by_hand(k, wrong):
     assert error(BY_HAND, LABELS, k) == sum(wrong) / 5
 
 
+@pytest.mark.parametrize(("classes", "top1", "top5"), [(1, 0.0, 0.0), (4, 1.0, 0.0), (5, 1.0, 0.0), (6, 1.0, 1.0)])
+def test_a_net_that_says_nothing_is_not_credited(classes, top1, top5):
+    probabilities = np.full((classes, classes), 1 / classes, dtype=np.float32)
+    labels = np.arange(classes)
+    assert error(probabilities, labels, 1) == top1
+    assert error(probabilities, labels, 5) == top5
+
+
 def test_a_tie_counts_against_the_net_wherever_the_label_stands():
     probabilities = np.array([[0.4, 0.4, 0.2], [0.4, 0.4, 0.2], [0.6, 0.2, 0.2]], dtype=np.float32)
     assert (rank_truth(probabilities, np.array([0, 1, 2])) >= 1).tolist() == [True, True, True]
@@ -104,6 +112,17 @@ def make_record(loss: float = 0.8, error: float = 0.3, **changes) -> dict:
     return record | {"final": {"train_loss": loss, "val_top1_error": error}, "diverged": False} | changes
 
 
+def make_prediction(error: float) -> dict:
+    return {"images": 1000, "errors": {"centre": {"top1": error}}}
+
+
+def test_chance_of_classes_of_one_size():
+    labels = np.repeat(np.arange(10), 50)
+    chance = measure_chance(labels, labels[::5])
+    assert (chance.train_loss, chance.val_error) == (pytest.approx(math.log(10)), pytest.approx(0.9))
+    assert chance_of({"classes": 10}) == Chance(math.log(10), 0.9)
+
+
 def test_chance_of_classes_of_unlike_sizes_is_that_of_their_shares():
     """Half, a quarter, a quarter: (ln 2) / 2 + (ln 4) / 2; always naming val's largest class errs on 4 of 10."""
     chance = measure_chance(np.repeat([0, 1, 2], [20, 10, 10]), np.repeat([0, 1, 2], [1, 6, 3]))
@@ -145,6 +164,13 @@ def test_an_error_is_chance_where_wilsons_interval_reaches_it(classes, images):
 )
 def test_the_rule(record, learned):
     assert has_learned(record) is learned
+
+
+@pytest.mark.parametrize(("error", "learned"), [(0.3, True), (0.9, False)])
+def test_a_baseline_is_judged_by_its_error_on_val_alone(error, learned):
+    record = make_record(final=None)
+    del record["learning_rate"]
+    assert has_learned(record, make_prediction(error)) is learned
 
 
 def test_of_the_committed_nets_tanh_alone_did_not_learn():

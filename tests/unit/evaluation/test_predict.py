@@ -7,7 +7,7 @@ from fake_dataset import write_dataset
 from torch import nn
 
 from alexnet2012.config.nets import ConvConfig, NetConfig
-from alexnet2012.evaluation.crops import measure_centre
+from alexnet2012.evaluation.crops import measure_centre, predict_crops, ten_crops
 from alexnet2012.evaluation.metrics import rank_truth
 from alexnet2012.evaluation.predict import predict_ten_crops
 from alexnet2012.model.alexnet import AlexNet
@@ -83,6 +83,14 @@ def test_the_softmax_is_averaged_over_ten_crops(dataset, batch):
     assert np.abs(softmax(logits.mean(axis=0)) - found.ten_crop).max() > 0.05
 
 
+def test_averages_worked_by_hand(dataset):
+    answers = [[math.log(3), 0.0, -math.inf], *[[0.0, math.log(7), -math.inf]] * 9]  # to the ten crops
+    found = predict_ten_crops(Says(answers), dataset, "val", CROP, IMAGES)
+    # (0.75 + 9 * 0.125) / 10 and (0.25 + 9 * 0.875) / 10
+    np.testing.assert_allclose(found.ten_crop, [[0.1875, 0.8125, 0]] * IMAGES, rtol=1e-6)
+    np.testing.assert_allclose(found.centre, [[0.125, 0.875, 0]] * IMAGES, rtol=1e-6)
+
+
 def test_errors_by_number_of_crops_begin_with_the_centre_and_end_with_all_ten(dataset):
     net = LinearNet()
     found = predict_ten_crops(net, dataset, "val", CROP, 3)
@@ -119,6 +127,17 @@ def test_a_pass_over_the_centre_alone_is_that_of_the_ten_and_leaves_the_nets_mod
     assert not np.allclose(ten.centre, ten.ten_crop, atol=0.01)
 
 
+def test_a_pass_that_is_given_up_leaves_neither_evaluation_nor_inference_mode(dataset):
+    net = LinearNet().train()
+    parts = predict_crops(
+        net, dataset.split("val").images, np.arange(IMAGES), dataset.mean_image, ten_crops(SIZE, CROP), CROP, 2
+    )
+    next(parts)
+    assert not torch.is_inference_mode_enabled()
+    parts.close()
+    assert net.training
+
+
 def test_the_loss_of_the_centre_by_hand(dataset):
     net = LinearNet()
     rows = np.array([5, 0, 6, 3])
@@ -140,6 +159,17 @@ def test_a_probability_of_zero_leaves_the_loss_finite(dataset):
     # The smallest normal float32 is 2^-126: 126 * ln 2 = 87.3365 nats.
     assert measure_centre(certain, dataset, "val", wrong, CROP, 3)[1] == pytest.approx(126 * math.log(2), rel=1e-12)
     assert measure_centre(certain, dataset, "val", right, CROP, 3)[1] == 0
+
+
+def test_parts_come_in_the_order_of_the_rows(dataset):
+    net = LinearNet()
+    images = dataset.split("val").images
+    rows = np.array([6, 1, 1, 4, 0])
+    crops = ten_crops(SIZE, CROP)[3:6]
+    parts = list(predict_crops(net, images, rows, dataset.mean_image, crops, CROP, 2))
+    assert [part for part, _ in parts] == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    found = np.concatenate([probabilities.numpy() for _, probabilities in parts], axis=1)
+    np.testing.assert_allclose(found, softmax(logits_by_hand(net, dataset, "val"))[3:6][:, rows], atol=2e-6)
 
 
 def test_dropout_is_off_and_halved_while_the_real_net_predicts(tmp_path):

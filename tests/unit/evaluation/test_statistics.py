@@ -173,6 +173,11 @@ def test_three_pairs_have_students_interval_of_their_differences():
     assert estimate.p == pytest.approx(1 - t / math.sqrt(2 + t * t), rel=1e-6)
 
 
+def test_a_pair_without_its_partner_is_refused():
+    with pytest.raises(ValueError):
+        estimate_difference([mistakes(1, 10)] * 2, [mistakes(1, 10)])
+
+
 def test_a_gap_draws_from_both_samples():
     """val 0.4 of 500 images, train 0.1 of 2,000: standard error sqrt(0.24 / 500 + 0.09 / 2000) = 0.0229."""
     val, train = mistakes(200, 500).astype(float), mistakes(200, 2000).astype(float)
@@ -200,3 +205,14 @@ def test_no_difference_and_no_gap_have_no_width_and_a_p_of_1(count):
     gap = estimate_gap([np.zeros(10)] * count, [np.zeros(20)] * count)
     for found in (estimate_difference([wrong] * count, [wrong.copy()] * count), gap):
         assert (found.value, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_a_gap_between_a_constant_and_a_sample_is_no_nan():
+    estimate = estimate_gap([mistakes(5, 10).astype(float)], [np.zeros(20)])
+    assert estimate.low < 0.5 < estimate.high
+    assert 0 < estimate.p < 0.05
+
+
+def test_a_bootstrap_of_equal_values_has_no_width():
+    found = estimate_over_images(np.full(10, 0.25))
+    assert (found.value, found.low, found.high) == (0.25, 0.25, 0.25)

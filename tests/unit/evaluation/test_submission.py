@@ -7,7 +7,7 @@ from fake_dataset import NET, write_dataset, write_manifest, write_run
 
 from alexnet2012 import cli
 from alexnet2012.data.packed import PackedDataset
-from alexnet2012.errors import DataError
+from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation.predict import check_submittable, predict_ten_crops, write_submission
 from alexnet2012.model.layered import initialise, make_net
 
@@ -31,6 +31,12 @@ def test_lines_worked_by_hand(tmp_path):
         "99 40 7 1000 3\n"
     )
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["test-submission.txt"]
+
+
+def test_probabilities_that_are_not_finite_are_no_submission(tmp_path):
+    with pytest.raises(RecordError, match="are not finite"):
+        write_submission(tmp_path / "test-submission.txt", np.array([[np.nan] * 6]), IDS)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -87,3 +93,9 @@ def test_without_submission_withheld_labels_are_refused_before_anything_is_writt
         "with --submission, predict writes the five most probable labels of each image instead\n"
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_a_net_of_other_data_submits_nothing(tmp_path, trained, capsys):
+    write_manifest(replace(trained, digest="1" * 64))
+    assert submit(tmp_path, "--submission") == 1
+    assert "was trained on data 00000000" in capsys.readouterr().err

@@ -156,3 +156,13 @@ def test_the_last_windows_of_conv1_hang_over_the_right_and_bottom_edge():
     for outputs, (row, column, value) in zip(kept[0][:, 0], answers, strict=True):
         assert outputs.nonzero().tolist() == [[row, column]]
         assert outputs[row, column] == value
+
+
+def test_the_net_draws_nothing_and_changes_no_image():
+    model, images, masks = build(tiny_net()).train(), draw_images(3, 56), (torch.ones(3, 6), torch.ones(3, 6))
+    given, state = images.clone(), torch.get_rng_state()
+    first, second = model(images, masks), model(images, masks)
+    first.sum().backward()
+    assert torch.equal(first, second) and torch.equal(images, given)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all((mask == 1).all() for mask in masks)

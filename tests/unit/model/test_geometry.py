@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from small_nets import ONE_GPU, PAPER, scaled_net, tiny_net
 
@@ -81,3 +83,11 @@ def test_pools_round_as_told(rounding, sizes, parameters):
 def test_sizes_that_cannot_be_built_name_their_place(changes, place):
     with pytest.raises(ConfigError, match=f"^{place}: "):
         list_layers(tiny_net(**changes), 10)
+
+
+def test_every_size_that_is_built_covers_its_input():
+    for crop in range(48, 96):  # below 48, conv1's outputs are too few for three pools
+        conv1 = list_layers(tiny_net(crop_px=crop), 10)[0]
+        reached = (conv1.output[1] - 1) * 4 + 7
+        assert crop <= reached == crop + conv1.overhang_px < crop + 4
+        assert conv1.output[1] == 1 + math.ceil((crop - 7) / 4)

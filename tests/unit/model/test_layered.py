@@ -2,12 +2,15 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 from small_nets import build, draw_images, variant
 from torch.nn import functional
 
-from alexnet2012.config.nets import PoolLayer
+from alexnet2012.config.nets import LayeredNetConfig, PoolLayer
 from alexnet2012.config.schema import TrainingConfig
-from alexnet2012.model.layered import LocallyConnected, pool
+from alexnet2012.errors import ConfigError
+from alexnet2012.model.geometry import describe
+from alexnet2012.model.layered import LocallyConnected, make_net, pool
 from alexnet2012.model.lrn import local_response_norm
 from alexnet2012.training.schedule import Scheduler, list_multiples
 from alexnet2012.training.sgd import list_rules
@@ -17,6 +20,21 @@ from alexnet2012.training.sgd import list_rules
 def net_of():
     """A variant's net with weights, ready for evaluation."""
     return lambda name: build(variant(name), 10, seed=3).eval()
+
+
+def test_sizes_of_the_four_layer_net_round_up():
+    table = describe(variant("four-layer-relu"), 10)["layers"]
+    assert [(row["name"], row["output"]) for row in table] == [
+        ("conv1", [32, 32, 32]),
+        ("pool1", [32, 16, 16]),
+        ("conv2", [32, 16, 16]),
+        ("pool2", [32, 8, 8]),
+        ("conv3", [64, 8, 8]),
+        ("pool3", [64, 4, 4]),
+        ("fc4", [10]),
+    ]
+    # 75*32*32^2, 800*32*16^2, 800*64*8^2, 1024*10
+    assert [row["multiply_adds"] for row in table if row["parameters"]] == [2_457_600, 6_553_600, 3_276_800, 10_240]
 
 
 @pytest.mark.parametrize(("name", "activation"), [("four-layer-relu", torch.relu), ("four-layer-tanh", torch.tanh)])
@@ -63,6 +81,13 @@ def test_the_last_windows_are_clipped_and_an_average_counts_what_is_inside(of, v
     assert pool(torch.arange(16.0).view(1, 1, 4, 4), PoolLayer(type="pool", of=of)).flatten().tolist() == values
 
 
+def test_initial_weights_of_each_layer(net_of):
+    net, expected = net_of("cifar-13pct"), {"conv1": 1e-4, "conv2": 0.01, "local3": 0.04, "local4": 0.04, "fc5": 0.01}
+    stds = {name: float(getattr(net, name).weight.detach().std()) for name in expected}
+    assert stds == pytest.approx(expected, rel=0.03)
+    assert all(float(getattr(net, name).bias.detach().abs().max()) == 0 for name in expected)
+
+
 def test_biases_learn_twice_as_fast_and_only_the_upper_weights_decay(net_of):
     net, training = net_of("cifar-11pct"), TrainingConfig(bias_rate=2.0, weight_decay=0.004, decay_biases=False)
     rules = list_rules(net, training, list_multiples(training, Scheduler(training.schedule)))
@@ -75,3 +100,19 @@ def test_biases_learn_twice_as_fast_and_only_the_upper_weights_decay(net_of):
         "fc5.weight": (1.0, 0.01),
     }
     assert {rule for name, rule in found.items() if name.endswith("bias")} == {(2.0, 0.0)}
+
+
+CONV = {"type": "conv", "name": "conv1", "kernels": 2, "init_std": 1.0}
+LAST = {"type": "fc", "name": "fc9", "init_std": 0.01}
+
+
+@pytest.mark.parametrize("kind", [{"type": "pool", "of": "max", "size": 9}, CONV | {"kernel_px": 9}])
+def test_impossible_sizes_are_refused(kind):
+    with pytest.raises(ConfigError, match=r"^net.layers\[0\]: "):
+        make_net(LayeredNetConfig(crop_px=8, layers=[kind, LAST]), 10)
+
+
+@pytest.mark.parametrize("layers", [[LAST, LAST], [LAST | {"neurons": 7}], [{"type": "activation"}]])
+def test_a_list_of_layers_must_end_in_the_classes(layers):
+    with pytest.raises(ValidationError):
+        LayeredNetConfig(crop_px=8, layers=layers)

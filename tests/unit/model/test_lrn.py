@@ -72,6 +72,11 @@ def test_maps_and_gradients_of_any_layout_give_the_same_channels_last():
         assert torch.equal(output, expected) and torch.equal(leaf.grad, gradient)
 
 
+def test_channels_that_cannot_be_split_are_refused():
+    with pytest.raises(ValueError, match="7 channels"):
+        local_response_norm(torch.ones(1, 7, 2, 2), **PAPER, towers=2)
+
+
 @pytest.mark.parametrize("beta", [0.75, 0.5])
 def test_nothing_that_was_given_is_overwritten(beta):
     leaf, arriving = draw(3, 8, 4, 4, scale=100.0).requires_grad_(), draw(3, 8, 4, 4, seed=1)
@@ -112,3 +117,10 @@ def test_what_is_not_finite_stays_in_its_pixel_and_tower(rectify, value):
     assert torch.isfinite(found[beside]).all()
     assert torch.equal(found[beside], local_response_norm(torch.ones(1, 8, 1, 3), **PAPER, towers=2)[beside])
     assert not found[0, 4, 0, 1] > 1  # NaN, or nothing beside what it is divided by
+
+
+def test_bfloat16_is_normalised_in_float32():
+    maps, weights = draw(2, 8, 3, 3, scale=100.0).bfloat16(), draw(2, 8, 3, 3, seed=1).bfloat16()
+    found, gradient = value_and_gradient(local_response_norm, maps, weights, **PAPER)
+    assert found.dtype == gradient.dtype == torch.bfloat16 and gradient.abs().max() > 0
+    assert torch.equal(found, local_response_norm(maps.float(), **PAPER).bfloat16())

@@ -65,6 +65,13 @@ def test_pooling_two_by_two_keeps_the_papers_dimensions(config):
     assert outputs("pool-2x2", config) == outputs("cnn", config)
 
 
+def test_a_removed_convolution_goes_with_its_norm_and_leaves_its_pooling():
+    without_2, without_5 = outputs("no-conv2"), outputs("no-conv5")
+    assert list(without_2) == ["conv1", "lrn1", "pool1", "pool2", "conv3", "conv4", "conv5", "pool5"]
+    assert list(without_5)[-2:] == ["conv4", "pool5"]
+    assert (without_2["pool2"], without_5["pool5"]) == ([96, 13, 13], [384, 6, 6])
+
+
 @pytest.mark.parametrize(
     ("removed", "following", "fan_in"),
     [("conv2", "conv3", 9 * 96), ("conv3", "conv4", 9 * 128), ("conv4", "conv5", 9 * 192), ("conv5", "fc6", 36 * 384)],

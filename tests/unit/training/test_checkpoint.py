@@ -214,3 +214,13 @@ def test_the_handlers_before_are_put_back(number):
         assert signal.getsignal(number) != before
         raise KeyError
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_signal_that_waits_is_raised_where_an_evaluation_begins_or_ends(at_once):
+    with StopRequest() as stop:
+        stop.immediately(True)
+        stop.immediately(False)
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            stop.immediately(at_once)

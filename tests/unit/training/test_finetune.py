@@ -76,6 +76,18 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(pretrained, tune, tuned
     assert read_history(folder).equals(read_history(tuned))
 
 
+def test_another_pretraining_makes_another_run(root, start):
+    tuned = make_run(root, **SIXTH, **start)
+    first = tuned.starts_from
+    others = [
+        first.model_copy(update={"layers": KEPT[:-1]}),
+        first.model_copy(update={"run": first.run.model_copy(update={"seed": 2})}),
+        first.model_copy(update={"run": make_run(root, **SIXTH, training={"learning_rate": 0.3})}),
+    ]
+    runs = [tuned.model_copy(update={"starts_from": each}) for each in (None, first, *others)]
+    assert len({run.hash8 for run in runs}) == 5
+
+
 def test_a_folder_that_holds_another_training_is_refused(tune, alone):
     with pytest.raises(RecordError, match=f"{alone} .*--start"):
         train_here(tune("misled"), start_folder=alone)

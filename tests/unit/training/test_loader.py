@@ -64,3 +64,18 @@ def test_an_error_in_the_making_is_raised_where_the_batch_is_used(batches_of, mo
     monkeypatch.setattr(loader, "crop_bytes", fail)
     with pytest.raises(OSError, match="the disk is gone"):
         list(batches_of(True))
+
+
+def test_leaving_early_ends_the_makers(batches_of, monkeypatch):
+    made = []
+    real = BatchLoader.make_on_host
+
+    def make_on_host(self, rows, *rest):
+        made.append(rows)
+        return real(self, rows, *rest)
+
+    monkeypatch.setattr(BatchLoader, "make_on_host", make_on_host)
+    batches = batches_of(True, training={"batch_size": 2})
+    next(batches)
+    batches.close()
+    assert len(made) <= loader.AHEAD + 1

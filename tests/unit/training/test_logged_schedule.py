@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from pydantic import ValidationError
 from torch import nn
 
 from alexnet2012.config.nets import ConvConfig, NetConfig
-from alexnet2012.config.plan import load_variants
+from alexnet2012.config.plan import load_variants, make_plan
 from alexnet2012.config.resolve import lay_over_recipe
 from alexnet2012.config.schedules import LoggedSchedule
 from alexnet2012.config.schema import TrainingConfig
+from alexnet2012.errors import ConfigError
 from alexnet2012.model.alexnet import AlexNet
 from alexnet2012.training.schedule import Scheduler, augmentation, learning_rate, list_multiples
 from alexnet2012.training.sgd import PaperSGD, list_rules
@@ -95,6 +97,31 @@ def test_a_shorter_training_moves_every_change():
     merged = training_of("net145").schedule.stretch(4)
     assert [each.after for each in merged.changes] == [0, 1, 2, 3]
     assert merged.changes[-1].weights == {"conv1": 0.0, "rest": 0.00001} and merged.changes[-1].colour_noise is False
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_too_few_epochs_for_its_rates_are_refused(epochs):
+    with pytest.raises(ValueError, match=f"^{epochs} epochs"):
+        training_of("net145").schedule.stretch(epochs)
+
+
+def plan_with(**experiment):
+    values = yaml.safe_load((VARIANTS.with_name("cifar10.yaml")).read_text(encoding="utf-8"))
+    line = {"dataset": "cifar10", "variant": "net145", "seeds": [0], "tables": ["table2"], **experiment}
+    values |= {"experiments": [line], "claims": [], "full": []}
+    return make_plan(values, "some.yaml", VARIANTS)
+
+
+@pytest.mark.parametrize(("line", "epochs"), [({"epochs": 20}, 20), ({}, 91)])
+def test_an_experiment_gives_the_length(line, epochs):
+    (run,) = plan_with(**line).runs
+    assert run.training.schedule == training_of("net145").schedule.stretch(epochs)
+
+
+@pytest.mark.parametrize("line", [{"epochs": 3}, {"variant": "cnn", "epochs": 9}])
+def test_lengths_that_cannot_be_had_are_refused(line):
+    with pytest.raises(ConfigError, match=r"^some.yaml: experiments\[0\]: .*epochs"):
+        plan_with(**line)
 
 
 FIRST = {"after": 0, "weights": {"rest": 0.1}, "biases": {"rest": 0.2}}

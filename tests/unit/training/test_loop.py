@@ -252,3 +252,10 @@ def test_weights_that_the_last_step_of_an_epoch_spoils_are_neither_measured_nor_
     with pytest.raises(TrainingError):
         training.capture()
     assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-000000000.pt"]
+
+
+def test_checkpoints_are_written_each_epoch_and_not_more_often_than_asked(begin, tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr("alexnet2012.training.loop.save", lambda _, state: saved.append((state.epoch, state.batch)))
+    train_to_the_end(begin(training={"schedule": {"kind": "fixed", "epochs": [2]}}), tmp_path, StopRequest())
+    assert saved == [(0, 0), (1, 0), (2, 0)]

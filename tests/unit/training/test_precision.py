@@ -1,11 +1,13 @@
 import pytest
 import torch
-from tiny_training import make_run
+from tiny_training import make_run, pack
 
 from alexnet2012.config.schema import TrainingConfig
+from alexnet2012.errors import ConfigError
 from alexnet2012.model.alexnet import AlexNet
 from alexnet2012.model.layered import initialise
 from alexnet2012.training import precision
+from alexnet2012.training.loop import Training
 from alexnet2012.training.precision import make_forward
 
 CPU = torch.device("cpu")
@@ -48,3 +50,24 @@ def test_the_whole_net_is_one_graph_for_the_compiler(net, batch, monkeypatch):
         results.append([logits, *torch.autograd.grad(logits.square().sum(), list(net.parameters()))])
     for one, other in zip(*results, strict=True):
         assert (one - other).abs().max() <= 1e-4 * one.abs().max()
+
+
+@pytest.mark.parametrize(("named", "missing"), [(None, r"g\+\+"), ("/opt/other/c++", "/opt/other/c")])
+def test_a_missing_compiler_is_named_before_anything_runs(net, monkeypatch, named, missing):
+    monkeypatch.setattr(precision.shutil, "which", lambda name: None)
+    monkeypatch.delenv("CXX", raising=False)
+    if named:
+        monkeypatch.setenv("CXX", named)
+    with pytest.raises(ConfigError, match=missing):
+        make_forward(net, COMPILED, CPU)
+
+
+def test_recipe_fast_trains_on_a_cpu_too(tmp_path):
+    run = make_run(tmp_path, training={**FAST, "schedule": {"kind": "fixed", "epochs": [1]}})
+    training = Training(run, pack(tmp_path), {}, CPU, None)
+    before = training.net.conv1.weight.detach().clone()
+    training.train_epoch(lambda: None)
+    assert torch.isfinite(torch.tensor(training.state.loss_sum))
+    assert not torch.equal(training.net.conv1.weight, before)
+    assert all(weight.dtype == torch.float32 for weight in training.net.parameters())
+    assert run.training.recipe_in_words == "fast (bf16)"

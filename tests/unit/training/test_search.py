@@ -79,3 +79,13 @@ def test_a_run_takes_the_rate_that_its_search_found_and_says_so(root, capsys):
     assert record["search"][1] == {"learning_rate": 1e6, "target_epochs": None, "train_error": None}
     # The run's own hash, by which its folder is named, is that of what was asked for, not of what was found.
     assert record["hash8"] == make_run(root, training=settings).hash8
+
+
+def test_a_training_ends_at_its_target_and_says_when(root):
+    folder = write_run(root, "easy", training={"schedule": TARGET | {"train_error": 0.99}})
+    train_here(folder)
+    record = read_record(folder)
+    assert (record["epochs"], record["drops_planned"]) == (1, 0)
+    assert record["target"]["train_error"] == 0.99 and record["target"]["epochs"] == 1.0
+    seconds = 120 / record["final"]["images_per_second"]  # 15 steps of 8 images
+    assert record["target"]["seconds"] == pytest.approx(seconds)

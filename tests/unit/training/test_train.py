@@ -30,7 +30,7 @@ from tiny_training import (
 from alexnet2012 import costs
 from alexnet2012.cli import main, parse
 from alexnet2012.config.schema import read_run
-from alexnet2012.errors import TrainingError
+from alexnet2012.errors import DataError, TrainingError
 from alexnet2012.files import SCHEMA, file_digest
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.training import loop
@@ -296,3 +296,15 @@ def test_a_run_has_the_code_of_its_placement_and_resumes_what_either_began(root,
     monkeypatch.setattr("alexnet2012.training.train.train", lambda *arguments: given.extend(arguments[3]))
     train_in_process(parse(verb(folder)), read_run(folder / "config.yaml"))
     assert given == [{"one-device": "train", "two-devices": "train-towers"}[placement], "train", "train-towers"]
+
+
+def test_a_run_that_diverges_leaves_no_result(root):
+    folder = write_run(root, "diverging", training={"learning_rate": 1e6})
+    with pytest.raises(TrainingError, match="training.learning_rate"):
+        train_here(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "state"]
+
+
+def test_a_dataset_that_is_not_there_is_refused(root):
+    with pytest.raises(DataError, match="absent"):
+        train_here(write_run(root, "dataless", dataset_name="absent"))
