@@ -8,7 +8,9 @@ label is its rank among the sorted WordNet ids of the leaf synsets. The kits als
 import io
 import re
 import tarfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -123,21 +125,23 @@ def _read_synsets(
     content: bytes, where: str, id_field: str
 ) -> tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]:
     """WordNet ids, the edition's ids and numbers of training images of the leaf synsets, sorted by WordNet id."""
-    from scipy.io import loadmat
-
-    # A damaged file can raise any exception within the reader.
+    # A damaged file can raise any exception within scipy's reader, or make it crash: hence a process of its own.
     try:
-        synsets = np.atleast_1d(loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
+        with ProcessPoolExecutor(1, get_context("fork")) as pool:
+            synsets = pool.submit(_load_synsets, content).result()
     except Exception as error:
         raise DataError(f"{where} cannot be read: {error}. Download the devkit again.") from None
     fields = (id_field, "WNID", "num_children", "num_train_images")
     if missing := [name for name in fields if name not in (synsets.dtype.names or ())]:
         raise DataError(f"{where} has no {' and '.join(missing)} in its synsets; it is not the devkit of this edition.")
-    leaves = sorted(
-        (str(synset["WNID"]), int(synset[id_field]), int(synset["num_train_images"]))
-        for synset in synsets
-        if int(synset["num_children"]) == 0
-    )
+    try:
+        leaves = sorted(
+            (str(synset["WNID"]), int(synset[id_field]), int(synset["num_train_images"]))
+            for synset in synsets
+            if int(synset["num_children"]) == 0
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{where} has synsets without numbers: {error}. Download the devkit again.") from None
     wnids, ids, counts = zip(*leaves, strict=True) if leaves else ((), (), ())
     if len(set(wnids)) != len(leaves) or sorted(ids) != list(range(1, len(leaves) + 1)):
         raise DataError(
@@ -145,3 +149,9 @@ def _read_synsets(
             f"{len(leaves)}. Download the devkit again."
         )
     return wnids, ids, counts
+
+
+def _load_synsets(content: bytes) -> np.ndarray:
+    from scipy.io import loadmat
+
+    return np.atleast_1d(loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
