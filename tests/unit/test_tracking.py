@@ -152,6 +152,17 @@ def test_a_training_shows_who_runs_what_and_how_busy_the_machine_is(ids, client,
     assert run.data.metrics["system/system_memory_usage_megabytes"] > 100
 
 
+def test_seeds_have_colours_of_their_own_until_somebody_chooses_another(ids, client):
+    for seed in range(3):
+        finish_net(begin_net(ids, seed), make_history(1, seed))
+    assert publish(ids, [])
+    runs = children(client, ids)
+    assert len({run.data.tags["mlflow.runColor"] for run in runs}) == 3
+    client.set_tag(runs[0].info.run_id, "mlflow.runColor", "#123456")
+    assert publish(ids, [])
+    assert client.get_run(runs[0].info.run_id).data.tags["mlflow.runColor"] == "#123456"
+
+
 def test_a_training_of_others_that_is_published_names_no_user(ids, client, folder):
     finish_net(folder, make_history(1))
     assert publish(ids, [])

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import starmap
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from alexnet2012.errors import AlexNet2012Error
 from alexnet2012.files import LockTaken, file_digest, locked, read_json, write_json
@@ -36,6 +37,11 @@ FILES_TAG = "alexnet2012.files"  # digests of the uploaded files
 MAX_BATCH = 100  # MLflow's limits of params and of tags per call
 MAX_DIGEST = 36  # MLflow's limit of characters
 MAX_METRICS = 800  # MLflow's limit is 1000 per call, with params and tags
+COLOUR_TAG = "mlflow.runColor"  # MLflow's own choice often gives two of five runs the same colour
+COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#222222"),
+    *("#56B4E9", "#E69F00", "#7A3E9D", "#8C564B", "#6B8E23"),
+)
 NO_SUMMARIES = Summaries()
 EVERY_EPOCH = "training/seconds"  # a metric that every epoch has
 
@@ -134,6 +140,8 @@ def send(store: Store, content: Content) -> str:
         client.update_run(run_id, status="RUNNING")
     params = {key: value for key, value in content.params.items() if key not in known.params}
     changed = {key: value for key, value in content.tags.items() if known.tags.get(key) != value}
+    if COLOUR_TAG not in known.tags:  # users may choose another one
+        changed |= choose_colour(content.tags)
     metrics = list_epochs(store, run_id, EVERY_EPOCH in known.metrics, content)
     if content.ended_ms is not None:
         metrics.append(list_results(store, run, content, content.ended_ms))
@@ -142,6 +150,13 @@ def send(store: Store, content: Content) -> str:
         client.set_terminated(run_id, "FINISHED", content.ended_ms)
     upload(store, run_id, known.tags, content.files)
     return run_id
+
+
+def choose_colour(tags: Mapping[str, str]) -> dict[str, str]:
+    """A tag with the colour of a net's run in MLflow's charts, another one for each of ten seeds of a variant."""
+    if not tags.get("seed", "").isdigit():
+        return {}
+    return {COLOUR_TAG: COLOURS[(crc32(tags["variant"].encode()) + int(tags["seed"])) % len(COLOURS)]}
 
 
 def log(client: Any, run_id: str, params: Mapping[str, str], tags: Mapping[str, str], metrics: list[list[Any]]) -> None:
