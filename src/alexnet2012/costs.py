@@ -8,9 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from alexnet2012.errors import RecordError
 from alexnet2012.files import read_json, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STATED_ERROR = 0.25  # training error to which the paper's figure 1 counts epochs (§3.1)
 POWERCAP = Path("/sys/class/powercap")
@@ -95,6 +99,20 @@ class EnergyMeter:
                 del self.kwh[kind], self.counters[kind]
         if self.kwh or self.path.exists():
             write_json(self.path, self.kwh)
+
+
+def read_history(path: Path) -> "pd.DataFrame":
+    """A training's history.parquet, a row per epoch; raises RecordError if it cannot be read or is none."""
+    import pandas as pd
+    from pyarrow import ArrowException
+
+    try:
+        history = pd.read_parquet(path)
+    except (OSError, ValueError, ArrowException) as error:
+        raise RecordError(f"{path} cannot be read ({error}); train this net anew") from None
+    if missing := {"epoch", "train_loss"} - {*history.columns}:
+        raise RecordError(f"{path} has no column {min(missing)}; train this net anew")
+    return history
 
 
 def epochs_to_target(errors: list[float], target: float) -> float | None:

@@ -392,6 +392,16 @@ def test_only_trainings_that_were_killed_are_closed(ids, client):
     assert [status[f"cnn-seed{seed}"] for seed in (0, 3)] == ["KILLED", "FINISHED"]
 
 
+@pytest.mark.parametrize("name", ["what?", "#1", "50%41", "it's", 'a "b"', "zürich 東京"])
+def test_the_store_lies_in_the_checkout_whatever_that_is_called(name, tmp_path, monkeypatch):
+    checkout = tmp_path / name
+    checkout.mkdir()
+    monkeypatch.chdir(checkout)
+    assert begin_tracking("some").parent_run_id
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.suffix == ".db") == ["mlflow.db"]
+    assert (checkout / "results/mlflow.db").exists()
+
+
 def test_a_run_of_another_checkout_on_this_host_is_left_alone(ids, client, results, tmp_path, monkeypatch):
     """Both send to one store, under one configuration's name: the folders are called alike, the runs' keys are not."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stores.embedded_uri(results))

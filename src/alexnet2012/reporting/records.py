@@ -6,8 +6,6 @@ A record may have more keys. Those that were added later have a default here, si
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import pandas as pd
-from pyarrow import ArrowException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from alexnet2012.config.validate import describe_error
@@ -157,17 +155,6 @@ class ListedExperiments(Record):
     in_full: list[ListedKey] = []
     trainings: list[str] = []
     exploratory: str = ""
-
-
-def read_history(path: Path) -> pd.DataFrame:
-    """A training's history.parquet, a row per epoch; raises RecordError if it cannot be read or is none."""
-    try:
-        history = pd.read_parquet(path)
-    except (OSError, ValueError, ArrowException) as error:
-        raise RecordError(f"{path} cannot be read ({error}); train this net anew") from None
-    if missing := {"epoch", "train_loss"} - {*history.columns}:
-        raise RecordError(f"{path} has no column {sorted(missing)[0]}; train this net anew")
-    return history
 
 
 def read_record(path: Path, model: type[Record]) -> dict[str, Any]:

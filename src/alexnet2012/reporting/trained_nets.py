@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from alexnet2012.config.validate import read_yaml
-from alexnet2012.costs import KINDS, time_to_target
+from alexnet2012.costs import KINDS, read_history, time_to_target
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS, has_learned
 from alexnet2012.files import read_json
-from alexnet2012.reporting.records import AverageRecord, EvaluationRecord, read_history, read_record
+from alexnet2012.reporting.records import AverageRecord, EvaluationRecord, read_record
 
 # The two errors are of two evaluations: on another machine an image in a thousand may stand on the edge.
 LARGEST_DIFFERENCE = 0.001

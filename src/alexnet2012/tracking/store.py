@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from alexnet2012.errors import RecordError
 from alexnet2012.files import locked, read_json, write_json
@@ -66,7 +66,12 @@ def tracking_uri(results: Path = Path("results")) -> str:
 
 
 def embedded_uri(results: Path) -> str:
-    return f"sqlite:///{database(results)}"
+    return sqlite_uri(database(results))
+
+
+def sqlite_uri(path: Path) -> str:
+    """SQLAlchemy's address of a SQLite database, in whose path it takes ? for the end and SQLite % for a code."""
+    return f"sqlite:///file:{quote(str(path))}?uri=true" if re.search("[?#%]", str(path)) else f"sqlite:///{path}"
 
 
 def database(results: Path) -> Path:
@@ -94,6 +99,7 @@ class Store:
     def __init__(self, ids: TrackingIds) -> None:
         results = Path(ids.results)
         uri, embedded = tracking_uri(results), embedded_uri(results)
+        artifacts = (results.resolve() / "mlartifacts").as_uri()
         probe(uri)
         if uri.startswith("http"):  # find out whether the server hangs before taking the lock
             connect(uri).get_experiment_by_name(EXPERIMENT)
@@ -103,12 +109,10 @@ class Store:
                 # Made under another name and renamed, so that a kill leaves no incomplete database.
                 draft = database(results).with_suffix(".draft")
                 draft.unlink(missing_ok=True)
-                connect(f"sqlite:///{draft}").search_experiments()
+                make_database(draft, artifacts)
                 draft.rename(database(results))
             self.client = connect(uri)
-            self.experiment_id = self.find_or_create_experiment(
-                None if uri.startswith("http") else (results.resolve() / "mlartifacts").as_uri()
-            )
+            self.experiment_id = self.find_or_create_experiment(None if uri.startswith("http") else artifacts)
             settle_s = 0.0 if uri == embedded else SETTLE_S
             parent = self.find_or_create_run(f"configuration:{ids.name}", ids.name, {}, None, settle_s)
             self.parent_id: str = parent.info.run_id
@@ -161,6 +165,15 @@ def connect(uri: str) -> Any:
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
+
+
+def make_database(path: Path, artifacts: str) -> None:
+    """Make a SQLite store that keeps files at `artifacts`. Without it, MLflow would put the path of the working
+    directory, with any apostrophe in it, into its SQL."""
+    connect(sqlite_uri(path))
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    SqlAlchemyStore(sqlite_uri(path), artifacts)  # type: ignore[no-untyped-call]
 
 
 def keep_view(client: Any, experiment: Any) -> None:
