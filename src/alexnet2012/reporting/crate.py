@@ -54,17 +54,17 @@ def describe_run(crate: "ROCrate", folder: Path, records: list[dict[str, Any]]) 
     name = read_json(folder / "experiments.json")["name"]
     origins = [record["provenance"] for record in records]
     commits = sorted({origin["commit"] for origin in origins})
-    add(crate, LICENCE, "CreativeWork", name="BSD-3-Clause")
+    add_entity(crate, LICENCE, "CreativeWork", name="BSD-3-Clause")
     software = [
-        add(crate, f"#{key}-{version}", "SoftwareApplication", name=key, softwareVersion=version)
+        add_entity(crate, f"#{key}-{version}", "SoftwareApplication", name=key, softwareVersion=version)
         for key in ("python", "torch", "torchvision")
         for version in sorted({origin[key] for origin in origins})
     ]
     data = [
-        add(crate, f"#data-{digest}", "Dataset", name=dataset, identifier=digest)
+        add_entity(crate, f"#data-{digest}", "Dataset", name=dataset, identifier=digest)
         for dataset, digest in sorted({(each["dataset"]["name"], each["dataset"]["digest"]) for each in records})
     ]
-    described = {path: describe_file(folder / path) for path in list_files(folder)}
+    described = {path: properties_of(folder / path) for path in list_archived_files(folder)}
     workflow = crate.add_workflow(
         folder / SNAKEFILE,
         SNAKEFILE,
@@ -82,7 +82,7 @@ def describe_run(crate: "ROCrate", folder: Path, records: list[dict[str, Any]]) 
         "description": "The paper of Krizhevsky, Sutskever and Hinton (NIPS 2012), reproduced: nets, errors, tables.",
         "datePublished": dates[-1],
         "license": {"@id": LICENCE},
-        "conformsTo": [add(crate, each, "CreativeWork") for each in PROFILES],
+        "conformsTo": [add_entity(crate, each, "CreativeWork") for each in PROFILES],
     }
     for key, value in about.items():
         crate.root_dataset[key] = value
@@ -96,19 +96,19 @@ def describe_run(crate: "ROCrate", folder: Path, records: list[dict[str, Any]]) 
     crate.root_dataset["mentions"] = action
 
 
-def add(crate: "ROCrate", identifier: str, kind: str, /, **properties: Any) -> Any:
+def add_entity(crate: "ROCrate", identifier: str, kind: str, /, **properties: Any) -> Any:
     from rocrate.model import ContextEntity
 
     return crate.add(ContextEntity(crate, identifier, properties={"@type": kind, **properties}))
 
 
-def list_files(folder: Path) -> list[str]:
+def list_archived_files(folder: Path) -> list[str]:
     """The files of the crate, as sorted paths relative to `folder`."""
     paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     kept = [path for path in paths if not any(part in LEFT_OUT or part.startswith(".") for part in path.parts)]
     return sorted(path.as_posix() for path in kept)
 
 
-def describe_file(path: Path) -> dict[str, Any]:
+def properties_of(path: Path) -> dict[str, Any]:
     kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
     return {"sha256": file_digest(path), "contentSize": str(path.stat().st_size), "encodingFormat": kind}
