@@ -10,7 +10,7 @@ from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parent
 SOURCE = ROOT / "src"
-WORKFLOW = ("Snakefile", "workflow/**/*", "config/*", "profiles/**/*", "envs/alexnet2012.*")
+WORKFLOW = ("Snakefile", "workflow/**/*", "config/*", "nets/*/*", "profiles/**/*", "envs/alexnet2012.*")
 
 
 def stamp(built: Path) -> None:

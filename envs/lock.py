@@ -37,7 +37,11 @@ dependencies:
 
 def main() -> None:
     pins = write_lines(find_pins({"dev"}))
-    more = [pin for pin in write_lines(find_pins({"dev", "notebook", "onnx", "server", "slurm"})) if pin not in pins]
+    more = [
+        pin
+        for pin in write_lines(find_pins({"dev", "crate", "notebook", "onnx", "server", "slurm"}))
+        if pin not in pins
+    ]
     (HERE / "requirements.txt").write_text(HEADER + "".join(f"{pin}\n" for pin in pins), encoding="utf-8")
     (HERE / "extras.txt").write_text(EXTRAS_HEADER + "".join(f"{pin}\n" for pin in more), encoding="utf-8")
     (HERE / "alexnet2012.yaml").write_text(CONDA + "".join(f"      - {pin}\n" for pin in pins), encoding="utf-8")

@@ -12,7 +12,8 @@ from alexnet2012 import cli
 from alexnet2012.config.plan import TARGETS, make_plan
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *(ROOT / "docs").glob("*.md")])
+BESIDE = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md", "nets/README.md")]
+PAGES = sorted([*BESIDE, *(ROOT / "docs").glob("*.md")])
 TEXTS = [page.read_text(encoding="utf-8") for page in PAGES]
 NAMES = [page.name for page in PAGES]
 CITING = [path for folder in ("src", "config", "workflow", "profiles") for path in (ROOT / folder).rglob("*")]

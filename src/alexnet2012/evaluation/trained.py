@@ -13,6 +13,7 @@ from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
 from alexnet2012.evaluation.metrics import CROPS
 from alexnet2012.files import INPUTS, NET_FILES, SCHEMA, WEIGHTS, file_digest, read_json, write_arrays, write_json
+from alexnet2012.project import find_project_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +25,11 @@ PLACE = "results/NAME/runs/DATASET/VARIANT-HASH/seed0"  # of a trained net
 
 
 def find_net(path: Path) -> Path:
-    """The folder of the trained net at `path`; raises RecordError, with what is there instead, if there is none."""
+    """The folder of the trained net at `path`, which may be nets/cifar10 or another of the project's own nets.
+
+    Raises RecordError, with what is there instead, if there is none.
+    """
+    path = find_project_file(path)
     folder = path.parent if path.name == WEIGHTS else path
     if not path.exists():
         raise RecordError(f"{path} does not exist; name the folder of a trained net, such as {PLACE}")

@@ -98,10 +98,10 @@ def run_analyse(options: Namespace) -> None:
 @verb(
     "print the most probable labels of images by a trained net",
     path("images", "image files, or folders of them", nargs="+", metavar="IMAGE"),
-    path("--net", "a trained run's folder, with its inputs.npz", required=True),
+    path("--net", "a trained run's folder, with its inputs.npz; or nets/tiny-imagenet, of the project", required=True),
     argument("--crops", choices=("ten", "centre"), default="ten"),
     JSON,
-    example="cat.jpg holidays/ --net results/cifar10/runs/cifar10/cnn-2aac5739/seed0",
+    example="cat.jpg holidays/ --net nets/tiny-imagenet",
 )
 def run_classify(options: Namespace) -> None:
     from alexnet2012.evaluation.trained import find_net

@@ -146,6 +146,17 @@ def run_compare(options: Namespace) -> int:
 
 
 @verb(
+    "make a finished results folder a Workflow Run RO-Crate, which archives and other people's programs read",
+    path("folder", "a configuration's results, e.g. results/cifar10"),
+    example="results/cifar10",
+)
+def run_crate(options: Namespace) -> None:
+    from alexnet2012.reporting.crate import write_crate
+
+    print(write_crate(options.folder))
+
+
+@verb(
     "open the MLflow run browser on 127.0.0.1",
     argument("--port", type=port_number, help="the first free one from 5000 on if not given"),
     argument("--open", action="store_true", help="open the list of runs in a web browser"),
