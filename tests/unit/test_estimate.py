@@ -283,6 +283,7 @@ def test_each_distinct_net_is_measured_once_and_those_after_the_budget_are_scale
     assert rates[0]["origin"] == "measured" != rates[1]["origin"]
 
 
+@pytest.mark.slow
 def test_nets_are_timed_by_the_real_code(pictures, capfd, monkeypatch):
     monkeypatch.setattr(estimate, "SILENCE_S", 0.1)
     start_s, rates = estimate.measure(plan(TINY), MACHINE)

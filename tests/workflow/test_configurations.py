@@ -4,64 +4,66 @@ import re
 
 import pytest
 import yaml
-from workflow_copy import REPOSITORY
+from workflow_copy import REPOSITORY, count_jobs
 
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.nets import NetConfig
-from alexnet2012.config.plan import TARGETS, make_plan
+from alexnet2012.config.plan import TARGETS, Plan, make_plan
 from alexnet2012.config.schema import RunConfig, TrainingConfig
 
 CONFIGS = sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml") if path.name != "variants.yaml")
 
 
-def planned_folders(project, config: str | None) -> set[str]:
-    """The folders of the runs that Snakemake would train, whose names hold a hash over all that decides weights."""
-    done = project.snakemake("-n", "--verbose", config=config)
-    assert done.returncode == 0, done.stdout
-    return set(re.findall(r"results/[^/ ]+/runs/[^/ ]+/[^/ ]+/seed\d+(?=/model)", done.stdout))
+def plan_of(name: str, *targets: str) -> Plan:
+    values = yaml.safe_load((REPOSITORY / "config" / name).read_text(encoding="utf-8"))
+    return make_plan(values, name, REPOSITORY / "config" / "variants.yaml", targets)
 
 
 @pytest.fixture
 def original(fresh):
     """With the repository's own variants."""
     (fresh.root / "config" / "variants.yaml").write_bytes((REPOSITORY / "config" / "variants.yaml").read_bytes())
-    (fresh.root / "data/downloads/photographs").mkdir(parents=True)  # of config/photographs.yaml, else refused
     return fresh
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_every_configuration_can_be_planned_for_all_targets(original, name):
-    path = REPOSITORY / "config" / name
-    everything = make_plan(
-        yaml.safe_load(path.read_text(encoding="utf-8")), name, REPOSITORY / "config" / "variants.yaml", targets=TARGETS
-    )
+def test_every_configuration_can_be_planned_and_has_a_name_of_its_own(monkeypatch, tmp_path):
+    """`.ci/run` lets Snakemake plan each of them too."""
+    monkeypatch.chdir(tmp_path)
+    plans = [plan_of(name, *TARGETS) for name in CONFIGS]
+    assert all(plan.trainings for plan in plans)
+    assert len({plan.config.name for plan in plans}) == len(CONFIGS)
 
-    plan = original.plan(*TARGETS, config=f"config/{name}")
 
-    assert "benchmark" not in plan
+def test_snakemake_runs_the_jobs_of_the_plan_of_all_targets(original):
+    everything = plan_of("cifar10.yaml", *TARGETS)
+
+    plan = original.plan(*TARGETS, "benchmark", config="config/cifar10.yaml")
+
     baselines = [run for run in everything.runs if run.is_baseline]
     assert plan["train_net"] == len(everything.trainings) - len(baselines)
     assert plan["predict"] == sum(len(run.splits) for run in everything.runs if not run.is_baseline)
-    assert plan.get("train_baseline", 0) == len(baselines)
-    assert plan.get("predict_baseline", 0) == sum(len(run.splits) for run in baselines)
+    assert plan["train_baseline"] == len(baselines) > 0
+    assert plan["predict_baseline"] == sum(len(run.splits) for run in baselines)
+    assert plan["benchmark"] == 1
 
 
-def test_benchmarks_are_run_on_demand(original):
-    assert original.plan("benchmark", config=None) == {"benchmark": 1, "initialise_tracking": 1}
+def planned(project, config: str | None) -> tuple[set[str], dict[str, int]]:
+    """The folders of the runs that Snakemake would train, whose names hold a hash over all that decides weights; and
+    the numbers of all jobs."""
+    done = project.snakemake("-n", "--verbose", config=config)
+    assert done.returncode == 0, done.stdout
+    folders = set(re.findall(r"results/[^/ ]+/runs/[^/ ]+/[^/ ]+/seed\d+(?=/model)", done.stdout))
+    return folders, count_jobs(done.stdout)
 
 
-def test_names_of_configurations_are_distinct():
-    names = [yaml.safe_load((REPOSITORY / "config" / name).read_text(encoding="utf-8"))["name"] for name in CONFIGS]
+def test_without_a_configfile_the_rehearsal_is_planned_and_no_benchmark(original):
+    made = plan_of("config.yaml")
+    assert made.config.name == "rehearsal"
 
-    assert len(set(names)) == len(names)
+    folders, jobs = planned(original, config=None)
 
-
-def test_without_a_configfile_the_rehearsal_is_planned(original):
-    values = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
-    assert values["name"] == "rehearsal"
-    made = make_plan(values, "config.yaml", REPOSITORY / "config" / "variants.yaml")
-
-    assert planned_folders(original, config=None) == {str(run.folder) for run in made.runs}
+    assert folders == {str(run.folder) for run in made.runs}
+    assert "benchmark" not in jobs
 
 
 def test_nothing_of_the_default_leaks_into_another_configuration(original):
@@ -83,7 +85,7 @@ def test_nothing_of_the_default_leaks_into_another_configuration(original):
         training=TrainingConfig(),
     )
 
-    assert planned_folders(original, config="config/tiny.yaml") == {str(run.folder)}
+    assert planned(original, config="config/tiny.yaml")[0] == {str(run.folder)}
 
 
 def test_a_part_of_the_work_can_be_asked_for(fresh):

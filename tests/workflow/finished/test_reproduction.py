@@ -9,13 +9,14 @@ import pytest
 from mlflow.tracking import MlflowClient
 from workflow_copy import CLASSES, COMMIT, EPOCHS, TEST, TRAIN, VAL, count_jobs
 
-from alexnet2012 import paper
 from alexnet2012.files import file_digest
 from alexnet2012.fingerprint import fingerprint
 from alexnet2012.tracking.publish import LiveRun
 from alexnet2012.tracking.store import TrackingIds
 from alexnet2012.training.record import Recorder
 from alexnet2012.training.train import train
+
+pytestmark = pytest.mark.slow  # the first test runs the workflow
 
 CNN_SEEDS = (0, 1)
 ROWS = sorted([*(f"C{k:02d}" for k in range(1, 27)), "C05"])  # C05 has a row for each reading of alpha
@@ -115,25 +116,6 @@ def test_the_run_ends_with_what_came_out_in_a_few_lines(reproduction):
     assert len(end) <= 15 and all(len(line) <= 100 for line in end if "Complete log" not in line)
 
 
-def test_every_claim_stands_in_the_ledger(tables):
-    texts = {claim.id: claim.text for claim in paper.CLAIMS}
-    page = tables["claims"].replace("\xa0", " ")
-    measured = re.findall(r"^\| *\S *\| \*\*(C\d\d)\*\* (.+?) +\|", page, re.MULTILINE)
-    assert [name for name, _ in measured] == ["C03", "C04", "C21", "C22", "C24", "C25"]
-    assert all(text.startswith(texts[name]) for name, text in measured)
-    reasons = re.findall(r"^- (C\d\d) .+: (.+)$", page, re.MULTILINE)
-    assert sorted([name for name, _ in [*measured, *reasons]]) == ROWS
-    assert ("C01", "needs ILSVRC-2010; pictures is of other images") in reasons
-
-
-def test_claim_c25_is_contradicted_by_arithmetic(tables):
-    (row,) = (line for line in tables["claims"].replace("\xa0", " ").splitlines() if "| **C25**" in line)
-
-    # conv3's 885,120 parameters of 60,965,224 are 1.45 %, conv4's 663,936 are 1.09 %.
-    assert "conv3 1.45 %, conv4 1.09 %" in row
-    assert row.split("|")[1].strip() == "✗" and row.split("|")[-2].strip() == "contradicted"
-
-
 def say_learned(finished, what: str) -> list[str]:
     """What tables add where nets of the few images of this run stayed at chance."""
     records = finished.root.glob("results/tiny/runs/*/cnn-*/seed?/record.json")
@@ -194,28 +176,8 @@ def test_the_errors_of_every_variant(finished, tables):
                 assert rows["cnn"][f"{split}, {words}"].startswith(f"{mean:.1f} % [")
 
 
-def test_what_was_not_run_says_so(tables):
-    table1 = {row["Model"]: row for row in read_grid(tables["table1"], "Model")}
-    table2 = {row["Model"]: row for row in read_grid(tables["table2"], "Model")}
-
-    for row in (table1["Sparse coding [2]"], table1["SIFT + FVs [24]"]):
-        assert (row["top-1"], row["top-5"], row["seeds"]) == ("not yet reproduced", "–", "–")
-    for name in ("SIFT + FVs [7]", "1 CNN*", "7 CNNs*"):
-        assert (table2[name]["top-1"], table2[name]["top-5"]) == ("not yet reproduced", "–")
-
-
-def test_numbers_of_ones_own_images_are_not_compared(tables):
-    for text in tables.values():
-        assert text.count("do not compare") == 1 and "Not the paper's data" not in text
-    # Five of seven classes are among the first five by chance.
-    for name in ("table1", "table2", "in_text"):
-        assert "Top-5 of 7 classes has a chance level of 28.6 %." in tables[name]
-    for name in ("table1", "table2"):
-        assert not any(column.startswith("difference") for column in read_grid(tables[name], "Model")[0])
-
-
-@pytest.mark.parametrize("table", ["table1", "table2", "in_text", "claims"])
-def test_under_each_table_stands_what_made_it(finished, tables, table, store):
+@pytest.mark.parametrize("table", ["table1", "claims"])
+def test_under_a_table_stands_what_made_it(finished, tables, table, store):
     digest = json.loads((finished.root / "data/pictures/manifest.json").read_text(encoding="utf-8"))["digest"]
     folded = tables[table].split("<summary>Provenance</summary>")[1]
     lines = dict(re.findall(r"^- ([\w ]+): (.+)$", folded, re.MULTILINE))
@@ -227,7 +189,7 @@ def test_under_each_table_stands_what_made_it(finished, tables, table, store):
     assert lines["recipe"] == "paper"
     assert lines["seeds"].startswith("cnn 0, 1")
     assert {"date", "hardware", "software", "wall time", "schedule"} <= lines.keys()
-    assert ("one-gpu 0" in lines["seeds"]) is (table in ("in_text", "claims"))
+    assert ("one-gpu 0" in lines["seeds"]) is (table == "claims")
     assert store[1]["cnn-seed0"].info.run_id not in tables[table]  # these are in the records
 
 
@@ -287,13 +249,6 @@ def test_test_errors_are_logged(finished, store):
                 logged = 100 * runs[name].data.metrics[f"test/{crops}/top{k}_error"]
                 assert logged == pytest.approx(recompute_error(finished, folder, "test", crops, k), abs=1e-9)
     assert runs["5-cnns"].data.tags["member.cnn-seed1"] == runs["cnn-seed1"].info.run_id
-
-
-def test_settings_are_logged_as_parameters(store):
-    _, runs = store
-
-    assert runs["cnn-seed0"].data.params["training.batch_size"] == "8"
-    assert runs["one-gpu-seed0"].data.params["net.towers"] == "1"
 
 
 def test_the_parents_page_shows_the_tables(store, tables):

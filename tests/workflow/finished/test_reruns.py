@@ -7,6 +7,8 @@ import shutil
 import pytest
 from workflow_copy import TINY
 
+pytestmark = pytest.mark.slow  # the first test runs the workflow
+
 TRAININGS, PREDICTIONS, AVERAGES = 3, 6, 2
 TO_THE_TABLES = {"render_tables": 1, "publish_tables": 1, "render_report": 1}
 TO_THE_END = {**TO_THE_TABLES, "draw_figures": 1}
@@ -115,7 +117,6 @@ def test_code_of_averaging_averages_and_does_not_train(twin):
     assert twin.plan() == {"average": AVERAGES, **TO_THE_END, **CARDS}
 
 
-@pytest.mark.slow
 def test_settings_that_change_in_the_middle_hide_no_work(twin):
     """A net that lost all but its record, and the tables, are to be made; `runtime:` and the tolerance change."""
     made = ("runs/*/one-gpu-*/seed0/model.safetensors", "predictions/*/one-gpu-*/seed0/*", "tables/*")
