@@ -123,7 +123,7 @@ def describe_state(results: Results, datasets: Sequence[str]) -> list[Block]:
         blocks += [Details("What is not in yet", [Bullets(names)])] if len(names) > FEW_NAMES else []
     others = [each for each in map(results.on, datasets) if each[0].edition is None]
     if public := [name_with_size(each) for each in others if not each[0].is_own]:
-        text = f"**Not the paper's data, but** {'; '.join(public)}. The paper's numbers are of ImageNet: "
+        text = f"**Not the paper's data**: {'; '.join(public)}. The paper's numbers are of ImageNet: "
         blocks.append(f"{text}signs compare, sizes do not.")
     if own := [name_with_size(each) for each in others if each[0].is_own]:
         blocks.append(f"These are results on {'; '.join(own)}. The paper's numbers are of ImageNet and do not compare.")

@@ -109,7 +109,7 @@ def test_off_the_papers_data_every_table_says_so(fake, classes, chance):
     results = fake.add("cnn", THREE, ALL).load()
     for render in (render_table1, render_table2, render_in_text, render_ledger):
         text = render(results)
-        assert text.count("**Not the paper's data, but** photos") == 1
+        assert text.count("**Not the paper's data**: photos") == 1
         assert f"{classes} classes, 1,120 training images" in text
         if render is not render_ledger:
             assert (chance in text) if chance else ("chance level" not in text)
