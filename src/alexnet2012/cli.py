@@ -3,6 +3,7 @@
 import argparse
 import io
 import os
+import pwd
 import select
 import sys
 import textwrap
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 may lack § and ×
+    name_user()
     options = parse(arguments)
     try:
         code: int = options.run(options) or 0
@@ -50,6 +52,16 @@ def main(arguments: list[str] | None = None) -> int:
     except AlexNet2012Error as error:
         print(f"error: {error}", file=sys.stderr)
         return int(options.failure)
+
+
+def name_user() -> None:
+    """Give a user whom the system does not know, as in some containers, the name and home that MLflow and Snakemake
+    ask for."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        os.environ.setdefault("LOGNAME", f"uid{os.getuid()}")
+        os.environ.setdefault("HOME", str(Path.cwd()))
 
 
 def is_reader_gone() -> bool:

@@ -217,3 +217,16 @@ def test_a_file_of_arguments_is_utf8_whatever_the_locale(tmp_path):
     command = [sys.executable, "-c", program, f"@{given}", "cnn"]
     done = subprocess.run(command, env=os.environ | ascii_locale, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == ascii(["describe", "--configfile", "Fotos-é.yaml", "cnn"])
+
+
+def test_a_user_whom_the_system_does_not_know_gets_a_name_and_a_home(monkeypatch, tmp_path):
+    def unknown(uid: int):
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.chdir(tmp_path)
+    for name in ("LOGNAME", "HOME"):  # set first, so that they are put back
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    assert cli.main(["describe", "cnn", *VARIANTS]) == 0
+    assert (os.environ["LOGNAME"], os.environ["HOME"]) == (f"uid{os.getuid()}", str(tmp_path))

@@ -58,7 +58,7 @@ def open_weights(run_folder: Path) -> tuple[RunConfig, dict[str, Any]]:
     weights = run_folder / WEIGHTS
     if not weights.is_file():
         raise RecordError(f"{weights} is missing; a training writes it at its end, so run snakemake to finish this one")
-    if file_digest(weights) != record["weights_sha256"]:
+    if file_digest(weights) != record.get("weights_sha256"):
         raise RecordError(f"{weights} is not what record.json beside it describes; train this run again")
     return run, record
 

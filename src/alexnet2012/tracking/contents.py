@@ -89,7 +89,7 @@ def join_tables(paths: list[Path], limit: int) -> str:
 
 def compose_training(folder: Path, ids: TrackingIds, history: Sequence[Row]) -> Content:
     """The content of a net or baseline during its training in `folder`; `history`: its epochs so far."""
-    run, note = settings_of(folder), read_note(folder)
+    run, note = read_run_settings(folder), read_note(folder)
     tags = {
         "kind": "baseline" if run.is_baseline else "net",
         "configuration": ids.name,
@@ -113,7 +113,7 @@ def compose_training(folder: Path, ids: TrackingIds, history: Sequence[Row]) -> 
 def compose_net(folder: Path, ids: TrackingIds) -> Content:
     """The content of a net or baseline trained in `folder`, with the errors of its predictions; raises RecordError."""
     record = read_json(folder / "record.json")
-    training = compose_training(folder, ids, list_epochs(folder / "history.parquet"))
+    training = compose_training(folder, ids, read_epochs(folder / "history.parquet"))
     params, tags = dict(training.params), training.tags | describe_record(record)
     if "learning_rate" in record:
         params["training.learning_rate"] = str(record["learning_rate"])
@@ -129,7 +129,7 @@ def compose_net(folder: Path, ids: TrackingIds) -> Content:
     log = runs.parent / "logs" / training.tags["mlflow.source.name"].split()[1] / f"{place}.log"
     files = {name: folder / name for name in FILES} | {f"log/{log.name}": log}
     files = {name: path for name, path in files.items() if path.exists()}
-    is_served = record["kind"] == "training" and not settings_of(folder).is_trial
+    is_served = record["kind"] == "training" and not read_run_settings(folder).is_trial
     net = folder if is_served else None
     data = record["dataset"]
     return replace(
@@ -160,7 +160,7 @@ def compose_benchmarks(path: Path, ids: TrackingIds) -> Content:
     return Content(f"benchmarks:{ids.name}", "benchmarks", when, when, tags, results=found["values"])
 
 
-def settings_of(folder: Path) -> RunConfig:
+def read_run_settings(folder: Path) -> RunConfig:
     """The settings of the run in `folder`."""
     path = folder / "config.yaml"
     return parse_settings(path, path.stat().st_mtime_ns)
@@ -217,7 +217,7 @@ def flatten(run: RunConfig) -> dict[str, str]:
     return {str(key): str(value)[:MAX_PARAM] for key, value in pd.json_normalize(nested).iloc[0].items()}
 
 
-def list_epochs(path: Path) -> Sequence[Row]:
+def read_epochs(path: Path) -> Sequence[Row]:
     """The rows of history.parquet; empty if there is no such file. Raises RecordError if it is damaged."""
     return [dict(row) for row in read_history(path).to_dict("records")] if path.exists() else []
 

@@ -216,7 +216,7 @@ def test_what_cannot_be_read_is_refused_by_name(pair, path, text):
     (b.folder / path).unlink() if text is None else (b.folder / path).write_text(text, encoding="utf-8")
     with pytest.raises(RecordError) as caught:
         compare(a, b)
-    assert str(caught.value).startswith(f"{b.folder / path} ")
+    assert str(caught.value).startswith(str(b.folder / path))
 
 
 def test_folders_with_no_net_in_common_are_refused(tmp_path):
