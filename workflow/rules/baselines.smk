@@ -24,7 +24,7 @@ rule train_baseline:
     message:
         "train {wildcards.variant} seed {wildcards.seed} on {wildcards.dataset}"
     shell:
-        "alexnet2012 train-baseline {params.folder:q} --tracking {input.tracking:q} >> {log:q} 2>&1"
+        "alexnet2012 train-baseline {params.folder:q} --tracking {input.tracking:q} > {log:q} 2>&1"
 
 
 rule predict_baseline:

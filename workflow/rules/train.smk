@@ -32,6 +32,6 @@ rule train_net:
         start=lambda wildcards, input: option("--start", input.start),
     message:
         "train {wildcards.variant} seed {wildcards.seed} on {wildcards.dataset}"
-    shell:  # appends to the log, which a training may still be writing whose Snakemake was killed
+    shell:
         "alexnet2012 train {params.folder:q} --tracking {input.tracking:q} {params.search:q} {params.start:q}"
-        " --gpus {resources.gpu} >> {log:q} 2>&1"
+        " --gpus {resources.gpu} > {log:q} 2>&1"

@@ -79,7 +79,7 @@ def test_a_killed_training_fails_the_run_and_keeps_its_state(reproduction):
 
 def test_the_same_command_again_resumes_it_and_finishes(reproduction):
     assert re.search(r"^resuming at epoch [2-9], step \d+\n", reproduction.resumed_log, re.MULTILINE)
-    assert reproduction.resumed_log.count(f" epoch 1/{EPOCHS}  lr ") == 1, "the log goes on; no epoch is trained twice"
+    assert f" epoch 1/{EPOCHS}  lr " not in reproduction.resumed_log
     assert re.search(r"^[\d:]+  train cnn seed \d on pictures: done in ", reproduction.second_output, re.MULTILINE)
     assert "prepare_dataset" not in count_jobs(reproduction.second_output)
     assert count_jobs(reproduction.second_output)["render_tables"] == 1
@@ -213,7 +213,7 @@ def test_snakemakes_own_report_has_the_tables_with_their_captions(finished, tmp_
     for name in ("table1", "table2", "in_text", "claims", "report"):
         file = "report.html" if name == "report" else f"{name}.md"
         caption = (finished.root / "workflow/report" / f"{name}.rst").read_text(encoding="utf-8").splitlines()[0]
-        assert re.search(rf'"{file}"[^{{}}]*"caption": "<p>{re.escape(caption)}', text), name
+        assert re.search(rf'"{file}"[^{{}}]*(\{{[^{{}}]*\}}[^{{}}]*)*"caption": "<p>{re.escape(caption)}', text), name
     assert "reproduced claim by claim by the configuration" in text
 
 
