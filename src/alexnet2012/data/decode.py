@@ -179,7 +179,7 @@ def _scale_to_bytes(image: Image.Image) -> np.ndarray:
 def _list_oddities(image: Image.Image, name: str, size_px: int) -> list[str]:
     notes = [] if image.mode == "RGB" else [MODES.get(image.mode, image.mode)]
     promised = IMAGE_FORMATS.get(PurePosixPath(name).suffix.lower(), "JPEG")  # ImageNet's own names have no suffix
-    if image.format not in (promised, "MPO" if promised == "JPEG" else ""):
+    if image.format != promised and not (promised == "JPEG" and image.format in JPEGS):
         notes.append(f"{image.format} named as {promised}")
     if image.getexif().get(EXIF_ORIENTATION, 1) != 1:
         notes.append("EXIF orientation ignored")

@@ -63,8 +63,7 @@ class TargetCosts(Record):
     seconds: float | None
 
 
-class ChanceLevel(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+class ChanceLevel(Record, extra="forbid"):
     train_loss: float
     val_error: Share
 
@@ -88,33 +87,30 @@ class TrainingRecord(Record):
     energy: dict[str, float] = {}
 
 
-class EvaluationRecord(Record):
+class EvaluatedRecord(Record):
+    provenance: MadeBy
+    dataset: Images
+    images: Count
+
+
+class EvaluationRecord(EvaluatedRecord):
     """predictions/.../<split>.json, of a net."""
 
     seed: Count
     weights_sha256: Text
-    provenance: MadeBy
-    dataset: Images
-    images: Count
     errors: ErrorsByCrops
 
 
-class AverageRecord(Record):
+class AverageRecord(EvaluatedRecord):
     """predictions/.../<split>.json, of an ensemble."""
 
     members: dict[str, str] = Field(min_length=1)
-    provenance: MadeBy
-    dataset: Images
-    images: Count
     errors: ErrorsByCrops
 
 
-class CalibrationRecord(Record):
+class CalibrationRecord(EvaluatedRecord):
     """calibration/<dataset>.json"""
 
-    provenance: MadeBy
-    dataset: Images
-    images: Count
     errors: TopErrors
 
 

@@ -83,9 +83,11 @@ def tabulate_nets(results: Results) -> list[str]:
 
 def list_tallies(results: Results) -> list[str]:
     """How many claims have which verdict, a line for each dataset on which one was measured."""
-    measured = [ledger for ledger in make_ledgers(results) if ledger.measured]
-    words = (", ".join(f"{count} {colour}" for colour, count in ledger.tally.items()) for ledger in measured)
-    return [f"claims on {each.dataset}: {tally}" for each, tally in zip(measured, words, strict=True)][:SHOWN_DATASETS]
+    lines = []
+    for ledger in (each for each in make_ledgers(results) if each.measured):
+        tally = ", ".join(f"{count} {colour}" for colour, count in ledger.tally.items())
+        lines.append(f"claims on {ledger.dataset}: {tally}")
+    return lines[:SHOWN_DATASETS]
 
 
 def print_pages(results: Results, names: Iterable[str], console: Console, unfolded: bool) -> None:

@@ -144,7 +144,7 @@ def send(store: Store, content: Content) -> str:
         changed |= choose_colour(content.tags)
     metrics = list_epochs(store, run_id, EVERY_EPOCH in known.metrics, content)
     if content.ended_ms is not None:
-        metrics.append(list_results(store, run, content, content.ended_ms))
+        metrics.append(log_inputs_and_list_results(store, run, content, content.ended_ms))
     log(client, run_id, params, changed, metrics)
     if content.ended_ms is not None and run.info.status != "FINISHED":
         client.set_terminated(run_id, "FINISHED", content.ended_ms)
@@ -189,7 +189,7 @@ def list_epochs(store: Store, run_id: str, has_some: bool, content: Content) -> 
     return epochs
 
 
-def list_results(store: Store, run: Any, content: Content, ended_ms: int) -> list[Any]:
+def log_inputs_and_list_results(store: Store, run: Any, content: Content, ended_ms: int) -> list[Any]:
     """The metrics of a finished run that the store lacks; its datasets and its model are logged before."""
     from mlflow.entities import Metric
 
