@@ -26,7 +26,8 @@ SEARCHING = """
 """
 CLAIMS = [{"dataset": "pictures", "variants": ["no-lrn", "searching"], "seeds": [0]}]
 FULL = [
-    {"variant": "sift-fv", "seeds": [0], "tables": ["table1"]},
+    {"variant": "sift-fv", "seeds": [0], "tables": ["table1", "table2"]},
+    {"variant": "sparse-coding", "seeds": [0], "tables": ["table1"]},
     {"variant": "1-cnn-star", "seeds": [0], "pretrained_on": "turned", "tables": ["table2"]},
     {"ensemble": "7-cnns-star", "tables": ["table2"]},
     {"variant": "net145", "seeds": [0], "epochs": 4, "tables": ["table2", "in_text"]},
