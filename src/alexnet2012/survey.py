@@ -172,22 +172,24 @@ def train_job(runs: Sequence[RunConfig], dataset: Values) -> Job:
 
 
 def evaluation_jobs(runs: Sequence[RunConfig], dataset: Values) -> Iterator[Job]:
-    """The predictions of one variant's nets on each split, and for the base variant the analysis of its features."""
-    done, threads = 0, runs[0].training.torch_threads if runs else 1
-    for split in runs[0].splits if runs else ():
-        images, done = dataset["images"][split], sum(is_evaluated(run, split) for run in runs)
-        entry: Values = {"dataset": runs[0].dataset_name, "variant": runs[0].variant, "split": split}
-        entry |= {"nets": len(runs), "nets_done": done, "images": images, "crops": CROPS}
-        passes, size = CROPS * images * (len(runs) - done), prediction_bytes(images, dataset)
-        yield Job("predict", entry, runs[0], len(runs), done, passes, output_bytes=size, cores=threads)
-    if runs and runs[0].variant == ANALYSED:
+    """The predictions of one variant's nets, and for the base variant the analysis of its features."""
+    if not runs:
+        return
+    threads, splits = runs[0].training.torch_threads, runs[0].splits
+    images, done = sum(dataset["images"][split] for split in splits), sum(map(is_evaluated, runs))
+    entry: Values = {"dataset": runs[0].dataset_name, "variant": runs[0].variant, "splits": list(splits)}
+    entry |= {"nets": len(runs), "nets_done": done, "images": images, "crops": CROPS}
+    passes = CROPS * images * (len(runs) - done)
+    size = sum(prediction_bytes(dataset["images"][split], dataset) for split in splits)
+    yield Job("predict", entry, runs[0], len(runs), done, passes, output_bytes=size, cores=threads)
+    if runs[0].variant == ANALYSED:
         passes = min(dataset["images"]["train"], ANALYSED_IMAGES) * (len(runs) - done)
         yield Job("analyse", {}, runs[0], len(runs), done, passes, cores=threads)
 
 
 def average_job(mean: EnsembleRun, split: str, dataset: Values) -> Job:
     """The averaging of an ensemble's predictions on a split."""
-    done = (mean.predictions / f"{split}.json").is_file() and all(is_evaluated(run, split) for run in mean.members)
+    done = (mean.predictions / f"{split}.json").is_file() and all(map(is_evaluated, mean.members))
     images = dataset["images"][split]
     entry: Values = {"dataset": mean.dataset_name, "name": mean.name, "split": split}
     entry |= {"images": images, "members": len(mean.members), "done": done}
@@ -206,7 +208,7 @@ def baseline_job(run: RunConfig, dataset: Values) -> Job:
     encode_s = PATCH_S * sum(((side - grid.side_px) // grid.step_px + 1) ** 2 for side, grid in grids)
     descriptor_s, passes = PATCH_S * len(config.models), config.linear.epochs
     codes_bytes = round(numbers * images["train"] * (2 if config.stored == "float16" else 1 / 8))
-    splits = [split for split in run.splits if not is_evaluated(run, split)]
+    splits = list_unpredicted(run)
     entry: Values = {"dataset": run.dataset_name, "variant": run.variant, "seed": run.seed, "done": not splits}
     entry |= {"models": len(config.models), "dimensions": numbers * len(config.models), "passes": passes}
     entry |= {"codes_bytes": codes_bytes, "encode_s": encode_s, "descriptor_s": descriptor_s}
@@ -230,8 +232,14 @@ def is_trained(run: RunConfig) -> bool:
     return all((run.folder / name).is_file() for name in ("record.json", "model.safetensors"))
 
 
-def is_evaluated(run: RunConfig, split: str) -> bool:
-    return is_trained(run) and (run.predictions / f"{split}.json").is_file()
+def is_evaluated(run: RunConfig) -> bool:
+    return not list_unpredicted(run)
+
+
+def list_unpredicted(run: RunConfig) -> list[str]:
+    """The splits that a net or baseline has yet to predict; all of them while it is not trained."""
+    trained = is_trained(run)
+    return [split for split in run.splits if not (trained and (run.predictions / f"{split}.json").is_file())]
 
 
 def count_steps_done(run: RunConfig) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-NETS = ("train_net", "predict")  # the rules whose records say how long they computed
+NETS = ("train_net", "predict", "predict_val")  # the rules whose records say how long they computed
 
 
 @dataclass(frozen=True)

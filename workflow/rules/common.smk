@@ -75,9 +75,18 @@ RUNS = {str(run.folder): run for run in PLAN.trainings}
 SEARCHES = PLAN.searches
 MEMBERS = {str(ensemble.predictions): ensemble.members for ensemble in PLAN.ensembles}
 
+
+def one_of(names):
+    """A regular expression for any of `names`."""
+    return "|".join(sorted(map(re.escape, set(names)))) or "(?!)"
+
+
 # Two rules make run folders: one for nets, and one for table 1's baselines.
-BASELINES = "|".join(sorted({re.escape(run.variant) for run in RUNS.values() if run.is_baseline})) or "(?!)"
+BASELINES = one_of(run.variant for run in RUNS.values() if run.is_baseline)
 NETS = rf"(?!(?:{BASELINES})-[0-9a-f]{{8}}/)[^/]+"
+# Two rules predict with nets: one for datasets whose test labels are public, and one for the others.
+TESTED = one_of(run.dataset_name for run in RUNS.values() if "test" in run.splits)
+UNTESTED = rf"(?!(?:{TESTED})/)[^/]+"
 
 # A job claims its share of --cores, so that `--cores 8` on a machine with two usable cores does not start four times as
 # many jobs as can run at full speed. On a cluster, a job for all cores gets those of --set-threads, or one.

@@ -32,13 +32,15 @@ rule predict:
         record=f"{RUN}/record.json",
         manifest="data/{dataset}/manifest.json",
     output:
-        predicted(PREDICTIONS),
+        predicted(PREDICTIONS, "val"),
+        predicted(PREDICTIONS, "test"),
     log:
-        f"{RESULTS}/logs/predict/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}-{{split}}.log",
+        f"{RESULTS}/logs/predict/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.log",
     benchmark:
-        f"{RESULTS}/logs/predict/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}-{{split}}.benchmark.tsv"
+        f"{RESULTS}/logs/predict/{{dataset}}/{{variant}}-{{hash8}}/seed{{seed}}.benchmark.tsv"
     wildcard_constraints:
         variant=NETS,
+        dataset=TESTED,
     conda:
         ENVIRONMENT
     threads: lambda wildcards: run_of(wildcards).training.torch_threads * CORES_A_THREAD
@@ -48,11 +50,20 @@ rule predict:
         code=fingerprint("predict"),
         run=subpath(input.model, parent=True),
         folder=subpath(output[0], parent=True),
+        splits=lambda wildcards: run_of(wildcards).splits,
     message:
-        "predict {wildcards.split} of {wildcards.dataset} by {wildcards.variant} seed {wildcards.seed}"
+        "predict {wildcards.dataset} by {wildcards.variant} seed {wildcards.seed}"
     shell:
-        "alexnet2012 predict {params.run:q} {params.folder:q} --split {wildcards.split}"
+        "alexnet2012 predict {params.run:q} {params.folder:q} --split {params.splits}"
         " --gpus {resources.gpu} > {log:q} 2>&1"
+
+
+use rule predict as predict_val with:
+    output:
+        predicted(PREDICTIONS, "val"),
+    wildcard_constraints:
+        variant=NETS,
+        dataset=UNTESTED,
 
 
 rule analyse:

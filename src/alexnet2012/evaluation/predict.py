@@ -1,6 +1,7 @@
-"""Predictions of a trained net for a split (§4.1): probabilities and errors, or a submission."""
+"""Predictions of a trained net for the splits of its dataset (§4.1): probabilities and errors, or a submission."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from alexnet2012 import provenance
 from alexnet2012.config.schema import RunConfig
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.errors import DataError, RecordError
@@ -36,23 +36,28 @@ class Predictions:
     errors_by_crops: list[float]
 
 
-def predict(run_folder: Path, split: str, output_folder: Path, data_folder: Path) -> None:
-    """Write the net's predictions for a split into `output_folder`.
+def predict(run_folder: Path, splits: Sequence[str], output_folder: Path, data_folder: Path) -> None:
+    """Write the net's predictions for each of `splits` into `output_folder`.
 
     <split>-{ten_crop,centre}.npy hold the probabilities of Predictions, <split>-ranks.npz the ranks, and <split>.json,
     written last, errors and provenance. Raises RecordError if the weights are not those of the run's record or were
-    trained on other data; DataError if the split's labels are withheld.
+    trained on other data; DataError if a split's labels are withheld.
     """
     run, record, dataset = open_run(run_folder, data_folder)
-    check_labels_public(dataset, split)
-    found, made_by, wall_time_s = predict_split(run_folder, run, dataset, split)
-    for crops in CROPS:
-        with replacing(output_folder / f"{split}-{crops}.npy") as path, path.open("wb") as file:
-            np.save(file, getattr(found, crops))
-    details = {"seed": run.seed, "hash8": run.hash8, "weights_sha256": record["weights_sha256"]}
-    details |= {"wall_time_s": round(wall_time_s, 1), "mlflow_run_id": record["mlflow_run_id"]}
-    details["errors_by_crops"] = found.errors_by_crops
-    write_record(output_folder, "prediction", run.variant, dataset, split, found.ranks, asdict(made_by), details)
+    for split in splits:
+        check_labels_public(dataset, split)
+    net, made_by = load_net(run_folder, run, len(dataset.classes))
+    for split in splits:
+        started = time.monotonic()
+        found = predict_split(net, run, dataset, split)
+        wall_time_s = round(time.monotonic() - started, 1)
+        for crops in CROPS:
+            with replacing(output_folder / f"{split}-{crops}.npy") as path, path.open("wb") as file:
+                np.save(file, getattr(found, crops))
+        details = {"seed": run.seed, "hash8": run.hash8, "weights_sha256": record["weights_sha256"]}
+        details |= {"wall_time_s": wall_time_s, "mlflow_run_id": record["mlflow_run_id"]}
+        details["errors_by_crops"] = found.errors_by_crops
+        write_record(output_folder, "prediction", run.variant, dataset, split, found.ranks, asdict(made_by), details)
 
 
 def submit(run_folder: Path, split: str, output_folder: Path, data_folder: Path) -> Path:
@@ -63,22 +68,18 @@ def submit(run_folder: Path, split: str, output_folder: Path, data_folder: Path)
     """
     run, _, dataset = open_run(run_folder, data_folder)
     check_submittable(dataset, split)
-    found, _, _ = predict_split(run_folder, run, dataset, split)
+    net, _ = load_net(run_folder, run, len(dataset.classes))
+    found = predict_split(net, run, dataset, split)
     path = output_folder / f"{split}-submission.txt"
     assert dataset.official_ids is not None, "check_submittable"
     write_submission(path, found.ten_crop, dataset.official_ids)
     return path
 
 
-def predict_split(
-    run_folder: Path, run: RunConfig, dataset: PackedDataset, split: str
-) -> tuple[Predictions, provenance.Provenance, float]:
-    """The trained net's predictions, their provenance, and the seconds that predicting took (without loading)."""
-    net, made_by = load_net(run_folder, run, len(dataset.classes))
-    started = time.monotonic()
+def predict_split(net: nn.Module, run: RunConfig, dataset: PackedDataset, split: str) -> Predictions:
+    """The predictions of the trained net of `run` for a split."""
     batch, mean_crop = run.runtime.evaluation_batch, run.architecture.mean_crop
-    found = predict_ten_crops(net, dataset, split, run.architecture.crop_px, batch, mean_crop)
-    return found, made_by, time.monotonic() - started
+    return predict_ten_crops(net, dataset, split, run.architecture.crop_px, batch, mean_crop)
 
 
 def predict_ten_crops(

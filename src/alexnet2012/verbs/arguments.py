@@ -96,12 +96,14 @@ def positive_rate(text: str) -> float:
     return value
 
 
+EVALUATED = ("val", "test")
 NAME, OUTPUT = argument("name"), path("output")
 JSON = argument("--json", action="store_true", help="print JSON")
 DATA = path("--data", "folder of the packed datasets", default=Path("data"))
 TRACKING = path("--tracking", "what `track` wrote", required=True)
 CONFIG = "config/config.yaml"  # the default configuration
 VARIANTS = argument("--variants", type=project_file, default="config/variants.yaml")
-SPLIT = argument("--split", choices=("val", "test"), required=True)
+SPLIT = argument("--split", choices=EVALUATED, required=True)
+SPLITS = argument("--split", choices=EVALUATED, nargs="+", required=True, dest="splits")
 GRANTED = "the GPUs that Snakemake grants, of which it leases what it needs; 0 is the CPU"
 GPUS = argument("--gpus", type=number_of_gpus, metavar="N", help=GRANTED)

@@ -4,7 +4,7 @@ import json
 from argparse import Namespace
 
 from alexnet2012.gpus import lease_gpus
-from alexnet2012.verbs.arguments import DATA, GPUS, JSON, NAME, OUTPUT, SPLIT, argument, path, verb
+from alexnet2012.verbs.arguments import DATA, GPUS, JSON, NAME, OUTPUT, SPLIT, SPLITS, argument, path, verb
 from alexnet2012.verbs.jobs import lease_for, read_settings
 
 LABELS = 5  # of an image
@@ -16,25 +16,26 @@ SUBMISSION = argument("--submission", action="store_true", help=FORMAT)
 
 
 @verb(
-    "predict a split by a trained net: probabilities and errors",
+    "predict splits by a trained net: probabilities and errors",
     NET,
     PROBABILITIES,
     SUBMISSION,
-    SPLIT,
+    SPLITS,
     DATA,
     GPUS,
-    example="runs/cifar10/cnn-2aac5739/seed0 predictions/cifar10/cnn-2aac5739/seed0 --split test",
+    example="runs/cifar10/cnn-2aac5739/seed0 predictions/cifar10/cnn-2aac5739/seed0 --split val test",
     by_workflow=True,
 )
 def run_predict(options: Namespace) -> None:
     run = read_settings(options.folder)
-    with lease_for(run, f"predict {options.folder.resolve()} {options.split}", options.gpus):
+    with lease_for(run, f"predict {options.folder.resolve()} {' '.join(options.splits)}", options.gpus):
         from alexnet2012.evaluation.predict import predict, submit
 
         if options.submission:
-            print(submit(options.folder, options.split, options.output, options.data))
+            for split in options.splits:
+                print(submit(options.folder, split, options.output, options.data))
             return
-        predict(options.folder, options.split, options.output, options.data)
+        predict(options.folder, options.splits, options.output, options.data)
 
 
 BASELINE = path("folder", "a trained baseline's folder")

@@ -107,7 +107,7 @@ def list_work(values: dict[str, Any]) -> Iterator[str]:
         yield f"    {epochs} = {steps}, {each['steps_left']:,} left; {each['parameters']:,} parameters"
         yield from [f"    warning: {each['few_steps']}"] if each["few_steps"] else []
     for each in values["evaluations"]:
-        where = f"{each['variant']} on {each['dataset']} {each['split']}"
+        where = f"{each['variant']} on {each['dataset']} {' and '.join(each['splits'])}"
         left = f"{each['nets'] - each['nets_done']} of {each['nets']} nets left"
         yield f"  evaluate {where}, {each['crops']} crops of {each['images']:,} images: {left}"
     for each in values["averages"]:

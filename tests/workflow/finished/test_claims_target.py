@@ -11,7 +11,7 @@ def test_experiments_for_claims_are_run_only_when_they_are_asked_for(extended):
     assert "train_net" not in extended.plans[""]
     plan = extended.plans["claims"]
     # no-lrn, searching, and the two rates that it tries
-    assert (plan["train_net"], plan["predict"], plan["list_experiments"]) == (4, 4, 1)
+    assert (plan["train_net"], plan["predict"], plan["list_experiments"]) == (4, 2, 1)
     assert plan["render_tables"] == plan["claims"] == 1
 
 

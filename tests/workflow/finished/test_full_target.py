@@ -41,7 +41,7 @@ def test_its_experiments_are_run_only_when_they_are_asked_for(extended):
     assert NOT_RUN in rows["1 CNN*"] and NOT_RUN in rows["7 CNNs*"]
     # a pre-training on the rotations, a fine-tuning, two nets of the source, one on Fall 2009; two baselines
     plan = extended.plans["full"]
-    assert (plan["train_net"], plan["predict"], plan["average"], plan["prepare_dataset"]) == (5, 8, 2, 2)
+    assert (plan["train_net"], plan["predict"], plan["average"], plan["prepare_dataset"]) == (5, 4, 2, 2)
     assert (plan["train_baseline"], plan["predict_baseline"]) == (2, 4)
 
 
