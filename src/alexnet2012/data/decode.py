@@ -47,7 +47,7 @@ MAX_PIXELS = 89_478_485  # Pillow's own limit; the largest photographs of ImageN
 MAX_UNZIPPED_BYTES = 2**28
 GZIP_MAGIC = b"\x1f\x8b"
 EXIF_ORIENTATION = 0x0112
-TIFF_BITS, TIFF_PHOTOMETRIC = 258, 262
+TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_SAMPLES, SIGNED = 258, 262, 339, 2
 JPEG_END = b"\xff\xd9"
 # The scan of a baseline JPEG that has no other, up to the end mark.
 ONLY_SCAN = re.compile(rb"\xff\xc0.*?\xff\xda(?:[^\xff]++|\xff+[\0\xd0-\xd7])*+(?=\xff+\xd9)", re.DOTALL)
@@ -160,6 +160,8 @@ def _unzip(content: bytes) -> bytes:
 
 
 def _convert_to_rgb(image: Image.Image) -> Image.Image:
+    if SIGNED in getattr(image, "tag_v2", {}).get(TIFF_SAMPLES, ()):
+        raise ImageError("its pixels are signed numbers, whose range is unknown")
     if image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I"):
         # Pillow would clip 16-bit values at 255, turning the image white.
         return Image.fromarray(_scale_to_bytes(image)).convert("RGB")
@@ -192,7 +194,8 @@ def _list_oddities(image: Image.Image, name: str, size_px: int) -> list[str]:
 
 def _list_damages(image: Image.Image, content: bytes) -> list[str]:
     """Signs of damage that a decoder does not report, but fills with grey or with other pixels."""
-    damages = ["a hole of zeros, perhaps damaged"] if image.format in COMPRESSED and HOLE in content else []
+    compressed = image.format in COMPRESSED or image.info.get("compression") == "jpeg"  # as TIFFs may be
+    damages = ["a hole of zeros, perhaps damaged"] if compressed and HOLE in content else []
     if image.format in JPEGS:
         damages += [] if JPEG_END in content else ["without its end mark"]
         damages += ["ends early, filled with grey"] if _ends_early(image, content) else []
@@ -222,4 +225,6 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if "cannot identify image file" in text:
         return "it is no image of a known format"
+    if "could not create decoder object" in text:
+        return "it is a WebP that is cut short or damaged"
     return text or type(error).__name__

@@ -134,9 +134,10 @@ def test_an_end_mark_before_the_last_row_of_a_jpeg_is_noted(kind):
         assert decode(early, "x.jpg", 16).notes == "; ".join(filter(None, (usual, "ends early, filled with grey")))
 
 
-@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "MPO"])
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "MPO", "TIFF"])
 def test_a_hole_of_zeros_in_a_compressed_image_is_noted_or_refused(form):
-    content = save(photograph(200, 200).convert("P" if form == "GIF" else "RGB"), form)
+    options = {"compression": "jpeg"} if form == "TIFF" else {}
+    content = save(photograph(200, 200).convert("P" if form == "GIF" else "RGB"), form, **options)
     assert "hole" not in decode(content, "x", 16).notes
     try:
         assert (
@@ -166,6 +167,9 @@ def claimed_png(width: int, height: int) -> bytes:
         (save(photograph(64, 64), "JPEG")[:2000], "truncated"),
         (gzipped(save(photograph(64, 64)))[:500], "it is gzipped and damaged"),
         (claimed_png(9460, 9460), "9,460 x 9,460 pixels: a decompression bomb"),
+        (save(photograph(64, 64), "WEBP")[:2000], "a WebP that is cut short"),
+        (save(GREY, "TIFF", tiffinfo={339: 2}), "signed numbers"),
+        (save(Image.new("I;16", (8, 8)), "TIFF", tiffinfo={339: 2}), "signed numbers"),
     ],
 )
 def test_what_cannot_be_read_says_why(content, reason):

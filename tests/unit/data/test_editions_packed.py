@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import os
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -53,6 +55,24 @@ def test_every_layout_of_2012_makes_the_same_dataset(edition, tmp_path, monkeypa
         del manifests[layout]["name"], manifests[layout]["official_ids"]
     assert len(manifests) == 4 and all(each == manifests["tars"] for each in manifests.values())
     assert open_packed(tmp_path / "data" / "tars").official_ids == edition.ids
+
+
+def test_an_archive_that_was_replaced_is_read_again_though_size_and_time_are_the_same(edition, tmp_path, monkeypatch):
+    write_ilsvrc2012_tars(tmp_path / "tars", edition)
+    config = DatasetConfig(kind="ilsvrc2012", folder=str(tmp_path / "tars"), size_px=32)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("alexnet2012.data.prepare._refuse_unreadable", Mock(side_effect=KeyboardInterrupt))
+        prepare("set", config, tmp_path / "data")
+    archive = tmp_path / "tars" / "ILSVRC2012_img_val.tar"
+    content, state = archive.read_bytes(), archive.stat()
+    buffer = io.BytesIO()
+    Image.new("L", (40, 40), 200).save(buffer, "JPEG", quality=20)
+    other = buffer.getvalue().ljust(len(edition.val[0]), b"\0")  # decoders ignore what follows the end
+    archive.write_bytes(content.replace(edition.val[0], other))
+    os.utime(archive, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert archive.stat().st_size == state.st_size and archive.read_bytes() != content
+    again, scratch = (prepare("set", config, tmp_path / name) for name in ("data", "scratch"))
+    assert open_packed(again.parent).digest == open_packed(scratch.parent).digest
 
 
 def test_2010_is_packed_with_its_patches_and_gzipped_members(tmp_path, monkeypatch):

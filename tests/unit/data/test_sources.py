@@ -169,7 +169,6 @@ def test_links_to_nowhere_are_problems_of_an_image_folder(tmp_path):
     write_pictures(tmp_path / "train" / "a", 5)
     (tmp_path / "train" / "a" / "broken.png").symlink_to("nowhere.png")
     (tmp_path / "train" / "a" / "loop.png").symlink_to("loop.png")
-    (tmp_path / "train" / "loop").symlink_to("loop")
     source = scan_image_folder(folder_config(tmp_path))
     reason = "it is no file, or a link to one that does not exist"
     assert source.problems == (Problem("train/a/broken.png", reason), Problem("train/a/loop.png", reason))
@@ -208,6 +207,8 @@ def test_folders_that_cannot_be_split_are_refused(tmp_path, counts, message):
         ("dev-set", "name it val/"),
         ("testing", "name it test/"),
         ("TEST", "name it test/"),
+        ("Evaluation", "name it val/"),
+        ("holdout", "name it val/"),
         ("train2", "move it out of"),  # train/ is there
         ("extra", "move it out of"),
         ("a", "move it out of"),  # a class beside the split, where somebody forgot to move it
@@ -233,10 +234,44 @@ def test_an_archive_of_a_split_is_refused_unless_the_split_is_there(tmp_path):
     write_pictures(tmp_path / "train" / "a", 10)
     for name in ("train.zip", "val.tar.gz", "annotations.zip"):
         (tmp_path / name).touch()
-    with pytest.raises(DataError, match=r"more:\n  - val.tar.gz is not unpacked: make it the folder val/[^\n]*$"):
+    with pytest.raises(DataError, match=r"more:\n  - val.tar.gz is a file: make of it the folder val/[^\n]*$"):
         scan_image_folder(folder_config(tmp_path))
     write_pictures(tmp_path / "val" / "a", 2)
     assert len(scan_image_folder(folder_config(tmp_path)).splits["val"]) == 2
+
+
+@pytest.mark.parametrize("name", ["val.txt", "test-0-of-1.parquet", "val.zip.001", "Test_List.csv", "valid ->"])
+def test_a_list_a_table_and_a_dead_link_that_could_be_a_split_are_refused(tmp_path, name):
+    write_pictures(tmp_path / "train" / "a", 10)
+    for harmless in ("train.csv", "test.py", "README.txt"):
+        (tmp_path / harmless).touch()
+    assert len(scan_image_folder(folder_config(tmp_path)).splits["train"]) == 7
+    path, link = tmp_path / name.removesuffix(" ->"), name.endswith("->")
+    path.symlink_to("nowhere") if link else path.touch()
+    with pytest.raises(DataError, match=rf"more:\n  - {path.name} is a {'link' if link else 'file'}[^\n]*$"):
+        scan_image_folder(folder_config(tmp_path))
+
+
+def test_a_class_whose_folder_is_a_dead_link_is_not_left_out_in_silence(tmp_path):
+    """As when the disk that the link leads to is not mounted."""
+    write_pictures(tmp_path / "train" / "a", 5)
+    (tmp_path / "train" / "b").symlink_to("/nowhere/b")
+    with pytest.raises(DataError, match="b would be the folder of a class, but is a link"):
+        scan_image_folder(folder_config(tmp_path))
+
+
+def test_images_beside_the_splits_are_counted(tmp_path):
+    write_pictures(tmp_path / "train" / "a", 10)
+    write_pictures(tmp_path, 3)
+    source = scan_image_folder(folder_config(tmp_path))
+    assert source.ignored == {"images beside the splits": 3} and source.part.endswith("; 3 files ignored")
+
+
+def test_folders_without_end_are_refused(tmp_path):
+    write_pictures(tmp_path / "a", 5)
+    (tmp_path / "a" / Path(*["d"] * 101)).mkdir(parents=True)
+    with pytest.raises(DataError, match="a holds more than 100 folders below each other"):
+        scan_image_folder(folder_config(tmp_path))
 
 
 def test_splits_under_other_names_alone_are_named(tmp_path):

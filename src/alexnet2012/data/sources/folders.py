@@ -24,13 +24,20 @@ from alexnet2012.data.sources.image_names import IMAGE_NAME, LISTED, as_list, in
 from alexnet2012.data.sources.tars import report_listed
 from alexnet2012.errors import DataError
 
-LIKE_SPLIT = re.compile(r"(?i)(?:(train|test)(?:ing)?|val(?:id(?:ation)?)?|dev|eval)(?:[-_ ]?(?:set|data|images|\d+))?")
+LIKE_SPLIT = re.compile(
+    r"(?i)(?:(train|test)(?:ing)?|val(?:id(?:ation)?)?|dev|eval(?:uation)?|holdout)"
+    r"(?:[-_ ]?(?:set|data|images|labels|list|\d+(?:-of-\d+)?))?"
+)
 # Of disks, network storage, macOS and Windows: none is a class, and some may not be entered.
 OF_SYSTEMS = {"lost+found", "@eadir", "#recycle", "#snapshot", "@recycle", "~snapshot", "__macosx", "$recycle.bin"}
 OF_SYSTEMS |= {"system volume information", "thumbs.db", "desktop.ini"}
 # Copies and unfinished downloads, which must not be images a second time.
 LEFTOVER = re.compile(r"(?i)(?:~|\.(?:bak|old|orig|tmp|part|crdownload|download))\Z")
-ARCHIVE = re.compile(r"(?i)\.(?:zip|tar|tgz|tar\.\w+|7z|rar)\Z")
+# Archives of images, tables of images, and lists of names, also in numbered parts.
+SPLIT_FILE = re.compile(
+    r"(?i)\.(?:zip|tar|tgz|7z|rar|parquet|arrow|npz|npy|h5|hdf5|lmdb|tfrecords?|txt|csv|tsv|jsonl?)(?:\.\w+)?\Z"
+)
+DEEPEST = 100  # folders below each other; nobody has so many on purpose
 
 
 def scan_image_folder(dataset: DatasetConfig) -> Source:
@@ -61,6 +68,8 @@ def scan_image_folder(dataset: DatasetConfig) -> Source:
     splits = found | {name: found["train"].take(rows[name]) for name in rows}
     how = ", ".join(f"{name} {'drawn from train' if name in drawn else 'as given'}" for name in ("val", "test"))
     ignored = sum((images.ignored for images in found.values()), Counter[str]())
+    if loose := roots["train"] != folder and _count_loose(folder):
+        ignored["images beside the splits"] = loose
     parts = [f"{' and '.join(drawn)} drawn from train, seed {dataset.split_seed}"] if drawn else []
     parts += [f"{ignored.total():,} files ignored"] if ignored else []
     return Source(
@@ -125,9 +134,11 @@ def _walk(root: Path, above: tuple[Path, ...] = ()) -> Iterator[os.DirEntry[str]
     folder that holds itself."""
     if holder := _find_same(root, above):
         raise DataError(
-            f"{root} is {holder} again, through a link to a folder above it, so that its images never end. Remove the "
-            "link."
+            f"{root} is {holder} again, through a link to a folder above it or a mount of it, so that its images never "
+            "end. Remove that."
         )
+    if len(above) > DEEPEST:
+        raise DataError(f"{above[1]} holds more than {DEEPEST} folders below each other; move its images up")
     with os.scandir(root) as entries:
         ordered = sorted(entries, key=lambda entry: entry.name)
     for entry in ordered:
@@ -183,15 +194,17 @@ def _find_splits(folder: Path) -> dict[str, Path]:
     if "train" not in given:
         raise DataError(f"{folder} has {given[0]}/ but no train/; name the folder of training images train/.")
     unread = [name for name in folders if name not in given and _has_images(folder / name)]
-    packed = [path.name for path in sorted(folder.iterdir()) if path.is_file() and ARCHIVE.search(path.name)]
-    unread += [name for name in packed if (split := _split_of(name)) and split not in given]
+    for path in sorted(folder.iterdir()):
+        could_be = path.is_symlink() if not path.exists() else path.is_file() and SPLIT_FILE.search(path.name)
+        if could_be and (split := _split_of(path.name)) and split not in given:
+            unread.append(path.name)
     _refuse_unread(folder, unread, given)
     return {name: folder / name for name in given}
 
 
 def _split_of(name: str) -> str | None:
-    """The split that a folder or an archive is called after, such as val for Validation; None for another name."""
-    found = LIKE_SPLIT.fullmatch(ARCHIVE.sub("", name))
+    """The split that a folder or a file is called after, such as val for Validation.zip; None for another name."""
+    found = LIKE_SPLIT.fullmatch(name.partition(".")[0])
     return found and (found[1] or "val").lower()
 
 
@@ -201,8 +214,10 @@ def _refuse_unread(folder: Path, names: Sequence[str], given: Sequence[str]) -> 
         split, where = _split_of(name), in_one_line(os.fsencode(name))
         if split is None or split in given:
             lines.append(f"{where} would not be read: move it out of {folder}, or into one of the splits")
-        elif ARCHIVE.search(name):
-            lines.append(f"{where} is not unpacked: make it the folder {split}/, or move it out of {folder}")
+        elif not (folder / name).exists():
+            lines.append(f"{where} is a link to what is not there: make it the folder {split}/, or remove it")
+        elif (folder / name).is_file():
+            lines.append(f"{where} is a file: make of it the folder {split}/, or move it out of {folder}")
         else:
             lines.append(f"{where}/ is not read: name it {split}/, or move it out of {folder}")
     if lines:
@@ -219,11 +234,23 @@ def _has_images(root: Path) -> bool:
     return any(_is_image(entry) for entry in _walk(root))
 
 
+def _count_loose(folder: Path) -> int:
+    """The number of images that lie in `folder` itself."""
+    with os.scandir(folder) as entries:
+        return sum(_is_ours(entry.name) and _holds(entry.is_file) and _is_image(entry) for entry in entries)
+
+
 def _scan_classes(folder: Path, root: Path) -> tuple[tuple[str, ...], Listing]:
     """The class folders of `root`, and their images ordered by class and name."""
     folders = _list_folders(root)
     if not folders:
         raise DataError(f"{root} holds no class folders; put the images of each class into a folder of its own there.")
+    beside = [path for path in sorted(root.iterdir()) if _extension(path.name) not in IMAGE_FORMATS]
+    if dead := [path.name for path in beside if _is_ours(path.name) and not path.exists()]:
+        raise DataError(
+            f"{root}: {list_some(dead)} would be the folder of a class, but is a link to what is not there. Mend the "
+            "link, or remove it."
+        )
     _refuse_same([root / name for name in folders], "classes", "would be of both classes")
     classes = tuple(in_one_line(os.fsencode(name)) for name in folders)
     spelt: dict[str, str] = {}
