@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 HERE = Path(__file__).parent
-CUDA_COMPANIONS = re.compile(r"nvidia|cuda|triton")
+CUDA_COMPANIONS = re.compile(r"nvidia(?!-ml-py)|cuda|triton")
 HEADER = """\
 # The exact environment of the committed results; written by envs/lock.py. torch's own CUDA companions are not listed:
 # its metadata pins them, and an index with a CPU build has none.

@@ -1,6 +1,5 @@
 """What a training cost: the energy that counters of this machine show, and epochs and seconds to a training error."""
 
-import ctypes
 import math
 import os
 import time
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 STATED_ERROR = 0.25  # training error to which the paper's figure 1 counts epochs (§3.1)
 POWERCAP = Path("/sys/class/powercap")
-NVML = "libnvidia-ml.so.1"  # a part of NVIDIA's driver
 JOULES_A_KWH = 3.6e6
 READ_EVERY_S = 60.0  # a counter of a processor wraps around after 262 kJ, eleven minutes at 400 W
 Counters = dict[str, tuple[float, float]]  # by name: joules, and those at which the counter begins again from 0
@@ -42,20 +40,15 @@ def read_cards() -> Counters:
     cards = [card for card in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if card]
     if not cards:
         return {}
+    import pynvml
+
     found: Counters = {}
-    with suppress(OSError, AttributeError, ValueError):
-        library = ctypes.CDLL(NVML)
-        if library.nvmlInit_v2():  # each function of NVML returns 0 for success
-            return {}
+    with suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
         for card in cards:
-            handle, millijoules = ctypes.c_void_p(), ctypes.c_ulonglong()
-            if card.isdigit():
-                failed = library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(int(card)), ctypes.byref(handle))
-            else:
-                failed = library.nvmlDeviceGetHandleByUUID(card.encode(), ctypes.byref(handle))
-            if failed or library.nvmlDeviceGetTotalEnergyConsumption(handle, ctypes.byref(millijoules)):
-                return {}
-            found[card] = (millijoules.value / 1e3, math.inf)
+            find = pynvml.nvmlDeviceGetHandleByIndex if card.isdigit() else pynvml.nvmlDeviceGetHandleByUUID
+            millijoules = pynvml.nvmlDeviceGetTotalEnergyConsumption(find(int(card) if card.isdigit() else card))
+            found[card] = (millijoules / 1e3, math.inf)
         return found
     return {}
 

@@ -1,9 +1,8 @@
 """Energy from counters in a fake folder and a fake driver, and the time to a training error."""
 
-import ctypes
 import math
-from types import SimpleNamespace
 
+import pynvml
 import pytest
 
 from alexnet2012 import costs
@@ -31,25 +30,15 @@ def driver(monkeypatch):
     """NVIDIA's driver with the cards "0" and "GPU-b", of which the second has no counter at first."""
     millijoules = {"0": 5_000}
 
-    def find(card):
-        def handle_of(name, handle):
-            handle._obj.value = 1 + ["0", "GPU-b"].index(card(name))
-            return 0
+    def read(card: str) -> int:
+        if card not in millijoules:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return millijoules[card]
 
-        return handle_of
-
-    def read(handle, into):
-        card = ["0", "GPU-b"][handle.value - 1]
-        into._obj.value = millijoules.get(card, 0)
-        return 0 if card in millijoules else 3  # NVML_ERROR_NOT_SUPPORTED
-
-    library = SimpleNamespace(
-        nvmlInit_v2=lambda: 0,
-        nvmlDeviceGetHandleByIndex_v2=find(lambda number: str(number.value)),
-        nvmlDeviceGetHandleByUUID=find(bytes.decode),
-        nvmlDeviceGetTotalEnergyConsumption=read,
-    )
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda number: f"{number:d}")
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", {"GPU-b": "GPU-b"}.__getitem__)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetTotalEnergyConsumption", read)
     return millijoules
 
 
@@ -121,8 +110,11 @@ def test_the_energy_of_the_leased_gpus_is_added(powercap, driver, tmp_path, monk
 
 
 def test_a_machine_without_the_driver_has_no_energy_of_gpus(powercap, monkeypatch):
+    def fail() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    monkeypatch.setattr(costs, "NVML", "libno-such-library.so")
+    monkeypatch.setattr(pynvml, "nvmlInit", fail)
     assert costs.read_cards() == {}
 
 
