@@ -1,4 +1,4 @@
-"""Time and memory of each command as its work grows: `python tests/benchmarks/growth.py FOLDER`.
+"""Processor time and memory of each command as its work grows: `python tests/benchmarks/growth.py FOLDER`.
 
 Each command runs on synthetic data at 1, 4 and 16 times the images, classes and nets. FOLDER receives growth.json and
 growth.svg, a log-log plot. The exponent is the slope from 4 to 16 times, so that the start of a command counts least.
@@ -131,8 +131,7 @@ def average(folder: Path, images: int, classes: int, nets: int) -> list[object]:
         for crops in ("ten_crop", "centre"):
             chances = generator.dirichlet(np.ones(classes), images).astype(np.float32)
             np.save(member / f"val-{crops}.npy", chances)
-        record = {"kind": "prediction", "seed": seed, "variant": "cnn", "hash8": "0" * 8, "split": "val"}
-        record |= {"dataset": dataset.describe(), "weights_sha256": f"{seed}"}
+        record = {"seed": seed, "variant": "cnn", "dataset": dataset.describe(), "provenance": {"torch_threads": 1}}
         (member / "val.json").write_text(json.dumps(record), encoding="utf-8")
     return ["average", "many", "out", "--members", *members, "--split", "val"]
 
@@ -221,12 +220,12 @@ def draw(rows: list[dict], path: Path) -> None:
         figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
         axes = figure.subplots(2, len(axes_of))
         for row in rows:
-            for line, (cost, unit) in enumerate((("wall_s", 1.0), ("memory_bytes", 2.0**30))):
+            for line, (cost, unit) in enumerate((("cpu_s", 1.0), ("memory_bytes", 2.0**30))):
                 values = [value / unit for value in row[cost]]
                 label = f"{row['command']}, {row[f'{cost}_exponent']:.2f}"
                 axes[line][axes_of[row["grows"]]].loglog(row["amounts"], values, marker="o", label=label)
         for grows, column in axes_of.items():
-            for line, what in enumerate(("seconds", "memory, GiB")):
+            for line, what in enumerate(("processor time, s", "memory, GiB")):
                 axes[line][column].set(xlabel=grows, ylabel=what if column == 0 else "")
                 axes[line][column].legend(title="exponent")
         figure.savefig(path, metadata={"Date": None})

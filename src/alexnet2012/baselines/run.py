@@ -272,7 +272,7 @@ def predict_baseline(run_folder: Path, split: str, output_folder: Path, data_fol
     for crops in CROPS:
         save_array(output_folder / f"{split}-{crops}.npy", mean if are_kept(images, len(dataset.classes)) else mean[:0])
     details = {"seed": run.seed, "hash8": run.hash8, "weights_sha256": record["weights_sha256"]}
-    details |= {"wall_time_s": round(time.monotonic() - started, 1), "mlflow_run_id": record["mlflow_run_id"]}
+    details |= {"wall_time_s": round(time.monotonic() - started, 1), "mlflow_run_id": record.get("mlflow_run_id")}
     both, machine = dict.fromkeys(CROPS, ranks), asdict(provenance.collect(1))
     write_record(output_folder, "prediction", run.variant, dataset, split, both, machine, details)
     for each in output_folder.glob(f".{split}-[0-9]*"):

@@ -9,8 +9,8 @@ from alexnet2012 import provenance
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS, rank_truth
-from alexnet2012.evaluation.trained import write_record
-from alexnet2012.files import read_json, replacing
+from alexnet2012.evaluation.trained import read_record, write_record
+from alexnet2012.files import replacing
 
 BLOCK_VALUES = 2**17  # a megabyte of sums, which stays in the cache while the members are added
 
@@ -20,7 +20,8 @@ def average_members(name: str, member_folders: list[Path], split: str, output_fo
 
     `member_folders`: the folders of the members' predictions. Raises RecordError if these are of different data.
     """
-    records = {folder: read_json(folder / f"{split}.json") for folder in member_folders}
+    keys = ("variant", "seed", "provenance")
+    records = {folder: read_record(folder / f"{split}.json", *keys) for folder in member_folders}
     datasets = {record["dataset"]["digest"] for record in records.values()}
     if len(datasets) != 1:
         raise RecordError(
@@ -34,9 +35,9 @@ def average_members(name: str, member_folders: list[Path], split: str, output_fo
         )
     for crops in CROPS:
         average([folder / f"{split}-{crops}.npy" for folder in member_folders], output_folder / f"{split}-{crops}.npy")
-    members = {f"{record['variant']}-seed{record['seed']}": record["mlflow_run_id"] for record in records.values()}
+    members = {f"{record['variant']}-seed{record['seed']}": record.get("mlflow_run_id") for record in records.values()}
     made_by = asdict(provenance.collect(first["provenance"]["torch_threads"]))
-    details = {"members": members, "hash8": output_folder.parent.name.rsplit("-", 1)[1]}
+    details = {"members": members, "hash8": output_folder.parent.name.rpartition("-")[2]}
     labels = dataset.split(split).labels
     stored = {crops: np.load(output_folder / f"{split}-{crops}.npy", mmap_mode="r") for crops in CROPS}
     ranks = {crops: rank_truth(each, labels) for crops, each in stored.items()}

@@ -55,7 +55,7 @@ def predict(run_folder: Path, splits: Sequence[str], output_folder: Path, data_f
             with replacing(output_folder / f"{split}-{crops}.npy") as path, path.open("wb") as file:
                 np.save(file, getattr(found, crops))
         details = {"seed": run.seed, "hash8": run.hash8, "weights_sha256": record["weights_sha256"]}
-        details |= {"wall_time_s": wall_time_s, "mlflow_run_id": record["mlflow_run_id"]}
+        details |= {"wall_time_s": wall_time_s, "mlflow_run_id": record.get("mlflow_run_id")}
         details["errors_by_crops"] = found.errors_by_crops
         write_record(output_folder, "prediction", run.variant, dataset, split, found.ranks, asdict(made_by), details)
 

@@ -49,16 +49,29 @@ def find_net(path: Path) -> Path:
     )
 
 
+def read_record(path: Path, *keys: str) -> dict[str, Any]:
+    """A record of a net or of its predictions; raises RecordError if it lacks its dataset or one of `keys`."""
+    record = read_json(path)
+    dataset = record.get("dataset") if isinstance(record, dict) else None
+    if not isinstance(dataset, dict) or not {"name", "digest"} <= dataset.keys() or not {*keys} <= record.keys():
+        raise RecordError(
+            f"{path} is no record of a net: it lacks one of dataset (with name and digest), {', '.join(keys)}; remove "
+            "it and run snakemake to make it again"
+        )
+    return dict(record)
+
+
 def open_weights(run_folder: Path) -> tuple[RunConfig, dict[str, Any]]:
     """A trained run's configuration and record.
 
     Raises RecordError if its weights are missing or are not those of the record.
     """
-    run, record = read_run(run_folder / "config.yaml"), read_json(run_folder / "record.json")
+    run = read_run(run_folder / "config.yaml")
+    record = read_record(run_folder / "record.json", "weights_sha256")
     weights = run_folder / WEIGHTS
     if not weights.is_file():
         raise RecordError(f"{weights} is missing; a training writes it at its end, so run snakemake to finish this one")
-    if file_digest(weights) != record.get("weights_sha256"):
+    if file_digest(weights) != record["weights_sha256"]:
         raise RecordError(f"{weights} is not what record.json beside it describes; train this run again")
     return run, record
 

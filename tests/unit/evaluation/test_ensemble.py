@@ -3,7 +3,8 @@ import pytest
 
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation import ensemble
-from alexnet2012.evaluation.ensemble import average
+from alexnet2012.evaluation.ensemble import average, average_members
+from alexnet2012.files import write_json
 
 
 def save(folder, *arrays):
@@ -59,3 +60,12 @@ def test_members_whose_probabilities_were_not_kept_are_refused(tmp_path):
     with pytest.raises(RecordError, match="at least one member"):
         average([], tmp_path / "average.npy")
     assert not (tmp_path / "average.npy").exists()
+
+
+@pytest.mark.parametrize("lost", ["dataset", "seed", "provenance"])
+def test_a_member_without_a_whole_record_is_named(tmp_path, lost):
+    record = {"dataset": {"name": "fake", "digest": "0" * 64}, "variant": "cnn", "seed": 0, "provenance": {}}
+    del record[lost]
+    write_json(tmp_path / "member" / "val.json", record)
+    with pytest.raises(RecordError, match=f"member/val.json .*{lost}"):
+        average_members("some", [tmp_path / "member"], "val", tmp_path / "out", tmp_path / "data")
