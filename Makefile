@@ -6,7 +6,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ACTIVATE := source $(VENV)/bin/activate
 
-.PHONY: reproduce test bench ui lint lock schemas reference
+.PHONY: reproduce test bench gpu-check ui lint lock schemas reference
 
 reproduce: $(READY)
 	$(ACTIVATE) && snakemake --cores 8 --resources gpu=2
@@ -18,6 +18,11 @@ test: $(READY)
 # Compares the speed of each part with its alternatives: half an hour on an otherwise idle machine.
 bench: $(READY)
 	$(ACTIVATE) && snakemake benchmark --cores 8 --resources gpu=2 --forcerun benchmark
+
+# Checks this machine's GPU in at most 8 minutes: is it right, how fast is it, what would it be used for. Everything is in
+# results/gpu-check; `.venv/bin/python -m alexnet2012.gpu_check --device cpu --tiny` rehearses it.
+gpu-check: $(READY)
+	$(ACTIVATE) && python -m alexnet2012.gpu_check
 
 ui: $(READY)
 	$(ACTIVATE) && alexnet2012 ui

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from contest import Contender, Contest, in_both
 from judging import compare_speed, compare_time, floor_of_flops
-from our_steps import BATCH, CLASSES, FULL_NET, FULL_RUN, NEURONS, NO_LRN_RUN, STILL, count_flops, our_step
+from our_steps import BATCH, CLASSES, FULL_NET, FULL_RUN, NEURONS, NO_LRN_RUN, STILL, our_step
 from sizes import CORES, ROUNDS, pick
 
 from alexnet2012.config.nets import NetConfig
 from alexnet2012.config.plan import describe_target
+from alexnet2012.model.geometry import count_flops
 
 CONFIG = Path(__file__).parents[2] / "config"
 

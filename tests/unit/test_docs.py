@@ -17,7 +17,7 @@ PAGES = sorted([*BESIDE, *(ROOT / "docs").glob("*.md")])
 TEXTS = [page.read_text(encoding="utf-8") for page in PAGES]
 NAMES = [page.name for page in PAGES]
 CITING = [path for folder in ("src", "config", "workflow", "profiles") for path in (ROOT / folder).rglob("*")]
-TARGETS_OF_MAKE = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+TARGETS_OF_MAKE = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 WORKFLOW = [ROOT / "workflow" / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]
 RULES = re.findall(r"^rule (\w+):", "".join(path.read_text(encoding="utf-8") for path in WORKFLOW), re.MULTILINE)
 

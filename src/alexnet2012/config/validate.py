@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from alexnet2012.errors import ConfigError
+
+if TYPE_CHECKING:  # functions import it, because the GPU check runs where there is none
+    import yaml
 
 # First defaults of settings whose default has changed since, by section: {"LRNConfig": {"n": 5}}. Hashes of runs and
 # identities of datasets leave out settings at their first default, so that a new setting changes no older hash, but a
@@ -71,8 +73,10 @@ def dump_departures(value: Any) -> Any:
 
 def read_yaml(path: Path) -> Any:
     """The parsed file; raises ConfigError if it is missing or not valid YAML, with the line."""
+    import yaml
+
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+        return yaml.load(path.read_text(encoding="utf-8"), unique_key_loader())  # noqa: S506 (a SafeLoader)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -83,18 +87,23 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path}{line}: {problem or error}; this is not valid YAML") from None
 
 
-class UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML loader that refuses duplicate keys; PyYAML would silently keep the last."""
+@cache
+def unique_key_loader() -> "type[yaml.SafeLoader]":
+    """A safe YAML loader that refuses duplicate keys; PyYAML would silently keep the last."""
+    import yaml
 
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                problem = f'"{key.value}" is written twice; keep one of them'
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.add(key.value)
-        return node
+    class UniqueKeyLoader(yaml.SafeLoader):
+        def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+            node = super().compose_mapping_node(anchor)
+            seen = set()
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                if key.value in seen:
+                    problem = f'"{key.value}" is written twice; keep one of them'
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                seen.add(key.value)
+            return node
+
+    return UniqueKeyLoader
 
 
 def validate(model: type[Model], values: Any, source: str) -> Model:
@@ -108,6 +117,8 @@ def validate(model: type[Model], values: Any, source: str) -> Model:
 
 def read_nested(value: Any) -> Any:
     """A section or list after `--config`, in which Snakemake leaves numbers as text, with the types that YAML gives."""
+    import yaml
+
     if isinstance(value, Mapping):
         return {key: read_nested(each) for key, each in value.items()}
     if isinstance(value, list):

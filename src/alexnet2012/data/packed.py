@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from alexnet2012.cpu import count_usable_cores
 from alexnet2012.errors import DataError
@@ -54,6 +53,8 @@ class JpegImages:
         return self.content[first : first + length].tobytes()
 
     def _decode(self, row: int) -> np.ndarray:
+        from PIL import Image  # here: raw pixels need none
+
         return np.asarray(Image.open(io.BytesIO(self.encoded(row)), formats=["JPEG"]))
 
 

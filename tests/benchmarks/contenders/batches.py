@@ -75,7 +75,7 @@ def make_loader(folder: str, crop_px: int, batch: int, workers: int) -> Call:
     return lambda: Done(sum(len(images) for images, _ in loader))
 
 
-def open_loader(folder: str, crop_px: int, batch: int, workers: int, pin_memory: bool = False) -> DataLoader:
+def open_loader(folder: str, crop_px: int, batch: int, workers: int) -> DataLoader:
     """Its first two transforms find nothing to do on squares of 256 pixels."""
     square = [v2.Resize(SIZE_PX), v2.CenterCrop(SIZE_PX)]
     augment = [v2.RandomCrop(crop_px), v2.RandomHorizontalFlip(), to_tensor, subtract_mean, add_colour]
@@ -86,7 +86,6 @@ def open_loader(folder: str, crop_px: int, batch: int, workers: int, pin_memory:
         drop_last=True,
         num_workers=workers,
         persistent_workers=workers > 0,
-        pin_memory=pin_memory,
     )
 
 
