@@ -1,12 +1,15 @@
 """The command line, `alexnet2012 VERB`. Rules call nothing else. Each verb imports heavy libraries itself."""
 
 import argparse
+import errno
 import io
 import os
 import pwd
+import re
 import select
 import sys
 import textwrap
+from concurrent.futures import BrokenExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +18,10 @@ from alexnet2012.provenance import read_commit
 from alexnet2012.verbs import for_evaluation, for_planning, for_results, for_training
 from alexnet2012.verbs.arguments import Verb
 
+# What a disk answers when it is full or must not be written to.
+REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+NO_TEMPORARY = "No usable temporary directory"
+NUMPY_FULL = re.compile(r"\d+ requested and \d+ written")  # an error without a number
 # In the order of the help.
 VERBS = [
     each
@@ -52,6 +59,27 @@ def main(arguments: list[str] | None = None) -> int:
     except AlexNet2012Error as error:
         print(f"error: {error}", file=sys.stderr)
         return int(options.failure)
+    except Exception as error:
+        if (reason := find_outer_reason(error)) is None:
+            raise
+        print(f"error: {reason}. What is finished is kept; mend this and run the same command again", file=sys.stderr)
+        return int(options.failure)
+
+
+def find_outer_reason(error: BaseException | None) -> str | None:
+    """What the machine refused, such as space or permission to write, if `error` came of that; else None.
+
+    Libraries raise errors of their own on top of it, such as torch's of an unexpected position in a file.
+    """
+    while error is not None:
+        if isinstance(error, BrokenExecutor):
+            return "a process of this job was killed, perhaps because memory ran out"
+        if isinstance(error, OSError) and NUMPY_FULL.fullmatch(str(error)):
+            return f"no space left on device ({error})"
+        if isinstance(error, OSError) and (error.errno in REFUSED or NO_TEMPORARY in str(error)):
+            return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def name_user() -> None:

@@ -6,6 +6,7 @@
 import io
 import json
 import shutil
+import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -23,9 +24,12 @@ from PIL import Image
 from alexnet2012.config.datasets import DatasetConfig
 from alexnet2012.config.plan import TARGETS, make_plan
 from alexnet2012.config.validate import read_yaml
+from alexnet2012.data import reading
 from alexnet2012.data.decode import decode
-from alexnet2012.data.sources import downsampled_imagenet, ilsvrc2010, ilsvrc2012, tiny_imagenet
+from alexnet2012.data.prepare import prepare
+from alexnet2012.data.sources import downsampled_imagenet, ilsvrc2010, ilsvrc2012, tars, tiny_imagenet, tiny_tree
 from alexnet2012.data.sources.find import find_source
+from alexnet2012.errors import DataError
 from alexnet2012.reporting.results import load_results, tabulate_errors
 from alexnet2012.status import list_statuses
 
@@ -167,6 +171,26 @@ def test_records_in_status(results):
     records = sorted((results / "runs").rglob("record.json"))
     files = records + [results / "experiments.json"] * len(records)  # every other fault
     tell("status", read_each_damaged(files, damage_json, lambda: list_statuses(results), 1000))
+
+
+@pytest.mark.parametrize("kind", ["zip", "list", "tgz"])
+def test_members_that_unpack_to_gigabytes_are_refused(kind, tmp_path, monkeypatch):
+    """A real bomb would take a minute to make: the limit is lowered instead."""
+    for module in (reading, tars, tiny_tree):
+        monkeypatch.setattr(module, "MAX_UNPACKED_BYTES", 500 if kind == "zip" else 20)
+    if kind == "tgz":
+        with tarfile.open(tmp_path / "cifar-10-python.tar.gz", "w:gz") as archive:
+            member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
+            member.size = 1000
+            archive.addfile(member, io.BytesIO(bytes(1000)))
+        dataset = DatasetConfig(kind="cifar10", folder=str(tmp_path), size_px=32)
+    else:
+        fake_tiny_imagenet.write_zip(tmp_path / "tiny-imagenet-200.zip", Tiny.draw().files)
+        monkeypatch.setattr(tiny_imagenet, "EXPECTED", fake_tiny_imagenet.EXPECTED)
+        monkeypatch.setattr(tiny_imagenet, "VAL_PER_CLASS", fake_tiny_imagenet.DRAWN_VAL)
+        dataset = DatasetConfig(kind="tiny_imagenet", folder=str(tmp_path), size_px=32)
+    with pytest.raises(DataError, match="a decompression bomb"):
+        prepare("set", dataset, tmp_path / "data")
 
 
 def tabulate(results: Path) -> None:

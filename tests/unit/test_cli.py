@@ -1,8 +1,10 @@
+import errno
 import json
 import os
 import re
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import version
 from pathlib import Path
 
@@ -172,7 +174,32 @@ def test_a_verbs_end_becomes_the_exit_code(capsys, let_fail, raised, failure, co
     assert capsys.readouterr().err == printed
 
 
-@pytest.mark.parametrize("raised", [KeyError("a bug"), BrokenPipeError("of a worker")])
+def raised_on_top() -> RuntimeError:
+    """As torch reports a disk that filled up while it wrote."""
+    error = RuntimeError("unexpected pos 64 vs 0")
+    error.__context__ = OSError(errno.ENOSPC, "No space left on device")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device. What is finished is kept"),
+        (PermissionError(errno.EACCES, "Permission denied", "results/x"), "results/x: Permission denied"),
+        (raised_on_top(), "No space left on device"),
+        (OSError("8960 requested and 4032 written"), "no space left on device"),
+        (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/x']"), "temporary directory"),
+        (BrokenProcessPool("terminated abruptly"), "a process of this job was killed"),
+    ],
+)
+def test_what_the_machine_refuses_is_a_sentence(capsys, let_fail, raised, words):
+    let_fail(raised)
+    assert cli.main(["fail", "results/some"]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ") and words in printed
+
+
+@pytest.mark.parametrize("raised", [KeyError("a bug"), BrokenPipeError("of a worker"), FileNotFoundError(2, "a bug")])
 def test_a_bug_is_not_hidden(let_fail, raised):
     """Nor is a broken pipe other than that of what is printed."""
     let_fail(raised)

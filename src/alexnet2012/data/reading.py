@@ -14,6 +14,7 @@ import numpy as np
 
 from alexnet2012.data.listing import Container, Listing
 
+MAX_UNPACKED_BYTES = 2**28  # of one image, or of a list in an archive
 PARQUET_BATCH, PARQUET_BUFFER = 16, 2**20  # rows and bytes in memory at once, even for large row groups
 
 
@@ -73,7 +74,10 @@ def _read_zip(shard: Shard, folder: Path) -> Iterator[bytes | OSError]:
     for path, number in zip(shard.file, shard.offset, strict=True):
         try:
             archive = _open_zip(folder / path)
-            yield archive.read(archive.infolist()[number])
+            member = archive.infolist()[number]
+            if member.file_size > MAX_UNPACKED_BYTES:
+                raise OSError(f"unpacked it would have {member.file_size:,} bytes: a decompression bomb")
+            yield archive.read(member)
         except OSError as error:
             yield error
         # zipfile raises these for members that are damaged, encrypted, or compressed by an unknown method.

@@ -35,7 +35,7 @@ ACCEPTED = f"{OFFICIAL_FOLDER}/, {OFFICIAL_ARCHIVE.file_name} or {NPM_ARCHIVE.fi
 # Exceptions of tarfile, pickle and Pillow for files that are cut short or of another kind.
 BROKEN = (
     *(OSError, EOFError, KeyError, ValueError, TypeError, IndexError, AttributeError),
-    *(tarfile.TarError, zlib.error, pickle.UnpicklingError),
+    *(tarfile.TarError, zlib.error, pickle.UnpicklingError, Image.DecompressionBombError),
 )
 
 # Importing torchvision may take long from a cold disk; the empty file tells the watcher that it has finished.

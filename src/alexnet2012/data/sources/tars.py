@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from alexnet2012.data.listing import Listing, Problem
+from alexnet2012.data.reading import MAX_UNPACKED_BYTES
 from alexnet2012.data.sources.image_names import IMAGE_NAME, in_one_line
 from alexnet2012.errors import DataError
 
@@ -86,13 +87,15 @@ def list_inner_tars(archive: Path) -> tuple[list[InnerTar], list[Problem], int]:
 def read_members(archive: Path, names: Sequence[str]) -> dict[str, bytes]:
     """By name, the contents of the members of a small tar (possibly compressed) whose paths end with one of `names`.
 
-    Raises ValueError if some are missing, and exceptions of tarfile for damaged or other files.
+    Raises ValueError if some are missing or far too large, and exceptions of tarfile for damaged or other files.
     """
     found = {}
     # Read once as a stream, because seeking in a gzipped tar is slow.
     with tarfile.open(archive, "r|*") as tar:
         for member in tar:
             name = next((name for name in names if f"/{member.name}".endswith(f"/{name}")), None)
+            if name and member.size > MAX_UNPACKED_BYTES:
+                raise ValueError(f"its member {name} would have {member.size:,} bytes: a decompression bomb")
             if name and member.isreg() and (content := tar.extractfile(member)):
                 found[name] = content.read()
     if missing := [name for name in names if name not in found]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from alexnet2012.data.downloads import Archive
 from alexnet2012.data.listing import Checksum, Listing, Source
+from alexnet2012.data.reading import MAX_UNPACKED_BYTES
 from alexnet2012.data.sources.arrange import NO_CLASS, arrange_train, refuse_contradictions
 from alexnet2012.data.sources.classes import list_wnids
 from alexnet2012.data.sources.folders import label_by_folder, list_tree
@@ -45,8 +46,7 @@ def list_zip(archive: Path) -> Source:
             members = file.infolist()
             root = _find_root(archive, [member.filename for member in members])
             train, val = (_list_members(archive, members, root, split) for split in ("train", "val"))
-            wnids = file.read(f"{root}{CLASSES}")
-            annotations = file.read(f"{root}{ANNOTATIONS}") if f"{root}{ANNOTATIONS}" in file.NameToInfo else b""
+            wnids, annotations = (_read_list(file, f"{root}{name}") for name in (CLASSES, ANNOTATIONS))
     except (zipfile.BadZipFile, OSError, RuntimeError) as error:
         size = archive.stat().st_size
         raise DataError(f"{archive} ({size:,} bytes) cannot be read as a zip: {error}. {ADVICE}.") from None
@@ -156,6 +156,15 @@ def _find_root(archive: Path, names: Sequence[str]) -> str:
             f"{archive} {found}; tiny-imagenet-200/{CLASSES} beside train/ and val/ was expected. {ADVICE}."
         )
     return roots[0]
+
+
+def _read_list(file: zipfile.ZipFile, name: str) -> bytes:
+    """A member of a zip; empty if there is none."""
+    if name not in file.NameToInfo:
+        return b""
+    if (size := file.getinfo(name).file_size) > MAX_UNPACKED_BYTES:
+        raise zipfile.BadZipFile(f"{name} would have {size:,} bytes: a decompression bomb")
+    return file.read(name)
 
 
 def _list_members(archive: Path, members: Sequence[zipfile.ZipInfo], root: str, split: str) -> Listing:
