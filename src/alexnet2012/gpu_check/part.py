@@ -52,13 +52,14 @@ class Target:
         """`full`, or `tiny` for toy sizes."""
         return tiny if self.tiny else full
 
-    def open(self, deterministic: bool = False) -> torch.device:
-        """The device as a training opens it (TF32 off); may be made deterministic later too. Raises ConfigError if it
-        is a GPU and none is usable."""
+    def open(self, deterministic: bool = False, threads: int | None = None) -> torch.device:
+        """The device as a training opens it (TF32 off), with as many `threads` of the CPU as there are cores by
+        default; it may be made deterministic later too. Raises ConfigError if it is a GPU and none is usable."""
         os.environ.setdefault(CUBLAS_WORKSPACE, FIXED_WORKSPACE)
         if NUMBA_ABSENT:
             lrn._LoopNorm = lrn._TensorNorm  # type: ignore[misc, assignment]
-        return open_device(self.device, 1 if self.tiny else count_usable_cores(), deterministic)
+        threads = threads or self.pick(count_usable_cores(), 1)
+        return open_device(self.device, threads, deterministic)
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def make_settings(
         "dataset_name": "synthetic",
         "dataset": {"kind": "imagefolder", "folder": "none", "size_px": size_px},
         "net": net,
-        "training": {"batch_size": batch, **STILL, **training},
+        "training": {"batch_size": batch, "torch_threads": target.pick(4, 1), **STILL, **training},
         "runtime": {"device": target.device, "deterministic": deterministic},
     }
     return RunConfig.model_validate(values), classes
@@ -139,7 +140,8 @@ def write_images(target: Target) -> PackedDataset:
 def begin_training(target: Target, deterministic: bool = False, **training: Any) -> Training:
     """A training of the paper's net on those images, before its first step."""
     run, _ = make_settings(target, deterministic=deterministic, **training)
-    return Training(run, write_images(target), {}, target.open(deterministic), None)
+    device = target.open(deterministic, run.training.torch_threads)
+    return Training(run, write_images(target), {}, device, None)
 
 
 def first_batch(training: Training) -> Batch:

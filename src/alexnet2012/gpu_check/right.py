@@ -45,7 +45,7 @@ from alexnet2012.training.loader import BatchLoader
 from alexnet2012.training.loop import Training, train_to_the_end
 
 CPU = torch.device("cpu")
-TRIES = 20.0  # seconds within which a process takes over a card, or two processes meet
+TAKEN_OVER_S = 20.0  # within which a waiting process has the card that was released
 # A process that leases a card: it says when it asks, and when it has one.
 LEASING = """
 from alexnet2012.gpus import lease_gpus
@@ -81,7 +81,7 @@ def run_net(
 def compare_outputs(target: Target) -> Figures:
     """Logits and gradients of the paper's net, as distances from the CPU's in float64."""
     run, classes = make_settings(target)
-    net, device, count = make_net(run.architecture, classes), target.open(), target.pick(16, 4)
+    net, device, count = make_net(run.architecture, classes), target.open(), target.pick(8, 4)
     initialise(net, torch_generator(run.seed, "init"))
     random = torch.Generator().manual_seed(0)
     images = 70 * torch.randn(count, 3, run.architecture.crop_px, run.architecture.crop_px, generator=random)
@@ -131,14 +131,10 @@ def compare_feed(target: Target) -> Figures:
     for found, expected in pairs:
         assert found.masks and expected.masks
         figures["batches"] += 1
-        for name, here, there in (
-            ("pixels", (found.images,), (expected.images,)),
-            ("labels", (found.labels,), (expected.labels,)),
-            ("masks", found.masks, expected.masks),
-        ):
-            figures[f"differing_{name}"] += sum(
-                int((own.cpu() != each).sum()) for own, each in zip(here, there, strict=True)
-            )
+        figures["differing_pixels"] += int((found.images.cpu() != expected.images).sum())
+        figures["differing_labels"] += int((found.labels.cpu() != expected.labels).sum())
+        masks = torch.cat(found.masks).cpu() != torch.cat(expected.masks)
+        figures["differing_masks"] += int(masks.sum())
     return figures
 
 
@@ -151,7 +147,6 @@ def repeat_steps(target: Target) -> Figures:
         for _ in range(3):
             training.update(batch)
         found.append({name: each.detach().cpu() for name, each in training.net.named_parameters()})
-        del training
     return {"weights": sum(each.numel() for each in found[0].values()), "differing_weights": count_differing(*found)}
 
 
@@ -198,7 +193,7 @@ def interrupt_training(target: Target) -> Figures:
     what differs from the first."""
     schedule = {"kind": "fixed", "epochs": [2]}
     run, classes = make_settings(target, scaled=True, deterministic=True, learning_rate=0.01, schedule=schedule)
-    runtime = {**run.model_dump()["runtime"], "checkpoint_every_s": 0.001, "live_metrics": False}
+    runtime = {**run.model_dump()["runtime"], "checkpoint_every_s": 0.001}
     values, data = run.model_dump() | {"runtime": runtime}, target.scratch / "small"
     steps = 8
     train_images = steps * run.training.batch_size
@@ -224,8 +219,8 @@ def compare_evaluation(target: Target) -> Figures:
     dataset, device = write_images(target), target.open()
     net = make_net(run.architecture, classes)
     initialise(net, torch_generator(run.seed, "init"))
-    with torch.no_grad():  # an untrained net answers nearly the same for all images
-        net.fc8.weight.mul_(target.pick(100.0, 10.0))  # type: ignore[union-attr, operator]
+    with torch.no_grad():  # otherwise all classes would be about equally probable
+        net.fc8.weight.mul_(10.0)  # type: ignore[union-attr, operator]
     crop_px, found = run.architecture.crop_px, []
     for place in (device, CPU):
         found.append(predict_ten_crops(net.to(place), dataset, "val", crop_px, batch=target.pick(24, 4)))
@@ -240,6 +235,7 @@ def compare_evaluation(target: Target) -> Figures:
 def check_leases(target: Target) -> Figures:
     """Leases of the cards that the real nvidia-smi lists: a second process waits for the same card, then gets it."""
     os.environ["ALEXNET2012_LEASES"] = str(target.scratch / "leases")
+    os.environ.pop("SLURM_JOB_ID", None)  # under which nothing is leased
     cards = list_cards()
     with lease_gpus("gpu-check", "auto") as count:
         figures: Figures = {"cards": len(cards), "not_leased": int(count != 1), "visible": os.environ.get(VISIBLE, "")}
@@ -253,7 +249,7 @@ def check_leases(target: Target) -> Figures:
         time.sleep(1.0)
         figures["leased_twice"] = int(second.poll() is not None)
     began = time.monotonic()
-    answer = second.communicate(timeout=TRIES)[0]
+    answer = second.communicate(timeout=TAKEN_OVER_S)[0]
     return figures | {"taken_over_after_s": time.monotonic() - began, "not_taken_over": int("leased" not in answer)}
 
 
@@ -338,8 +334,9 @@ NOTHING = dict.fromkeys(("differing_pixels", "differing_labels", "differing_mask
 INTERRUPTED = {
     f"{name}_differing_{what}": 0.0 for name in ("killed", "first", "second") for what in ("weights", "history")
 }
-# A flip of one maximum or one ReLU by rounding changes gradients in float32, but hardly logits: those show TF32.
-OUTPUTS = {"float64_logits": 1e-10, "float64_gradients": 1e-9, "float32_logits": 2e-5, "float32_gradients": 3e-3}
+# Rounding moves a maximum or a ReLU here and there: float32 gradients differ by 4e-3 on a CPU too, but logits by 1e-7.
+# So logits would show TF32, and float64 a wrong formula.
+OUTPUTS = {"float64_logits": 1e-10, "float64_gradients": 1e-9, "float32_logits": 1e-4, "float32_gradients": 2e-2}
 RIGHT = (
     CheckPart("outputs", compare_outputs, 40, limits=OUTPUTS),
     CheckPart(
@@ -347,7 +344,7 @@ RIGHT = (
         compare_lrn,
         20,
         ("numba",),
-        {"float64_forward": 1e-12, "float64_backward": 1e-12, "float32_forward": 1e-6, "float32_backward": 1e-6},
+        {"float64_forward": 1e-12, "float64_backward": 1e-12, "float32_forward": 5e-6, "float32_backward": 5e-6},
     ),
     CheckPart("feed", compare_feed, 20, limits=NOTHING),
     CheckPart("repeated-steps", repeat_steps, 30, limits={"differing_weights": 0}),

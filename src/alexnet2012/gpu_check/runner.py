@@ -106,7 +106,7 @@ def run_part(part: CheckPart, target: Target, limit_s: float) -> PartResult:
     A process for each, because an error of a kernel makes a GPU useless for the rest of its process.
     """
     server = get_context("forkserver")
-    server.set_forkserver_preload(["torch"])
+    server.set_forkserver_preload([__name__])  # imports torch once for all parts, and opens no GPU
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as scratch:
         own, answer = replace(target, scratch=Path(scratch)), Path(scratch, "answer.json")
         process, began = server.Process(target=answer_for, args=(part, own, answer)), time.monotonic()
@@ -224,6 +224,7 @@ def check_gpu(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="PART", help=", ".join(names))
     parser.add_argument("--seconds", type=float, default=LIMIT_S, help="after which no part begins, six times on a CPU")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not before the part that runs was killed
     out: Path = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     (out / "log.txt").unlink(missing_ok=True)

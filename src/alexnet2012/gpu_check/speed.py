@@ -4,6 +4,7 @@ beside what the card can do."""
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,6 @@ from alexnet2012.timing import EnoughError, lengthen_epochs
 from alexnet2012.training.loader import MAKERS
 from alexnet2012.training.loop import CUDA_LOSSES, Training
 
-PAPER: dict[str, Any] = {}  # fp32
-FAST: dict[str, Any] = {"recipe": "fast", "precision": "bf16", "compile": True}
 HALF: dict[str, Any] = {"recipe": "fast", "precision": "bf16"}
 MOST_STEPS = 5000  # in a window
 TRACED, TOP = 10, 12  # the step that is traced, and operators in its picture
@@ -130,29 +129,17 @@ def rate_epochs(target: Target, training: Training) -> float:
     return (training.state.batch - warm) * training.run.training.batch_size / (time.perf_counter() - began)
 
 
-def train_as_paper(target: Target) -> Figures:
-    """Recipe paper: fp32, TF32 off."""
-    return compare_feeds(target, **PAPER)
-
-
-def train_in_half(target: Target) -> Figures:
-    """Recipe fast: bf16."""
-    return compare_feeds(target, **HALF)
-
-
 def train_compiled(target: Target) -> Figures:
     """Recipe fast: bf16, compiled; not with toys, for which a CPU's compiler takes minutes."""
     with torch.compiler.set_stance("force_eager" if target.tiny else "default"):
-        return compare_feeds(target, **FAST)
+        return compare_feeds(target, **HALF, compile=True)
 
 
 def measure_host(target: Target) -> Figures:
     """Images a second that one thread of the host makes ready: crops and dropout masks; masks alone."""
-    target.open()
     training = begin_training(target)
     run, size = training.run, training.run.training.batch_size
     batch = training.rows.train[:size]
-    torch.set_num_threads(1)
     how, crop_px = run.training.augmentation, run.architecture.crop_px
     views = draw_views(1, 0, training.dataset, len(training.loader.labels), crop_px, how)
     both = rate_calls(target, lambda: training.loader.make_on_host(batch, views, 0))
@@ -215,7 +202,7 @@ def load_photographs(target: Target, crop_px: int, batch: int) -> Iterable[list[
 def trace_step(target: Target) -> Figures:
     """One step of recipe paper from files by torch.profiler: trace.txt, trace.png where matplotlib is, and the share of
     the step in which the device computes; where that is small, the host is the limit."""
-    training = begin_training(target, **PAPER)
+    training = begin_training(target)
     device, began, took_s = training.device, 0.0, 0.0
     on_card = device.type == "cuda"
     found = profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_card else [])])
@@ -262,8 +249,8 @@ def draw_operators(path: Path, spent: dict[str, float], step_s: float) -> None:
 SHARES = {"files_share": 0.9}
 FAST_PARTS = (
     CheckPart("card", measure_card, 30),
-    CheckPart("paper-fp32", train_as_paper, 60, goals={"ready_images_per_s": 9000, "floor_share": 0.6, **SHARES}),
-    CheckPart("fast-bf16", train_in_half, 60),
+    CheckPart("paper-fp32", compare_feeds, 60, goals={"ready_images_per_s": 9000, "floor_share": 0.6, **SHARES}),
+    CheckPart("fast-bf16", partial(compare_feeds, **HALF), 60),
     CheckPart("fast-bf16-compiled", train_compiled, 150, ("g++",), goals={"ready_images_per_s": 40_000, **SHARES}),
     CheckPart("host", measure_host, 30),
     CheckPart("torchvision", train_torchvision, 60, ("torchvision", "PIL")),

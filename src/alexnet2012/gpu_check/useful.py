@@ -92,5 +92,5 @@ def measure_watts(target: Target) -> Figures:
 USEFUL = (
     CheckPart("small-training", train_small_net, 60),
     CheckPart("ten-crops", time_ten_crops, 40),
-    CheckPart("energy", measure_watts, 40, ("pynvml",)),
+    CheckPart("energy", measure_watts, 40, ("pynvml", "nvidia-smi")),
 )
