@@ -9,7 +9,7 @@ from alexnet2012 import provenance
 from alexnet2012.data.packed import open_packed
 from alexnet2012.errors import RecordError
 from alexnet2012.evaluation.metrics import CROPS, rank_truth
-from alexnet2012.evaluation.trained import read_record, write_record
+from alexnet2012.evaluation.trained import read_net_record, write_record
 from alexnet2012.files import replacing
 
 BLOCK_VALUES = 2**17  # a megabyte of sums, which stays in the cache while the members are added
@@ -21,7 +21,7 @@ def average_members(name: str, member_folders: list[Path], split: str, output_fo
     `member_folders`: the folders of the members' predictions. Raises RecordError if these are of different data.
     """
     keys = ("variant", "seed", "provenance")
-    records = {folder: read_record(folder / f"{split}.json", *keys) for folder in member_folders}
+    records = {folder: read_net_record(folder / f"{split}.json", *keys) for folder in member_folders}
     datasets = {record["dataset"]["digest"] for record in records.values()}
     if len(datasets) != 1:
         raise RecordError(

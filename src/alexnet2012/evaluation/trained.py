@@ -49,7 +49,7 @@ def find_net(path: Path) -> Path:
     )
 
 
-def read_record(path: Path, *keys: str) -> dict[str, Any]:
+def read_net_record(path: Path, *keys: str) -> dict[str, Any]:
     """A record of a net or of its predictions; raises RecordError if it lacks its dataset or one of `keys`."""
     record = read_json(path)
     dataset = record.get("dataset") if isinstance(record, dict) else None
@@ -67,7 +67,7 @@ def open_weights(run_folder: Path) -> tuple[RunConfig, dict[str, Any]]:
     Raises RecordError if its weights are missing or are not those of the record.
     """
     run = read_run(run_folder / "config.yaml")
-    record = read_record(run_folder / "record.json", "weights_sha256")
+    record = read_net_record(run_folder / "record.json", "weights_sha256")
     weights = run_folder / WEIGHTS
     if not weights.is_file():
         raise RecordError(f"{weights} is missing; a training writes it at its end, so run snakemake to finish this one")
