@@ -46,7 +46,7 @@ def target(tmp_path) -> Iterator[Target]:
     os.environ.update(variables)
 
 
-@pytest.mark.parametrize("name", BY_NAME.keys() - SLOW - {"leases", "energy"})
+@pytest.mark.parametrize("name", sorted(BY_NAME.keys() - SLOW - {"leases", "energy"}))
 def test_a_part_passes_on_the_cpu(name, target):
     part = BY_NAME[name]
     figures = part.function(target)
