@@ -1,0 +1,158 @@
+"""Jobs that are killed, on a full disk, or at odd places: the next run gives what an undisturbed one gives.
+
+`FAULTS=all pytest tests/faults/test_running_jobs.py -m slow -s` makes all of it, and prints what came of it; without
+FAULTS a tenth is made.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from damage import share
+from jobs import SPACE, TWO, Jobs, mount
+
+pytestmark = pytest.mark.slow
+
+KINDS = ["prepare", "train", "train-baseline", "predict", "predict-baseline", "average", "tables", "publish"]
+NOBODY = 65534
+HOURS = 3600
+
+
+@pytest.fixture(scope="module")
+def jobs():
+    top = Path(tempfile.mkdtemp(prefix="alexnet2012-"))
+    made = Jobs.make(top)
+    yield made
+    if made.is_disk:
+        mount_off(made.root)
+    shutil.rmtree(top)
+
+
+def mount_off(folder: Path) -> None:
+    assert mount(f"-o remount,rw,size={SPACE} {folder}")
+    os.system(f"umount -l {folder}")
+
+
+def seeded(kind: str) -> np.random.Generator:
+    return np.random.default_rng([2012, *kind.encode()])
+
+
+def finish(jobs: Jobs, kind: str) -> None:
+    """Run a job to its end; what it leaves is what the undisturbed one left."""
+    done = jobs.run(kind)
+    assert done.code == 0, done.said
+    assert_same(jobs, kind)
+
+
+def assert_same(jobs: Jobs, kind: str) -> None:
+    found, expected = jobs.list_contents(), jobs.after[kind]
+    assert {place for place in found | expected if found.get(place) != expected.get(place)} == set()
+
+
+@pytest.mark.parametrize("kind", [*KINDS, TWO])
+def test_a_job_that_is_killed_does_its_work_the_next_time(jobs, kind):
+    """Just after one of its changes of files; or, on two devices, one process of the three at a random time."""
+    generator, outcomes = seeded(kind), Counter()
+    for _ in range(share(10)):
+        jobs.restore(kind)
+        usual = jobs.undisturbed[kind]
+        if kind == TWO:
+            after_s, victim = usual.seconds * generator.uniform(0.2, 0.9), int(generator.integers(3))
+            done = jobs.run(kind, kill_after_s=after_s, victim=victim)
+        else:
+            change, later_s = int(generator.integers(1, usual.changes + 1)), float(generator.choice([0, 0.002, 0.02]))
+            done = jobs.run(kind, kill_at=(change, later_s))
+        outcomes["killed" if done.code else "ended before"] += 1
+        assert_nothing_half_written(jobs, kind)
+        finish(jobs, kind)
+    print(f"{kind}: {dict(outcomes)}")
+    assert outcomes["killed"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_job_on_a_disk_that_fills_up_says_so_and_goes_on_with_more_space(jobs, kind):
+    if not jobs.is_disk:
+        pytest.skip("this user may not mount a small disk")
+    generator, outcomes = seeded(kind), Counter()
+    jobs.restore(kind)
+    before = jobs.count_used()
+    finish(jobs, kind)
+    grown = max(jobs.count_used() - before, 2**13)
+    for _ in range(share(10)):
+        jobs.restore(kind)
+        jobs.resize(jobs.count_used() + int(generator.integers(0, grown)) // 4096 * 4096)
+        done = jobs.run(kind)
+        jobs.resize(SPACE)
+        outcomes["stopped" if done.code else "had enough"] += 1
+        # MLflow prints a traceback of its own before a failure of the store is told, which stops no job.
+        assert "Traceback" not in done.said or "tracking: cannot reach the store now" in done.said, done.said
+        assert done.code in (0, 1), done.said
+        assert done.code == 0 or re.search("error: .*([Nn]o space left|Free some space)", done.said), done.said
+        assert_nothing_half_written(jobs, kind)
+        finish(jobs, kind)
+    print(f"{kind}: {dict(outcomes)}")
+
+
+def assert_nothing_half_written(jobs: Jobs, kind: str) -> None:
+    """Each file is as it was before the job or as it is after it; the store may be on its way."""
+    before, after = jobs.before[kind], jobs.after[kind]
+    files = {place: digest for place, digest in jobs.list_contents().items() if not place.startswith("run ")}
+    files.pop("results/tiny/published.txt", None)  # it may say that the store was out of reach
+    assert {place for place, digest in files.items() if digest not in (before.get(place), after.get(place))} == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_that_may_not_be_written_to_is_named(jobs, kind):
+    jobs.restore(kind)
+    for path in [jobs.root, *jobs.root.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+    def drop_rights() -> None:  # root may write everywhere
+        if os.getuid() == 0:
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+
+    done = jobs.run(kind, prepare=drop_rights)
+    assert "Traceback" not in done.said, done.said
+    assert done.code == 1 and "Permission denied" in done.said, done.said
+    assert jobs.list_contents() == jobs.before[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_job_works_whatever_the_clock_the_temporary_folder_and_the_umask(jobs, kind):
+    """The clock jumps by hours in the middle, and files come from the future; TMPDIR is missing, and is another disk
+    than that of the results; nobody else may read what is written; HOME is unset."""
+    generator = seeded(kind)
+    for sign in (1, -1):
+        jobs.restore(kind)
+        change, hours = int(generator.integers(1, jobs.undisturbed[kind].changes + 1)), float(generator.uniform(1, 9))
+        for path in generator.permutation(sorted(jobs.root.rglob("*.*")))[:20]:
+            when = path.stat().st_mtime + sign * hours * HOURS
+            os.utime(path, (when, when))
+
+        def leave_home() -> None:
+            os.environ["TMPDIR"] = "/nowhere"
+            os.environ.pop("HOME", None)
+            os.umask(0o077)
+
+        done = jobs.run(kind, prepare=leave_home, jump_at=(change, sign * hours * HOURS))
+        assert done.code == 0, done.said
+        assert_same(jobs, kind)
+
+
+def test_a_full_temporary_folder_is_told_or_does_not_matter_to_publishing(jobs, tmp_path):
+    if not jobs.is_disk or not mount(f"-t tmpfs -o size=4096 tmpfs {tmp_path}"):
+        pytest.skip("this user may not mount a small disk")
+    jobs.restore("publish")
+    try:
+        done = jobs.run("publish", prepare=lambda: os.environ.update(TMPDIR=str(tmp_path)))
+    finally:
+        os.system(f"umount -l {tmp_path}")
+    assert "Traceback" not in done.said, done.said
+    assert done.code == 0 or "No space left" in done.said, done.said
+    finish(jobs, "publish")
