@@ -7,7 +7,9 @@ FAULTS a tenth is made.
 import os
 import re
 import shutil
+import signal
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +17,9 @@ import numpy as np
 import pytest
 from damage import share
 from jobs import SPACE, TWO, Jobs, mount
+from workflow_copy import Project
+
+from alexnet2012.data.packed import verify_digests
 
 pytestmark = pytest.mark.slow
 
@@ -156,3 +161,28 @@ def test_a_full_temporary_folder_is_told_or_does_not_matter_to_publishing(jobs, 
     assert "Traceback" not in done.said, done.said
     assert done.code == 0 or "No space left" in done.said, done.said
     finish(jobs, "publish")
+
+
+def test_snakemake_killed_with_its_job_and_started_again_packs_the_same(tmp_path):
+    """The clock is hours off at the second start, and files of the first come from the future or the past."""
+    project, generator = Project.copy(tmp_path / "project"), seeded("Snakemake")
+    packed, outcomes = "data/pictures/manifest.json", Counter()
+    began = time.monotonic()
+    project.run(packed)
+    usual_s, expected = time.monotonic() - began, (project.root / packed).read_bytes()
+    for _ in range(share(10)):
+        for folder in ("data", ".snakemake"):
+            shutil.rmtree(project.root / folder)
+        process = project.start("--cores", "2", packed)
+        time.sleep(usual_s * generator.uniform(0.2, 0.9))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        outcomes["killed" if process.returncode else "ended before"] += 1
+        for path in generator.permutation(sorted(project.root.rglob("*.*")))[:50]:
+            when = path.stat().st_mtime + generator.choice([-3, 3]) * HOURS
+            os.utime(path, (when, when))
+        project.snakemake("--unlock")
+        project.run(packed)
+        assert (project.root / packed).read_bytes() == expected
+        verify_digests((project.root / packed).parent)
+    print(f"Snakemake: {dict(outcomes)}")
