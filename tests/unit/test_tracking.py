@@ -83,6 +83,7 @@ def test_initialising_twice_gives_the_same_ids(ids, results, client, tmp_path):
     assert ids.uri == f"sqlite:///{results.resolve()}/mlflow.db"
 
 
+@pytest.mark.slow
 def test_two_processes_initialise_a_fresh_store_at_once_and_in_silence(tmp_path):
     code = (
         "import sys; from pathlib import Path; from alexnet2012.tracking.store import begin_tracking;"
@@ -392,7 +393,10 @@ def test_only_trainings_that_were_killed_are_closed(ids, client):
     assert [status[f"cnn-seed{seed}"] for seed in (0, 3)] == ["KILLED", "FINISHED"]
 
 
-@pytest.mark.parametrize("name", ["what?", "#1", "50%41", "it's", 'a "b"', "zürich 東京"])
+@pytest.mark.parametrize(
+    "name",
+    ["what? #1", *(pytest.param(each, marks=pytest.mark.slow) for each in ("50%41", "it's", 'a "b"', "zürich 東京"))],
+)
 def test_the_store_lies_in_the_checkout_whatever_that_is_called(name, tmp_path, monkeypatch):
     checkout = tmp_path / name
     checkout.mkdir()

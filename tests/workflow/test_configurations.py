@@ -66,6 +66,7 @@ def test_without_a_configfile_the_rehearsal_is_planned_and_no_benchmark(original
     assert "benchmark" not in jobs
 
 
+@pytest.mark.slow
 def test_nothing_of_the_default_leaks_into_another_configuration(original):
     """Without `net:` and `training:` a configuration means the paper's, not the rehearsal's; Snakemake would merge."""
     original.configure(
@@ -88,6 +89,7 @@ def test_nothing_of_the_default_leaks_into_another_configuration(original):
     assert planned(original, config="config/tiny.yaml")[0] == {str(run.folder)}
 
 
+@pytest.mark.slow
 def test_a_part_of_the_work_can_be_asked_for(fresh):
     """Without tables at its end a run that did what was asked is a success."""
     done = fresh.snakemake("--cores", "2", "data/pictures/manifest.json")

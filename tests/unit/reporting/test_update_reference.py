@@ -87,6 +87,7 @@ def test_a_reference_holds_records_and_what_tables_count_and_no_weights(referenc
     ]
 
 
+@pytest.mark.slow
 def test_it_is_the_same_when_made_again(finished, reference):
     before = {name: (reference / name).read_bytes() for name in list_files(reference)}
     assert main(["reference", str(finished.folder), "--data", str(finished.data)]) == 0
