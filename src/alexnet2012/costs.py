@@ -46,9 +46,9 @@ def read_cards() -> Counters:
     with suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
         for card in cards:
-            find = pynvml.nvmlDeviceGetHandleByIndex if card.isdigit() else pynvml.nvmlDeviceGetHandleByUUID
-            millijoules = pynvml.nvmlDeviceGetTotalEnergyConsumption(find(int(card) if card.isdigit() else card))
-            found[card] = (millijoules / 1e3, math.inf)
+            by_index, by_name = pynvml.nvmlDeviceGetHandleByIndex, pynvml.nvmlDeviceGetHandleByUUID
+            handle = by_index(int(card)) if card.isdigit() else by_name(card)
+            found[card] = (pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3, math.inf)
         return found
     return {}
 

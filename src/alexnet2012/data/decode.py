@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, features
 
 from alexnet2012.data.metadata import strip_metadata
+from alexnet2012.data.reading import MAX_UNPACKED_BYTES
 
 IMAGE_FORMATS = {
     ".jpg": "JPEG",
@@ -44,7 +45,6 @@ FIRST_BYTES = re.compile(
 )
 FIRST = 512  # bytes to read for this, of a file that may be gzipped
 MAX_PIXELS = 89_478_485  # Pillow's own limit; the largest photographs of ImageNet have about 60 million
-MAX_UNZIPPED_BYTES = 2**28
 GZIP_MAGIC = b"\x1f\x8b"
 EXIF_ORIENTATION = 0x0112
 TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_SAMPLES, SIGNED = 258, 262, 339, 2
@@ -151,11 +151,11 @@ def _decode_content(content: bytes, name: str, size_px: int, notes: list[str]) -
 def _unzip(content: bytes) -> bytes:
     try:
         with gzip.open(io.BytesIO(content)) as file:
-            unzipped = file.read(MAX_UNZIPPED_BYTES + 1)
+            unzipped = file.read(MAX_UNPACKED_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ImageError(f"it is gzipped and damaged: {error}") from error
-    if len(unzipped) > MAX_UNZIPPED_BYTES:
-        raise ImageError(f"unzipped it is larger than {MAX_UNZIPPED_BYTES:,} bytes")
+    if len(unzipped) > MAX_UNPACKED_BYTES:
+        raise ImageError(f"unzipped it is larger than {MAX_UNPACKED_BYTES:,} bytes")
     return unzipped
 
 

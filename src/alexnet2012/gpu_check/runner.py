@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import platform
 import shutil
@@ -154,7 +155,10 @@ def judge_part(part: CheckPart, found: dict[str, Any]) -> PartResult:
     if "error" in found:
         return replace(result, state="failed", reason=found["error"], traceback=found["traceback"])
     missed = [name for name, goal in part.goals.items() if not figures[name] >= goal]
-    over = [f"{name} is {figures[name]:.3g}" for name, most in part.limits.items() if not figures.get(name, 0) <= most]
+    found_limits = {name: figures.get(name, math.nan) for name in part.limits}  # nan, so that what is absent fails
+    over = [
+        f"{name} is {found_limits[name]:.3g}" for name, most in part.limits.items() if not found_limits[name] <= most
+    ]
     return replace(result, state="failed" if over else "passed", reason="; ".join(over), missed=missed)
 
 

@@ -178,7 +178,7 @@ def test_what_cannot_be_read_says_why(content, reason):
 
 
 def test_gzip_is_unpacked_up_to_a_limit(monkeypatch):
-    monkeypatch.setattr(module, "MAX_UNZIPPED_BYTES", 1000)
+    monkeypatch.setattr(module, "MAX_UNPACKED_BYTES", 1000)
     with pytest.raises(ImageError, match="larger than 1,000 bytes"):
         decode(gzipped(b"\0" * 1001), "x.jpg", 8)
 
