@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -144,6 +145,7 @@ class Jobs:
     ) -> Outcome:
         """Run a job. It is killed `kill_at` (its n-th change of a file, seconds after), or `kill_after_s` seconds, when
         that process of its family dies which stands at `victim`; its clock jumps at its n-th change by some seconds.
+        Then no process of it may live on.
 
         `prepare`: what its process does first.
         """
@@ -154,19 +156,18 @@ class Jobs:
         if (pid := os.fork()) == 0:
             run_here(self.root, log, self.commands[kind], tell, prepare, kill_at, jump_at)
         os.close(tell)
-        job, children = psutil.Process(pid), []
         with os.fdopen(told, "rb", buffering=0) as pipe:
             if kill_after_s is not None:
                 time.sleep(kill_after_s)
-                children = job.children(recursive=True)
-                [job, *children][victim % (1 + len(children))].kill()
+                job = psutil.Process(pid)
+                family = [job, *job.children(recursive=True)]
+                family[victim % len(family)].kill()
             elif kill_at is not None and pipe.read(1) == b"!":
                 time.sleep(kill_at[1])
-                children = job.children(recursive=True)
-                job.kill()
+                os.kill(pid, signal.SIGKILL)
             told_changes = pipe.readall().strip(b"!.")
         _, status = os.waitpid(pid, 0)
-        assert not psutil.wait_procs(children, PATIENCE_S)[1], "processes of a killed job live on"
+        assert not psutil.wait_procs(list_session(pid), PATIENCE_S)[1], "processes of an ended job live on"
         said = log.read_text(encoding="utf-8", errors="replace")
         return Outcome(os.waitstatus_to_exitcode(status), said, int(told_changes or 0), time.monotonic() - began)
 
@@ -208,6 +209,8 @@ def run_here(root, log, arguments, tell, prepare, kill_at, jump_at) -> None:
             if event in CHANGES or (event == "open" and details[2] & (os.O_WRONLY | os.O_RDWR)):
                 changes += 1
                 if kill_at and changes == kill_at[0]:
+                    if not kill_at[1]:
+                        os.kill(os.getpid(), signal.SIGKILL)
                     os.write(tell, b"!")
 
         prepare()
@@ -224,6 +227,15 @@ def run_here(root, log, arguments, tell, prepare, kill_at, jump_at) -> None:
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def list_session(leader: int) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getsid(process.pid) == leader:
+                found.append(process)
+    return found
 
 
 def list_commands(plan) -> dict[str, list[str]]:
