@@ -22,7 +22,7 @@ SHAPES = [
 def test_forward_and_backward(compete, record, shape, threads, repeats, goal):
     arguments = {"shape": shape, "repeats": repeats}
     ours = Contender("ours, channels_last", "contenders.lrn:make_ours", arguments, "job", threads)
-    theirs = in_both(Contender("torch.nn.LocalResponseNorm", "contenders.lrn:make_torch", arguments, "plain", threads))
+    theirs = in_both(Contender("torch's LocalResponseNorm", "contenders.lrn:make_torch", arguments, "plain", threads))
     found, measured = compete([ours, *theirs], threads, rounds=2 * ROUNDS + 1)
     fastest, *rivals = found
     # Forward reads the maps and writes as many; backward reads the maps and the gradient and writes another.

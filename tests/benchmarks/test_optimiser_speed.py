@@ -1,4 +1,4 @@
-"""The paper's update rule beside torch.optim.SGD(foreach=True), on the full net's 61 million weights."""
+"""The paper's update rule beside torch.optim.SGD, foreach, on the full net's 61 million weights."""
 
 import pytest
 from contest import Contender, in_both
@@ -17,7 +17,7 @@ def test_an_update(compete, record):
     weights = count_parameters(PlainAlexNet(**FULL | arguments))
     ours = Contender("PaperSGD", "contenders.optimiser:make_ours", arguments, "job", CORES)
     theirs = in_both(
-        Contender("torch.optim.SGD(foreach=True)", "contenders.optimiser:make_torch", arguments, "plain", CORES)
+        Contender("torch.optim.SGD, foreach", "contenders.optimiser:make_torch", arguments, "plain", CORES)
     )
     found, measured = compete([ours, *theirs], CORES, rounds=2 * ROUNDS + 1)
     own, *rivals = found

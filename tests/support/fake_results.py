@@ -105,9 +105,10 @@ class FakeResults:
             np.savez(run / "answers.npz", **wrong)
             final = {name.replace("wrong", "top1_error"): float(each.mean()) for name, each in wrong.items()}
             change(run / "record.json", final=final | {"train_loss": losses[-1]})
-            epochs = range(1, len(losses) + 1)
-            history = {"epoch": epochs, "train_loss": losses, "train_loss_evaluation_mode": losses}
-            pd.DataFrame(history | {"learning_rate": rates}).to_parquet(run / "history.parquet")
+            columns = {"epoch": range(1, len(losses) + 1), "learning_rate": rates}
+            columns |= {"train_loss": losses, "train_loss_evaluation_mode": losses}
+            errors = {name: value for name, value in final.items() if name.endswith("error")}
+            pd.DataFrame(columns | errors).to_parquet(run / "history.parquet")
 
     def analyse(self, key: str, seed: int, analysis: dict, dataset: str = "photos") -> None:
         own = {"weights_sha256": f"weights of {key} {seed}"}

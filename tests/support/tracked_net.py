@@ -19,7 +19,7 @@ MADE_BY = {
     "dataset": {"name": "cifar10", "digest": "d" * 64, "counts": {"train": 90, "val": 10, "test": 20}},
     "provenance": {"commit": "c" * 40, "dirty": False, "hardware": "a processor"},
 }
-METRICS = ("train_loss", "val_top1_error", "learning_rate")
+METRICS = ("train_loss", "val_top1_error", "learning_rate", "train_top1_error")
 
 
 def begin_net(ids: TrackingIds, seed: int = 0) -> Path:

@@ -11,11 +11,10 @@ from alexnet2012.reporting.benchmark_results import (
     Benchmark,
     Benchmarks,
     Comparison,
-    ContenderResult,
     Floor,
     read_benchmarks,
 )
-from alexnet2012.reporting.format import ABSENT, Block, Bullets, Details, Heading, Page, Table, to_markdown
+from alexnet2012.reporting.format import ABSENT, Bullets, Details, Page, Table, to_markdown
 from alexnet2012.reporting.origin import describe_commit
 from alexnet2012.tracking.publish import BENCHMARKS, publish
 from alexnet2012.tracking.store import TrackingIds
@@ -24,15 +23,14 @@ NOT_MEASURED = "not measured"  # a note says why
 ENVIRONMENTS = (
     "Every contender runs in a process of its own, rounds in turn. `job`: the environment of the workflow's jobs, in "
     "which glibc keeps large buffers; `plain`: as people run things. Ratios are medians over rounds, in brackets the "
-    "smallest and the largest."
+    "smallest and the largest. The floor is the minimum time that the FLOPs or bytes of one call need at the rates "
+    "that this machine reached in the same contest; the last column says what part of our time that is."
 )
 TOY = "**Toy sizes**: these numbers prove that the benchmarks run, and say nothing of speed."
-FLOORS = (
-    "The floor is the least time that the FLOPs or the bytes of one call take at the rates that this machine "
-    "reached in the same contest."
-)
-COMPARISONS = ["ours", "against", "measured", "goal", "met"]
-PACES = ["ours", "against", "threads", "ours takes", "theirs takes"]
+COMPARISONS = ["what", "ours", "theirs", "measured", "goal", "floor / ours"]
+FLOORS = ["what", "floor of", "at", "floor", "ours"]
+CONTENDERS = ["what", "contender", "threads", "peak resident memory", "peak anonymous memory"]
+MET = {None: "", True: ": met", False: ": **missed**"}
 
 
 def publish_benchmarks(raw: Path, folder: Path, tracking: Path | None) -> list[Path]:
@@ -53,39 +51,40 @@ def publish_benchmarks(raw: Path, folder: Path, tracking: Path | None) -> list[P
 
 def describe_benchmarks(found: Benchmarks, name: str) -> Page:
     unmeasured = [each.subject for each in found.subjects if each.comparisons and not was_measured(each)]
+    comparisons = [row for each in found.subjects if was_measured(each) for row in comparison_rows(each)]
     floors = [floor_row(each.subject, each.floor) for each in found.subjects if each.floor is not None]
-    memory = [memory_row(benchmark, each) for benchmark in found.subjects for each in benchmark.contenders]
+    contenders = [row for each in found.subjects for row in contender_rows(each)]
     notes = [f"{benchmark.subject}: {benchmark.note}" for benchmark in found.subjects if benchmark.note]
-    noted: list[Block] = [Heading("Notes"), Bullets(notes)] if notes else []
     return Page(
         f"Benchmarks: {name}",
         [
             *([TOY] if any(benchmark.toy for benchmark in found.subjects) else []),
             ENVIRONMENTS,
-            *(block for benchmark in found.subjects for block in describe_subject(benchmark)),
+            Table(COMPARISONS, comparisons),
+            *([Bullets(notes)] if notes else []),
             *([Details("Not measured", [Bullets(unmeasured)])] if unmeasured else []),
-            Heading("Floors"),
-            FLOORS,
-            Table(["what", "floor of", "at", "floor", "ours", "floor / ours"], floors),
-            Heading("Memory"),
-            "Of each contender's own process; processes that it starts are not counted.",
-            Table(["what", "contender", "peak resident", "peak anonymous"], [row for row in memory if row]),
-            *noted,
+            Details("Floors", [Table(FLOORS, floors)]),
+            Details(
+                "Threads and memory of each contender, without the processes that it starts",
+                [Table(CONTENDERS, contenders)],
+            ),
             describe_provenance(found.provenance),
         ],
     )
 
 
-def describe_subject(benchmark: Benchmark) -> list[Block]:
-    """What was measured of one subject: the comparisons, and folded away how long each side takes."""
-    if not was_measured(benchmark):
-        return []
-    rows = [
-        [each.ours, each.against, spread(each), goal_cell(each), {None: ABSENT, True: "yes", False: "**no**"}[each.met]]
-        for each in benchmark.comparisons
-    ]
-    paces = Details("Times and threads", [Table(PACES, [pace_row(benchmark, each) for each in benchmark.comparisons])])
-    return [f"**{benchmark.subject}**", Table(COMPARISONS, rows), paces]
+def comparison_rows(benchmark: Benchmark) -> list[list[str]]:
+    """What was measured of one subject, which the first row names, with the floor; ours is named where it has several
+    parts."""
+    rows = []
+    parts = {each.ours for each in benchmark.comparisons}
+    for each in benchmark.comparisons:
+        ours, theirs = (name_side(benchmark, label) for label in (each.ours, each.against))
+        rows.append(
+            ["", ours if len(parts) > 1 else pace(benchmark, each.ours), theirs, spread(each), goal_cell(each), ""]
+        )
+    rows[0][0], rows[0][-1] = benchmark.subject, f"{benchmark.floor.fraction:.2f}" if benchmark.floor else ABSENT
+    return rows
 
 
 def was_measured(benchmark: Benchmark) -> bool:
@@ -95,21 +94,20 @@ def was_measured(benchmark: Benchmark) -> bool:
 def goal_cell(comparison: Comparison) -> str:
     if comparison.goal is None:
         return ABSENT
-    return f"{comparison.direction} {amount(comparison.goal, comparison.measure)}"
+    unit = {"share": " %", "bytes": " GiB"}.get(comparison.measure, "")
+    return f"{comparison.direction} {number(comparison.goal, comparison.measure)}{unit}{MET[comparison.met]}"
 
 
-def pace_row(benchmark: Benchmark, comparison: Comparison) -> list[str]:
-    sides = [benchmark.find(each) for each in (comparison.ours, comparison.against)]
-    threads = dict.fromkeys(str(each.threads) for each in sides if each is not None)
-    paces = [pace(each, benchmark.unit) for each in sides]
-    return [comparison.ours, comparison.against, " / ".join(threads) or ABSENT, *paces]
+def name_side(benchmark: Benchmark, label: str) -> str:
+    return ": ".join(part for part in (label, pace(benchmark, label)) if part != ABSENT)
 
 
-def pace(contender: ContenderResult | None, unit: str) -> str:
-    """Images a second where images are counted, else the time of a call."""
-    if contender is None or not contender.seconds:
+def pace(benchmark: Benchmark, label: str) -> str:
+    """A contender's images a second, or the time of a call where no images are counted."""
+    found = benchmark.find(label)
+    if found is None or not found.seconds:
         return ABSENT
-    return f"{four_digits(1 / contender.typical_s)} images/s" if unit == "images" else duration(contender.typical_s)
+    return f"{four_digits(1 / found.typical_s)} images/s" if benchmark.unit == "images" else duration(found.typical_s)
 
 
 def spread(comparison: Comparison) -> str:
@@ -144,7 +142,6 @@ def floor_row(subject: str, floor: Floor) -> list[str]:
         f"{in_words(floor.rate, floor.what)}/s of {floor.rate_of}",
         duration(floor.seconds),
         duration(floor.seconds / floor.fraction),
-        f"{floor.fraction:.2f}",
     ]
 
 
@@ -164,15 +161,15 @@ def four_digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
-def memory_row(benchmark: Benchmark, contender: ContenderResult) -> list[str]:
-    peaks = (contender.peak_rss_bytes, contender.peak_anonymous_bytes)
-    if peaks == (None, None):
-        return []
-    return [
-        benchmark.subject,
-        contender.label,
-        *(ABSENT if peak is None else amount(peak, "bytes") for peak in peaks),
-    ]
+def contender_rows(benchmark: Benchmark) -> list[list[str]]:
+    rows = []
+    for each in benchmark.contenders:
+        peaks = [
+            ABSENT if peak is None else amount(peak, "bytes")
+            for peak in (each.peak_rss_bytes, each.peak_anonymous_bytes)
+        ]
+        rows.append([benchmark.subject, each.label, str(each.threads), *peaks])
+    return rows
 
 
 def describe_provenance(provenance: dict[str, Any]) -> Details:

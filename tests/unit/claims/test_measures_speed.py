@@ -15,8 +15,9 @@ def add(fake, key: str, speeds: dict[int, list[float]], training: dict) -> None:
     fake.add(key, {seed: {} for seed in speeds}, ("claims",), training=training)
     for seed, each in speeds.items():
         run = fake.folder / f"runs/photos/{key}-00000000/seed{seed}"
-        history = {"epoch": range(1, len(each) + 1), "train_loss": 1.0, "images_per_second": each}
-        pd.DataFrame(history).to_parquet(run / "history.parquet")
+        history = {"epoch": range(1, len(each) + 1), "images_per_second": each}
+        others = dict.fromkeys(("learning_rate", "train_loss", "train_top1_error", "val_top1_error"), 1.0)
+        pd.DataFrame(history | others).to_parquet(run / "history.parquet")
 
 
 C20 = next(claim for claim in paper.CLAIMS if claim.id == "C20")
