@@ -70,10 +70,11 @@ def test_a_job_that_is_killed_does_its_work_the_next_time(jobs, kind):
 
 def kill(jobs: Jobs, kind: str, generator: np.random.Generator) -> None:
     """Kill a job at or just after one of its changes of files; or, on two devices, one process of the three at a random
-    time. A job that ended first is killed again in its middle."""
+    time. A job that ended first is killed again, in half the time."""
     moment = generator.uniform(0.2, 0.9) if kind == TWO else generator.uniform()
     later_s, victim = float(generator.choice([0, 0.002, 0.02])), int(generator.integers(3))
-    for part, after_s in [(moment, later_s), (0.5, 0)]:
+    for attempt in range(5):
+        part, after_s = moment / 2**attempt, 0 if attempt else later_s
         jobs.restore(kind)
         usual = jobs.undisturbed[kind]
         if kind == TWO:

@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "workflow", "config", "profiles", "src", "envs")
+PARTS = ("Snakefile", "workflow", "config", "profiles", "envs")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CLASSES = 7
 TRAIN, VAL, TEST = 7 * 14, 7 * 2, 7 * 4  # 20 images per class: a tenth for val, a fifth for test
@@ -60,21 +60,21 @@ SMALL_BASELINES = {
 
 
 class Project:
-    """A project in `root`, which runs its own src/."""
+    """A project in `root`. It runs the repository's src/, whose compiled loops are cached, until its own is edited."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def source(self) -> Path:
+        return self.root / "src" if (self.root / "src").exists() else REPOSITORY / "src"
 
     @classmethod
     def copy(cls, root: Path) -> "Project":
         """Copy the repository's workflow to `root`, with pictures, and with two members in the ensemble of five."""
         root.mkdir(exist_ok=True)
         for part in PARTS:
-            source = REPOSITORY / part
-            if source.is_dir():
-                shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-            else:
-                shutil.copy2(source, root / part)
+            copy_part(part, root)
         write_pictures(root / "pictures")
         project = cls(root)
         project.configure(TINY)
@@ -94,20 +94,27 @@ class Project:
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace the only occurrence of `old` in a file."""
+        self.own(path)
         text = (self.root / path).read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{path} holds {old!r} {text.count(old)} times"
         (self.root / path).write_text(text.replace(old, new), encoding="utf-8")
 
     def append(self, path: str, text: str) -> None:
+        self.own(path)
         with (self.root / path).open("a", encoding="utf-8") as file:
             file.write(text)
+
+    def own(self, path: str) -> None:
+        """Copy src/ here before a file in it is edited."""
+        if path.startswith("src/") and not (self.root / "src").exists():
+            copy_part("src", self.root)
 
     def environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
         return {
             **kept,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(self.root / "src"),
+            "PYTHONPATH": str(self.source),
             "ALEXNET2012_COMMIT": COMMIT,
         }
 
@@ -146,6 +153,15 @@ class Project:
 
     def state_folders(self) -> list[Path]:
         return sorted(self.root.glob("results/tiny/runs/*/*/seed*/state"))
+
+
+def copy_part(part: str, root: Path) -> None:
+    """Copy a file or folder of the repository to `root`."""
+    source = REPOSITORY / part
+    if source.is_dir():
+        shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    else:
+        shutil.copy2(source, root / part)
 
 
 def count_jobs(output: str) -> dict[str, int]:

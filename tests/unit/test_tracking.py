@@ -23,6 +23,7 @@ from alexnet2012.tracking.browser import serve
 from alexnet2012.tracking.contents import compose_net
 from alexnet2012.tracking.publish import LiveRun, publish
 from alexnet2012.tracking.store import TrackingIds, begin_tracking, tracking_uri
+from alexnet2012.training.checkpoint import resume, set_aside
 
 
 @pytest.fixture(scope="module")
@@ -370,6 +371,23 @@ def test_what_no_store_takes_does_not_hold_up_the_next(ids, client, capsys):
     statuses = {run.info.run_name: run.info.status for run in children(client, ids)}
     assert statuses == {"cnn-seed0": "RUNNING", "cnn-seed1": "FINISHED"}
     assert capsys.readouterr().err.count("left out") == 1
+
+
+def test_a_training_killed_before_its_first_checkpoint_goes_on_as_the_same_run(ids, client, folder):
+    def begin_again() -> list[str]:
+        resume(folder / "state", {}, set())
+        LiveRun(folder, ids).update([])
+        return sorted(run.info.status for run in children(client, ids))
+
+    LiveRun(folder, ids).update([])
+    assert begin_again() == ["RUNNING"]
+    finish_net(folder, make_history(1))
+    LiveRun(folder, ids).finish()
+    assert begin_again() == ["FINISHED", "RUNNING"], "what is finished stays, and is made again as another run"
+    (folder / "state/checkpoint-000000001.pt").touch()
+    set_aside(folder / "state")  # of another code
+    LiveRun(folder, ids).update([])
+    assert len(children(client, ids)) == 3
 
 
 def test_only_trainings_that_were_killed_are_closed(ids, client):

@@ -172,11 +172,18 @@ def parse_settings(path: Path, changed_ns: int) -> RunConfig:
 
 
 def read_note(folder: Path) -> dict[str, Any]:
-    """`folder`/state/run.json, written if missing: key, host, start time and user of a run, and its id in the store
-    (None until it has one)."""
+    """`folder`/state/run.json, written if missing: key, host, start time and user of a run, its id in the store (None
+    until it has one), and whether it is finished.
+
+    A training that was killed before its first checkpoint begins again as the same run.
+    """
     path = folder / "state" / "run.json"
     note = {"key": uuid.uuid4().hex, "began_ms": int(1000 * time.time()), "host": socket.gethostname(), "run_id": None}
-    note["made_by"] = {}
+    note |= {"made_by": {}, "finished": False}
+    if not path.exists():
+        for earlier in sorted(path.parent.glob("superseded-*/run.json"))[-1:]:  # see training.checkpoint.resume
+            if not (read_json(earlier).get("finished", True) or any(earlier.parent.glob("checkpoint-*"))):
+                earlier.rename(path)
     if path.exists():
         return {**note, **read_json(path)}
     if (trained := folder / "record.json").exists():  # perhaps by another user elsewhere

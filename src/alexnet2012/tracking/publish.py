@@ -68,6 +68,8 @@ class LiveRun:
     def finish(self) -> None:
         """Publish the result once its record is written; its model is left to `publish`, after the training."""
         self._send(lambda: replace(compose_net(self.folder, self.ids), net=None))
+        with tolerated():
+            write_json(self.folder / "state" / "run.json", read_note(self.folder) | {"finished": True})
 
     def _send(self, compose: Callable[[], Content]) -> None:
         with tolerated():
