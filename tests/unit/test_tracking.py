@@ -23,6 +23,7 @@ from alexnet2012.tracking.browser import serve
 from alexnet2012.tracking.contents import compose_net
 from alexnet2012.tracking.publish import LiveRun, publish
 from alexnet2012.tracking.store import TrackingIds, begin_tracking, tracking_uri
+from alexnet2012.tracking.views import VIEW_TAG
 from alexnet2012.training.checkpoint import resume, set_aside
 
 
@@ -458,18 +459,28 @@ def test_an_experiment_that_another_machine_makes_meanwhile_is_used(ids, results
     assert capsys.readouterr().err == "" and answers == []
 
 
-def test_what_another_machine_inserts_meanwhile_is_inserted_again(ids):
+@pytest.mark.parametrize("method", ["log_batch", "log_inputs", "set_tag", "set_experiment_tag"])
+def test_what_another_machine_inserts_meanwhile_is_inserted_again(ids, client, folder, monkeypatch, method):
+    """As PostgreSQL refuses it: two machines publish at the same moment."""
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import BAD_REQUEST
+    from mlflow.tracking import MlflowClient
 
-    refused = [MlflowException("duplicate key", error_code=BAD_REQUEST)]
+    finish_net(folder, make_history(1))
+    refused, call = [], getattr(MlflowClient, method)
 
-    def call():
-        if refused:
-            raise refused.pop()
+    def refuse_once(*given, **named):
+        if not refused:
+            refused.append(given)
+            raise MlflowException("duplicate key value violates unique constraint", error_code=BAD_REQUEST)
+        return call(*given, **named)
 
-    stores.insert(call)
-    assert refused == []
+    client.delete_experiment_tag(ids.experiment_id, VIEW_TAG)
+    monkeypatch.setattr(MlflowClient, method, refuse_once)
+    assert publish(ids, [])
+    assert refused
+    (run,) = children(client, ids)
+    assert run.info.status == "FINISHED" and "record.json" in run.data.tags[publishing.FILES_TAG]
 
 
 @pytest.mark.parametrize("heard", [True, False])

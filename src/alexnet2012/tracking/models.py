@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from alexnet2012.files import NET_FILES, WEIGHTS, read_json
-from alexnet2012.tracking.store import Store
+from alexnet2012.tracking.store import Store, insert
 
 MODEL_TAG = "alexnet2012.model"  # tag of a run: the id of its model and the digest of the weights
 MAX_WEIGHTS = 50 * 2**20  # bytes; for larger nets the store gets only the path of the folder
@@ -44,7 +44,7 @@ def keep_model(store: Store, run_id: str, name: str, tags: Mapping[str, str], fo
         client.log_model_artifacts(model.model_id, str(Path(made, "model")))
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-    client.set_tag(run_id, MODEL_TAG, f"{model.model_id} {weights}")
+    insert(lambda: client.set_tag(run_id, MODEL_TAG, f"{model.model_id} {weights}"))
     return str(model.model_id)
 
 

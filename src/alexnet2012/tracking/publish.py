@@ -172,7 +172,8 @@ def log(client: Any, run_id: str, params: Mapping[str, str], tags: Mapping[str, 
         calls[-1] += together
     params_left, tags_left = list(starmap(Param, params.items())), list(starmap(RunTag, tags.items()))
     while params_left or tags_left or any(calls):
-        client.log_batch(run_id, calls.pop(0) if calls else (), params_left[:MAX_BATCH], tags_left[:MAX_BATCH])
+        call = (calls.pop(0) if calls else (), params_left[:MAX_BATCH], tags_left[:MAX_BATCH])
+        insert(partial(client.log_batch, run_id, *call))
         params_left, tags_left = params_left[MAX_BATCH:], tags_left[MAX_BATCH:]
 
 
@@ -245,7 +246,7 @@ def upload(store: Store, run_id: str, tags: Mapping[str, str], files: Mapping[st
     for place in changed:
         store.client.log_artifact(run_id, str(files[place]), place.rpartition("/")[0] or None)
     if changed:  # the tag is set last, so that an interrupted upload is repeated
-        store.client.set_tag(run_id, FILES_TAG, json.dumps(there | digests))
+        insert(lambda: store.client.set_tag(run_id, FILES_TAG, json.dumps(there | digests)))
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float]:
