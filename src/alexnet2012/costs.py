@@ -16,13 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATED_ERROR = 0.25  # training error to which the paper's figure 1 counts epochs (§3.1)
-COLUMNS = (
-    "epoch",
-    "learning_rate",
-    "train_loss",
-    "train_top1_error",
-    "val_top1_error",
-)  # of each history that are read
+# What figures, tables and MLflow read of each history.
+HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "train_top1_error", "val_top1_error")
 POWERCAP = Path("/sys/class/powercap")
 JOULES_A_KWH = 3.6e6
 READ_EVERY_S = 60.0  # a counter of a processor wraps around after 262 kJ, eleven minutes at 400 W
@@ -102,7 +97,7 @@ class EnergyMeter:
 
 
 def read_history(path: Path) -> "pd.DataFrame":
-    """A training's history.parquet, a row per epoch; raises RecordError if unreadable or without one of COLUMNS."""
+    """A training's history.parquet, a row per epoch; raises RecordError if it is unreadable or incomplete."""
     import pandas as pd
     from pyarrow import ArrowException
 
@@ -110,7 +105,7 @@ def read_history(path: Path) -> "pd.DataFrame":
         history = pd.read_parquet(path)
     except (OSError, ValueError, ArrowException) as error:
         raise RecordError(f"{path} cannot be read ({error}); train this net anew") from None
-    if missing := [column for column in COLUMNS if column not in history]:
+    if missing := [column for column in HISTORY_COLUMNS if column not in history]:
         raise RecordError(f"{path} has no column {missing[0]}; train this net anew")
     return history
 

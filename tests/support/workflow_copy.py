@@ -94,20 +94,23 @@ class Project:
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace the only occurrence of `old` in a file."""
-        self.own(path)
+        self.copy_source_for(path)
         text = (self.root / path).read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{path} holds {old!r} {text.count(old)} times"
         (self.root / path).write_text(text.replace(old, new), encoding="utf-8")
 
     def append(self, path: str, text: str) -> None:
-        self.own(path)
+        self.copy_source_for(path)
         with (self.root / path).open("a", encoding="utf-8") as file:
             file.write(text)
 
-    def own(self, path: str) -> None:
-        """Copy src/ here before a file in it is edited."""
+    def copy_source_for(self, path: str) -> None:
+        """Copy src/ here before its file `path` is edited."""
         if path.startswith("src/") and not (self.root / "src").exists():
-            copy_part("src", self.root)
+            self.copy_source()
+
+    def copy_source(self) -> None:
+        copy_part("src", self.root)
 
     def environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}

@@ -7,7 +7,7 @@ import pynvml
 import pytest
 
 from alexnet2012 import costs
-from alexnet2012.costs import COLUMNS, EnergyMeter, read_history, time_to_target
+from alexnet2012.costs import HISTORY_COLUMNS, EnergyMeter, read_history, time_to_target
 from alexnet2012.errors import RecordError
 
 RANGE_UJ = 262_143_328_850
@@ -130,8 +130,8 @@ def test_the_time_to_an_error_comes_from_the_history_or_from_a_target():
     assert time_to_target({"target": target}, history) == target
 
 
-@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("column", HISTORY_COLUMNS)
 def test_a_history_without_a_column_that_is_read_is_named(tmp_path, column):
-    pd.DataFrame(dict.fromkeys({*COLUMNS} - {column}, [1.0])).to_parquet(tmp_path / "history.parquet")
+    pd.DataFrame(dict.fromkeys({*HISTORY_COLUMNS} - {column}, [1.0])).to_parquet(tmp_path / "history.parquet")
     with pytest.raises(RecordError, match=f"history.parquet has no column {column}; train this net anew"):
         read_history(tmp_path / "history.parquet")

@@ -79,5 +79,5 @@ def test_images_where_packed_ones_go_are_refused(fresh):
 
 
 def test_without_a_commit_nothing_runs(fresh):
-    fresh.own("src/")  # the repository's has a commit
+    fresh.copy_source()  # the repository's has a commit
     assert_refused(fresh, "error: the commit of the running code is unknown", ALEXNET2012_COMMIT="")

@@ -31,6 +31,7 @@ COMPARISONS = ["what", "ours", "theirs", "measured", "goal", "floor / ours"]
 FLOORS = ["what", "floor of", "at", "floor", "ours"]
 CONTENDERS = ["what", "contender", "threads", "peak resident memory", "peak anonymous memory"]
 MET = {None: "", True: ": met", False: ": **missed**"}
+UNITS = {"share": "%", "bytes": "GiB"}  # of what is not said in words
 
 
 def publish_benchmarks(raw: Path, folder: Path, tracking: Path | None) -> list[Path]:
@@ -74,15 +75,13 @@ def describe_benchmarks(found: Benchmarks, name: str) -> Page:
 
 
 def comparison_rows(benchmark: Benchmark) -> list[list[str]]:
-    """What was measured of one subject, which the first row names, with the floor; ours is named where it has several
+    """What was measured of one subject. Its name and floor stand in the first row, ours is named if it has several
     parts."""
-    rows = []
-    parts = {each.ours for each in benchmark.comparisons}
-    for each in benchmark.comparisons:
-        ours, theirs = (name_side(benchmark, label) for label in (each.ours, each.against))
-        rows.append(
-            ["", ours if len(parts) > 1 else pace(benchmark, each.ours), theirs, spread(each), goal_cell(each), ""]
-        )
+    name_ours = side if len({each.ours for each in benchmark.comparisons}) > 1 else pace
+    rows = [
+        ["", name_ours(benchmark, each.ours), side(benchmark, each.against), spread(each), goal_cell(each), ""]
+        for each in benchmark.comparisons
+    ]
     rows[0][0], rows[0][-1] = benchmark.subject, f"{benchmark.floor.fraction:.2f}" if benchmark.floor else ABSENT
     return rows
 
@@ -94,12 +93,14 @@ def was_measured(benchmark: Benchmark) -> bool:
 def goal_cell(comparison: Comparison) -> str:
     if comparison.goal is None:
         return ABSENT
-    unit = {"share": " %", "bytes": " GiB"}.get(comparison.measure, "")
-    return f"{comparison.direction} {number(comparison.goal, comparison.measure)}{unit}{MET[comparison.met]}"
+    goal = f"{number(comparison.goal, comparison.measure)} {UNITS.get(comparison.measure, '')}".strip()
+    return f"{comparison.direction} {goal}{MET[comparison.met]}"
 
 
-def name_side(benchmark: Benchmark, label: str) -> str:
-    return ": ".join(part for part in (label, pace(benchmark, label)) if part != ABSENT)
+def side(benchmark: Benchmark, label: str) -> str:
+    """A contender with its pace; the label alone where it names no contender."""
+    found = pace(benchmark, label)
+    return label if found == ABSENT else f"{label}: {found}"
 
 
 def pace(benchmark: Benchmark, label: str) -> str:
@@ -120,8 +121,7 @@ def spread(comparison: Comparison) -> str:
 
 def amount(value: float, measure: str) -> str:
     """2.41 times as fast; 1.04 times the seconds; 15,000 images/s; 9.2 %; 0.95 GiB."""
-    words = {"share": "%", "bytes": "GiB"}.get(measure, measure)
-    return f"{number(value, measure)} {words}"
+    return f"{number(value, measure)} {UNITS.get(measure, measure)}"
 
 
 def number(value: float, measure: str) -> str:

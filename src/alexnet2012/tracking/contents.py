@@ -180,11 +180,7 @@ def read_note(folder: Path) -> dict[str, Any]:
     path = folder / "state" / "run.json"
     note = {"key": uuid.uuid4().hex, "began_ms": int(1000 * time.time()), "host": socket.gethostname(), "run_id": None}
     note |= {"made_by": {}, "finished": False}
-    if not path.exists():
-        for earlier in sorted(path.parent.glob("superseded-*/run.json"))[-1:]:  # see training.checkpoint.resume
-            if not (read_json(earlier).get("finished", True) or any(earlier.parent.glob("checkpoint-*"))):
-                earlier.rename(path)
-    if path.exists():
+    if path.exists() or take_back_note(path):
         return {**note, **read_json(path)}
     if (trained := folder / "record.json").exists():  # perhaps by another user elsewhere
         note["began_ms"] = written_ms(trained) - int(1000 * read_json(trained).get("wall_time_s", 0))
@@ -192,6 +188,18 @@ def read_note(folder: Path) -> dict[str, Any]:
         note["made_by"] = describe_maker()
     write_json(path, note)
     return note
+
+
+def take_back_note(path: Path) -> bool:
+    """Whether the note `path` was among what `training.checkpoint.resume` had set aside of a training that was killed
+    before its first checkpoint; it is moved back."""
+    aside = max(path.parent.glob("superseded-*"), default=path.parent)
+    if any(aside.glob("checkpoint-*")) or not (aside / path.name).exists():
+        return False
+    if read_json(aside / path.name).get("finished", True):
+        return False
+    (aside / path.name).rename(path)
+    return True
 
 
 def describe_maker() -> dict[str, str]:
