@@ -178,7 +178,8 @@ def evaluation_jobs(runs: Sequence[RunConfig], dataset: Values) -> Iterator[Job]
     threads, splits = runs[0].training.torch_threads, runs[0].splits
     images, done = sum(dataset["images"][split] for split in splits), sum(map(is_evaluated, runs))
     entry: Values = {"dataset": runs[0].dataset_name, "variant": runs[0].variant, "splits": list(splits)}
-    entry |= {"nets": len(runs), "nets_done": done, "images": images, "crops": CROPS}
+    entry |= {"seeds": [run.seed for run in runs], "nets": len(runs), "nets_done": done}
+    entry |= {"images": images, "crops": CROPS}
     passes = CROPS * images * (len(runs) - done)
     size = sum(prediction_bytes(dataset["images"][split], dataset) for split in splits)
     yield Job("predict", entry, runs[0], len(runs), done, passes, output_bytes=size, cores=threads)

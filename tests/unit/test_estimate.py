@@ -15,6 +15,7 @@ from alexnet2012.data.prepare import prepare
 from alexnet2012.estimate import AFTERWARDS, USUAL_START_S, Machine, add_up, describe_work
 from alexnet2012.preflight import settings_file
 from alexnet2012.survey import DECODED_S, FITTED_S, LEARNING_STEPS, PATCH_S, Work, survey
+from alexnet2012.verbs.for_planning import list_work
 
 ROOT = Path(__file__).parents[2]
 VARIANTS = ROOT / "config" / "variants.yaml"
@@ -207,11 +208,16 @@ def test_the_time_is_the_longest_chain_or_all_work_over_the_slots(pictures):
     assert one["makespan_s"] == pytest.approx(alone + 2 * (train + predict + analyse))
 
 
-def test_a_pretrained_net_comes_after_its_pretraining(pictures):
-    star = {"dataset": "pictures", "variant": "1-cnn-star", "seeds": [0], "pretrained_on": "turned"}
+def pretrained(seeds, *others):
+    """The values of nets that are pre-trained, each seed on its own, with `others` on the same dataset."""
+    star = {"dataset": "pictures", "variant": "1-cnn-star", "seeds": seeds, "pretrained_on": "turned"}
     turned = {"turned": {"kind": "rotations", "of": "pictures"}}
-    values = {**TINY, "datasets": TINY["datasets"] | turned, "experiments": [star | {"tables": ["table2"]}]}
-    work = plan(values)
+    experiments = [star | {"tables": ["table2"]}, *others]
+    return {**TINY, "datasets": TINY["datasets"] | turned, "experiments": experiments}
+
+
+def test_a_pretrained_net_comes_after_its_pretraining(pictures):
+    work = plan(pretrained([0]))
     sizes = {name: (each["images"]["train"], each["classes"]) for name, each in work.datasets.items()}
     assert sizes == {"pictures": (98, 7), "turned": (4 * 98, 28)}
     described = describe_work(work, MACHINE, Path("data"))
@@ -219,6 +225,13 @@ def test_a_pretrained_net_comes_after_its_pretraining(pictures):
     assert {each["dataset"] for each in described["evaluations"]} == {"pictures"}
     time, chain = time_of(work), ("prepare", "tables", "train", "predict")
     assert time["critical_path_s"] == pytest.approx(sum(time["job_s_by_kind"][kind] for kind in chain))
+
+
+def test_lines_of_one_variant_differ_by_their_seeds(pictures):
+    """Each pre-trained net starts from another, so that its seeds are evaluated in lines of their own."""
+    work = plan(pretrained([0, 1], {"dataset": "pictures", "variant": "cnn", "seeds": [0, 1], "tables": ["table2"]}))
+    lines = [line for line in list_work(describe_work(work, MACHINE, Path("data"))) if "evaluate" in line]
+    assert [line.split(": ")[0].partition(", ")[2] for line in lines] == ["seeds 0", "seeds 1", "seeds 0, 1"]
 
 
 def test_a_baseline_is_learnt_and_judged_by_all_cores():

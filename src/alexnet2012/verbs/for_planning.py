@@ -108,8 +108,9 @@ def list_work(values: dict[str, Any]) -> Iterator[str]:
         yield from [f"    warning: {each['few_steps']}"] if each["few_steps"] else []
     for each in values["evaluations"]:
         where = f"{each['variant']} on {each['dataset']} {' and '.join(each['splits'])}"
+        seeds = ", ".join(map(str, each["seeds"]))
         left = f"{each['nets'] - each['nets_done']} of {each['nets']} nets left"
-        yield f"  evaluate {where}, {each['crops']} crops of {each['images']:,} images: {left}"
+        yield f"  evaluate {where}, seeds {seeds}: {each['crops']} crops of {each['images']:,} images, {left}"
     for each in values["averages"]:
         where = f"{each['name']} on {each['dataset']} {each['split']}"
         yield f"  average {where}: {each['members']} nets{', done' * each['done']}"
