@@ -8,6 +8,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from alexnet2012 import devices, provenance
+from alexnet2012.class_names import name_classes
 from alexnet2012.config.schema import RunConfig, read_run
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
@@ -122,14 +123,14 @@ def write_inputs(run_folder: Path, dataset: PackedDataset) -> None:
 
 
 def read_inputs(run_folder: Path) -> tuple[np.ndarray, list[str]]:
-    """The mean image, float32 (size, size, 3), and the class names in `run_folder`/inputs.npz.
+    """The mean image, float32 (size, size, 3), and the class names in `run_folder`/inputs.npz, in words.
 
     Raises DataError if the file cannot be read.
     """
     path = run_folder / INPUTS
     try:
         with np.load(path) as arrays:
-            return arrays["mean_image"], arrays["classes"].tolist()
+            return arrays["mean_image"], name_classes(arrays["classes"].tolist())
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise DataError(
             f"{path} cannot be read ({error}); `alexnet2012 cards RESULTS` writes it beside every net of RESULTS"

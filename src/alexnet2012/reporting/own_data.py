@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alexnet2012.class_names import name_classes
 from alexnet2012.config.plan import BASE
 from alexnet2012.data.packed import PackedDataset, open_packed
 from alexnet2012.errors import DataError, RecordError
@@ -97,7 +98,7 @@ def count_answers(net: TrainedNet, dataset: PackedDataset) -> ClassErrors:
         net=f"{net.training['variant']}, seed {net.seed}",
         split=split,
         weights_sha256=net.training["weights_sha256"],
-        classes=list(dataset.classes),
+        classes=name_classes(dataset.classes),
         counts=counts.tolist(),
         worst=[
             WrongImage(row, int(labels[row]), int(answers[row]), float(confidence[row]), paths[row]) for row in worst

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from alexnet2012.errors import AlexNet2012Error, ConfigError, DataError, RecordE
 from alexnet2012.evaluation.analysis import feature_blocks
 from alexnet2012.evaluation.ensemble import average
 from alexnet2012.evaluation.predict import predict_ten_crops
-from alexnet2012.evaluation.trained import load_net, write_inputs
+from alexnet2012.evaluation.trained import load_net, read_inputs, write_inputs
 from alexnet2012.files import file_digest, read_json, write_json
 from alexnet2012.model.geometry import list_layers
 from alexnet2012.reporting.cards import render_card, unevaluated
@@ -254,6 +255,12 @@ def test_files_that_do_not_belong_together_are_refused(stored, tmp_path):
     np.savez(folder / "inputs.npz", mean_image=np.zeros((8, 8, 3), np.float32), classes=np.array(["a", "b", "c"]))
     with pytest.raises(AlexNet2012Error):
         alexnet2012.load(folder)
+
+
+def test_classes_that_are_wordnet_ids_have_their_words(tmp_path):
+    dataset = write_dataset(tmp_path / "data", {"train": 4}, size_px=8, classes=2)
+    write_inputs(tmp_path, replace(dataset, classes=("n01440764", "n02012849")))
+    assert read_inputs(tmp_path)[1] == ["tench", "crane bird"]
 
 
 def test_features_of_a_net_that_is_a_list_of_layers(tmp_path):

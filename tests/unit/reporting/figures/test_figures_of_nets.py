@@ -9,6 +9,7 @@ from own_pictures import WRONG, add_own_pictures
 from alexnet2012.data.packed import open_packed
 from alexnet2012.reporting.figures import figure3, figure4, of_one_net
 from alexnet2012.reporting.figures.style import BLUE, ORANGE
+from alexnet2012.reporting.own_data import count_answers
 
 
 @pytest.fixture
@@ -80,6 +81,14 @@ def test_a_net_has_its_confusion_matrix_where_it_has_not_too_many_classes(fake, 
     of_one_net.draw_net(net, dataset)
     files = {path.name for path in net.run_folder.glob("*.png")}
     assert files == {"kernels.png"} | ({"confusion_matrix.png"} if drawn else set())
+
+
+def test_a_confusion_matrix_and_the_worst_answers_name_classes_in_words(fake):
+    add_own_pictures(fake, ["n01440764", "dog", "cat"])
+    dataset, net = open_packed(fake.data / "photos"), fake.load().find("photos", "cnn").nets[0]
+    axes = of_one_net.draw_confusions(net, dataset).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["tench", "dog", "cat"]
+    assert count_answers(net, dataset).classes == ["tench", "dog", "cat"]
 
 
 def test_the_cells_of_a_confusion_matrix_are_the_images_of_a_class(fake):
