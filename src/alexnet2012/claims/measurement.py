@@ -280,4 +280,4 @@ def describe_interval(outcome: Outcome) -> str:
 def interval_of(found: Estimate, unit: str) -> str:
     if unit == "x":
         return f"[{math.exp(found.low):.2f}, {math.exp(found.high):.2f}]x"
-    return f"[{100 * found.low:.2f}, {100 * found.high:.2f}] {unit}"
+    return f"[{100 * found.low:z.2f}, {100 * found.high:z.2f}] {unit}"

@@ -32,7 +32,7 @@ def measure_overfitting(claim: paper.Claim, results: Results, dataset: str) -> M
     """C09: the gap between val and training error of the net without the remedy minus the base net's gap."""
     base, without = take_experiments(results, dataset, *claim.variants)
     found = contrast_gaps(results, without, base)
-    gaps = [f"{100 * mean_gap(answers_of(each)):.2f} ({each.key})" for each in (without, base)]
+    gaps = [f"{100 * mean_gap(answers_of(each)):z.2f} ({each.key})" for each in (without, base)]
     what = f"val minus training error, centre crop, {without.key} minus {base.key}"
     beside = f"gaps {' and '.join(gaps)} points"
     return measured(results, [without, base], what, found.estimate, beside=beside, shared=found.shared)

@@ -156,11 +156,15 @@ def name_missing(results: Results) -> list[str]:
         seeds = groups.setdefault((each.key, each.dataset, each.trained), [])
         seeds += [] if each.seed is None else [each.seed]
     return [
-        key
-        + (f" seed{'s' if len(seeds) > 1 else ''} {list_ranges(seeds)}" if seeds else "")
-        + f" on {dataset}{' (trained, not evaluated)' if trained else ''}"
+        name_nets(key, dataset, seeds) + (" (trained, not evaluated)" if trained else "")
         for (key, dataset, trained), seeds in groups.items()
     ]
+
+
+def name_nets(key: str, dataset: str, seeds: list[int]) -> str:
+    """ "cnn seeds 0-4 on cifar10", or "5-cnns on cifar10" for no seeds."""
+    which = f" seed{'s' if len(seeds) > 1 else ''} {list_ranges(seeds)}" if seeds else ""
+    return f"{key}{which} on {dataset}"
 
 
 def chance_note(experiment: ExperimentResults) -> str:
@@ -243,7 +247,7 @@ def list_ratios(ratios: list[float], seeds: list[int]) -> str:
 
 def interval(found: Estimate) -> str:
     """A fraction in percent or points, without its unit: "1.20 [0.80, 1.60]"."""
-    return f"{100 * found.value:.2f} [{100 * found.low:.2f}, {100 * found.high:.2f}]"
+    return f"{100 * found.value:z.2f} [{100 * found.low:z.2f}, {100 * found.high:z.2f}]"
 
 
 def in_brackets(words: str) -> str:

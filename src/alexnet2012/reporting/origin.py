@@ -66,14 +66,15 @@ def describe_calibration(record: dict[str, Any]) -> str:
 
 
 def describe_few_steps(results: Results, experiments: Iterable[ExperimentResults]) -> str:
-    """A line for each way in which trainings behind the experiments, members of averages too, were too short to learn
-    much, with their variants; empty where none was."""
-    variants: dict[str, dict[str, None]] = {}
-    trainings = (net.training for each in experiments for net in members(results, each) if net.training)
-    for record in trainings:
+    """The variants behind the experiments, members of averages too, of which a training was too short to learn much,
+    with the steps of the shortest; variants of as many steps in one line, empty where there is none."""
+    trainings = [net.training for each in experiments for net in members(results, each) if net.training]
+    warnings: dict[str, str] = {}
+    for record in sorted(trainings, key=lambda record: -(record.get("steps") or 0)):
         if sentence := warn_of_record(record):
-            variants.setdefault(sentence, {})[record["variant"]] = None
-    return "\n".join(f"**{', '.join(keys)}**: {sentence}." for sentence, keys in variants.items())
+            warnings[record["variant"]] = sentence
+    alike = {sentence: [key for key in warnings if warnings[key] == sentence] for sentence in warnings.values()}
+    return "\n".join(f"**{', '.join(keys)}**: {sentence}." for sentence, keys in alike.items())
 
 
 def warn_of_record(record: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ from alexnet2012.reporting.format import (
     in_brackets,
     keep_whole,
     name_dataset,
+    name_nets,
 )
 from alexnet2012.reporting.in_text import explain_ledger, exploratory_note
 from alexnet2012.reporting.origin import list_origin
@@ -35,6 +36,7 @@ from alexnet2012.reporting.own_section import OwnSection, make_own_sections
 from alexnet2012.reporting.page_parts import Figure, RunBrowser, embed, list_runs, read_figures, read_store
 from alexnet2012.reporting.results import ExperimentResults, Results, learned_of, load_results
 from alexnet2012.reporting.tables import make_tables
+from alexnet2012.reporting.trained_nets import TrainedNet
 
 TEMPLATE = "report.html.jinja"
 # The page's words for its tables, in their order.
@@ -121,10 +123,19 @@ def render_page(
             figures=figures,
             own=own,
             runs=(runs := list_runs(results)),
-            at_chance=[f"{net.training['variant']} seed {net.seed}" for net in runs if net.learned is False],
+            at_chance=name_unlearned(runs),
             store=store,
         )
     )
+
+
+def name_unlearned(runs: list[TrainedNet]) -> list[str]:
+    """ "cnn seeds 0, 1 on cifar10", for each variant of which nets did not learn."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for net in runs:
+        if net.learned is False and net.seed is not None:
+            groups.setdefault((net.training["variant"], net.training["dataset"]["name"]), []).append(net.seed)
+    return [name_nets(variant, dataset, seeds) for (variant, dataset), seeds in groups.items()]
 
 
 def make_environment() -> Environment:

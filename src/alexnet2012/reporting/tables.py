@@ -99,8 +99,8 @@ def describe_dataset_part(
             blocks += [f"On the {split} set:", make_table(results, layout, first, rows, split)]
         else:
             blocks.append(quote_errors(rows, split))
-    if any(val_steered(experiment) for experiment in experiments.values()) and "val" in (layout.split, *layout.others):
-        blocks.append("val also steered the learning rate, so that its errors flatter the nets.")
+    if "val" in (layout.split, *layout.others):
+        blocks.append(describe_steering([(row.label, found) for row, found in rows.items() if found is not None]))
     if calibration := calibration_of(results, layout, first):
         blocks.append(describe_calibration(calibration))
     blocks += [quote_logged(rows), chance_note(first), describe_few_steps(results, experiments.values())]
@@ -203,6 +203,15 @@ def caption(experiment: ExperimentResults, layout: TableLayout) -> str:
     return f"{text} {INTERVALS}{compared}"
 
 
+def describe_steering(rows: list[tuple[str, ExperimentResults]]) -> str:
+    """That val is no unseen split for those of the nets that were trained by its error; empty if there are none."""
+    steered = [label for label, experiment in rows if val_steered(experiment)]
+    if not steered:
+        return ""
+    whose, nets = ("", "the nets") if len(steered) == len(rows) else (f" of {', '.join(steered)}", "these nets")
+    return f"val also steered the learning rate{whose}, so that its errors flatter {nets}."
+
+
 def val_steered(experiment: ExperimentResults) -> bool:
     return any(net.training and net.training["val_steered"] for net in experiment.nets)
 
@@ -227,7 +236,7 @@ def difference(
     if stated.top1 is None or stated.top5 is None or results.recipes(experiment) != {recipe}:
         return ABSENT
     values = (estimate(experiment, split, k, "ten_crop").value - own for k, own in ((1, stated.top1), (5, stated.top5)))
-    return " / ".join(f"{100 * value:+.1f}" for value in values)
+    return " / ".join(f"{100 * value:+z.1f}" for value in values)
 
 
 def seeds_cell(results: Results, experiment: ExperimentResults | None) -> str:

@@ -4,6 +4,8 @@ import pytest
 from fake_results import FakeResults, change, read_rows, render_in_text, render_table1, render_table2
 
 from alexnet2012.claims.ledger import make_ledgers
+from alexnet2012.reporting.page import name_unlearned
+from alexnet2012.reporting.page_parts import list_runs
 
 LIVE, DEAD = {"train_loss": 1.0, "val_top1_error": 0.2}, {"train_loss": 2.31, "val_top1_error": 0.9}
 ALL = ("table1", "table2", "in_text")
@@ -33,6 +35,10 @@ def test_rows_of_tables_1_and_2_count_them_in_and_say_so(partly):
     assert rows["CNN"]["seeds"] == "3 of 5 seeds learned"
     assert rows["one-gpu"]["seeds"] == "1 seed; did not learn"
     assert read_rows(render_table2(partly.load()))["5 CNNs"]["seeds"] == "average of 5; 3 of 5 members learned"
+
+
+def test_the_report_lists_them_by_variant(partly):
+    assert name_unlearned(list_runs(partly.load())) == ["cnn seeds 1, 3 on photos", "one-gpu seed 0 on photos"]
 
 
 def test_where_all_learned_nothing_is_said(fake):

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,10 +21,11 @@ from page import read_page
 
 from alexnet2012 import paper
 from alexnet2012.claims.ledger import make_ledgers
+from alexnet2012.claims.measurement import interval_of
 from alexnet2012.costs import KINDS
 from alexnet2012.errors import RecordError
-from alexnet2012.evaluation.statistics import estimate_error
-from alexnet2012.reporting.format import Bullets, Details, Page, Table, to_markdown
+from alexnet2012.evaluation.statistics import Estimate, estimate_error
+from alexnet2012.reporting.format import Bullets, Details, Page, Table, interval, to_markdown
 from alexnet2012.reporting.tables import render_tables
 
 ALL = ("table1", "table2", "in_text")
@@ -230,3 +232,24 @@ def test_variants_trained_in_too_few_steps_are_named_once_below_each_table(fake)
         assert warning.startswith("**cnn, one-gpu**: ")
         assert "240 in all, 8 an epoch" in warning and "training.batch_size" in warning
         assert text.rindex("\n|") < text.index(warning) < text.index("- dataset: photos")
+
+
+def test_of_seeds_that_stopped_at_different_epochs_the_shortest_is_warned_of(fake):
+    for seed, epochs in ((0, 35), (1, 33), (2, 34)):
+        fake.add("cnn", {seed: THREE[0]}, ALL, training={"steps": 8 * epochs, "epochs": epochs, "train_images": 1120})
+    (warning,) = warnings_of(render_table1(fake.load()))
+    assert warning.startswith("**cnn**: ") and "264 in all" in warning
+
+
+def test_a_table_names_the_nets_whose_learning_rate_followed_val(fake):
+    fake.add("cnn", THREE, ALL, training={"val_steered": True})
+    assert "val also steered the learning rate, so that its errors flatter the nets." in render_table2(fake.load())
+    fake.add("net145", THREE, ALL)
+    assert "steered the learning rate of 1 CNN, so that its errors flatter these nets." in render_table2(fake.load())
+    assert "steered" not in render_table1(fake.load())
+
+
+def test_what_rounds_to_nothing_has_no_sign():
+    found = Estimate(-0.00001, -0.0002, 0.0001, "t over 5 seeds")
+    assert interval(found) == "0.00 [-0.02, 0.01]"
+    assert interval_of(replace(found, low=-0.00001), "points") == "[0.00, 0.01] points"

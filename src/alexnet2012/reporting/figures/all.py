@@ -49,7 +49,8 @@ def draw_figures(folder: Path, data_folder: Path) -> list[Path]:
                     continue
                 save_figure(drawing.figure, path)
             caption = f"{drawing.caption} {note}".strip()
-            words = {"title": drawing.title, "caption": caption, "alt": drawing.alt}
+            title = drawing.title if len(results.datasets) == 1 else f"{drawing.title}, {dataset}"
+            words = {"title": title, "caption": caption, "alt": drawing.alt}
             listed.append({"file": path.name} | words)
             paths.append(path)
     write_json(folder / "figures" / "figures.json", listed)

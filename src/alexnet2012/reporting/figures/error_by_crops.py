@@ -27,9 +27,9 @@ def draw_crops(results: Results, dataset: str) -> Drawing | None:
     axes.set(xlabel="crops averaged", ylabel=f"top-1 error on {split} (%)", xticks=crops)
     gain = mean[0] - mean[-1]
     change = f"{abs(gain):.2f} points {'lower' if gain >= 0 else 'higher'} with {len(crops)} crops than with one"
-    axes.set_title(f"cnn on {subtitle(results, experiment)}: {change}")
+    axes.set_title(f"cnn on {subtitle(results, experiment)}:\n{change}")
     if len(errors) > 1:
-        axes.legend(loc="upper right")
+        axes.legend()
     return Drawing(
         figure,
         "Error by number of crops",

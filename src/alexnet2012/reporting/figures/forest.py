@@ -39,7 +39,8 @@ def draw_forest(results: Results, dataset: str) -> Drawing:
     panels = {scale: [row for row in shown if scale_of(row) == scale] for scale in SCALES}
     panels = {scale: found for scale, found in panels.items() if found}
     heights = [len(found) + 0.2 for found in panels.values()]
-    figure = new_figure(WIDTH, 0.38 * sum(heights) + 0.62 * len(panels) + 0.7)
+    lines = max((fill_verdict(row).count("\n") + 2 for row in shown), default=0)  # with that of the numbers
+    figure = new_figure(WIDTH, max(0.38, 0.14 * lines) * sum(heights) + 0.62 * len(panels) + 0.7)
     figure.suptitle(f"The paper's claims, measured on {dataset}: estimates and 95 % intervals")
     if panels:
         grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
@@ -100,10 +101,14 @@ def write_verdict(axes: Axes, place: int, row: LedgerRow) -> None:
     """The verdict at the right of its row, and the numbers below it in grey."""
     paper = "" if row.numbers.paper is None else f"; paper {row.numbers.paper:g}"
     numbers = f"{row.brief.measured.removesuffix(' points')}{paper}".replace("-", "−")
-    for dy, words, colour in ((1, fill(row.brief.verdict, VERDICT_LETTERS), DARK), (-1, numbers, GREY)):
+    for dy, words, colour in ((1, fill_verdict(row), DARK), (-1, numbers, GREY)):
         axes.annotate(
             words, (1, place), (8, dy), ("axes fraction", "data"), "offset points", annotation_clip=False
         ).set(va="bottom" if dy > 0 else "top", fontsize=8, color=colour)
+
+
+def fill_verdict(row: LedgerRow) -> str:
+    return fill(row.brief.verdict, VERDICT_LETTERS)
 
 
 def is_indicative(row: LedgerRow) -> bool:

@@ -41,6 +41,13 @@ def test_the_report_reads_every_figure_with_what_came_out_first(drawn):
     assert all(any(letter.isdigit() for letter in each.alt) and each.alt != each.title for each in found)
 
 
+def test_titles_name_the_dataset_where_there_are_several(fake):
+    fake.add("cnn", {0: {}}, ("table1",), dataset="photos").add("cnn", {0: {}}, ("table1",), dataset="drawings")
+    draw_figures(fake.folder, fake.data)
+    titles = [each.title for each in read_figures(fake.folder / "figures")]
+    assert "Errors by variant, photos" in titles and "Errors by variant, drawings" in titles
+
+
 def test_the_same_results_give_the_same_bytes_whatever_the_users_settings(drawn):
     before = {name: (drawn.folder / "figures" / name).read_bytes() for name in FILES}
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "savefig.dpi": 50}):

@@ -61,7 +61,7 @@ def test_crops_show_each_seed_and_the_mean(fake):
     (axes,) = drawing.figure.axes
     assert [list(line.get_ydata()[[0, 9]].round(6)) for line in axes.lines] == [[50, 41], [60, 51], [55, 46]]
     assert list(axes.lines[0].get_xdata()) == list(range(1, 11))
-    assert axes.get_title() == "cnn on photos, 4 epochs, 2 seeds: 9.00 points lower with 10 crops than with one"
+    assert axes.get_title() == "cnn on photos, 4 epochs, 2 seeds:\n9.00 points lower with 10 crops than with one"
     assert axes.lines[2].get_linewidth() > axes.lines[0].get_linewidth()
 
 

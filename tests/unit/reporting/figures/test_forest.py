@@ -1,5 +1,8 @@
 """The forest plot: its markers stand where the ledger's numbers do, and look as the verdict says."""
 
+from itertools import combinations
+from types import SimpleNamespace
+
 import pytest
 from matplotlib.colors import to_hex
 
@@ -66,3 +69,14 @@ def test_each_kind_of_number_has_a_scale_of_its_own(drawing):
 def test_what_has_no_row_is_named_and_the_alternative_text_counts(drawing):
     assert "without an estimate: C21 inconclusive. Not measured here: C23." in drawing.caption
     assert drawing.alt.endswith("3 supported (C03, C11, C22), 1 inconclusive (C06), 2 indicative (C05, C13).")
+
+
+def test_long_verdicts_do_not_reach_into_the_next_row(fake, monkeypatch):
+    words = "no effect above 0.85 points; one-gpu: 0 of 3 seeds learned; cnn: 0 of 5 seeds learned"
+    rows = [make_row(each, 0.0, "points", words, "no effect") for each in ("C03", "C04", "C05")]
+    monkeypatch.setattr(forest, "make_ledger", lambda results, dataset: SimpleNamespace(claims=rows))
+    with in_style():
+        figure = forest.draw_forest(fake.add("cnn", {0: {}}, ("table1",)).load(), "photos").figure
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert all(not one.overlaps(other) for one, other in combinations(boxes, 2))
