@@ -156,12 +156,12 @@ def name_missing(results: Results) -> list[str]:
         seeds = groups.setdefault((each.key, each.dataset, each.trained), [])
         seeds += [] if each.seed is None else [each.seed]
     return [
-        name_nets(key, dataset, seeds) + (" (trained, not evaluated)" if trained else "")
+        name_with_seeds(key, dataset, seeds) + (" (trained, not evaluated)" if trained else "")
         for (key, dataset, trained), seeds in groups.items()
     ]
 
 
-def name_nets(key: str, dataset: str, seeds: list[int]) -> str:
+def name_with_seeds(key: str, dataset: str, seeds: list[int]) -> str:
     """ "cnn seeds 0-4 on cifar10", or "5-cnns on cifar10" for no seeds."""
     which = f" seed{'s' if len(seeds) > 1 else ''} {list_ranges(seeds)}" if seeds else ""
     return f"{key}{which} on {dataset}"

@@ -28,7 +28,7 @@ from alexnet2012.reporting.format import (
     in_brackets,
     keep_whole,
     name_dataset,
-    name_nets,
+    name_with_seeds,
 )
 from alexnet2012.reporting.in_text import explain_ledger, exploratory_note
 from alexnet2012.reporting.origin import list_origin
@@ -135,7 +135,7 @@ def name_unlearned(runs: list[TrainedNet]) -> list[str]:
     for net in runs:
         if net.learned is False and net.seed is not None:
             groups.setdefault((net.training["variant"], net.training["dataset"]["name"]), []).append(net.seed)
-    return [name_nets(variant, dataset, seeds) for (variant, dataset), seeds in groups.items()]
+    return [name_with_seeds(variant, dataset, seeds) for (variant, dataset), seeds in groups.items()]
 
 
 def make_environment() -> Environment:
