@@ -70,7 +70,7 @@ def describe_few_steps(results: Results, experiments: Iterable[ExperimentResults
     with the steps of the shortest; variants of as many steps in one line, empty where there is none."""
     trainings = [net.training for each in experiments for net in members(results, each) if net.training]
     warnings: dict[str, str] = {}
-    for record in sorted(trainings, key=lambda record: -(record.get("steps") or 0)):
+    for record in sorted(trainings, key=lambda record: -(record.get("steps") or 0)):  # the shortest is the last word
         if sentence := warn_of_record(record):
             warnings[record["variant"]] = sentence
     alike = {sentence: [key for key in warnings if warnings[key] == sentence] for sentence in warnings.values()}

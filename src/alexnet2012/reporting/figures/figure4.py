@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
 from alexnet2012.claims.measurement import length
-from alexnet2012.class_names import name_classes
 from alexnet2012.files import read_json
 from alexnet2012.reporting.figures.lettering import letter
 from alexnet2012.reporting.figures.style import (
@@ -42,7 +41,7 @@ def draw_figure4(results: Results, dataset: str) -> Drawing | None:
     manifest = net.data_folder / dataset / "manifest.json"
     if not manifest.is_file():
         return None
-    classes = letter(name_classes(read_json(manifest)["classes"]), LONGEST_NAME)
+    classes = letter(read_json(manifest)["classes"], LONGEST_NAME)
     split = experiment.splits[-1]
     figure = new_figure(WIDTH, 7.2)
     figure.set_layout_engine(

@@ -1,4 +1,4 @@
-"""Names of classes as a figure can show them: literal, short, each unlike the others, in letters that a font has."""
+"""Names of classes as a figure can show them: in words, short, each unlike the others, in letters that a font has."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from unicodedata import east_asian_width
 
 from matplotlib import font_manager
 
+from alexnet2012.class_names import name_classes
 from alexnet2012.reporting.figures.style import FONT
 
 LAST_RESORT = "Last Resort High-Efficiency"  # matplotlib's own font of boxes
@@ -24,8 +25,9 @@ class Lettering:
     missing: str
 
 
-def letter(names: Sequence[str], room: int) -> Lettering:
+def letter(classes: Sequence[str], room: int) -> Lettering:
     """`room`: how many letters a name may have, East Asian ones counting twice."""
+    names = name_classes(classes)
     letters = {each for name in names for each in name if each.isprintable()}
     fonts, missing = find_fonts(letters)
     return Lettering(shorten([spell(name, missing) for name in names], room), fonts, "".join(sorted(missing)))

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from alexnet2012.class_names import name_classes
 from alexnet2012.data.packed import PackedDataset
 from alexnet2012.files import NET_FIGURES
 from alexnet2012.reporting.figures.figure3 import COLUMNS, draw_kernels, read_kernels
@@ -38,7 +37,7 @@ def draw_confusions(net: TrainedNet, dataset: PackedDataset) -> Figure:
     """The images of each class (rows) by the net's answer, ten crops; shades are shares of the class."""
     counts = count_answers(net, dataset).table
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    classes, is_named = letter(name_classes(dataset.classes), ROOM), len(counts) <= MOST_NAMED
+    classes, is_named = letter(dataset.classes, ROOM), len(counts) <= MOST_NAMED
     figure = new_figure(WIDTH, 0.9 * WIDTH)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
